@@ -1,0 +1,29 @@
+"""Fixtures shared by all tests."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real samples kept beside the checkout, never inside it; tests that need them skip where they are absent."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real samples are not here ({folder})")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    """Numbers depend on the thread count; tests pin it."""
+    torch.set_num_threads(2)
