@@ -1,0 +1,287 @@
+"""Every named experiment, and the three profiles that set sizes and schedules.
+
+An experiment is a value: its content hash (`Experiment.key`) names its folder, so the same training is found again by
+whoever asks for it and is never done twice. A profile changes sizes and schedules only; the code path is one.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from lowtex.errors import OptionError, require_choice
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
+
+TRAINING_VERSION = 1
+"""Raised whenever the training code changes what the same settings lead to; old results are then not reused."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What an experiment is trained on.
+
+    Attributes:
+        dataset: ``vkitti2`` or ``kitti``, a name of `lowtex.datasets.open_dataset`.
+        split: of that data set.
+        height, width: size the network sees, pixels, multiples of 32.
+        variation: of Virtual KITTI 2.
+        source: which files these are: ``miniature:<hash>`` or ``real:<hash>``, see `lowtex.roots.fingerprint`.
+    """
+
+    dataset: str = "vkitti2"
+    split: str = "train"
+    height: int = 192
+    width: int = 640
+    variation: str = "clone"
+    source: str = ""
+
+    def __post_init__(self):
+        require_choice("dataset", self.dataset, ("vkitti2", "kitti"))
+        for name in ("height", "width"):
+            value = getattr(self, name)
+            if value < 32 or value % 32:
+                raise OptionError(
+                    f"{name}={value} must be a positive multiple of 32, the deepest stride of the encoder"
+                )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training, whole: network, objective, data, schedule and seed.
+
+    Attributes:
+        name: for people; not part of the key.
+        network, loss, feature_net, schedule, data: the settings; ``feature_net`` is None where no feature is compared.
+        seed: of weights, order and augmentation.
+        start_from: content hash of the checkpoint that a fine-tuning starts from; empty for a fresh start.
+    """
+
+    name: str
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    feature_net: FeatureNetSettings | None = None
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    seed: int = 0
+    start_from: str = ""
+
+    def __post_init__(self):
+        if self.loss.uses_features and self.feature_net is None:
+            raise OptionError(f"experiment {self.name!r} compares feature maps but names no feature_net settings")
+        if not self.loss.uses_features and self.feature_net is not None:
+            # so that settings nobody uses can't split one experiment into two folders
+            object.__setattr__(self, "feature_net", None)
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that depend on everything but the name."""
+        content = self.as_dict()
+        del content["name"]
+        return _hash({"version": TRAINING_VERSION, **content})
+
+    @property
+    def feature_net_key(self) -> str:
+        """Twelve hex digits of what the feature network depends on: experiments share it where they can."""
+        if self.feature_net is None:
+            raise OptionError(f"experiment {self.name!r} has no feature network")
+        return _hash(
+            {
+                "version": TRAINING_VERSION,
+                "feature_net": asdict(self.feature_net),
+                "data": asdict(self.data),
+                "seed": self.seed,
+            }
+        )
+
+    def as_dict(self) -> dict:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Experiment":
+        """The experiment that `as_dict` described.
+
+        Raises:
+            OptionError: an unknown name, as in a checkpoint of a newer kit.
+        """
+        parts = {
+            "network": NetworkSettings,
+            "loss": LossSettings,
+            "schedule": ScheduleSettings,
+            "data": DataSettings,
+            "feature_net": FeatureNetSettings,
+        }
+        from lowtex.settings import settings_from
+
+        known = [f.name for f in fields(cls)]
+        built = {}
+        for name, value in values.items():
+            if name not in known:
+                raise OptionError(f"an experiment has no part {name!r}; it has: {', '.join(known)}")
+            built[name] = settings_from(parts[name], value) if name in parts and value is not None else value
+        return cls(**built)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes and schedules of one way to run the kit.
+
+    Attributes:
+        name: ``quick``, ``standard`` or ``paper``.
+        depth, width: of the encoder; all methods of a profile share them.
+        size: (height, width) the network sees.
+        schedule, feature_net: training lengths.
+        seeds: how many seeds the tables are made of.
+        miniature_frames: frames per scene of the miniature Virtual KITTI 2.
+        miniature_kitti: pairs per split of the miniature KITTI.
+        finetune_steps: optimiser steps of the fine-tuning on real pairs (notebook 10).
+    """
+
+    name: str
+    depth: int
+    width: float
+    size: tuple[int, int]
+    schedule: ScheduleSettings
+    feature_net: FeatureNetSettings
+    seeds: int
+    miniature_frames: dict[str, int]
+    miniature_kitti: dict[str, int]
+    finetune_steps: int
+
+
+PROFILES = {
+    "quick": Profile(
+        name="quick",
+        depth=34,
+        width=0.5,
+        size=(96, 320),
+        schedule=ScheduleSettings(steps=200, batch_size=8, learning_rate=3e-4, jitter=0.5),
+        feature_net=FeatureNetSettings(depth=18, width=0.5, steps=150, batch_size=8, learning_rate=1e-3),
+        seeds=1,
+        miniature_frames={"Scene01": 20, "Scene02": 100, "Scene06": 20, "Scene18": 100, "Scene20": 20},
+        miniature_kitti={"train": 8, "val": 4, "test": 20},
+        finetune_steps=60,
+    ),
+    "standard": Profile(
+        name="standard",
+        depth=50,
+        width=1.0,
+        size=(192, 640),
+        schedule=ScheduleSettings(steps=6_000, batch_size=12, learning_rate=1e-4),
+        feature_net=FeatureNetSettings(depth=50, steps=3_000),
+        seeds=3,
+        miniature_frames={"Scene01": 60, "Scene02": 600, "Scene06": 60, "Scene18": 600, "Scene20": 60},
+        miniature_kitti={"train": 20, "val": 10, "test": 60},
+        finetune_steps=500,
+    ),
+    "paper": Profile(
+        name="paper",
+        depth=50,
+        width=1.0,
+        size=(192, 640),
+        # 45,200 targets / 12 a step * 20 epochs
+        schedule=ScheduleSettings(steps=75_340, batch_size=12, learning_rate=1e-4),
+        feature_net=FeatureNetSettings(depth=50, steps=30_000),
+        seeds=3,
+        miniature_frames={},
+        miniature_kitti={},
+        finetune_steps=5_000,
+    ),
+}
+
+_BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
+_BASELINE_LOSS = {"data_term": "pixels", "smooth_second": 0.0, "edge_decay": 1.0, "auto_mask": True}
+
+NAMED = {
+    "baseline": {
+        "what": "the Monodepth2-style recipe: ResNet, U-Net, pixels with auto-mask, first-order smoothness",
+        "network": _BASELINE_NETWORK,
+        "loss": _BASELINE_LOSS,
+    },
+    "encoder": {
+        "what": "baseline with the iResNet encoder",
+        "network": {"encoder": "iresnet", "decoder": "unet"},
+        "loss": _BASELINE_LOSS,
+    },
+    "encoder_features": {
+        "what": "encoder, with feature maps compared instead of pixels",
+        "network": {"encoder": "iresnet", "decoder": "unet"},
+        "loss": {"data_term": "features", "smooth_second": 0.0, "edge_decay": 1.0},
+    },
+    "ours": {
+        "what": "the paper's model: encoder_features, with first- plus second-order smoothness and nested skips",
+        "network": {"encoder": "iresnet", "decoder": "nested"},
+        "loss": {"data_term": "features"},
+    },
+}
+
+
+def get_profile(name: str) -> Profile:
+    """The profile of that name; `OptionError` lists the known ones."""
+    require_choice("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def named_experiment(
+    name: str, profile: str | Profile = "quick", seed: int = 0, source: str = "", **changes: object
+) -> Experiment:
+    """A named experiment at a profile's size.
+
+    Args:
+        name: one of `NAMED`.
+        profile: name or value.
+        seed: of everything random in it.
+        source: fingerprint of the training files, see `lowtex.roots.fingerprint`.
+        changes: settings to change, as ``part__setting=value``, e.g. ``loss__smooth_first=1e-2``.
+
+    Raises:
+        OptionError: an unknown experiment, profile or setting.
+    """
+    require_choice("experiment", name, NAMED)
+    chosen = profile if isinstance(profile, Profile) else get_profile(profile)
+    recipe = NAMED[name]
+    loss = LossSettings(**recipe["loss"])
+    height, width = chosen.size
+    experiment = Experiment(
+        name=name,
+        network=NetworkSettings(depth=chosen.depth, width=chosen.width, **recipe["network"]),
+        loss=loss,
+        feature_net=chosen.feature_net if loss.uses_features else None,
+        schedule=chosen.schedule,
+        data=DataSettings(height=height, width=width, source=source),
+        seed=seed,
+    )
+    return change(experiment, **changes) if changes else experiment
+
+
+def change(experiment: Experiment, name: str | None = None, **changes: object) -> Experiment:
+    """A copy with some settings changed: ``change(e, loss__smooth_first=1e-2, seed=3)``.
+
+    Raises:
+        OptionError: an unknown part or setting.
+    """
+    parts: dict[str, dict] = {}
+    top: dict[str, object] = {} if name is None else {"name": name}
+    for path, value in changes.items():
+        part, _, setting = path.partition("__")
+        if not setting:
+            if part not in ("seed", "start_from", "feature_net"):
+                raise OptionError(f"{path!r} is not a setting; write part__setting, e.g. loss__smooth_first")
+            top[part] = value
+            continue
+        require_choice("part", part, ("network", "loss", "feature_net", "schedule", "data"))
+        current = getattr(experiment, part)
+        if current is None or setting not in [f.name for f in fields(current)]:
+            raise OptionError(f"experiment {experiment.name!r} has no setting {path!r}")
+        parts.setdefault(part, {})[setting] = value
+    for part, values in parts.items():
+        top[part] = replace(getattr(experiment, part), **values)
+    return replace(experiment, **top)
+
+
+def _hash(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

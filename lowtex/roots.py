@@ -1,0 +1,96 @@
+"""Which folder holds which data set: real roots where the user names them, miniatures everywhere else."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtex.errors import DataError, OptionError, require_choice
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+"""The checkout the package runs from; the kit is installed in place."""
+
+DATASETS = ("vkitti2", "kitti", "kitti_depth")
+"""Names a root can be given for: Virtual KITTI 2, KITTI raw, and KITTI's improved ground truth."""
+
+MINIATURE_MANIFEST = "manifest.json"
+
+
+def miniature_folder(profile: str) -> Path:
+    """Where the miniatures of a profile are written."""
+    return REPOSITORY / "data" / "miniature" / profile
+
+
+@dataclass(frozen=True)
+class Roots:
+    """A folder for each data set, and whether the user named it."""
+
+    paths: dict[str, Path]
+    named: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> Path:
+        require_choice("data set", name, DATASETS)
+        return self.paths[name]
+
+    def is_miniature(self, name: str) -> bool:
+        """The root was written by the kit itself."""
+        return is_miniature(self[name])
+
+    def as_text(self) -> str:
+        """The named roots, in the form `parse_roots` reads (a notebook's ``data_root`` parameter)."""
+        return ";".join(f"{name}={self.paths[name]}" for name in sorted(self.named))
+
+
+def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> dict[str, Path]:
+    """Read ``"kitti=/a;kitti_depth=/b"`` (or a list of such parts, or a mapping) into folders.
+
+    Raises:
+        OptionError: an unknown data set, or a part without ``=``.
+        DataError: the folder does not exist.
+    """
+    if isinstance(data_root, Mapping):
+        pairs = list(data_root.items())
+    else:
+        text = [data_root] if isinstance(data_root, str) else list(data_root)
+        pairs = []
+        for part in (piece.strip() for entry in text for piece in entry.split(";")):
+            if not part:
+                continue
+            name, equals, path = part.partition("=")
+            if not equals or not path:
+                raise OptionError(f"data root {part!r} must read NAME=FOLDER, e.g. kitti=data/kitti_raw")
+            pairs.append((name.strip(), path.strip()))
+    roots = {}
+    for name, path in pairs:
+        require_choice("data set", name, DATASETS)
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"data root of {name}: {folder} is not a folder; check --data {name}=FOLDER")
+        roots[name] = folder.resolve()
+    return roots
+
+
+def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = "", profile: str = "quick") -> Roots:
+    """The user's folders, and the profile's miniatures for the data sets not named."""
+    named = parse_roots(data_root)
+    base = miniature_folder(profile)
+    paths = {"vkitti2": base / "vkitti2", "kitti": base / "kitti_raw", "kitti_depth": base / "kitti_depth"}
+    return Roots(paths={**paths, **named}, named=frozenset(named))
+
+
+def is_miniature(root: str | Path) -> bool:
+    """Whether the kit wrote this folder (it leaves a manifest in each root, or in the folder above)."""
+    root = Path(root)
+    return any((folder / MINIATURE_MANIFEST).is_file() for folder in (root, root.parent))
+
+
+def fingerprint(root: str | Path, names: Iterable[str]) -> str:
+    """``miniature:<hash>`` or ``real:<hash>``: which frames these are, without a path of one machine in it."""
+    root = Path(root)
+    digest = hashlib.sha256("\n".join(names).encode())
+    kind = "real"
+    if is_miniature(root):
+        kind = "miniature"
+        manifest = root / MINIATURE_MANIFEST
+        digest.update((manifest if manifest.is_file() else root.parent / MINIATURE_MANIFEST).read_bytes())
+    return f"{kind}:{digest.hexdigest()[:12]}"
