@@ -39,9 +39,7 @@ class DataSettings:
         for name in ("height", "width"):
             value = getattr(self, name)
             if value < 32 or value % 32:
-                raise OptionError(
-                    f"{name}={value} must be a positive multiple of 32, the deepest stride of the encoder"
-                )
+                raise OptionError(f"{name}={value} must be a positive multiple of 32 (the deepest stride)")
 
     @property
     def size(self) -> tuple[int, int]:

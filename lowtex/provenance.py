@@ -1,0 +1,53 @@
+"""Where a number comes from: versions, commit, device, time. Written beside every row and every training."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+
+import torch
+
+import lowtex
+from lowtex.roots import REPOSITORY
+
+
+@cache
+def commit() -> str:
+    """The checkout's commit, with ``+changes`` where the package differs from it; empty outside git."""
+    try:
+        head = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--", "lowtex")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + ("+changes" if changed else "")
+
+
+def device_name(device: str = "auto") -> str:
+    """The processor or card that did the work."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        models = []
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+def provenance(device: str = "auto") -> dict[str, str | int]:
+    """Versions, commit, device, thread count and the time now (UTC)."""
+    return {
+        "lowtex_version": lowtex.__version__,
+        "commit": commit(),
+        "torch_version": torch.__version__,
+        "python_version": platform.python_version(),
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=10
+    ).stdout.strip()

@@ -1,0 +1,257 @@
+"""Training an experiment: the feature network first (where one is compared), then the depth network."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import nn
+from torch.utils.data import Dataset
+
+from lowtex.batches import augment
+from lowtex.checkpoints import load_feature_net, load_network, load_weights_into, save_network
+from lowtex.errors import CheckpointError, DataError
+from lowtex.experiments import Experiment
+from lowtex.files import read_json, write_json
+from lowtex.geometry import NOMINAL_BASELINE_M
+from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
+from lowtex.losses import StereoObjective, feature_net_loss
+from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
+from lowtex.provenance import provenance
+from lowtex.seeding import generator, seed_everything
+from lowtex.settings import ScheduleSettings
+
+__all__ = ["experiment_folder", "is_finished", "load_network", "train_experiment", "train_feature_net"]
+
+NORMALISATION_IMAGES = 64
+"""Training images that the feature maps' per-channel mean and deviation are measured on."""
+
+
+def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
+    """Where an experiment lives: ``<experiments>/<name>-s<seed>-<key>``; the key alone decides what it is."""
+    experiments = Path(experiments)
+    found = sorted(experiments.glob(f"*-{experiment.key}"))
+    return found[0] if found else experiments / f"{experiment.name}-s{experiment.seed}-{experiment.key}"
+
+
+def is_finished(folder: str | Path) -> bool:
+    """The training ended and its network was written."""
+    return (Path(folder) / "done.json").is_file()
+
+
+def train_experiment(
+    experiment: Experiment,
+    dataset: Dataset,
+    experiments: str | Path,
+    *,
+    start: str | Path | None = None,
+    options: LoopOptions | None = None,
+) -> Path:
+    """Train, or go on, or find it done; returns the experiment's folder.
+
+    The folder ends up with ``network.safetensors``, ``log.csv`` (every loss term of every step), ``experiment.json``
+    and ``done.json`` (steps, seconds, device, versions). An interrupted call leaves ``state.pt`` and the next one
+    resumes from it.
+
+    Args:
+        experiment: what to train.
+        dataset: its training samples, each with a second view, at the experiment's size.
+        experiments: folder of all experiments of a run.
+        start: checkpoint to fine-tune from (the experiment's ``start_from`` names its content).
+        options: device, checkpoints, progress.
+
+    Raises:
+        DataError: no samples, or samples without a second view or of another size.
+        CheckpointError: ``start`` is of another network.
+        LowtexError: the loss became non-finite.
+    """
+    options = options or LoopOptions()
+    folder = experiment_folder(experiments, experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if is_finished(folder):
+            return folder
+        write_json(folder / "experiment.json", experiment.as_dict())
+        rig = _check(experiment, dataset)
+        feature_net = None
+        if experiment.loss.uses_features:
+            shared = train_feature_net(experiment, dataset, experiments, options=options)
+            feature_net = load_feature_net(shared)
+
+        seed_everything(experiment.seed, "weights")
+        network = build_depth_net(experiment.network)
+        if network.metres_per_unit is None:
+            network.metres_per_unit = rig.baseline_m / NOMINAL_BASELINE_M
+        network.reference_focal = rig.focal_px / rig.width
+        if start is not None:
+            facts = load_weights_into(network, start)
+            network.metres_per_unit = facts.get("metres_per_unit", network.metres_per_unit)
+        elif experiment.network.pretrained:
+            load_published(network.encoder, experiment.network.pretrained)
+        state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
+        write_log(folder / "log.csv", state.log)
+        if state.step < experiment.schedule.steps:
+            return folder
+        facts = {
+            "steps": state.step,
+            "metres_per_unit": network.metres_per_unit,
+            "reference_focal": network.reference_focal,
+            "rig": rig.as_dict(),
+        }
+        save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
+        pairs = len(dataset)
+        write_json(
+            folder / "done.json", {**facts, "pairs": pairs, "wall_s": state.wall_s, **provenance(options.device)}
+        )
+        (folder / "state.pt").unlink(missing_ok=True)
+    return folder
+
+
+def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:
+    schedule = experiment.schedule
+    accelerator = make_accelerator(options.device)
+    network = network.to(memory_format=torch.channels_last)
+    modules: dict[str, nn.Module] = {"network": network}
+    groups = [{"params": list(network.parameters()), "lr": schedule.learning_rate}]
+    joint = feature_net is not None and experiment.feature_net.kind == "joint"
+    if joint:
+        feature_net.unfreeze()
+        modules["feature_net"] = feature_net
+        groups.append({"params": list(feature_net.parameters()), "lr": experiment.feature_net.learning_rate})
+    elif feature_net is not None:
+        feature_net.to(accelerator.device)
+    objective = StereoObjective(experiment.loss, feature_net)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+
+    def make_step(prepared):
+        model = prepared["network"].train()
+
+        def step(batch, number):
+            batch = augment(batch, schedule, experiment.seed, number, rank, processes)
+            seen = batch.network_image.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
+                outputs = model(seen)
+            outputs = [output.float() for output in outputs]
+            noise = generator(experiment.seed, "auto_mask", number, rank)
+            loss, terms = objective(accelerator.unwrap_model(model), outputs, batch, generator=noise)
+            if joint:
+                own, own_terms = _feature_net_step(prepared["feature_net"], batch.image, experiment)
+                if number % 50 == 0:
+                    accelerator.unwrap_model(prepared["feature_net"]).fit_normalisation([batch.image])
+                loss, terms = loss + own, {**terms, **own_terms}
+            return loss, terms
+
+        return step
+
+    return run_loop(
+        folder / "state.pt",
+        dataset,
+        modules,
+        torch.optim.Adam(groups, fused=True),
+        make_step,
+        steps=schedule.steps,
+        batch_size=schedule.batch_size,
+        seed=experiment.seed,
+        learning_rate_factor=lambda step: schedule.drop_factor if step >= schedule.drop_at * schedule.steps else 1.0,
+        accelerator=accelerator,
+        options=options,
+    )
+
+
+def train_feature_net(
+    experiment: Experiment, dataset: Dataset, experiments: str | Path, *, options: LoopOptions | None = None
+) -> Path:
+    """Train the feature network that an experiment compares maps of, by its own loss alone (FeatDepth's autoencoder).
+
+    Experiments with the same feature settings, data and seed share it. For kind ``random`` nothing is trained; its
+    maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
+    """
+    options = options or LoopOptions()
+    settings = experiment.feature_net
+    folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if is_finished(folder):
+            return folder
+        _check(experiment, dataset)
+        seed_everything(experiment.seed, "feature weights")
+        network = build_feature_net(settings).to(memory_format=torch.channels_last)
+        state = LoopState()
+        if settings.kind != "random" and settings.steps:
+            state = _fit_features(experiment, dataset, folder, network, replace(options, stop_after=None))
+            write_log(folder / "log.csv", state.log)
+        network.cpu()
+        if settings.normalise:
+            count = min(len(dataset), NORMALISATION_IMAGES)
+            network.fit_normalisation(dataset[i * len(dataset) // count].image[None] for i in range(count))
+        save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
+        write_json(folder / "done.json", {"steps": state.step, "wall_s": state.wall_s, **provenance(options.device)})
+        (folder / "state.pt").unlink(missing_ok=True)
+    return folder
+
+
+def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
+    settings = experiment.feature_net
+    accelerator = make_accelerator(options.device)
+    # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
+    schedule = ScheduleSettings(steps=max(settings.steps, 1), flip=0.5, jitter=0.0)
+
+    def make_step(prepared):
+        model = prepared["feature_net"].train()
+
+        def step(batch, number):
+            batch = augment(
+                batch, schedule, experiment.seed, number, accelerator.process_index, accelerator.num_processes
+            )
+            return _feature_net_step(model, batch.image, experiment)
+
+        return step
+
+    return run_loop(
+        folder / "state.pt",
+        dataset,
+        {"feature_net": network},
+        torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True),
+        make_step,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        seed=experiment.seed,
+        learning_rate_factor=lambda step: 0.1 if step >= 0.75 * settings.steps else 1.0,
+        accelerator=accelerator,
+        options=options,
+    )
+
+
+def _feature_net_step(model: Callable, image: torch.Tensor, experiment: Experiment):
+    maps, reconstructions = model(image.contiguous(memory_format=torch.channels_last), all_levels=True)
+    return feature_net_loss(
+        reconstructions,
+        maps,
+        image,
+        discriminative=experiment.feature_net.discriminative,
+        convergent=experiment.feature_net.convergent,
+    )
+
+
+def _check(experiment: Experiment, dataset: Dataset):
+    if len(dataset) == 0:
+        raise DataError(f"the training set of {experiment.name!r} is empty; check --data and the split")
+    sample = dataset[0]
+    if sample.other is None:
+        raise DataError(f"{sample.name} has no second view; stereo training needs both cameras")
+    if tuple(sample.image.shape[-2:]) != experiment.data.size:
+        raise DataError(
+            f"{sample.name} is {tuple(sample.image.shape[-2:])}, but {experiment.name!r} trains at "
+            f"{experiment.data.size} (height, width); open the data set with that size"
+        )
+    return sample.rig
+
+
+def content_hash(checkpoint: str | Path) -> str:
+    """The content hash of a finished experiment's settings and steps, for `Experiment.start_from`."""
+    path = Path(checkpoint)
+    folder = path if path.is_dir() else path.parent
+    if not is_finished(folder):
+        raise CheckpointError(f"{checkpoint} is not of a finished training; give the folder of one")
+    return Experiment.from_dict(read_json(folder / "experiment.json")).key
