@@ -39,7 +39,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 f"no space left while writing {path}; free some space or choose another folder "
                 "(what was finished before is kept), then run the same command again"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise DataError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
         raise
     finally:

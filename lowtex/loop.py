@@ -137,8 +137,8 @@ def run_loop(
         loss, terms = step_function(batch.to(accelerator.device), step)
         if not math.isfinite(float(loss.detach())):
             raise LowtexError(
-                f"the loss is {float(loss.detach())} at step {step} (samples {', '.join(batch.names[:4])}, …); the state "
-                f"of step {state.step - state.step % options.checkpoint_every} is kept. Check these samples, or lower "
+                f"the loss is {float(loss.detach())} at step {step} (samples {', '.join(batch.names[:4])}, …); the "
+                f"state of step {state.step - state.step % options.checkpoint_every} is kept. Check them, or lower "
                 "schedule.learning_rate"
             )
         accelerator.backward(loss)

@@ -1,0 +1,114 @@
+"""Experiments are values: the key follows the content, the named rows differ only by what they name."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from lowtex.errors import OptionError
+from lowtex.experiments import NAMED, PROFILES, DataSettings, Experiment, change, get_profile, named_experiment
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
+
+
+def differences(first: str, second: str) -> set[str]:
+    a, b = (named_experiment(name, "quick").as_dict() for name in (first, second))
+    found = set()
+    for part in ("network", "loss", "schedule", "data"):
+        found |= {f"{part}.{name}" for name in a[part] if a[part][name] != b[part][name]}
+    return found
+
+
+def test_each_row_differs_only_by_what_it_names():
+    assert differences("baseline", "encoder") == {"network.encoder"}
+    assert differences("encoder", "encoder_features") == {"loss.data_term", "loss.auto_mask"}
+    assert differences("encoder_features", "ours") == {"network.decoder", "loss.smooth_second", "loss.edge_decay"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", NAMED)
+def test_all_methods_of_a_profile_share_depth_width_and_size(name, profile):
+    experiment, chosen = named_experiment(name, profile), get_profile(profile)
+    assert (experiment.network.depth, experiment.network.width) == (chosen.depth, chosen.width)
+    assert experiment.network.depth >= 34, "an 18-layer iResNet has no middle block"
+    assert experiment.data.size == chosen.size
+    assert experiment.schedule == chosen.schedule
+
+
+def test_key_follows_content_and_ignores_the_name():
+    first = named_experiment("ours")
+    assert first.key == named_experiment("ours").key
+    assert replace(first, name="something else").key == first.key
+    keys = {
+        first.key,
+        named_experiment("baseline").key,
+        replace(first, seed=1).key,
+        change(first, loss__smooth_first=0.01).key,
+        change(first, feature_net__padding_mode="zeros").key,
+        change(first, schedule__steps=7).key,
+        change(first, data__source="real:1").key,
+        replace(first, start_from="abc").key,
+    }
+    assert len(keys) == 8
+
+
+def test_feature_network_is_shared_by_experiments_that_can_share_it():
+    ours, other = named_experiment("ours"), named_experiment("encoder_features")
+    assert ours.feature_net_key == other.feature_net_key
+    assert ours.feature_net_key != replace(ours, seed=1).feature_net_key
+    with pytest.raises(OptionError, match="no feature network"):
+        _ = named_experiment("baseline").feature_net_key
+
+
+def test_unused_feature_settings_do_not_split_one_experiment_in_two():
+    plain = named_experiment("baseline")
+    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key
+
+
+def test_round_trip_through_plain_values():
+    for name in NAMED:
+        experiment = named_experiment(name, "standard", seed=4, source="real:x")
+        assert Experiment.from_dict(experiment.as_dict()) == experiment
+    with pytest.raises(OptionError, match="no part 'colour'"):
+        Experiment.from_dict({"name": "x", "colour": 1})
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: named_experiment("our"), "experiment='our'"),
+        (lambda: named_experiment("ours", "fast"), "profile='fast'"),
+        (lambda: named_experiment("ours", loss__weight=1), "loss__weight"),
+        (lambda: named_experiment("ours", steps=1), "part__setting"),
+        (lambda: named_experiment("baseline", feature_net__depth=18), "feature_net__depth"),
+        (lambda: change(named_experiment("ours"), colour__x=1), "part='colour'"),
+        (lambda: NetworkSettings(encoder="vgg"), "encoder='vgg'"),
+        (lambda: NetworkSettings(encoder="resnet", depth=152), "depth=152"),
+        (lambda: NetworkSettings(width=0.0), "width=0.0"),
+        (lambda: NetworkSettings(min_depth=5.0, max_depth=1.0), "min_depth"),
+        (lambda: LossSettings(data_term="census"), "data_term='census'"),
+        (lambda: LossSettings(ssim_alpha=1.5), "ssim_alpha=1.5"),
+        (lambda: LossSettings(smooth_first=-1.0), "smooth_first=-1.0"),
+        (lambda: ScheduleSettings(steps=0), "steps=0"),
+        (lambda: ScheduleSettings(flip=2.0), "flip=2.0"),
+        (lambda: ScheduleSettings(precision="fp16"), "precision='fp16'"),
+        (lambda: FeatureNetSettings(padding_mode="circular"), "padding_mode='circular'"),
+        (lambda: DataSettings(height=100), "height=100"),
+        (lambda: DataSettings(dataset="nyu"), "dataset='nyu'"),
+        (lambda: Experiment("x", loss=LossSettings()), "feature_net"),
+        (lambda: settings_from(LossSettings, {"smoothness": 1}), "no setting 'smoothness'"),
+    ],
+)
+def test_bad_options_are_named(make, named):
+    with pytest.raises(OptionError) as error:
+        make()
+    assert named in str(error.value)
+
+
+def test_defaults_are_the_default_reading():
+    loss, network = LossSettings(), NetworkSettings()
+    assert asdict(loss) == {
+        "data_term": "features", "pixel_weight": 1.0, "feature_weight": 1.0, "feature_distance": "robust_l1",
+        "feature_scales": "lowest", "ssim_alpha": 0.85, "smooth_first": 1e-3, "smooth_second": 1e-3,
+        "edge_decay": 0.5, "smooth_quantity": "normalised_disparity", "auto_mask": False, "out_of_view_mask": False,
+    }  # fmt: skip
+    assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
+    assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)

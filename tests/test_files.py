@@ -1,0 +1,84 @@
+"""A half-written file never takes a good one's place."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from lowtex.errors import DataError, OptionError
+from lowtex.files import atomic_path, read_json, write_json, write_text
+from lowtex.roots import fingerprint, is_miniature, parse_roots, resolve_roots
+from lowtex.seeding import derive_seed, generator, numpy_generator
+
+
+def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path):
+    target = tmp_path / "rows.csv"
+    write_text(target, "good")
+    with pytest.raises(RuntimeError, match="killed"), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+    assert target.read_text() == "good"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_full_disk_is_one_clear_error(tmp_path: Path):
+    target = tmp_path / "deep" / "rows.csv"
+    with pytest.raises(DataError, match="no space left while writing .*rows.csv"), atomic_path(target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not target.exists()
+
+
+def test_a_folder_that_is_a_file_is_one_clear_error(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DataError, match="cannot write .*x.txt"):
+        write_text(tmp_path / "taken" / "x.txt", "")
+
+
+def test_json_round_trip_and_damage(tmp_path: Path):
+    target = tmp_path / "done.json"
+    write_json(target, {"b": 1, "a": [1.5]})
+    assert read_json(target) == {"a": [1.5], "b": 1}
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(target, {"value": float("nan")})
+    assert read_json(target) == {"a": [1.5], "b": 1}
+    target.write_text("{")
+    with pytest.raises(DataError, match="done.json is not valid JSON"):
+        read_json(target)
+    with pytest.raises(DataError, match="is missing"):
+        read_json(tmp_path / "none.json")
+
+
+def test_generators_depend_on_seed_and_purpose_only():
+    def first(*words):
+        return generator(*words).initial_seed()
+
+    assert first(0, "order", 1) == first(0, "order", 1) == derive_seed(0, "order", 1)
+    assert len({first(0, "order", 1), first(0, "order", 2), first(1, "order", 1), first(0, "jitter", 1)}) == 4
+    assert numpy_generator(3, "noise").random() == numpy_generator(3, "noise").random()
+
+
+def test_roots_are_read_and_named(tmp_path: Path):
+    (tmp_path / "raw").mkdir()
+    roots = resolve_roots(f"kitti={tmp_path / 'raw'}", "quick")
+    assert roots["kitti"] == tmp_path / "raw" and roots.named == {"kitti"}
+    assert roots["vkitti2"].parts[-3:] == ("miniature", "quick", "vkitti2")
+    assert parse_roots(roots.as_text()) == {"kitti": tmp_path / "raw"}
+    with pytest.raises(OptionError, match="'nyu'"):
+        parse_roots("nyu=/")
+    with pytest.raises(OptionError, match="NAME=FOLDER"):
+        parse_roots("kitti")
+    with pytest.raises(DataError, match="not a folder"):
+        parse_roots(["kitti=" + str(tmp_path / "none")])
+
+
+def test_fingerprint_tells_miniatures_and_contents_apart(tmp_path: Path):
+    real, mini = tmp_path / "real", tmp_path / "mini"
+    real.mkdir()
+    mini.mkdir()
+    (mini / "manifest.json").write_text("{}")
+    assert not is_miniature(real) and is_miniature(mini)
+    assert fingerprint(real, ["a"]).startswith("real:") and fingerprint(mini, ["a"]).startswith("miniature:")
+    assert fingerprint(real, ["a"]) != fingerprint(real, ["b"])
+    before = fingerprint(mini, ["a"])
+    (mini / "manifest.json").write_text('{"seed": 1}')
+    assert fingerprint(mini, ["a"]) != before
