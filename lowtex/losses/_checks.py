@@ -1,0 +1,15 @@
+"""Shape checks that the losses share, and the one rule about number formats."""
+
+import torch
+from torch import Tensor
+
+
+def require_alike(function: str, a: Tensor, b: Tensor) -> None:
+    """Raise ValueError, naming both shapes, unless both are ``(B, C, H, W)`` and the same."""
+    if a.dim() != 4 or a.shape != b.shape:
+        raise ValueError(f"{function} takes two (B,C,H,W) of one shape, got {tuple(a.shape)} and {tuple(b.shape)}")
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """float64 stays, anything else becomes float32: a variance in bfloat16 has no correct digit."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
