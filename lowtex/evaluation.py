@@ -1,0 +1,207 @@
+"""Scoring predictions by a protocol: one image, or a network over a data set.
+
+Each image is scored on its own and the scores are averaged over images, as the literature does, so an image with few
+valid pixels weighs as much as one with many. Texture strata work the same way: an image without a pixel in a stratum
+does not count there, and ``images`` says how many did.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lowtex.datasets.sample import StereoSample, collate
+from lowtex.geometry import StereoRig
+from lowtex.metrics import metric_names
+from lowtex.protocols import PROTOCOLS, Protocol, flip_postprocess, get_protocol
+from lowtex.scoring import Comparison, Strata, compare, require_positive, score
+from lowtex.texture import strata_makers
+
+__all__ = [
+    "PROTOCOLS",
+    "Comparison",
+    "Evaluation",
+    "Protocol",
+    "compare",
+    "evaluate",
+    "get_protocol",
+    "predict",
+    "score",
+]
+
+NO_TRUTH, NO_PIXELS = "no ground truth", "no pixel that the protocol counts"
+
+
+@dataclass
+class Evaluation:
+    """What a network scored on a data set by a protocol.
+
+    Attributes:
+        protocol: as it was applied, options included.
+        per_image: one row an image and stratum: image, stratum_kind, stratum, pixels, scale, and a column a metric.
+            The whole image is stratum ``all`` of kind ``none``.
+        unscored: image name -> why it was predicted but has no score.
+        seconds: wall time of the whole.
+    """
+
+    protocol: Protocol
+    per_image: pd.DataFrame
+    unscored: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metric columns."""
+        return metric_names(self.protocol.log10)
+
+    @property
+    def images(self) -> int:
+        """How many images were scored."""
+        return int((self.per_image["stratum_kind"] == "none").sum())
+
+    def means(self) -> pd.DataFrame:
+        """Means over images: a row a stratum with stratum_kind, stratum, images, pixels (their sum) and the metrics."""
+        groups = self.per_image.groupby(["stratum_kind", "stratum"], sort=False)
+        means = groups[list(self.metrics)].mean()
+        means.insert(0, "images", groups.size())
+        means.insert(1, "pixels", groups["pixels"].sum())
+        return means.reset_index()
+
+    def describe(self) -> str:
+        """The protocol, how many images stand behind the means, and which have no score."""
+        text = f"{self.protocol.describe()}; {self.images} of {self.images + len(self.unscored)} images scored"
+        for reason in sorted(set(self.unscored.values())):
+            names = [name for name, why in self.unscored.items() if why == reason]
+            text += f"; {len(names)} with {reason} ({names[0]}{', …' if len(names) > 1 else ''})"
+        return text
+
+
+@torch.no_grad()
+def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, device=None) -> np.ndarray:
+    """Inverse depth, 1 / metres, of images of one size, ``(B, H, W)`` float64 at the network's size.
+
+    Args:
+        network: has ``depth(image (B,3,H,W), rig) -> metres (B,1,H,W)``.
+        samples: images of one size.
+        flip: average with the prediction for the mirrored image (see `lowtex.protocols.flip_postprocess`).
+        device: None = where the network's parameters are.
+
+    Raises:
+        DataError: a prediction that is not finite and positive; names the image.
+    """
+    batch = collate(list(samples))
+    device = _device(network, device)
+    image, rig = batch.image.to(device), batch.rig.to(device)
+    inverse = _inverse(network.depth(image, rig), batch.names)
+    if flip:
+        mirrored = network.depth(image.flip(-1), _mirrored(rig))
+        inverse = flip_postprocess(inverse, _inverse(mirrored, batch.names)[..., ::-1])
+    return inverse
+
+
+def evaluate(
+    network,
+    dataset,
+    protocol: str | Protocol,
+    *,
+    flip: bool | None = None,
+    scaling: str | None = None,
+    strata: Strata = None,
+    device=None,
+    batch_size: int = 8,
+    progress: bool | Callable[[int, int], None] = False,
+) -> Evaluation:
+    """Predict every image of a data set and score those that have ground truth.
+
+    Args:
+        network: has ``depth(image, rig)``; put into evaluation mode meanwhile, if it has one.
+        dataset: ``len`` and ``[i] -> StereoSample``; its ``ground_truth``, if it says one, must be the protocol's.
+        protocol: name or value.
+        flip, scaling: instead of the protocol's own; stated in the rows.
+        strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
+            crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
+        device: None = where the network's parameters are.
+        batch_size: images predicted together; the scores do not depend on it beyond rounding.
+        progress: True for a bar; or a function called with (done, total).
+
+    Raises:
+        DataError: damaged ground truth, a prediction that is not finite and positive, or strata the data can't give.
+        OptionError: unknown names, or a protocol that does not fit the data's ground truth.
+    """
+    protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
+    protocol.require(getattr(dataset, "ground_truth", None), type(dataset).__name__)
+    strata_makers(strata)
+    start = time.perf_counter()
+    rows: list[dict] = []
+    unscored: dict[str, str] = {}
+    training = getattr(network, "training", False)
+    if training:
+        network.eval()
+    try:
+        with tqdm(total=len(dataset), desc="evaluate", unit="image", disable=progress is not True) as bar:
+            done = 0
+            for samples in _batches(dataset, batch_size):
+                for sample, inverse in zip(
+                    samples, predict(network, samples, flip=protocol.flip, device=device), strict=True
+                ):
+                    if sample.depth is None or not bool((sample.depth != 0).any()):
+                        unscored[sample.name] = NO_TRUTH
+                        continue
+                    scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
+                    rows.extend(scored)
+                    if not scored:
+                        unscored[sample.name] = NO_PIXELS
+                done += len(samples)
+                bar.update(len(samples))
+                if callable(progress):
+                    progress(done, len(dataset))
+    finally:
+        if training:
+            network.train()
+    columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
+    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, time.perf_counter() - start)
+    if unscored:
+        warnings.warn(f"not every image could be scored: {result.describe()}", stacklevel=2)
+    return result
+
+
+def _batches(dataset, batch_size: int) -> Iterator[list[StereoSample]]:
+    """Consecutive samples whose images have one size; KITTI's native sizes differ between days."""
+    held: list[StereoSample] = []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        if held and (len(held) >= batch_size or sample.image.shape != held[0].image.shape):
+            yield held
+            held = []
+        # the other view is never needed here, and a data set may have it for some images only
+        held.append(replace(sample, other=None))
+    if held:
+        yield held
+
+
+def _mirrored(rig: StereoRig) -> StereoRig:
+    if rig.cx is None or rig.width is None:
+        return rig
+    return replace(rig, cx=rig.width - 1 - rig.cx)
+
+
+def _inverse(depth: Tensor, names: Sequence[str]) -> np.ndarray:
+    if depth.dim() != 4 or depth.shape[1] != 1 or depth.shape[0] != len(names):
+        raise ValueError(f"the network's depth must be ({len(names)}, 1, H, W), got {tuple(depth.shape)}")
+    values = depth[:, 0].double().cpu().numpy()
+    for name, one in zip(names, values, strict=True):
+        require_positive(one, name)
+    return 1.0 / values
+
+
+def _device(network, device) -> torch.device | str:
+    if device not in (None, "auto"):
+        return device
+    first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
+    return "cpu" if first is None else first.device

@@ -1,0 +1,128 @@
+"""Scoring one prediction against one ground truth: resize, scale, clamp, mask, measure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, require_choice
+from lowtex.metrics import pixel_errors, summarise
+from lowtex.protocols import Protocol, get_protocol, resize_map
+from lowtex.texture import strata_makers
+
+Strata = str | Sequence[str] | Mapping[str, Callable] | None
+"""What ``strata=`` takes: a kind, several, label -> function(sample, size) -> masks, or nothing."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A prediction brought to its ground truth, ready for metrics and error maps; all ``(h, w)``, metres.
+
+    Attributes:
+        truth: ground truth, 0 = none.
+        prediction: resized, scaled as the protocol says, clamped.
+        valid: bool, the pixels that count.
+        scale: what the prediction was multiplied with (1 without median scaling).
+    """
+
+    truth: np.ndarray
+    prediction: np.ndarray
+    valid: np.ndarray
+    scale: float
+
+
+def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quantity: str = "depth") -> Comparison:
+    """Bring a prediction to the size of the sample's ground truth, as the protocol says.
+
+    Args:
+        prediction: ``(H, W)`` or ``(1, H, W)`` at any size, array or tensor, > 0 everywhere.
+        sample: with ground truth.
+        protocol: name or value; its ``flip`` is not applied here, it needs the network.
+        quantity: ``depth``, metres; or ``inverse_depth``, 1 / metres.
+
+    Raises:
+        DataError: no or damaged ground truth, or a prediction that is not finite and positive; names the image.
+        ValueError: shapes.
+    """
+    protocol = get_protocol(protocol)
+    require_choice("quantity", quantity, ("depth", "inverse_depth"))
+    truth = _truth(sample)
+    values = require_positive(_map(prediction, f"prediction of {sample.name}"), sample.name)
+    if quantity == "depth" and values.shape == truth.shape:
+        depth = values
+    else:
+        # interpolating between a wall and the sky in depth would invent points far behind the wall
+        inverse = 1.0 / values if quantity == "depth" else values
+        depth = 1.0 / resize_map(inverse, *truth.shape, protocol.interpolation)
+    valid = protocol.valid(truth)
+    scale = 1.0
+    if protocol.scaling == "median" and valid.any():
+        scale = float(np.median(truth[valid]) / np.median(depth[valid]))
+    return Comparison(truth, np.clip(depth * scale, protocol.min_depth_m, protocol.cap_m), valid, scale)
+
+
+def score(
+    prediction, sample: StereoSample, protocol: str | Protocol, *, strata: Strata = None, quantity: str = "depth"
+) -> list[dict]:
+    """Score one prediction: a dict a stratum, of image, stratum_kind, stratum, pixels, scale and the metrics.
+
+    The first is the whole image (kind ``none``, stratum ``all``); a stratum without a valid pixel is left out, and so
+    is everything where the protocol counts no pixel at all (an empty list). Arguments and errors as in `compare`;
+    ``strata`` as in `evaluate`.
+    """
+    protocol = get_protocol(protocol)
+    compared = compare(prediction, sample, protocol, quantity=quantity)
+    if not compared.valid.any():
+        return []
+    errors = pixel_errors(compared.truth[compared.valid], compared.prediction[compared.valid], log10=protocol.log10)
+    head = {"image": sample.name}
+
+    def row(kind: str, stratum: str, select: np.ndarray | None) -> dict:
+        pixels = int(compared.valid.sum() if select is None else select.sum())
+        place = {"stratum_kind": kind, "stratum": stratum, "pixels": pixels, "scale": compared.scale}
+        return {**head, **place, **summarise(errors, select)}
+
+    rows = [row("none", "all", None)]
+    for kind, masks_of in strata_makers(strata).items():
+        for stratum, mask in masks_of(sample, compared.truth.shape).items():
+            select = mask[compared.valid]
+            if stratum != "all" and select.any():
+                rows.append(row(kind, stratum, select))
+    return rows
+
+
+def require_positive(values: np.ndarray, name: str) -> np.ndarray:
+    """The values, or a `DataError` that names the image if any is not finite and > 0."""
+    bad = ~np.isfinite(values)
+    what = "not finite (NaN or infinite)" if bad.any() else "not > 0"
+    bad = bad if bad.any() else values <= 0
+    if bad.any():
+        raise DataError(
+            f"the prediction for {name} has {int(bad.sum())} of {values.size} values that are {what}; it cannot be "
+            "scored: has the training diverged, or is the checkpoint damaged?"
+        )
+    return values
+
+
+def _truth(sample: StereoSample) -> np.ndarray:
+    if sample.depth is None:
+        raise DataError(f"{sample.name} has no ground truth to score against")
+    truth = _map(sample.depth, f"ground truth of {sample.name}")
+    bad = ~np.isfinite(truth) | (truth < 0)
+    if bad.any():
+        raise DataError(
+            f"the ground truth of {sample.name} has {int(bad.sum())} of {truth.size} values that are negative or not "
+            "finite; 0 means none, so the file or its reader is damaged"
+        )
+    return truth
+
+
+def _map(values, what: str) -> np.ndarray:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{what} must be (H, W) or (1, H, W), got {array.shape}")
+    return array.astype(np.float64, copy=False)
