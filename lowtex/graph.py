@@ -1,0 +1,86 @@
+"""The notebooks and what each needs, as data: the Snakefile, `lowtex run` and the tests all read this table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lowtex.errors import OptionError
+
+ALL_CORES = 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One notebook of the batch.
+
+    Attributes:
+        name: file name without its ending; the first two characters are its number.
+        needs: numbers of the notebooks whose results it reads.
+        data: data sets it reads (`lowtex.roots.DATASETS`); a run on real data repeats those that read one of them.
+        trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures.
+        threads: cores it keeps busy; `ALL_CORES` for a notebook that trains.
+        quick_s: its wall time in the quick profile on 2 cores, until a run has measured it.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    trains: bool = False
+    threads: int = 1
+    quick_s: int = 20
+
+    @property
+    def number(self) -> str:
+        """The two characters by which a person calls it."""
+        return self.name[:2]
+
+
+NOTEBOOKS = (
+    Node("00_start_here", needs=("04",)),
+    Node("01_data", data=("kitti", "kitti_depth", "vkitti2")),
+    Node("02_networks"),
+    Node("03_losses"),
+    Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
+    Node("10_kitti", needs=("04",), data=("kitti",), quick_s=40),
+    Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), quick_s=40),
+    Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
+    Node("15_low_texture", needs=("04",), quick_s=40),
+    Node("16_claims", needs=("04", "10", "11", "12", "15")),
+)
+
+TIMEOUT_S = {"quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
+
+
+def node(number: str) -> Node:
+    """Find a notebook by number (``"04"``, ``"4"``) or by name (``"04_training"``).
+
+    Raises:
+        OptionError: there is none; lists those there are.
+    """
+    wanted = str(number).strip().removesuffix(".ipynb")
+    for candidate in NOTEBOOKS:
+        if wanted == candidate.name or wanted.zfill(2) == candidate.number:
+            return candidate
+    raise OptionError(f"there is no notebook {number!r}; there are: {', '.join(n.name for n in NOTEBOOKS)}")
+
+
+def select(only: Iterable[str] = (), data_names: Iterable[str] = ()) -> tuple[Node, ...]:
+    """The notebooks a run is asked for: those named, or else all, or else those that read one of the real data sets."""
+    chosen = {node(number).name for number in only}
+    names = set(data_names)
+    if chosen:
+        return tuple(n for n in NOTEBOOKS if n.name in chosen)
+    if names:
+        return tuple(n for n in NOTEBOOKS if names & set(n.data))
+    return NOTEBOOKS
+
+
+def with_upstream(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """``nodes`` and everything they need, in the table's order."""
+    wanted: set[str] = set()
+    waiting = [n.number for n in nodes]
+    while waiting:
+        number = waiting.pop()
+        if number not in wanted:
+            wanted.add(number)
+            waiting.extend(node(number).needs)
+    return tuple(n for n in NOTEBOOKS if n.number in wanted)

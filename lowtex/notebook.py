@@ -1,0 +1,255 @@
+"""What a notebook calls: where its data are, where its files go, and the record it leaves when it has finished.
+
+from lowtex import notebook
+run = notebook.start("10", profile=profile, seed=seed, run_dir=run_dir, data_root=data_root, device=device)
+run.figure(fig, "10_first_look", data=rows)     # in the cell that draws it
+run.table(rows, "10_errors")
+run.finish(images=25, abs_rel=0.123)            # in the last cell
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Image, Markdown, display
+
+from lowtex import graph
+from lowtex.errors import OptionError, require_choice
+from lowtex.experiments import Profile, get_profile
+from lowtex.files import read_json, write_json, write_text
+from lowtex.miniature_store import ensure_miniature
+from lowtex.paths import default_run_dir, from_root, shown
+from lowtex.progress import headless, reporter
+from lowtex.provenance import provenance
+from lowtex.roots import Roots, resolve_roots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lowtex.loop import LoopOptions
+
+RUN_FILE = "run.json"
+"""Written by `lowtex run` into the run's folder: profile, seed, data roots and where the checkpoints come from."""
+
+
+@dataclass
+class NotebookRun:
+    """One notebook while it runs; made by `start`.
+
+    Attributes:
+        name: e.g. ``10_kitti``.
+        profile: sizes and schedules.
+        seed: of everything random.
+        run_dir: the folder of the run; ``figures/``, ``tables/``, ``rows/`` and ``notebooks/`` are inside.
+        experiments_dir: the trainings. A run on real data takes them from the run on the miniatures beside it.
+        roots: the folder of each data set, see `lowtex.roots.Roots`; `root` also makes sure that it is there.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+
+    name: str
+    profile: Profile
+    seed: int
+    run_dir: Path
+    experiments_dir: Path
+    roots: Roots
+    device: str
+    files: list[Path] = field(default_factory=list)
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def figures_dir(self) -> Path:
+        """Figures: PNG and PDF, and the data behind each."""
+        return self.run_dir / "figures"
+
+    @property
+    def tables_dir(self) -> Path:
+        """Tables: Markdown and CSV."""
+        return self.run_dir / "tables"
+
+    @property
+    def rows_dir(self) -> Path:
+        """Tidy rows of results."""
+        return self.run_dir / "rows"
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device to put tensors on."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
+
+    @property
+    def headless(self) -> bool:
+        """Nobody watches; see `lowtex.progress.headless`."""
+        return headless()
+
+    def root(self, name: str) -> Path:
+        """The folder of data set ``name`` (``vkitti2``, ``kitti``, ``kitti_depth``); writes the miniature if it is
+        the one wanted and not there yet."""
+        folder = self.roots[name]
+        if name not in self.roots.named:
+            ensure_miniature(self.profile.name)
+        return folder
+
+    def is_miniature(self, name: str) -> bool:
+        """Whether data set ``name`` is the kit's own miniature, and not the real one."""
+        return self.roots.is_miniature(name)
+
+    def loop_options(self, title: str) -> "LoopOptions":
+        """Options for `lowtex.training.train_experiment`: this run's device, and a progress bar."""
+        from lowtex.loop import LoopOptions
+
+        return LoopOptions(device=self.device, report=reporter(title))
+
+    def figure(self, figure: "Figure", name: str, data: pd.DataFrame | Mapping[str, Any] | None = None) -> None:
+        """Save a figure (PNG, PDF, CSV behind it) and show what was saved. Call it in the cell that draws it.
+
+        Args:
+            figure: a matplotlib figure.
+            name: file name without ending; by convention it starts with the notebook's number.
+            data: the numbers behind it. A figure of `lowtex.figures` brings its own.
+
+        Raises:
+            DataError: the picture is blank, or one of its panels is.
+        """
+        from lowtex.figures.saving import save_figure
+
+        path = save_figure(figure, self.figures_dir / name, data)
+        if "matplotlib.pyplot" in sys.modules:
+            # a figure made through pyplot would be shown a second time at the end of the cell
+            sys.modules["matplotlib.pyplot"].close(figure)
+        self.files.append(path)
+        display(Image(filename=str(path), width=900))
+
+    def table(self, frame: pd.DataFrame, name: str, caption: str = "", digits: int = 3) -> None:
+        """Save a table as Markdown (rounded to ``digits``) and CSV (in full), and show it.
+
+        Raises:
+            OptionError: the table has no rows.
+        """
+        if frame.empty:
+            raise OptionError(f"table {name!r} has no rows; check what it is made from")
+        text = (f"{caption}\n\n" if caption else "") + markdown(frame, digits)
+        path = self.tables_dir / f"{name}.md"
+        write_text(path, text)
+        write_text(path.with_suffix(".csv"), frame.to_csv(index=False, lineterminator="\n"))
+        self.files.append(path)
+        display(Markdown(text))
+
+    def finish(self, **facts: Any) -> None:
+        """Record that the notebook ran to its end, with ``facts`` worth keeping, and show where things landed.
+
+        The record is ``notebooks/<name>.result.json`` in the run's folder. Call it in the last cell and nowhere else:
+        the runner takes this file, and nothing less, as the sign of success.
+
+        Raises:
+            OptionError: a fact is not a number, a text, or a list or dict of those, or is not finite.
+        """
+        record = {
+            "notebook": self.name,
+            "status": "done",
+            "profile": self.profile.name,
+            "seed": self.seed,
+            "run_dir": shown(self.run_dir),
+            "data_root": {name: shown(self.roots.paths[name]) for name in sorted(self.roots.named)},
+            "python": shown(sys.executable),
+            "facts": {name: _plain(value, name) for name, value in facts.items()},
+            "files": sorted({os.path.relpath(path, self.run_dir) for path in self.files}),
+            "wall_s": round(time.monotonic() - self._started, 1),
+            "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **provenance("cpu" if self.torch_device.type == "cpu" else "auto"),
+        }
+        named = os.environ.get("LOWTEX_RESULT")
+        write_json(Path(named) if named else self.run_dir / "notebooks" / f"{self.name}.result.json", record)
+        lines = [f"- `{name}`: {value}" for name, value in record["facts"].items()]
+        lines += [f"- `{shown(self.run_dir / name)}`" for name in record["files"]]
+        display(Markdown(f"**{self.name} is done.** It left in `{shown(self.run_dir)}`:\n\n" + "\n".join(lines)))
+
+
+def start(
+    number: str,
+    *,
+    profile: str = "quick",
+    seed: int = 0,
+    run_dir: str | Path = "",
+    data_root: str = "",
+    device: str = "auto",
+) -> NotebookRun:
+    """Begin a notebook; call it in the cell after the parameters, which it takes as they are.
+
+    Args:
+        number: the notebook's number or name.
+        profile: ``quick``, ``standard`` or ``paper``.
+        seed: of everything random.
+        run_dir: where files go; a relative folder counts from the root of the checkout, and empty means
+            ``results/<profile>``, or a neighbour of it named after the data sets where real ones are given.
+        data_root: real data, as ``name=folder;name=folder``; whatever it does not name is the miniature.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        OptionError: an unknown notebook, profile, data set or device.
+        DataError: a data root is not there.
+    """
+    require_choice("device", device, ("auto", "cpu", "cuda"))
+    chosen = get_profile(profile)
+    roots = resolve_roots(data_root, profile)
+    folder = from_root(run_dir) if str(run_dir) else default_run_dir(profile, seed, roots.named)
+    return NotebookRun(
+        name=graph.node(number).name,
+        profile=chosen,
+        seed=seed,
+        run_dir=folder,
+        experiments_dir=checkpoints_from(folder, profile, seed, roots.named) / "experiments",
+        roots=roots,
+        device=device,
+    )
+
+
+def checkpoints_from(run_dir: Path, profile: str, seed: int, data_names) -> Path:
+    """The run whose trainings a run uses: its own, or for real data the one on miniatures beside it.
+
+    ``run.json`` may name another.
+    """
+    settings = run_dir / RUN_FILE
+    if settings.is_file():
+        return from_root(read_json(settings)["checkpoints_from"])
+    return run_dir.with_name(default_run_dir(profile, seed).name) if data_names else run_dir
+
+
+def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
+    """A data frame as a Markdown table; a missing value is a dash, ``digits`` follow the point of the others."""
+
+    def cell(value: object) -> str:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return "–"
+        return f"{value:.{digits}f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
+    lines = [[str(name) for name in frame.columns], ["---:" if number else "---" for number in numeric]]
+    lines += [[cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _plain(value: Any, name: str) -> Any:
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OptionError(f"finish({name}={value}) is not finite; leave the fact out or say why in words")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return shown(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part, f"{name}.{key}") for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part, name) for part in value]
+    raise OptionError(f"finish({name}=…) is a {type(value).__name__}; give numbers, texts, lists or dicts of them")

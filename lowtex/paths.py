@@ -1,0 +1,50 @@
+"""Where a run's files are: everything is found from the root of the checkout, never from the working directory."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from lowtex.errors import DataError
+from lowtex.roots import REPOSITORY
+
+
+def notebooks_folder() -> Path:
+    """The folder with the notebooks' sources.
+
+    Raises:
+        DataError: there is none, because the package was installed without its checkout.
+    """
+    folder = REPOSITORY / "notebooks"
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder} is missing: the notebooks come with the checkout, not with the package alone; "
+            "clone the repository and install it in place (`make reproduce` does)"
+        )
+    return folder
+
+
+def from_root(path: str | Path) -> Path:
+    """Make ``path`` absolute: a relative one counts from the root of the checkout; ``~`` is the home folder."""
+    return Path(os.path.abspath(REPOSITORY / Path(path).expanduser()))
+
+
+def shown(path: str | Path) -> str:
+    """``path`` as it is printed and recorded: relative to the root where it lies inside, so that it names no machine.
+
+    Links are not followed, because the interpreter of a virtual environment is a link that leads out of it.
+    """
+    absolute = Path(os.path.abspath(path))
+    try:
+        return absolute.relative_to(REPOSITORY).as_posix()
+    except ValueError:
+        return absolute.as_posix()
+
+
+def default_run_dir(profile: str, seed: int = 0, data_names: Iterable[str] = ()) -> Path:
+    """The folder of a run: ``results/<profile>``, with the seed unless it is 0, and the real data sets it reads.
+
+    A run on real data has a folder of its own, so that its rows never mix with those of the miniatures.
+    """
+    name = profile if seed == 0 else f"{profile}-seed{seed}"
+    names = sorted(data_names)
+    return REPOSITORY / "results" / (f"{name}-on-{'-'.join(names)}" if names else name)
