@@ -1,0 +1,174 @@
+"""Saving a figure with everything behind it, and drawing saved figures again.
+
+Beside ``name.png`` (150 dpi) and ``name.pdf`` lie ``name.csv`` (the numbers), ``name.npz`` (arrays, where the plot
+needs any) and ``name.json`` (the plotting function, its arguments, the title and the caption).
+"""
+
+import json
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure as MatplotlibFigure
+
+from lowtex import files
+from lowtex.errors import DataError
+from lowtex.figures.recipe import Recipe, cook, plain_frame
+from lowtex.figures.style import DPI, styled
+
+FORMAT = 1
+_MIN_INK = 0.002
+
+
+def save_figure(
+    figure: MatplotlibFigure,
+    path_without_suffix: str | Path,
+    data: pd.DataFrame | Mapping[str, Any] | None = None,
+) -> Path:
+    """Save a figure as PNG and PDF with the data behind it; each file appears whole or not at all.
+
+    A figure made by one of the kit's plotting functions brings its own data and can be drawn again by `redraw`.
+    For any other figure give ``data``. The same input gives the same bytes: no dates, no version strings.
+
+    Args:
+        figure: what to save.
+        path_without_suffix: e.g. ``results/quick/figures/12_by_texture``.
+        data: a table for ``name.csv``, or a mapping of columns.
+
+    Returns:
+        The path of the PNG.
+
+    Raises:
+        DataError: the picture is nearly one colour, or a panel of it is empty; nothing is written then.
+    """
+    base = Path(path_without_suffix)
+    if base.suffix.lower() in (".png", ".pdf", ".csv"):
+        base = base.with_suffix("")
+    with styled():
+        png, pdf = BytesIO(), BytesIO()
+        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+        refuse_blank(figure, base)
+        figure.savefig(pdf, format="pdf", dpi=DPI, metadata={"Creator": None, "Producer": None, "CreationDate": None})
+    recipe: Recipe | None = getattr(figure, "recipe", None)
+    tables = {}
+    if data is not None:
+        tables["csv"] = plain_frame(data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data)))
+    frames = {}
+    for key, frame in (recipe.frames if recipe else {}).items():
+        suffix = "csv" if len(recipe.frames) == 1 and "csv" not in tables else f"{key}.csv"
+        tables[suffix] = frame
+        frames[key] = {"file": f"{base.name}.{suffix}", "text": _text_columns(frame)}
+    for suffix, table in tables.items():
+        files.write_text(_beside(base, suffix), table.to_csv(index=False, lineterminator="\n"))
+    if recipe and recipe.arrays:
+        _write_arrays(_beside(base, "npz"), recipe.arrays)
+    card = {
+        "format": FORMAT,
+        "title": figure.get_suptitle() or "",
+        "caption": figure.get_supxlabel() or "",
+        "function": recipe.function if recipe else None,
+        "arguments": recipe.arguments if recipe else None,
+        "frames": frames,
+        "arrays": f"{base.name}.npz" if recipe and recipe.arrays else None,
+    }
+    files.write_json(_beside(base, "json"), card)
+    _write_bytes(_beside(base, "pdf"), pdf.getvalue())
+    _write_bytes(_beside(base, "png"), png.getvalue())
+    return _beside(base, "png")
+
+
+def refuse_blank(figure: MatplotlibFigure, name: str | Path = "figure") -> None:
+    """Raise if the figure shows nothing.
+
+    Raises:
+        DataError: a visible panel holds no data, or hardly a pixel differs from the background.
+    """
+    for index, axes in enumerate(figure.axes):
+        if axes.axison and axes.get_visible() and not axes.has_data():
+            label = axes.get_title(loc="left") or axes.get_title() or f"number {index + 1}"
+            raise DataError(f"{name}: the panel {label!r} is empty; check the rows or arrays it is drawn from")
+    buffer = BytesIO()
+    figure.savefig(buffer, format="raw", dpi=50)
+    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
+    background = np.median(pixels, axis=0)
+    ink = float((np.abs(pixels - background).max(axis=1) > 24).mean())
+    if ink < _MIN_INK:
+        raise DataError(
+            f"{name}: the picture is nearly one colour ({ink:.2%} of its pixels differ from the background); "
+            "was it saved after it was closed, or drawn from no rows?"
+        )
+
+
+def load_recipe(card_path: str | Path) -> Recipe | None:
+    """Read back what a saved figure was drawn from; None for a figure that was not made by a plotting function.
+
+    Raises:
+        DataError: a file that belongs to it is missing or damaged.
+    """
+    card_path = Path(card_path)
+    card = files.read_json(card_path)
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise DataError(f"{card_path} is not a figure card of format {FORMAT}; draw the figure anew")
+    if not card["function"]:
+        return None
+    frames = {key: _read_table(card_path.parent / part["file"], part["text"]) for key, part in card["frames"].items()}
+    arrays = {}
+    if card["arrays"]:
+        path = card_path.parent / card["arrays"]
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} is missing or damaged ({error}); run the notebook that makes it again") from error
+    return Recipe(card["function"], card["arguments"], frames, arrays)
+
+
+def redraw_card(card_path: str | Path) -> Path | None:
+    """Draw one saved figure again from the files beside it; None where it has no recipe.
+
+    Raises:
+        DataError: a file that belongs to it is missing or damaged, or the drawing failed.
+    """
+    card_path = Path(card_path)
+    recipe = load_recipe(card_path)
+    if recipe is None:
+        return None
+    try:
+        figure = cook(recipe)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(f"{card_path}: {recipe.function} cannot draw what is stored ({error})") from error
+    figure.recipe = recipe
+    base = card_path.with_suffix("")
+    own_table = _beside(base, "csv")
+    named = {part["file"] for part in json.loads(card_path.read_text(encoding="utf-8"))["frames"].values()}
+    data = None if own_table.name in named or not own_table.exists() else _read_table(own_table, None)
+    return save_figure(figure, base, data)
+
+
+def _beside(base: Path, suffix: str) -> Path:
+    return base.parent / f"{base.name}.{suffix}"
+
+
+def _text_columns(frame: pd.DataFrame) -> list[str]:
+    return [str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c].dtype)]
+
+
+def _read_table(path: Path, text: list[str] | None) -> pd.DataFrame:
+    types = {column: str for column in text or []}
+    try:
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{path} is missing or damaged ({error}); run the notebook that makes it again") from error
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with files.atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with files.atomic_path(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,221 @@
+"""The look every figure shares: fonts, colours, colour maps, the title and the caption line.
+
+Nothing here touches pyplot. A figure is a `matplotlib.figure.Figure` made directly, so no global state is left
+behind and nothing has to be closed; the settings in `STYLE` hold only while a plot is drawn or saved.
+"""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, LogNorm
+from matplotlib.figure import Figure as MatplotlibFigure
+
+WIDTH_IN = 9.0
+"""Width of every figure, inches: 1350 pixels saved at `DPI`, shown at about 900 in a README."""
+
+DPI = 150
+INK = "#222222"
+MUTED = "#555555"
+NO_DATA = "#c9c9c9"
+"""Colour of pixels without a value (no ground truth)."""
+
+TRUTH = "#D55E00"
+"""Colour of whatever is known to be true: the true disparity in a loss curve, a ground-truth line."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.titlesize": 10.0,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4.0,
+    "axes.labelsize": 10.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.8,
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.fontsize": 9.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 100.0,
+    "pdf.fonttype": 42,
+    "pdf.compression": 9,
+    "text.parse_math": False,
+}
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How one method is drawn everywhere: legend text, colour, marker and line style."""
+
+    label: str
+    color: str
+    marker: str
+    linestyle: object = "-"
+
+
+METHODS = {
+    "baseline": MethodStyle("baseline", "#4D4D4D", "o", "-"),
+    "encoder": MethodStyle("encoder", "#E69F00", "s", (0, (5, 1.5))),
+    "encoder_features": MethodStyle("encoder + feature loss", "#56B4E9", "^", (0, (3, 1, 1, 1))),
+    "ours": MethodStyle("ours (the paper's)", "#0072B2", "D", "-"),
+}
+"""The four named methods, in reading order. Dark grey, orange, light blue, blue: told apart by colour-blind readers
+and, through lightness, marker and line style, in grey print as well."""
+
+_SPARE = ("#009E73", "#CC79A7", "#D55E00", "#8C6BB1", "#A6761D", "#1B4F4A", "#F28E8E", "#7A9A01", "#B2182B", "#35978F")
+_SPARE_MARKERS = ("v", "P", "X", "<", ">", "p", "h", "*", "d", "8")
+
+
+def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
+    """Styles of several methods, in reading order: the four named ones first, then others in order of appearance.
+
+    A method that has no colour of its own takes the next spare one; ten spare colours exist, then they repeat
+    with another line style.
+    """
+    names = list(dict.fromkeys(str(name) for name in names))
+    others = [name for name in names if name not in METHODS]
+    styles = {name: METHODS[name] for name in METHODS if name in names}
+    for index, name in enumerate(others):
+        turn, slot = divmod(index, len(_SPARE))
+        line = ("-", "--", ":")[turn % 3]
+        styles[name] = MethodStyle(name.replace("_", " "), _SPARE[slot], _SPARE_MARKERS[slot], line)
+    return styles
+
+
+def depth_colormap() -> Colormap:
+    """Near is bright, far is dark; no value is light grey."""
+    colormap = matplotlib.colormaps["magma_r"].copy()
+    colormap.set_bad(NO_DATA)
+    return colormap
+
+
+def error_colormap() -> Colormap:
+    """No error is white, a large one dark red; no value is light grey."""
+    colormap = matplotlib.colormaps["OrRd"].copy()
+    colormap.set_bad(NO_DATA)
+    return colormap
+
+
+def contrast_colormap() -> Colormap:
+    """No texture is dark blue, strong texture yellow; no value is light grey."""
+    colormap = matplotlib.colormaps["cividis"].copy()
+    colormap.set_bad(NO_DATA)
+    return colormap
+
+
+def depth_norm(near_m: float, far_m: float) -> LogNorm:
+    """Logarithmic metres, so that the near half of a street does not share one colour.
+
+    Raises:
+        ValueError: not 0 < near_m < far_m.
+    """
+    if not 0 < near_m < far_m:
+        raise ValueError(f"a depth range needs 0 < near < far, got {near_m} and {far_m} m")
+    return LogNorm(near_m, far_m, clip=True)
+
+
+def metre_ticks(near_m: float, far_m: float) -> list[float]:
+    """Round depths inside a range, for a logarithmic colour bar."""
+    ticks = [1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 80, 120, 200, 350, 650]
+    inside = [tick for tick in ticks if near_m <= tick <= far_m]
+    return inside[:: 1 if len(inside) <= 7 else 2]
+
+
+class Figure(MatplotlibFigure):
+    """A matplotlib figure that a notebook shows without pyplot having been imported.
+
+    ``trimmed``: `finish` takes away the empty bands that images of a fixed shape leave.
+    """
+
+    trimmed = False
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        with styled():
+            self.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+        return buffer.getvalue()
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw or save within the kit's style; the caller's settings are untouched afterwards."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def new_figure(height_in: float, *, width_in: float = WIDTH_IN, layout: str = "constrained") -> Figure:
+    """An empty figure of the common width. ``layout='compressed'`` keeps grids of images tight."""
+    figure = Figure(figsize=(width_in, height_in), layout=layout)
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.02, hspace=0.02)
+    figure.trimmed = layout == "compressed"
+    return figure
+
+
+def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature: bool = False) -> MatplotlibFigure:
+    """Put the title above and the caption line below, and mark a miniature as one.
+
+    Args:
+        figure: made with `new_figure`; its layout engine makes room for both texts.
+        title: one sentence; wrapped to the figure's width.
+        caption: what stands behind the picture: images, seeds, protocol.
+        miniature: the data are the kit's own small world, which the title must say.
+    """
+    width = figure.get_size_inches()[0]
+    title = f"{title} — miniature data" if miniature else title
+    wrapped = textwrap.fill(title, int(width * 10.5))
+    texts = [figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
+    if caption:
+        wrapped = textwrap.fill(caption, int(width * 16.4))
+        texts.append(figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8.5, color=MUTED))
+    if getattr(figure, "trimmed", False):
+        _trim_height(figure, texts)
+    return figure
+
+
+def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
+    for _ in range(2):
+        figure.draw_without_rendering()
+        renderer = figure.canvas.get_renderer()
+        boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
+        content = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
+        around = sum(part.get_window_extent(renderer).height for part in [*texts, *figure.legends])
+        figure.set_figheight((content + around) / figure.dpi + 0.12 * (1 + len(texts) + len(figure.legends)))
+
+
+def count(number: int, noun: str) -> str:
+    """``1 image``, ``3 images``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def place_image(axes, array, title: str = "", **options):
+    """Show an array without ticks, with a thin frame and a title; returns the matplotlib image."""
+    image = axes.imshow(array, interpolation=options.pop("interpolation", "nearest"), **options)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+        spine.set_linewidth(0.6)
+        spine.set_edgecolor("#888888")
+    if title:
+        axes.set_title(title, fontsize=9.5)
+    return image
