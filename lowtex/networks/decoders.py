@@ -1,0 +1,160 @@
+"""From five encoder maps to four disparities: Monodepth2's U-Net decoder and the nested grid of HR-Depth."""
+
+import torch
+from torch import Tensor, nn
+
+from lowtex.networks.layers import Conv2d, ConvBlock, SigmoidHead, check_maps, scaled_channels, upsample
+
+DECODER_CHANNELS = (16, 32, 64, 128, 256)
+"""Channels at full size, 1/2, 1/4, 1/8 and 1/16 (Godard et al. 2019)."""
+
+INITIAL_BIAS = -2.5
+
+
+def _outputs(heads: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
+    return [head(x) for head, x in zip(heads, maps, strict=True)]
+
+
+class UNetDecoder(nn.Module):
+    """Monodepth2's decoder (Godard et al. 2019): one skip connection at each size.
+
+    From the deepest map on, five times: a `ConvBlock`, nearest doubling, the encoder map of that size joined (none at
+    full size), a `ConvBlock`. The last four sizes each have a sigmoid head.
+
+    Args:
+        channels: channels of the five encoder maps (``encoder.channels``).
+        width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
+        initial_bias: start of the heads' bias. 0 starts at half of the largest disparity, which sometimes collapses
+            when trained from scratch; -2.5 starts at small disparities.
+    """
+
+    def __init__(self, channels: list[int], width: float = 1.0, initial_bias: float = INITIAL_BIAS):
+        super().__init__()
+        self.in_channels = list(channels)
+        own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
+        before = [self.in_channels[4], *own[:0:-1]]
+        skips = [*self.in_channels[3::-1], 0]
+        self.reduce = nn.ModuleList(ConvBlock(c, o) for c, o in zip(before, own[::-1], strict=True))
+        self.fuse = nn.ModuleList(ConvBlock(o + s, o) for o, s in zip(own[::-1], skips, strict=True))
+        self.heads = nn.ModuleList(SigmoidHead(c, initial_bias=initial_bias) for c in own[:4])
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Four disparities in (0, 1), ``(B, 1, H / 2^k, W / 2^k)``, k = 0..3: the full size of the image first.
+
+        Args:
+            maps: five maps ``(B, channels[i], H / 2^(i+1), W / 2^(i+1))``.
+
+        Raises:
+            ValueError: maps of other shapes, with the shapes got.
+        """
+        check_maps(maps, self.in_channels)
+        x = maps[4]
+        decoded = []
+        for step, (reduce, fuse) in enumerate(zip(self.reduce, self.fuse, strict=True)):
+            x = upsample(reduce(x))
+            if step < 4:
+                x = torch.cat([x, maps[3 - step]], dim=1)
+            x = fuse(x)
+            decoded.append(x)
+        return _outputs(self.heads, decoded[:0:-1])
+
+
+class PlainNode(nn.Module):
+    """Join and `ConvBlock`; a 1x1 convolution to twice the output channels goes before it where many maps meet."""
+
+    def __init__(self, in_channels: int, out_channels: int, reduce: bool):
+        super().__init__()
+        self.reduce = Conv2d(in_channels, 2 * out_channels, 1) if reduce else None
+        self.block = ConvBlock(2 * out_channels if reduce else in_channels, out_channels)
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        """Maps of one size -> ``(B, out, H, W)``."""
+        x = torch.cat(parts, dim=1)
+        return self.block(x if self.reduce is None else self.reduce(x))
+
+
+class GatedNode(nn.Module):
+    """HR-Depth's fSE node: squeeze and excite over the joined channels, then a 1x1 convolution and ReLU.
+
+    gate = sigmoid(W2 ReLU(W1 mean(x))) with C / 16 hidden units, one number a channel; out = ReLU(conv1x1(gate x)).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        hidden = max(1, in_channels // 16)
+        self.squeeze = nn.Linear(in_channels, hidden, bias=False)
+        self.excite = nn.Linear(hidden, in_channels, bias=False)
+        self.project = Conv2d(in_channels, out_channels, 1, bias=True)
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        """Maps of one size -> ``(B, out, H, W)``, >= 0."""
+        x = torch.cat(parts, dim=1)
+        gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return torch.relu(self.project(x * gate[:, :, None, None]))
+
+
+class NestedDecoder(nn.Module):
+    """A nested grid of joins (UNet++; HR-Depth, Lyu et al. 2020, arXiv 2012.07356): deeper levels feed every upper one.
+
+    Node (i, j) lies at the size of encoder map i (0 = half size) and takes all earlier nodes of its row and the node
+    below and before it, reduced by a `ConvBlock` and doubled:
+    ``X[i][j] = f(X[i][0], ..., X[i][j-1], up(conv(X[i+1][j-1])))`` with ``X[i][0]`` the encoder map. So the step in
+    meaning between an encoder map and the decoder is taken in small parts. Heads sit on X[0][4] (once more
+    decoded to full size), X[0][4], X[1][3] and X[2][2].
+
+    Args:
+        channels: channels of the five encoder maps (``encoder.channels``).
+        squeeze_excite: HR-Depth's gate in the last node of every row, (3,1), (2,2), (1,3), (0,4); else all are plain.
+        width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
+        initial_bias: start of the heads' bias, see `UNetDecoder`.
+    """
+
+    def __init__(
+        self,
+        channels: list[int],
+        squeeze_excite: bool = False,
+        width: float = 1.0,
+        initial_bias: float = INITIAL_BIAS,
+    ):
+        super().__init__()
+        self.in_channels = list(channels)
+        own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
+        self.rows = nn.ModuleList()
+        self.rises = nn.ModuleList()
+        for i in range(4):
+            out = own[i + 1]
+            nodes, rises = nn.ModuleList(), nn.ModuleList()
+            for j in range(1, 5 - i):
+                below = self.in_channels[i + 1] if j == 1 else own[i + 2]
+                joined = self.in_channels[i] + (j - 1) * out + out
+                rises.append(ConvBlock(below, out))
+                gated = squeeze_excite and i + j == 4
+                nodes.append(GatedNode(joined, out) if gated else PlainNode(joined, out, reduce=j > 1))
+            self.rows.append(nodes)
+            self.rises.append(rises)
+        self.last = nn.ModuleList([ConvBlock(own[1], own[0]), ConvBlock(own[0], own[0])])
+        self.heads = nn.ModuleList(SigmoidHead(c, initial_bias=initial_bias) for c in own[:4])
+
+    def grid(self, maps: list[Tensor]) -> list[list[Tensor]]:
+        """All nodes as ``grid[i][j]``; row i has 5 - i of them, the encoder map first.
+
+        Raises:
+            ValueError: maps of other shapes than five ``(B, channels[i], H / 2^(i+1), W / 2^(i+1))``.
+        """
+        check_maps(maps, self.in_channels)
+        grid = [[x] for x in maps]
+        for j in range(1, 5):
+            for i in range(5 - j):
+                risen = upsample(self.rises[i][j - 1](grid[i + 1][j - 1]))
+                grid[i].append(self.rows[i][j - 1]([*grid[i], risen]))
+        return grid
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Four disparities in (0, 1), ``(B, 1, H / 2^k, W / 2^k)``, k = 0..3: the full size of the image first.
+
+        Raises:
+            ValueError: maps of other shapes, with the shapes got.
+        """
+        grid = self.grid(maps)
+        finest = self.last[1](upsample(self.last[0](grid[0][4])))
+        return _outputs(self.heads, [finest, grid[0][4], grid[1][3], grid[2][2]])

@@ -1,0 +1,75 @@
+"""ResNet (He et al. 2016) as an encoder, with torchvision's parameter names so that its weights load by name."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lowtex.errors import require_choice
+from lowtex.networks.encoder import BLOCKS, Encoder, is_bottleneck
+from lowtex.networks.layers import Conv2d
+
+
+class ResNetBlock(nn.Module):
+    """``ReLU(branch(x) + shortcut(x))``: the branch has two 3x3 convolutions, or 1x1-3x3-1x1 as a bottleneck.
+
+    The stride sits on the first 3x3 convolution, and the shortcut of a changed shape is a strided 1x1 convolution
+    with a batch norm.
+    """
+
+    def __init__(self, in_channels: int, planes: int, stride: int, bottleneck: bool, padding_mode: str):
+        super().__init__()
+        out_channels = planes * (4 if bottleneck else 1)
+        first, second = (1, 3) if bottleneck else (3, 3)
+        strides = (1, stride) if bottleneck else (stride, 1)
+        self.conv1 = Conv2d(in_channels, planes, first, strides[0], padding_mode=padding_mode)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = Conv2d(planes, planes, second, strides[1], padding_mode=padding_mode)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.bottleneck = bottleneck
+        if bottleneck:
+            self.conv3 = Conv2d(planes, out_channels, 1)
+            self.bn3 = nn.BatchNorm2d(out_channels)
+        self.downsample = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, in, H, W)`` -> ``(B, out, H / stride, W / stride)``, >= 0."""
+        branch = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.bottleneck:
+            branch = self.bn3(self.conv3(F.relu(branch)))
+        return F.relu(branch + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNetEncoder(Encoder):
+    """ResNet without its classifier: image ``(B, 3, H, W)`` in [0, 1] -> five maps at strides 2, 4, 8, 16, 32.
+
+    The first map is the stem's (convolution, batch norm, ReLU), before the 3x3 max-pool, as in Monodepth2.
+
+    Args:
+        depth: 18, 34, 50 or 101.
+        width: multiplies every channel count (rounded to multiples of 8); 1 is the published network.
+        padding_mode: of every convolution: ``zeros``, ``replicate`` or ``reflect``.
+        normalise_image: take the input as ``(x - 0.45) / 0.225``.
+
+    Raises:
+        OptionError: another depth.
+    """
+
+    def __init__(self, depth: int, width: float = 1.0, padding_mode: str = "zeros", normalise_image: bool = True):
+        require_choice("depth", depth, (18, 34, 50, 101))
+        super().__init__(depth, width, padding_mode, normalise_image)
+        self.add_stages()
+
+    def make_stage(self, stage: int) -> nn.Sequential:
+        """Blocks of one stage; every stage but the first halves the map in its first block."""
+        planes, bottleneck = self.planes[stage], is_bottleneck(self.depth)
+        blocks = []
+        for index in range(BLOCKS[self.depth][stage]):
+            inputs = self.channels[stage] if index == 0 else self.channels[stage + 1]
+            stride = 2 if index == 0 and stage > 0 else 1
+            blocks.append(ResNetBlock(inputs, planes, stride, bottleneck, self.padding_mode))
+        return nn.Sequential(*blocks)
+
+    def before_stages(self, x: Tensor) -> Tensor:
+        """The 3x3 max-pool of stride 2; it pads with minus infinity, so no border shows in its output."""
+        return F.max_pool2d(x, 3, stride=2, padding=1)
