@@ -8,17 +8,18 @@ does not count there, and ``images`` says how many did.
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
+from lowtex.progress import Progress
 from lowtex.protocols import PROTOCOLS, Protocol, flip_postprocess, get_protocol
 from lowtex.scoring import Comparison, Strata, compare, require_positive, score
 from lowtex.texture import strata_makers
@@ -144,7 +145,7 @@ def evaluate(
     if training:
         network.eval()
     try:
-        with tqdm(total=len(dataset), desc="evaluate", unit="image", disable=progress is not True) as bar:
+        with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
             done = 0
             for samples in _batches(dataset, batch_size):
                 for sample, inverse in zip(
@@ -158,7 +159,8 @@ def evaluate(
                     if not scored:
                         unscored[sample.name] = NO_PIXELS
                 done += len(samples)
-                bar.update(len(samples))
+                if bar is not None:
+                    bar.update(len(samples))
                 if callable(progress):
                     progress(done, len(dataset))
     finally:

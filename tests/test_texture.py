@@ -1,0 +1,154 @@
+"""Strata: the definition of gradient energy by hand, and that strata of one kind share out the image."""
+
+import numpy as np
+import pytest
+import torch
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError
+from lowtex.geometry import StereoRig
+from lowtex.texture import STRATA, gradient_energy, luminance, strata, strata_makers
+
+
+def make_sample(height=24, width=80, **parts):
+    rig = StereoRig(focal_px=50.0, baseline_m=0.5, width=width, height=height)
+    image = parts.pop("image", torch.rand(3, height, width, generator=torch.Generator().manual_seed(0)))
+    return StereoSample(image=image, rig=rig, name="drive/0000000001/l", **parts)
+
+
+def full_sample():
+    random = torch.Generator().manual_seed(1)
+    depth = torch.rand(1, 48, 160, generator=random) * 100 + 1
+    contrast = torch.rand(1, 48, 160, generator=random) * 0.1
+    visible = torch.rand(1, 48, 160, generator=random) > 0.3
+    return make_sample(depth=depth, texture_contrast=contrast, visible=visible)
+
+
+@pytest.mark.parametrize("kind", [*STRATA, "known*distance", "gradient*visibility*edges"])
+def test_strata_share_out_the_image(kind):
+    masks = strata(full_sample(), kind)
+    assert masks.pop("all").all()
+    total = sum(mask.astype(int) for mask in masks.values())
+    assert total.shape == (48, 160) and (total == 1).all()
+    assert all(mask.dtype == bool for mask in masks.values())
+
+
+def test_luminance_weights():
+    image = np.zeros((3, 1, 3), dtype=np.float32)
+    image[0, 0, 0] = image[1, 0, 1] = image[2, 0, 2] = 1
+    assert luminance(image)[0] == pytest.approx([0.299, 0.587, 0.114])
+    with pytest.raises(ValueError, match=r"\(4, 5, 3\)"):
+        luminance(np.zeros((4, 5, 3)))
+
+
+def test_gradient_energy_by_hand():
+    # a ramp of 0.1 a pixel across and 0.2 down: 0.01 + 0.04 away from the border, where one side repeats
+    rows, columns = np.mgrid[0:5, 0:6]
+    energy = gradient_energy((0.1 * columns + 0.2 * rows).astype(np.float32), window_px=1)
+    assert energy[1:-1, 1:-1] == pytest.approx(0.05, rel=1e-5)
+    assert energy[1:-1, 0] == pytest.approx(0.05**2 + 0.04, rel=1e-5)
+
+
+def test_gradient_energy_is_a_window_mean():
+    step = np.zeros((21, 41), dtype=np.float32)
+    step[:, 20:] = 1.0
+    # the central difference is 1/2 in the two columns beside the step
+    assert gradient_energy(step, window_px=1)[10, 18:23] == pytest.approx([0, 0.25, 0.25, 0, 0])
+    assert gradient_energy(step, window_px=5)[10, 20] == pytest.approx(2 * 0.25 / 5)
+    assert gradient_energy(step, window_px=5)[10, 10] == 0
+
+
+def test_a_plain_image_has_low_texture_only_and_noise_has_high():
+    plain = strata(make_sample(image=torch.full((3, 24, 80), 0.5)), "gradient")
+    assert plain["low"].all() and not plain["high"].any()
+    noisy = strata(make_sample(), "gradient")
+    assert noisy["high"].mean() > 0.9
+
+
+def test_thresholds_belong_to_the_upper_stratum():
+    contrast = torch.tensor([[[0.0, 0.0199, 0.02, 0.0599, 0.06, 0.3]]])
+    masks = strata(make_sample(texture_contrast=contrast), "known", (1, 6))
+    assert masks["low"][0].tolist() == [True, True, False, False, False, False]
+    assert masks["middle"][0].tolist() == [False, False, True, True, False, False]
+    assert masks["high"][0].tolist() == [False, False, False, False, True, True]
+    moved = strata(make_sample(texture_contrast=contrast), "known", (1, 6), low=0.1, high=0.2)
+    assert moved["low"][0].sum() == 5 and moved["high"][0].sum() == 1
+
+
+def test_masks_come_at_the_ground_truths_size():
+    image = torch.zeros(3, 8, 40)
+    image[:, :, 20:] = torch.rand(3, 8, 20, generator=torch.Generator().manual_seed(0))
+    masks = strata(make_sample(8, 40, image=image, depth=torch.ones(1, 32, 160)), "gradient", window_px=3)
+    assert masks["low"].shape == (32, 160)
+    assert masks["low"][:, :70].all() and not masks["low"][:, 90:].any()
+
+
+def test_visibility():
+    visible = torch.tensor([[[True, False]]])
+    masks = strata(make_sample(visible=visible, depth=torch.ones(1, 1, 2)), "visibility")
+    assert masks["visible"].tolist() == [[True, False]] and masks["occluded"].tolist() == [[False, True]]
+
+
+def test_distance_bins():
+    depth = torch.tensor([[[0.0, 9.9, 10.0, 19.9, 20.0, 79.9, 80.0, 655.0]]])
+    masks = strata(make_sample(depth=depth), "distance")
+    assert list(masks) == ["<10 m", "10-20 m", "20-40 m", "40-80 m", ">=80 m", "all"]
+    assert [int(m.sum()) for m in masks.values()] == [2, 2, 1, 1, 2, 8]
+
+
+def test_depth_edges_are_steps_not_slopes():
+    rows, columns = np.mgrid[0:40, 0:60]
+    road = 200.0 / (rows + 1.0 + 0.02 * columns)
+    masks = strata(make_sample(depth=torch.tensor(road[None], dtype=torch.float32)), "edges")
+    assert not masks["edge"].any()
+    box = road.copy()
+    box[10:20, 30:40] = 3.0
+    edge = strata(make_sample(depth=torch.tensor(box[None], dtype=torch.float32)), "edges", radius_px=2)["edge"]
+    assert edge[15, 27:33].all() and edge[15, 37:43].all() and not edge[15, 35] and not edge[35, 50]
+
+
+def test_sky_without_ground_truth_makes_an_edge():
+    depth = np.full((20, 20), 10.0, dtype=np.float32)
+    depth[:8] = 0
+    edge = strata(make_sample(depth=torch.tensor(depth[None])), "edges", radius_px=1)["edge"]
+    assert edge[7].all() and edge[8].all() and not edge[:6].any() and not edge[11:].any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("known", "drive/0000000001/l: texture contrast.*strata='gradient'"),
+        ("visibility", "drive/0000000001/l: .*only known in the miniatures"),
+        ("distance", "drive/0000000001/l has no ground truth"),
+        ("edges", "drive/0000000001/l has no ground truth"),
+    ],
+)
+def test_what_a_sample_lacks_is_named(kind, message):
+    with pytest.raises(DataError, match=message):
+        strata(make_sample(), kind)
+
+
+def test_sparse_ground_truth_has_no_edges():
+    depth = torch.zeros(1, 20, 20)
+    depth[0, ::5, ::5] = 10.0
+    with pytest.raises(DataError, match="only 4% of the pixels"):
+        strata(make_sample(depth=depth), "edges")
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(OptionError, match="strata='tecture'.*known.*gradient"):
+        strata(full_sample(), "tecture")
+    with pytest.raises(OptionError, match="low <= high"):
+        strata(full_sample(), "known", low=0.3, high=0.1)
+    with pytest.raises(OptionError, match="window_px=0"):
+        strata(full_sample(), "gradient", window_px=0)
+
+
+def test_what_evaluate_takes():
+    assert strata_makers(None) == {}
+    assert list(strata_makers("known")) == ["known"]
+    both = strata_makers(["known", "visibility"])
+    assert set(both["visibility"](full_sample(), (48, 160))) == {"visible", "occluded", "all"}
+    assert set(both["known"](full_sample(), (48, 160))) == {"low", "middle", "high", "all"}
+    mine = {"mine": lambda sample, size=None: {}}
+    assert strata_makers(mine) == mine
