@@ -1,0 +1,128 @@
+"""What both writers share: a folder that is finished, half finished or somebody else's, and files written once."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from lowtex.errors import DataError, OptionError
+from lowtex.files import atomic_path, read_json, write_json, write_text
+from lowtex.miniature.pair import WORLD_VERSION
+
+MANIFEST = "miniature.json"
+UNFINISHED = "miniature.unfinished.json"
+
+
+@lru_cache(maxsize=1)
+def world_version() -> str:
+    """`WORLD_VERSION` and a hash of this package's sources, so that data of an older world are never taken for new."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{WORLD_VERSION}-{digest.hexdigest()[:12]}"
+
+
+class Target:
+    """A root folder being written. ``begin`` tells whether there is work; ``end`` marks it finished.
+
+    A finished root carries `MANIFEST` with its parameters; an interrupted one `UNFINISHED`, and is carried on with. A
+    root with other parameters is emptied of what the writer made and written anew. A folder with anything else in it
+    is refused, so that real data are never mixed with the miniature.
+    """
+
+    def __init__(self, root: str | Path, parameters: dict):
+        self.root = Path(root)
+        self.parameters = {"world_version": world_version(), **parameters}
+
+    def begin(self, made: Callable[[Path], list[Path]]) -> bool:
+        """Prepare the folder; False where it is finished already. ``made(root)`` lists what a writer may have made.
+
+        Raises:
+            OptionError: the folder holds something that this writer did not make.
+        """
+        manifest, unfinished = self.root / MANIFEST, self.root / UNFINISHED
+        if self.root.exists() and not self.root.is_dir():
+            raise OptionError(f"{self.root} is a file; give a folder for the miniature")
+        old = None
+        for path in (manifest, unfinished):
+            if path.exists():
+                try:
+                    old = read_json(path)
+                except DataError:
+                    old = {}
+                if path == manifest and old == self.parameters:
+                    return False
+                break
+        else:
+            if self.root.is_dir() and any(self.root.iterdir()):
+                raise OptionError(
+                    f"{self.root} is not empty and was not written by lowtex; give a new or empty folder for the miniature"
+                )
+        if old is not None and old != self.parameters:
+            manifest.unlink(missing_ok=True)
+            for path in made(self.root):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        write_json(unfinished, self.parameters)
+        manifest.unlink(missing_ok=True)
+        return True
+
+    def end(self) -> None:
+        """Mark the folder as finished."""
+        write_json(self.root / MANIFEST, self.parameters)
+        (self.root / UNFINISHED).unlink(missing_ok=True)
+
+    def readme(self, layout: str) -> None:
+        """Say in README.txt that these are not the real data."""
+        write_text(
+            self.root / "README.txt",
+            f"SYNTHETIC DATA, not the real data set. Made by lowtex's miniature world, version "
+            f"{self.parameters['world_version']}, seed {self.parameters['seed']}.\n\n{layout}\n",
+        )
+
+
+def write_image(path: Path, image: np.ndarray, *options: int) -> None:
+    """Write an image (BGR or one channel) in one move; the suffix chooses the format.
+
+    Raises:
+        DataError: it could not be written.
+    """
+    ok, code = cv2.imencode(path.suffix, image, list(options))
+    if not ok:
+        raise DataError(f"{path} could not be encoded ({image.dtype}, shape {image.shape})")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(code.tobytes())
+
+
+def as_bgr8(image: Tensor) -> np.ndarray:
+    """``(3, H, W)`` RGB in [0, 1] -> ``(H, W, 3)`` BGR uint8."""
+    return np.ascontiguousarray((image * 255).round().byte().numpy().transpose(1, 2, 0)[:, :, ::-1])
+
+
+def check_counts(option: str, counts: dict[str, int]) -> dict[str, int]:
+    """Frame counts per scene or drive.
+
+    Raises:
+        OptionError: none given, or a number that is not a whole number above 0.
+    """
+    if not counts:
+        raise OptionError(f"{option} is empty; name at least one with its number of frames")
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise OptionError(f"{option}: {name} must have a whole number of frames above 0, got {count!r}")
+    return dict(counts)
+
+
+def check_size(size) -> tuple[int, int]:
+    """(height, width).
+
+    Raises:
+        OptionError: not two whole numbers of 16 or more.
+    """
+    if len(tuple(size)) != 2 or any(int(n) != n or n < 16 for n in size):
+        raise OptionError(f"size must be (height, width), whole numbers of 16 or more, got {size}")
+    return int(size[0]), int(size[1])
