@@ -5,7 +5,6 @@ the fraction of places that gave it, detached. A further one (census, ZNCC) is o
 `lowtex.losses.objective.data_terms`.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -136,7 +135,7 @@ class FeatureTerm:
 
     def _maps(self, step: StereoStep) -> list[tuple[Tensor, Tensor]]:
         """Maps of both views, once a step, without gradient: moving them towards each other must not be a way out."""
-        with torch.no_grad(), _evaluating(self.feature_net):
+        with torch.no_grad():
             if self.loss.feature_scales == "levels":
                 views = [self.feature_net.levels(view)[: len(step.outputs)] for view in (step.image, step.other)]
             else:
@@ -144,15 +143,3 @@ class FeatureTerm:
         lie = torch.channels_last if self.loss.feature_distance == "robust_l1" else torch.contiguous_format
         laid = [[m.to(step.image.dtype).contiguous(memory_format=lie) for m in maps] for maps in views]
         return list(zip(*laid, strict=True))
-
-
-@contextmanager
-def _evaluating(network: nn.Module):
-    """Batch statistics off, and each part's mode put back: a look at the maps must not change a network in training."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

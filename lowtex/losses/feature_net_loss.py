@@ -1,5 +1,6 @@
 """The feature network's own loss: FeatDepth's autoencoder (Shu et al. 2020, section 3.2)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -12,9 +13,9 @@ EDGE_DECAY = 1.0
 
 
 def feature_net_loss(
-    image: Tensor,
-    maps: list[Tensor],
     reconstructions: list[Tensor],
+    maps: list[Tensor],
+    image: Tensor,
     discriminative: float = 1e-3,
     convergent: float = 1e-3,
     alpha: float = 0.85,
@@ -24,46 +25,44 @@ def feature_net_loss(
     The first regulariser *rewards* large first differences of a map (a feature should change from place to place, so
     that a wrong match costs something), the second asks that this change be steady (so that the error falls towards
     the right match from far away). ``I`` is area-resized to each reconstruction and each map; the other choice,
-    enlarging the reconstructions, would let the coarse ones off what they cannot show.
+    enlarging the reconstructions, would blame the coarse ones for detail that they cannot hold.
 
     Args:
-        image: ``(B, 3, H, W)`` in [0, 1].
-        maps: the encoder's maps ``(B, C_i, H_i, W_i)``, finest first (five in FeatDepth).
         reconstructions: ``(B, 3, H_s, W_s)`` in [0, 1], one a scale (four in FeatDepth).
+        maps: the encoder's maps ``(B, C_i, H_i, W_i)``, finest first (five in FeatDepth).
+        image: ``(B, 3, H, W)`` in [0, 1].
         discriminative, convergent: weights of the regularisers; 0 skips one.
         alpha: weight of SSIM in the photometric error.
 
     Returns:
-        The scalar loss and its terms, detached: ``total = reconstruction - discriminative * first +
-        convergent * second``. The loss may be negative.
+        The scalar loss, which may be negative, and its terms, detached: ``feature_net_total = reconstruction -
+        discriminative * map_first + convergent * map_second`` (a skipped one is 0).
 
     Raises:
-        ValueError: no maps or reconstructions, or a reconstruction without three channels; names what it got.
+        ValueError: no maps or reconstructions, or shapes that do not fit the image; names what it got.
     """
     if image.dim() != 4 or not maps or not reconstructions:
         raise ValueError(
-            f"feature_net_loss takes an image (B,3,H,W), maps and reconstructions, "
-            f"got {tuple(image.shape)}, {len(maps)} maps and {len(reconstructions)} reconstructions"
+            f"feature_net_loss takes reconstructions, maps and an image (B,3,H,W), "
+            f"got {len(reconstructions)} reconstructions, {len(maps)} maps and {tuple(image.shape)}"
         )
     image = at_least_float32(image)
-    reconstruction = image.new_zeros(())
-    for made in reconstructions:
-        reconstruction = reconstruction + photometric_error(_area(image, made), made, alpha).mean()
-    reconstruction = reconstruction / len(reconstructions)
-    loss = reconstruction
-    terms = {"reconstruction": reconstruction, "first": image.new_zeros(()), "second": image.new_zeros(())}
+    reconstruction = torch.stack(
+        [photometric_error(_area(image, made), made, alpha).mean() for made in reconstructions]
+    ).mean()
+    terms = {"reconstruction": reconstruction}
+    total = reconstruction
     for name, regulariser, weight in (
-        ("first", smoothness_first_order, -discriminative),
-        ("second", smoothness_second_order, convergent),
+        ("map_first", smoothness_first_order, -discriminative),
+        ("map_second", smoothness_second_order, convergent),
     ):
-        if weight == 0:
-            continue
-        for level, features in enumerate(maps):
-            value = regulariser(features, _area(image, features), EDGE_DECAY)
-            terms[name] = terms[name] + value / (2**level * len(maps))
-        loss = loss + weight * terms[name]
-    terms["total"] = loss
-    return loss, {name: value.detach() for name, value in terms.items()}
+        terms[name] = image.new_zeros(())
+        if weight != 0:
+            values = [regulariser(phi, _area(image, phi), EDGE_DECAY) / 2**level for level, phi in enumerate(maps)]
+            terms[name] = torch.stack(values).mean()
+            total = total + weight * terms[name]
+    terms["feature_net_total"] = total
+    return total, {name: value.detach() for name, value in terms.items()}
 
 
 def _area(image: Tensor, like: Tensor) -> Tensor:

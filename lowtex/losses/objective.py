@@ -35,7 +35,7 @@ class StereoObjective:
     Args:
         loss: the settings; every one of them is used here.
         feature_net: ``lowest(image) -> (B, C, H/2, W/2)`` and ``levels(image) -> list of maps``; needed where the
-            settings use features. Run in evaluation mode and without gradient, so it may be one that is in training.
+            settings use features. Run without gradient, so it may be one that is in training itself.
 
     Raises:
         ValueError: the settings use features and there is no feature network.

@@ -1,0 +1,98 @@
+"""The feature-map error and its warped form."""
+
+import pytest
+import torch
+
+from lowtex.errors import OptionError
+from lowtex.geometry import warp_horizontal
+from lowtex.losses import feature_map_error, photometric_error, warped_feature_error
+
+
+def maps(*shape, dtype=torch.float64, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randn(2, *shape, generator=draw, dtype=torch.float64).to(dtype).unbind()
+
+
+def shifts(batch, height, width, seed=5):
+    draw = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, 1, height, width, generator=draw, dtype=torch.float64) * 6 - 3
+
+
+def test_values_by_hand():
+    a = torch.zeros(1, 2, 1, 2)
+    b = torch.tensor([[[[3.0, 0.0]], [[0.0, 0.0]]]])
+    error = feature_map_error(a, b, eps=4.0)
+    assert error.shape == (1, 1, 1, 2)
+    assert error[0, 0, 0].tolist() == [(5 + 4) / 2, 4.0]
+
+
+def test_same_maps_give_eps_everywhere():
+    a, _ = maps(2, 8, 4, 6, dtype=torch.float32)
+    torch.testing.assert_close(feature_map_error(a, a.clone()), torch.full((2, 1, 4, 6), 1e-3))
+    assert torch.equal(feature_map_error(a, a.clone(), "ssim_l1"), torch.zeros(2, 1, 4, 6))
+
+
+def test_equals_the_formula_and_stays_near_l1():
+    a, b = maps(2, 5, 4, 6)
+    torch.testing.assert_close(feature_map_error(a, b), ((a - b) ** 2 + 1e-6).sqrt().mean(1, keepdim=True))
+    torch.testing.assert_close(feature_map_error(a, b), (a - b).abs().mean(1, keepdim=True), atol=1e-3, rtol=0)
+    torch.testing.assert_close(feature_map_error(a, b, "ssim_l1"), photometric_error(a, b))
+
+
+@pytest.mark.parametrize("distance", ["robust_l1", "ssim_l1"])
+def test_gradcheck(distance):
+    a, b = (m.requires_grad_() for m in maps(2, 3, 3, 4))
+    assert torch.autograd.gradcheck(lambda x, y: feature_map_error(x, y, distance), (a, b))
+    shift = shifts(2, 3, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: warped_feature_error(a.detach(), b.detach(), s, distance), (shift,))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_warped_form_equals_warp_then_error_with_gradient(layout):
+    a, b = maps(2, 6, 5, 9)
+    first, second = shifts(2, 5, 9).requires_grad_(), shifts(2, 5, 9).requires_grad_()
+    weight = torch.rand(2, 1, 5, 9, dtype=torch.float64)
+    fused = warped_feature_error(a.contiguous(memory_format=layout), b.contiguous(memory_format=layout), first)
+    separate = feature_map_error(a, warp_horizontal(b, second))
+    torch.testing.assert_close(fused, separate)
+    (fused * weight).sum().backward()
+    (separate * weight).sum().backward()
+    torch.testing.assert_close(first.grad, second.grad)
+    assert first.grad.abs().sum() > 0
+
+
+def test_warped_form_keeps_gradient_from_the_maps():
+    a, b = (m.requires_grad_() for m in maps(1, 3, 4, 8))
+    shift = shifts(1, 4, 8).requires_grad_()
+    for distance in ("robust_l1", "ssim_l1"):
+        warped_feature_error(a, b, shift, distance).sum().backward()
+    assert a.grad is None and b.grad is None and shift.grad is not None
+
+
+@pytest.mark.parametrize("distance", ["robust_l1", "ssim_l1"])
+def test_true_shift_beats_every_other(distance):
+    _, other = maps(1, 8, 12, 40, dtype=torch.float32)
+    target = warp_horizontal(other, torch.full((1, 1, 12, 40), 5.0))
+    errors = [
+        warped_feature_error(target, other, torch.full((1, 1, 12, 40), shift), distance).mean().item()
+        for shift in [0.0, 1.0, 2.0, 3.0, 4.0, 4.5, 5.0, 5.5, 6.0, 7.0, 8.0, 9.0]
+    ]
+    assert errors.index(min(errors)) == 6
+    assert min(errors) <= 1e-3 * (1 + 1e-5)
+
+
+def test_half_precision_is_computed_in_float32():
+    a, b = maps(1, 4, 3, 8, dtype=torch.bfloat16)
+    error = feature_map_error(a, b)
+    assert error.dtype == torch.float32 and torch.equal(error, feature_map_error(a.float(), b.float()))
+    shift = shifts(1, 3, 8).float()
+    assert torch.equal(warped_feature_error(a, b, shift), warped_feature_error(a.float(), b.float(), shift))
+
+
+def test_errors_name_what_they_got():
+    with pytest.raises(ValueError, match=r"\(1, 2, 3, 4\) and \(1, 3, 3, 4\)"):
+        feature_map_error(torch.zeros(1, 2, 3, 4), torch.zeros(1, 3, 3, 4))
+    with pytest.raises(ValueError, match=r"\(1, 2, 3, 4\).*\(1, 1, 6, 8\)"):
+        warped_feature_error(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), torch.zeros(1, 1, 6, 8))
+    with pytest.raises(OptionError, match="cosine.*robust_l1, ssim_l1"):
+        feature_map_error(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), "cosine")

@@ -1,0 +1,270 @@
+"""The objective: what each setting computes, that the right disparity wins, symmetry, masks, gradients, messages."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lowtex.errors import DataError
+from lowtex.geometry import warp_horizontal
+from lowtex.losses import (
+    TERMS,
+    StereoObjective,
+    describe_non_finite,
+    feature_map_error,
+    normalise_disparity,
+    photometric_error_plain,
+    smoothness_first_order,
+    smoothness_second_order,
+)
+from lowtex.networks import DepthNet, FeatureNet, ResNetEncoder, UNetDecoder
+from lowtex.settings import LossSettings
+
+UNSMOOTHED = {"smooth_first": 0.0, "smooth_second": 0.0}
+DATA = [{"data_term": "pixels"}] + [
+    {"data_term": "features", "feature_scales": scales, "feature_distance": distance}
+    for scales in ("lowest", "levels", "single")
+    for distance in ("robust_l1", "ssim_l1")
+]
+
+
+def evaluate(settings, network, outputs, batch, feature_net=None, generator=None):
+    return StereoObjective(LossSettings(**settings), feature_net)(network, outputs, batch, generator)
+
+
+def shifted(output, size, direction):
+    """The stand-in network's shift of an output brought to ``size``, written out: 10 * 0.1 m * focal * s."""
+    resized = F.interpolate(output, size, mode="bilinear", align_corners=False)
+    return direction.to(output).reshape(-1, 1, 1, 1) * resized * size[1]
+
+
+def test_pixel_term_equals_the_formula(network, make_batch, random_outputs):
+    batch, outputs = make_batch([3, 5], [1.0, -1.0], torch.float64), random_outputs(2, torch.float64)
+    total, terms = evaluate({"data_term": "pixels", "ssim_alpha": 0.7, **UNSMOOTHED}, network, outputs, batch)
+    expected = sum(
+        photometric_error_plain(
+            batch.image, warp_horizontal(batch.other, shifted(o, (32, 64), batch.direction)), 0.7
+        ).mean()
+        for o in outputs
+    )
+    torch.testing.assert_close(total, expected / 4)
+    assert terms["pixel"] == total and terms["feature"] == 0 and terms["masked"] == 0
+
+
+@pytest.mark.parametrize("distance", ["robust_l1", "ssim_l1"])
+@pytest.mark.parametrize("scales", ["lowest", "levels", "single"])
+def test_feature_term_equals_the_formula(scales, distance, network, feature_net, make_batch, random_outputs):
+    feature_net.double()
+    batch, outputs = make_batch([3, 5], [1.0, -1.0], torch.float64), random_outputs(2, torch.float64)
+    settings = {"feature_scales": scales, "feature_distance": distance, **UNSMOOTHED}
+    total, terms = evaluate(settings, network, outputs, batch, feature_net)
+    pairs = list(zip(feature_net.levels(batch.image), feature_net.levels(batch.other), strict=True))
+    chosen = {
+        "lowest": [(o, *pairs[0]) for o in outputs],
+        "levels": [(o, *pair) for o, pair in zip(outputs, pairs, strict=False)],
+        "single": [(outputs[0], *pairs[0])],
+    }[scales]
+    expected = [
+        feature_map_error(
+            target, warp_horizontal(other, shifted(o, tuple(target.shape[2:]), batch.direction)), distance
+        ).mean()
+        for o, target, other in chosen
+    ]
+    torch.testing.assert_close(total, torch.stack(expected).mean())
+    assert terms["feature"] == total and terms["pixel"] == 0
+
+
+@pytest.mark.parametrize("quantity", ["normalised_disparity", "disparity", "depth"])
+def test_smoothness_equals_the_formula(quantity, network, make_batch, random_outputs):
+    batch, outputs = make_batch([3, 5], dtype=torch.float64), random_outputs(2, torch.float64)
+    settings = {"data_term": "pixels", "smooth_first": 0.2, "smooth_second": 0.3, "edge_decay": 0.8}
+    total, terms = evaluate({**settings, "smooth_quantity": quantity}, network, outputs, batch)
+    first = second = 0
+    for k, s in enumerate(outputs):
+        image = F.avg_pool2d(batch.image, 2**k)
+        d = {"disparity": s, "normalised_disparity": normalise_disparity(s), "depth": normalise_disparity(0.1 / s)}
+        first = first + smoothness_first_order(d[quantity], image, 0.8) / 2**k / 4
+        second = second + smoothness_second_order(d[quantity], image, 0.8) / 2**k / 4
+    torch.testing.assert_close(terms["smooth_first"], first.detach())
+    torch.testing.assert_close(terms["smooth_second"], second.detach())
+    torch.testing.assert_close(total, terms["data"] + 0.2 * first + 0.3 * second)
+
+
+@pytest.mark.parametrize("data_term", ["pixels", "features", "both"])
+def test_terms_add_up(data_term, network, feature_net, make_batch, random_outputs):
+    loss = LossSettings(data_term=data_term, pixel_weight=0.5, feature_weight=3.0, smooth_first=0.1, smooth_second=0.2)
+    total, terms = StereoObjective(loss, feature_net)(network, random_outputs(2), make_batch([3, 5]))
+    assert tuple(terms) == TERMS and not any(value.requires_grad for value in terms.values())
+    assert (terms["pixel"] > 0) == loss.uses_pixels and (terms["feature"] > 0) == loss.uses_features
+    torch.testing.assert_close(terms["data"], 0.5 * terms["pixel"] + 3 * terms["feature"])
+    smooth = 0.1 * terms["smooth_first"] + 0.2 * terms["smooth_second"]
+    torch.testing.assert_close(terms["total"], terms["data"] + smooth)
+    assert terms["total"] == total.detach() and total.requires_grad
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
+def test_true_disparity_beats_every_other(settings, direction, network, feature_net, make_batch, constant_outputs):
+    batch = make_batch([6], [direction])
+
+    def value(shift):
+        return evaluate({**settings, **UNSMOOTHED}, network, constant_outputs([shift]), batch, feature_net)[0].item()
+
+    errors = {shift: value(shift) for shift in (0, 2, 4, 5, 6, 7, 8, 10, 12)}
+    assert min(errors, key=errors.get) == 6, errors
+    # 6 pixels are whole ones in the maps of stride 2 alone, so level against level keeps some error of interpolation
+    share = 0.75 if settings.get("feature_scales") == "levels" else 0.5
+    assert errors[6] < share * min(error for shift, error in errors.items() if abs(shift - 6) > 1)
+
+
+@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
+def test_mirrored_pair_seen_from_the_other_side_costs_the_same(
+    settings, network, feature_net, make_batch, random_outputs
+):
+    feature_net.double()
+    batch, outputs = make_batch([3, 5], dtype=torch.float64), random_outputs(2, torch.float64)
+    mirrored = make_batch([3, 5], dtype=torch.float64)
+    mirrored.image, mirrored.other = batch.image.flip(-1), batch.other.flip(-1)
+    mirrored.direction = -batch.direction
+    flipped = [output.detach().flip(-1).requires_grad_() for output in outputs]
+    options = {**settings, "smooth_first": 0.1, "smooth_second": 0.1, "auto_mask": True, "out_of_view_mask": True}
+    here, terms = evaluate(options, network, outputs, batch, feature_net)
+    there, mirrored_terms = evaluate(options, network, flipped, mirrored, feature_net)
+    torch.testing.assert_close(here, there)
+    torch.testing.assert_close(terms, mirrored_terms)
+    here.backward()
+    there.backward()
+    for output, other in zip(outputs, flipped, strict=True):
+        if output.grad is not None:
+            torch.testing.assert_close(output.grad, other.grad.flip(-1))
+
+
+@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
+def test_gradcheck_through_the_warp(settings, network, feature_net, make_batch, random_outputs):
+    feature_net.double()
+    batch, outputs = make_batch([3, 5], [1.0, -1.0], torch.float64), random_outputs(2, torch.float64)
+    objective = StereoObjective(LossSettings(**settings, smooth_first=0.1, smooth_second=0.1), feature_net)
+    assert torch.autograd.gradcheck(lambda *o: objective(network, list(o), batch)[0], outputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("quantity", ["normalised_disparity", "depth"])
+def test_gradcheck_with_masks_and_both_terms(quantity, network, feature_net, make_batch, random_outputs):
+    feature_net.double()
+    batch, outputs = make_batch([3, 5], [1.0, -1.0], torch.float64), random_outputs(2, torch.float64)
+    loss = LossSettings(data_term="both", auto_mask=True, out_of_view_mask=True, smooth_quantity=quantity)
+    objective = StereoObjective(loss, feature_net)
+
+    def value(*tensors):
+        return objective(network, list(tensors), batch, torch.Generator().manual_seed(0))[0]
+
+    assert torch.autograd.gradcheck(value, outputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
+def test_batch_is_the_mean_of_its_samples(settings, network, feature_net, make_batch, random_outputs):
+    feature_net.double()
+    batch, outputs = make_batch([3, 5, 2], [1.0, -1.0, 1.0], torch.float64), random_outputs(3, torch.float64)
+    together = evaluate({**settings, "auto_mask": True}, network, outputs, batch, feature_net)[0]
+    alone = []
+    for i in range(3):
+        one = make_batch([1], dtype=torch.float64)
+        one.image, one.other, one.direction = batch.image[[i]], batch.other[[i]], batch.direction[[i]]
+        alone.append(evaluate({**settings, "auto_mask": True}, network, [o[[i]] for o in outputs], one, feature_net)[0])
+    torch.testing.assert_close(together, torch.stack(alone).mean())
+
+
+@pytest.mark.parametrize("data_term", ["pixels", "features"])
+def test_auto_mask_silences_a_static_scene(data_term, network, feature_net, make_batch, random_outputs):
+    batch, outputs = make_batch([0]), random_outputs(1)
+    assert torch.equal(batch.image, batch.other)
+    settings = {"data_term": data_term, "auto_mask": True, **UNSMOOTHED}
+    total, terms = evaluate(settings, network, outputs, batch, feature_net, torch.Generator().manual_seed(0))
+    total.backward()
+    assert terms["masked"] > 0.99
+    assert max(o.grad.abs().max() for o in outputs) == 0
+    total, terms = evaluate({**settings, "auto_mask": False}, network, outputs, batch, feature_net)
+    total.backward()
+    assert terms["masked"] == 0 and outputs[0].grad.abs().sum() > 0
+
+
+def test_auto_mask_leaves_a_moving_scene_alone(network, make_batch, constant_outputs):
+    settings = {"data_term": "pixels", "auto_mask": True, **UNSMOOTHED}
+    _, terms = evaluate(settings, network, constant_outputs([6]), make_batch([6]))
+    assert terms["masked"] < 0.02
+
+
+@pytest.mark.parametrize(("direction", "blind"), [(1.0, slice(0, 7)), (-1.0, slice(57, 64))])
+def test_out_of_view_places_do_not_count(direction, blind, network, make_batch, constant_outputs):
+    batch, changed = make_batch([8], [direction]), make_batch([8], [direction])
+    changed.image[..., blind] = 0
+    settings = {"data_term": "pixels", "out_of_view_mask": True, **UNSMOOTHED}
+    total, terms = evaluate(settings, network, constant_outputs([8]), batch)
+    assert terms["masked"].item() == pytest.approx(8 / 64)
+    torch.testing.assert_close(evaluate(settings, network, constant_outputs([8]), changed)[0], total)
+    unmasked = {**settings, "out_of_view_mask": False}
+    before, after = (evaluate(unmasked, network, constant_outputs([8]), b)[0] for b in (batch, changed))
+    assert after > before + 0.01
+
+
+@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
+def test_with_the_networks_it_is_made_for(settings, make_batch):
+    torch.manual_seed(0)
+    depth_net = DepthNet(ResNetEncoder(18, 0.125), UNetDecoder(ResNetEncoder(18, 0.125).channels, 0.125))
+    feature_net = FeatureNet(18, 0.125).train()
+    statistics = {name: value.clone() for name, value in feature_net.named_buffers()}
+    batch = make_batch([3, 5], [1.0, -1.0])
+    outputs = depth_net(batch.image)
+    total, terms = evaluate({**settings, "auto_mask": True}, depth_net, outputs, batch, feature_net)
+    total.backward()
+    assert 0 < terms["total"] < 10
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in depth_net.encoder.parameters())
+    assert sum(p.grad.abs().sum() for p in depth_net.encoder.parameters()) > 0
+    assert all(p.grad is None for p in feature_net.parameters())
+    assert all(torch.equal(value, statistics[name]) for name, value in feature_net.named_buffers())
+    assert feature_net.training
+
+
+def test_half_precision_and_autocast_change_nothing(network, feature_net, make_batch, random_outputs):
+    batch, outputs = make_batch([3, 5]), random_outputs(2, torch.bfloat16)
+    settings = {"data_term": "both", "feature_scales": "levels"}
+    reference = evaluate(settings, network, [o.float() for o in outputs], batch, feature_net)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        total = evaluate(settings, network, outputs, batch, feature_net)[0]
+    assert total.dtype == torch.float32 and torch.equal(total, reference)
+    total.backward()
+    assert outputs[3].grad.dtype == torch.bfloat16 and outputs[3].grad.isfinite().all()
+
+
+def test_noise_comes_from_the_generator(network, make_batch, random_outputs):
+    settings = {"data_term": "pixels", "auto_mask": True}
+    batch, outputs = make_batch([0, 3]), random_outputs(2)
+    values = [
+        evaluate(settings, network, outputs, batch, None, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
+    ]
+    assert values[0] == values[1] and values[0] != values[2]
+
+
+def test_non_finite_outputs_name_the_sample(network, make_batch, random_outputs):
+    batch, outputs = make_batch([3, 5]), random_outputs(2)
+    assert "loss itself overflowed" in describe_non_finite(batch, outputs)
+    outputs[2].data[1, 0, 0, 0] = float("nan")
+    with pytest.raises(DataError, match=r"drive/1/l \(disparity of scale 2\)"):
+        evaluate({"data_term": "pixels"}, network, outputs, batch)
+    batch.other[0, 0, 0, 0] = float("inf")
+    assert "drive/0/l (other view)" in describe_non_finite(batch, outputs)
+
+
+def test_errors_name_what_they_got(network, feature_net, make_batch, random_outputs):
+    batch, outputs = make_batch([3, 5]), random_outputs(2)
+    with pytest.raises(ValueError, match="data_term='features'.*feature_net"):
+        StereoObjective(LossSettings())
+    with pytest.raises(ValueError, match=r"B=2.*\(1, 1, 32, 64\)"):
+        evaluate({"data_term": "pixels"}, network, [o[:1] for o in outputs], batch)
+    feature_net.levels = lambda image: [F.avg_pool2d(image, 2)]
+    with pytest.raises(ValueError, match="needs 4 maps.*gave 1"):
+        evaluate({"feature_scales": "levels"}, network, outputs, batch, feature_net)
+    batch.other = batch.other[..., :32]
+    with pytest.raises(ValueError, match=r"\(2, 3, 32, 64\), \(2, 3, 32, 32\)"):
+        evaluate({"data_term": "pixels"}, network, outputs, batch)
+    batch.other = None
+    with pytest.raises(ValueError, match="other view.*drive/0/l"):
+        evaluate({"data_term": "pixels"}, network, outputs, batch)
