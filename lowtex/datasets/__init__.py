@@ -1,0 +1,59 @@
+"""Readers of stereo data sets, all yielding `StereoSample`, and what training does with the pairs."""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+from lowtex.datasets.augment import flip_pair, jitter_colour
+from lowtex.datasets.cache import CachedPairs
+from lowtex.datasets.kitti import KittiRaw
+from lowtex.datasets.kitti_improved import KittiImproved
+from lowtex.datasets.reader import StereoReader
+from lowtex.datasets.sample import StereoBatch, StereoSample, collate
+from lowtex.datasets.virtual_kitti2 import VirtualKitti2
+from lowtex.errors import OptionError, require_choice
+
+READERS: dict[str, type[StereoReader]] = {
+    "kitti": KittiRaw,
+    "kitti_improved": KittiImproved,
+    "vkitti2": VirtualKitti2,
+}
+"""Readers by the name that experiments and the command line use."""
+
+__all__ = [
+    "READERS",
+    "CachedPairs",
+    "KittiImproved",
+    "KittiRaw",
+    "StereoBatch",
+    "StereoReader",
+    "StereoSample",
+    "VirtualKitti2",
+    "collate",
+    "flip_pair",
+    "jitter_colour",
+    "open_dataset",
+]
+
+
+def open_dataset(
+    name: str, root: str | Path, split: str = "train", size: Sequence[int] | None = (96, 320), **options
+) -> StereoReader:
+    """Open a data set by name: ``kitti``, ``kitti_improved`` or ``vkitti2``.
+
+    Args:
+        name: of the reader.
+        root, split, size: as every reader takes them; see its class for the layout and the splits.
+        options: further arguments of that reader.
+
+    Raises:
+        OptionError: the name, the split or an option is unknown.
+        DataError: the root does not hold what the split needs.
+    """
+    require_choice("data set", name, READERS)
+    reader = READERS[name]
+    known = [option for option in inspect.signature(reader).parameters if option not in ("root", "split", "size")]
+    for option in options:
+        if option not in known:
+            raise OptionError(f"data set {name!r} has no option {option!r}; it has: {', '.join(known)}")
+    return reader(root, split=split, size=size, **options)

@@ -1,0 +1,149 @@
+"""What training does to a pair: stereo flip and colour jitter, on whole batches, by a generator handed in."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from lowtex.datasets.sample import StereoBatch, StereoSample
+from lowtex.geometry import StereoRig
+
+Pair = TypeVar("Pair", StereoSample, StereoBatch)
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G, B in gray (ITU-R BT.601)."""
+
+
+def flip_pair(pair: Pair, which: Tensor | None = None) -> Pair:
+    """Mirror both views and swap them, which makes a valid pair again: the mirrored right view is the new left one.
+
+    The target becomes the mirrored other view, so ``direction`` stays. What was known of the old target's pixels
+    (depth, contrast, visibility) says nothing about the new one's and is dropped. Twice is the identity for images
+    and rig.
+
+    Args:
+        pair: a sample, or a batch with its other views.
+        which: bool ``(B,)``, the images of a batch to flip; None flips all.
+
+    Returns:
+        A new sample or batch; the one given is left as it is. ``network_image`` of a batch is cleared.
+
+    Raises:
+        ValueError: there is no other view, or ``which`` has another length than the batch.
+    """
+    if pair.other is None:
+        raise ValueError("flip_pair needs both views of the pair; open the data set with views=True")
+    if isinstance(pair, StereoSample):
+        if which is not None:
+            raise ValueError("flip_pair: `which` chooses images of a batch, this is a single sample")
+        return replace(
+            pair,
+            image=pair.other.flip(-1),
+            other=pair.image.flip(-1),
+            rig=_flipped_rig(pair.rig, pair.direction),
+            depth=None,
+            texture_contrast=None,
+            visible=None,
+        )
+    count = pair.image.shape[0]
+    which = torch.ones(count, dtype=torch.bool) if which is None else which
+    if which.dtype != torch.bool or tuple(which.shape) != (count,):
+        raise ValueError(f"flip_pair: `which` must be bool of shape ({count},), got {which.dtype} {tuple(which.shape)}")
+    here = which.to(pair.image.device)
+    mask = here[:, None, None, None]
+    rig = _flipped_rig(pair.rig, pair.direction)
+    if rig.cx is not None:
+        rig = replace(rig, cx=torch.where(here.to(rig.cx.device), rig.cx, pair.rig.cx))
+    return replace(
+        pair,
+        image=torch.where(mask, pair.other.flip(-1), pair.image),
+        other=torch.where(mask, pair.image.flip(-1), pair.other),
+        rig=rig,
+        network_image=None,
+        samples=[
+            flip_pair(sample) if flip else sample for sample, flip in zip(pair.samples, which.tolist(), strict=False)
+        ],
+    )
+
+
+def _flipped_rig(rig: StereoRig, direction: float | Tensor) -> StereoRig:
+    """`StereoRig.flipped`, which takes the rig for the left camera's; for a right target the offset's sign turns."""
+    flipped = rig.flipped()
+    if flipped.cx is None:
+        return flipped
+    return replace(flipped, cx=flipped.cx + (direction - 1.0) * rig.cx_offset_px)
+
+
+def jitter_colour(
+    image: Tensor,
+    *,
+    generator: torch.Generator,
+    probability: float = 1.0,
+    brightness: float = 0.2,
+    contrast: float = 0.2,
+    saturation: float = 0.2,
+    hue: float = 0.1,
+) -> Tensor:
+    """Change the colours of each image by its own random amounts.
+
+    In this fixed order, each followed by clamping to [0, 1]: brightness (times a factor), contrast (away from or to
+    the image's mean gray), saturation (away from or to each pixel's gray), hue (turned round the colour circle).
+    Factors are uniform in ``1 +- amount``, the turn in ``+-hue`` of a full circle, as in Monodepth2, which shuffles
+    the order.
+
+    Args:
+        image: ``(B, 3, H, W)`` RGB in [0, 1].
+        generator: a CPU generator. Five numbers are drawn for each image, whatever the options, so that one image's
+            fate never depends on another's.
+        probability: of an image being changed at all; others are returned bit for bit.
+
+    Returns:
+        A new tensor like ``image``, in [0, 1].
+
+    Raises:
+        ValueError: ``image`` is not ``(B, 3, H, W)``.
+    """
+    if image.dim() != 4 or image.shape[1] != 3:
+        raise ValueError(f"jitter_colour takes (B,3,H,W), got {tuple(image.shape)}")
+    draws = torch.rand(image.shape[0], 5, generator=generator, dtype=torch.float64)
+    chosen = draws[:, 0] < probability
+    if not chosen.any():
+        return image.clone()
+    amounts = torch.tensor([brightness, contrast, saturation, hue], dtype=torch.float64)
+    changes = ((2.0 * draws[chosen, 1:] - 1.0) * amounts).to(device=image.device, dtype=image.dtype)
+    bright, contr, satur, turn = changes.reshape(-1, 4, 1, 1, 1).unbind(1)
+    chosen = chosen.to(image.device)
+    out = (image[chosen] * (1.0 + bright)).clamp(0.0, 1.0)
+    mean = _gray(out).mean(dim=(2, 3), keepdim=True)
+    out = torch.lerp(mean, out, 1.0 + contr).clamp(0.0, 1.0)
+    out = torch.lerp(_gray(out), out, 1.0 + satur).clamp(0.0, 1.0)
+    result = image.clone()
+    result[chosen] = turn_hue(out, turn)
+    return result
+
+
+def turn_hue(image: Tensor, turn: float | Tensor) -> Tensor:
+    """Turn the hue of RGB ``(B, 3, H, W)`` in [0, 1] by ``turn`` of a full circle; value and saturation (HSV) stay.
+
+    A third turns red into green, green into blue and blue into red.
+    """
+    turn = turn.reshape(-1, 1, 1) if isinstance(turn, Tensor) else turn
+    red, green, blue = image.unbind(1)
+    value = image.amax(dim=1)
+    chroma = value - image.amin(dim=1)
+    scale = chroma.clamp(min=torch.finfo(image.dtype).tiny).reciprocal()
+    # hue in sixths of the circle: which channel is largest, and which way the other two lean
+    hue = torch.where(green == value, (blue - red) * scale + 2.0, (red - green) * scale + 4.0)
+    hue = torch.where(red == value, (green - blue) * scale, hue) + 6.0 * turn
+    # and back: a channel is at `value` within one sixth of its own hue, `chroma` below it beyond two
+    channels = []
+    for offset in (5.0, 3.0, 1.0):
+        distance = torch.remainder(hue + offset, 6.0)
+        channels.append(value - chroma * torch.minimum(distance, 4.0 - distance).clamp(0.0, 1.0))
+    return torch.stack(channels, dim=1)
+
+
+def _gray(image: Tensor) -> Tensor:
+    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device).reshape(1, 3, 1, 1)
+    return (image * weights).sum(dim=1, keepdim=True)

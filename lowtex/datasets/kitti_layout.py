@@ -1,0 +1,110 @@
+"""Where KITTI raw keeps its files, in each of the ways its archives get unpacked."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lowtex.datasets.calibration import (
+    SIDES,
+    KittiCalibration,
+    read_kitti_calibration,
+    read_velodyne_to_camera,
+)
+from lowtex.datasets.reader import checked_root
+from lowtex.errors import DataError
+
+KITTI_RAW_WAY_OUT = (
+    "KITTI raw (CC BY-NC-SA 3.0, free for research after registration): get the 'synced+rectified data' and "
+    "'calibration' archives of the drives from https://www.cvlibs.net/datasets/kitti/raw_data.php and unpack them into "
+    "the root, as <date>/<drive>/image_02/data/"
+)
+
+_DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
+_DRIVE = re.compile(r"\d{4}_\d{2}_\d{2}_drive_\d{4}_\w+")
+_FRAME = re.compile(r"(\d+)\.(png|jpg|jpeg)")
+
+
+class KittiTree:
+    """The drives under a root. Folders are listed once, when first asked for.
+
+    A drive may lie in ``<date>/<drive>/`` (all archives unpacked into one folder), in ``<drive>/<date>/<drive>/``
+    (each archive in a folder of its own, its calibration in ``<date>_calib/<date>/``), or in ``<drive>/``.
+
+    Raises:
+        DataError: the root is not a folder, is empty, or holds no drive.
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = checked_root(root, KITTI_RAW_WAY_OUT)
+        self.drives = dict(sorted(self._find_drives()))
+        self._images: dict[tuple[str, str], dict[int, Path]] = {}
+        self._calibrations: dict[str, KittiCalibration] = {}
+        self._velodyne: dict[str, np.ndarray] = {}
+        if not self.drives:
+            raise DataError(f"{self.root} holds no KITTI drive{self._suggestion()}; {KITTI_RAW_WAY_OUT}")
+
+    def _find_drives(self) -> list[tuple[str, Path]]:
+        found = []
+        for child in (entry for entry in self.root.iterdir() if entry.is_dir()):
+            if _DATE.fullmatch(child.name):
+                found += [(d.name, d) for d in child.iterdir() if _DRIVE.fullmatch(d.name) and d.is_dir()]
+            elif _DRIVE.fullmatch(child.name):
+                inner = child / child.name[:10] / child.name
+                found.append((child.name, inner if inner.is_dir() else child))
+        # depth folders carry drives' names too, but no images
+        return [(name, path) for name, path in found if (path / "image_02").is_dir() or (path / "image_03").is_dir()]
+
+    def _suggestion(self) -> str:
+        for inner in (child for child in self.root.iterdir() if child.is_dir()):
+            if any(_DATE.fullmatch(entry.name) for entry in inner.iterdir()):
+                return f" (but {inner} seems to: give that folder)"
+        return ""
+
+    def drive_folder(self, folder: str) -> Path:
+        """Folder of ``<date>/<drive>``; where the usual layout would have it if it is not there."""
+        return self.drives.get(folder.split("/")[1], self.root / folder)
+
+    def images(self, folder: str, side: str) -> dict[int, Path]:
+        """Images of one camera of ``<date>/<drive>`` by frame number; a PNG goes before a JPEG of the same frame."""
+        key = folder, side
+        if key not in self._images:
+            data = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data"
+            names = sorted(entry.name for entry in data.iterdir()) if data.is_dir() else []
+            # sorted order puts .png last, so that it stays
+            matches = ((_FRAME.fullmatch(name), name) for name in names)
+            self._images[key] = {int(match[1]): data / name for match, name in matches if match}
+        return self._images[key]
+
+    def image(self, folder: str, frame: int, side: str) -> Path:
+        """Path of one image; the usual PNG name if there is none."""
+        usual = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data" / f"{frame:010d}.png"
+        return self.images(folder, side).get(frame, usual)
+
+    def velodyne(self, folder: str, frame: int) -> Path:
+        """Path of one laser scan, whether it is there or not."""
+        return self.drive_folder(folder) / "velodyne_points" / "data" / f"{frame:010d}.bin"
+
+    def calibration(self, folder: str) -> KittiCalibration:
+        """Calibration of the recording date of ``<date>/<drive>``."""
+        date = folder.split("/")[0]
+        if date not in self._calibrations:
+            path = self._calibration_file(folder, "calib_cam_to_cam.txt")
+            self._calibrations[date] = read_kitti_calibration(path, KITTI_RAW_WAY_OUT)
+        return self._calibrations[date]
+
+    def velodyne_to_camera(self, folder: str) -> np.ndarray:
+        """``(4, 4)`` from laser to camera 0 coordinates of the date of ``<date>/<drive>``."""
+        date = folder.split("/")[0]
+        if date not in self._velodyne:
+            path = self._calibration_file(folder, "calib_velo_to_cam.txt")
+            self._velodyne[date] = read_velodyne_to_camera(path, KITTI_RAW_WAY_OUT)
+        return self._velodyne[date]
+
+    def _calibration_file(self, folder: str, name: str) -> Path:
+        date = folder.split("/")[0]
+        drive = self.drive_folder(folder)
+        usual = self.root / date / name
+        places = [usual, self.root / f"{date}_calib" / date / name, self.root / f"{date}_calib" / name]
+        places += [drive.parent / name, drive / name]
+        return next((path for path in places if path.is_file()), usual)

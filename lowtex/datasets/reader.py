@@ -1,0 +1,123 @@
+"""What all readers share: a pair of views at one size, and errors that count what is missing."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lowtex.datasets.images import read_rgb, resize_area, to_tensor
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.geometry import StereoRig
+
+CAMERAS = {"left": "l", "right": "r", "both": "lr"}
+"""The cameras a sample's target view may come from, by option."""
+
+DIRECTIONS = {"l": 1.0, "r": -1.0}
+"""`StereoSample.direction` by side."""
+
+
+class StereoReader(Dataset):
+    """Base of the readers: ``len(reader)``, ``reader[i] -> StereoSample``, and ``reader.names`` without reading files.
+
+    Attributes:
+        root: folder of the data set.
+        split: full name of the split.
+        size: ``(H, W)`` of the samples' images, or None for native size.
+        names: one name a sample.
+    """
+
+    root: Path
+    split: str
+    size: tuple[int, int] | None
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> StereoSample:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)} in split {self.split!r} of {self.root}")
+        return self._read(range(len(self))[index])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, split={self.split!r}, size={self.size}): {len(self)} samples"
+
+    def _read(self, index: int) -> StereoSample:
+        raise NotImplementedError
+
+    def _views(
+        self, target: Path, other: Path | None, native_rig: Callable[[Path, int, int], StereoRig], way_out: str
+    ) -> tuple[Tensor, Tensor | None, StereoRig]:
+        """Decode one or two views and bring them, and the rig, to the reader's size.
+
+        ``native_rig`` is asked for the rig of the target's width and height; it raises if they don't fit.
+        """
+        image = read_rgb(target, way_out)
+        height, width = image.shape[:2]
+        rig = native_rig(target, width, height)
+        views = [image]
+        if other is not None:
+            views.append(read_rgb(other, way_out))
+            if views[1].shape != image.shape:
+                raise DataError(
+                    f"{other} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
+                    f"{target}, is {width}x{height}; {way_out}"
+                )
+        if self.size is not None:
+            rig = rig.resized(self.size[1], self.size[0])
+            views = [resize_area(view, self.size) for view in views]
+        tensors = [to_tensor(view) for view in views]
+        return tensors[0], tensors[1] if other is not None else None, rig
+
+
+def checked_root(root: str | Path, way_out: str) -> Path:
+    """The root as a path.
+
+    Raises:
+        DataError: it is not a folder, or an empty one.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise DataError(f"data root {root} is not a folder; {way_out}")
+    if not any(root.iterdir()):
+        raise DataError(f"data root {root} is empty; {way_out}")
+    return root
+
+
+def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
+    """``(height, width)`` in pixels, or None.
+
+    Raises:
+        OptionError: not two whole numbers > 0.
+    """
+    if size is None:
+        return None
+    if isinstance(size, str) or len(size) != 2 or any(int(side) != side or side < 1 for side in size):
+        raise OptionError(f"size={size!r} must be (height, width) in pixels, or None for native size")
+    return int(size[0]), int(size[1])
+
+
+def checked_camera(camera: str | None) -> str | None:
+    """Sides of the option ``camera``: ``l``, ``r`` or ``lr``; None stays None (what the split says)."""
+    if camera is None:
+        return None
+    require_choice("camera", camera, CAMERAS)
+    return CAMERAS[camera]
+
+
+def report_missing(missing: Sequence[Path], total: int, split: str, what: str, way_out: str) -> None:
+    """Raise one error that counts the missing files of a split, if there are any."""
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {total} {what} of split {split!r} are missing, first: {missing[0]}; {way_out}. "
+            "split='available' takes the frames that are there"
+        )
+
+
+def depth_tensor(depth: np.ndarray) -> Tensor:
+    """``(h, w)`` float32 metres -> ``(1, h, w)``."""
+    return torch.from_numpy(depth)[None]
