@@ -1,0 +1,341 @@
+"""Rows: round trip, refusal of damaged files, merging; tables and the published numbers."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError
+from lowtex.evaluation import PROTOCOLS, evaluate
+from lowtex.experiments import change, named_experiment
+from lowtex.geometry import StereoRig
+from lowtex.metrics import LOG10, METRICS
+from lowtex.results import (
+    COLUMNS,
+    IDENTITY_COLUMNS,
+    PROVENANCE_COLUMNS,
+    append_rows,
+    merge_rows,
+    per_image_rows,
+    provenance,
+    published_rows,
+    read_rows,
+    rows_from,
+    table,
+    to_markdown,
+    write_csv,
+    write_rows,
+    write_table,
+)
+
+
+class Off:
+    """Predicts everything ``factor`` times as far as it is."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def depth(self, image, rig):
+        return 10.0 * self.factor * torch.ones(image.shape[0], 1, *image.shape[2:])
+
+
+def images(count=2):
+    rig = StereoRig(focal_px=60.0, baseline_m=0.5, width=64, height=32)
+    depth, contrast = torch.full((1, 32, 64), 10.0), torch.zeros(1, 32, 64)
+    contrast[:, :, 32:] = 0.1
+    return [
+        StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", depth=depth, texture_contrast=contrast)
+        for i in range(count)
+    ]
+
+
+def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, miniature=True, strata="known", **more):
+    evaluation = evaluate(Off(factor), images(count), protocol, strata=strata)
+    experiment = named_experiment(name, seed=seed, source="miniature:0123")
+    return rows_from(
+        evaluation, experiment, eval_data="kitti", split="test", miniature=miniature, profile="quick", **more
+    )
+
+
+def several():
+    factors = {("baseline", 0): 1.2, ("baseline", 1): 1.4, ("ours", 0): 1.1, ("ours", 1): 1.1}
+    return merge_rows(*(measured(name, seed, factor) for (name, seed), factor in factors.items()))
+
+
+def test_rows_say_where_they_come_from():
+    rows = measured()
+    assert tuple(rows.columns) == COLUMNS and len(rows) == 3 * len(METRICS)
+    row = rows[(rows["metric"] == "abs_rel") & (rows["stratum"] == "low")].iloc[0]
+    experiment = named_experiment("ours", source="miniature:0123")
+    assert row["value"] == pytest.approx(0.1, rel=1e-6)
+    assert (row["experiment"], row["experiment_key"], row["seed"]) == ("ours", experiment.key, 0)
+    assert row["train_data"] == "vkitti2 train clone miniature:0123"
+    assert (row["eval_data"], row["split"], row["miniature"], row["status"]) == ("kitti", "test", True, "measured")
+    assert (row["protocol"], row["crop"], row["cap_m"], row["scaling"]) == ("eigen_raw", "garg", 80.0, "none")
+    assert (row["stratum_kind"], row["images"], row["pixels"]) == ("known", 2, 2 * 18 * (32 - 2))
+    origin = provenance("cpu")
+    assert row["lowtex_version"].startswith(origin["lowtex_version"]) and origin["commit"] in row["lowtex_version"]
+    assert row["torch_version"] == torch.__version__ and row["threads"] == torch.get_num_threads()
+
+
+def test_the_whole_image_is_there_once_whatever_the_strata():
+    rows = measured(strata=["known", "gradient"])
+    assert (rows["stratum"] == "all").sum() == len(METRICS)
+    assert set(rows["stratum_kind"]) == {"none", "known", "gradient"}
+
+
+def test_a_fine_tuned_experiment_says_so():
+    tuned = change(named_experiment("ours"), start_from="aaaa", data__dataset="kitti", data__source="real:77")
+    evaluation = evaluate(Off(1.0), images(), "improved")
+    rows = rows_from(evaluation, tuned, eval_data="kitti", split="25,45", miniature=False, profile="quick")
+    assert rows["train_data"][0] == "kitti train real:77, from aaaa"
+
+
+def test_a_network_from_elsewhere_needs_its_origin():
+    evaluation = evaluate(Off(1.0), images(), "improved")
+    place = {"eval_data": "kitti", "split": "test", "miniature": True, "profile": "quick"}
+    with pytest.raises(TypeError, match="experiment_key, seed and train_data"):
+        rows_from(evaluation, "monodepth2", **place)
+    rows = rows_from(evaluation, "monodepth2", experiment_key="published", seed=0, train_data="KITTI", **place)
+    assert set(rows["experiment"]) == {"monodepth2"}
+
+
+def test_no_rows_without_a_scored_image():
+    samples = images(1)
+    samples[0].depth = None
+    with pytest.warns(UserWarning, match="0 of 1"):
+        evaluation = evaluate(Off(1.0), samples, "improved")
+    with pytest.raises(DataError, match="0 of 1 images scored; 1 with no ground truth"):
+        rows_from(evaluation, named_experiment("ours"), eval_data="x", split="y", miniature=True, profile="quick")
+
+
+def test_round_trip(tmp_path):
+    rows = several()
+    path = write_rows(tmp_path / "rows.csv", rows)
+    back = read_rows(path)
+    pd.testing.assert_frame_equal(back, rows, rtol=1e-9)
+    assert back["flip"].dtype == bool and back["seed"].dtype == np.int64 and back["value"].dtype == float
+    assert set(back["scaling"]) == {"none"}
+
+
+def test_the_same_measurement_gives_the_same_bytes(tmp_path):
+    first, second = several(), several()
+    second["created"], second["wall_s"] = "2031-01-01T00:00:00Z", 99.0
+    again = second.sample(frac=1.0, random_state=1)
+    for name, rows in (("a", first), ("b", again)):
+        write_csv(tmp_path / name, merge_rows(rows).drop(columns=list(PROVENANCE_COLUMNS)))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    write_rows(tmp_path / "c.csv", first)
+    write_rows(tmp_path / "d.csv", first.sample(frac=1.0, random_state=2))
+    assert (tmp_path / "c.csv").read_bytes() == (tmp_path / "d.csv").read_bytes()
+    assert set(COLUMNS) == {*IDENTITY_COLUMNS, *PROVENANCE_COLUMNS, "value", "images", "pixels"}
+
+
+def test_the_newer_of_two_equal_measurements_stays(tmp_path):
+    old, new = measured(factor=1.1), measured(factor=1.3)
+    old["created"], new["created"] = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+    for order in ((old, new), (new, old)):
+        merged = merge_rows(*order)
+        assert len(merged) == len(old)
+        assert merged[merged["metric"] == "abs_rel"]["value"].tolist() == pytest.approx([0.3] * 3)
+    other = measured(factor=1.3, seed=1)
+    assert len(merge_rows(old, other)) == 2 * len(old)
+    path = tmp_path / "rows.csv"
+    append_rows(path, old)
+    append_rows(path, other)
+    assert len(append_rows(path, new)) == len(read_rows(path)) == 2 * len(old)
+
+
+def test_a_folder_is_read_whole_and_nothing_else_in_it(tmp_path):
+    write_rows(tmp_path / "rows-10.csv", measured("ours"))
+    write_rows(tmp_path / "rows" / "12.csv", measured("baseline"))
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "main.csv").write_text("a,b\n1,2\n")
+    assert set(read_rows(tmp_path)["experiment"]) == {"ours", "baseline"}
+    assert set(read_rows(tmp_path / "rows")["experiment"]) == {"baseline"}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no rows under.*lowtex run"):
+        read_rows(tmp_path / "empty")
+    with pytest.raises(DataError, match="missing.csv is missing"):
+        read_rows(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("value", "", "row 3 has value='', expected a finite number"),
+        ("value", "nan", "expected a finite number"),
+        ("value", "inf", "expected a finite number"),
+        ("images", "0", "expected at least 1"),
+        ("images", "1.5", "images='1.5'"),
+        ("seed", "one", "seed='one'"),
+        ("flip", "maybe", "flip='maybe', expected True or False"),
+        ("metric", "accuracy", "metric='accuracy'"),
+        ("protocol", "", "expected a text"),
+    ],
+)
+def test_damaged_rows_name_file_and_row(tmp_path, column, cell, message):
+    path = write_rows(tmp_path / "rows.csv", measured())
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame.loc[2, column] = cell
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match=re.escape(message)) as error:
+        read_rows(path)
+    assert str(path) in str(error.value)
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "rows.csv"
+    for text, message in (("", "not a CSV"), ("a,b\n1,2\n", "lacks experiment"), ("a\n1,2\n3,4,5\n", "rows.csv")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            read_rows(path)
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DataError, match="not a CSV"):
+        read_rows(path)
+    with pytest.raises(DataError, match="unknown extra"):
+        write_rows(path, measured().assign(extra=1))
+    with pytest.raises(DataError, match="finite"):
+        write_rows(path, measured().assign(value=np.nan))
+
+
+def test_per_image_rows():
+    evaluation = evaluate(Off(1.1), images(3), "improved", strata="known", flip=True)
+    rows = per_image_rows(evaluation, named_experiment("ours", seed=4), eval_data="kitti", split="test")
+    assert len(rows) == 9 and set(rows["seed"]) == {4} and rows["flip"].all()
+    assert rows["image"].nunique() == 3 and rows["abs_rel"].tolist() == pytest.approx([0.1] * 9)
+
+
+def test_a_table_has_means_deviations_and_counts():
+    lines = table(several())
+    assert lines["method"].tolist() == ["baseline", "ours"]
+    assert lines["abs_rel"].tolist() == pytest.approx([0.3, 0.1], rel=1e-6)
+    assert lines["abs_rel_sd"].tolist() == pytest.approx([np.std([0.2, 0.4], ddof=1), 0], abs=1e-6)
+    assert lines["images"].tolist() == [2, 2] and lines["seeds"].tolist() == [2, 2]
+    assert lines["status"].tolist() == ["measured, miniature"] * 2
+
+
+def test_a_table_by_stratum_is_in_the_order_of_texture():
+    lines = table(several(), stratum_kind="known", metrics=["d1", "abs_rel"])
+    assert lines["stratum"].tolist() == ["all", "low", "high"] * 2
+    assert [name for name in lines if name in METRICS] == ["d1", "abs_rel"]
+    text = to_markdown(lines)
+    assert "| Method | Status | Pixels | δ<1.25 | AbsRel | Images | Seeds |" in text
+    assert "Throughout: pixels by known;" in text
+
+
+def test_bins_are_in_the_order_of_their_numbers():
+    depth = torch.linspace(1, 79, 64).expand(1, 32, 64).clone()
+    samples = images()
+    for sample in samples:
+        sample.depth = depth
+    evaluation = evaluate(Off(1.0), samples, "improved", strata="distance")
+    rows = rows_from(evaluation, named_experiment("ours"), eval_data="x", split="y", miniature=False, profile="quick")
+    assert table(rows, stratum_kind="distance")["stratum"].tolist() == ["all", "<10 m", "10-20 m", "20-40 m", "40-80 m"]
+
+
+def test_markdown_states_protocol_miniature_images_and_seeds():
+    text = to_markdown(table(several()))
+    lines = text.splitlines()
+    assert lines[0].startswith("Throughout: ")
+    for part in ("protocol eigen_raw", "crop garg", "cap (m) 80", "scaling none", "flip no", "evaluated on kitti"):
+        assert part in lines[0]
+    assert lines[2].startswith("| Method | Status | AbsRel") and lines[2].endswith("| Images | Seeds |")
+    assert "| baseline | measured, miniature | 0.300 ± 0.141 |" in text
+    one = to_markdown(table(measured()))
+    assert "±" not in one and "| 0.100 |" in one
+
+
+def test_lines_of_different_protocols_never_share_a_line():
+    rows = merge_rows(measured(), measured(protocol="improved", factor=1.5), measured(miniature=False, factor=2.0))
+    lines = table(rows)
+    assert sorted(zip(lines["protocol"], lines["status"], lines["abs_rel"].round(3), strict=True)) == [
+        ("eigen_raw", "measured", 1.0),
+        ("eigen_raw", "measured, miniature", 0.1),
+        ("improved", "measured, miniature", 0.5),
+    ]
+    assert "| Status | Protocol |" in to_markdown(lines).replace("Evaluated on | ", "")
+
+
+def test_a_seed_counts_once_and_all_seeds_on_the_same_images():
+    other = measured()
+    other["experiment_key"] = "ffffffffffff"
+    with pytest.raises(DataError, match="ours on kitti by eigen_raw, all pixels: seed 0 has more than one row"):
+        table(merge_rows(measured(), other))
+    with pytest.raises(DataError, match=r"different numbers of images, \[2, 3\]"):
+        table(merge_rows(measured(), measured(seed=1, count=3)))
+
+
+def test_nothing_to_tabulate():
+    with pytest.raises(DataError, match="no rows"):
+        table(several().iloc[:0])
+    with pytest.raises(OptionError, match="log10"):
+        table(several(), metrics=["log10"])
+
+
+def test_reported_lines_only_on_request_and_of_the_same_protocol():
+    assert "reported" not in set(table(several())["status"])
+    lines = table(several(), reported=True)
+    assert lines["status"].tolist()[:2] == ["measured, miniature"] * 2
+    reported = lines[lines["status"] == "reported"]
+    assert len(reported) == len(published_rows("eigen_raw")) and (reported["source"] != "").all()
+    assert set(reported["protocol"]) == {"eigen_raw"} and reported["seeds"].isna().all()
+    text = to_markdown(lines)
+    assert "| EPCDepth R18, 640x192 | reported |" in text and "| 0.0998 |" in text
+    dense = table(measured(protocol="vkitti2_dense"), reported=True)
+    assert set(dense["status"]) == {"measured, miniature"}
+
+
+def test_tables_are_written_twice(tmp_path):
+    markdown, plain = write_table(tmp_path / "12_main.v1", table(several()))
+    assert markdown.name == "12_main.v1.md" and plain.name == "12_main.v1.csv"
+    assert markdown.read_text(encoding="utf-8") == to_markdown(table(several()))
+    assert pd.read_csv(plain)["seeds"].tolist() == [2, 2]
+
+
+def test_any_frame_as_markdown():
+    text = to_markdown(pd.DataFrame({"a|b": ["x|y", ""], "n": [1, 2]}))
+    assert text.splitlines()[2:] == ["| x\\|y | 1 |", "| - | 2 |"]
+
+
+def test_published_rows_are_marked_and_sourced():
+    rows = published_rows()
+    assert len(rows) == 52
+    assert set(rows["status"]) == {"reported"} and (rows["source"] != "").all()
+    assert rows[[*METRICS, LOG10]].notna().any(axis=1).all()
+    assert set(rows["protocol"]) <= {*PROTOCOLS, "eigen_raw_smde", "improved_smde", "improved_unstated", "make3d_c1"}
+    # plausible: errors in (0, 12), shares in (0.7, 1) and rising
+    assert rows["abs_rel"].dropna().between(0.05, 0.4).all()
+    assert rows[["d1", "d2", "d3"]].stack().dropna().between(0.7, 1).all()
+    full = rows.dropna(subset=["d1", "d2", "d3"])
+    assert ((full["d1"] < full["d2"]) & (full["d2"] < full["d3"])).all()
+
+
+def test_published_rows_hold_the_numbers_of_their_sources():
+    rows = published_rows("eigen_raw").set_index(["method", "training", "resolution"])
+    row = rows.loc[("Monodepth2 R18", "S", "640x192")]
+    assert row[list(METRICS)].tolist() == [0.109, 0.873, 4.960, 0.209, 0.864, 0.948, 0.975]
+    row = rows.loc[("FeatDepth R50", "MS", "1024x320")]
+    assert row[list(METRICS)].tolist() == [0.099, 0.697, 4.427, 0.184, 0.889, 0.963, 0.982]
+    make3d = published_rows("make3d_c1").set_index("method").loc["Monodepth2"]
+    assert make3d[["abs_rel", "sq_rel", "rmse", "log10"]].tolist() == [0.322, 3.589, 7.417, 0.163]
+
+
+def test_published_rows_hold_nothing_remembered():
+    rows = published_rows()
+    assert not rows["method"].str.contains("3Net|PLADE|low-texture", case=False).any()
+    garg = rows[rows["method"] == "Garg"]
+    assert garg["abs_rel"].tolist() == [0.169]
+    improved = rows[rows["method"].str.startswith("Monodepth2") & rows["protocol"].str.startswith("improved")]
+    assert improved["rmse"].tolist() == [3.868]
+    assert improved[[name for name in METRICS if name != "rmse"]].isna().all(axis=None)
+    hints = rows[(rows["method"] == "Depth Hints R50") & (rows["resolution"] == "1024x320")]
+    assert hints[["d2", "d3"]].isna().all(axis=None)
+    assert rows[rows["method"] == "SuperDepth"]["resolution"].tolist() == [""]
+    # what was remembered and not read: first numbers of those rows with the second, which together name them
+    remembered = {(0.152, 1.226), (0.148, 1.344), (0.129, 0.996), (0.119, 1.201), (0.085, 0.537), (0.119, 0.920)}
+    remembered |= {(0.109, 0.811), (0.102, 0.675), (0.090, 0.542), (0.080, 0.466), (0.374, 3.792), (0.544, 10.94)}
+    assert not remembered & set(zip(rows["abs_rel"], rows["sq_rel"], strict=True))
