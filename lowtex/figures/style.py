@@ -182,14 +182,33 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
     """
     width = figure.get_size_inches()[0]
     title = f"{title} — miniature data" if miniature else title
-    wrapped = textwrap.fill(title, int(width * 10.5))
+    legend = figure.legends[0] if figure.legends and getattr(figure, "trimmed", None) is False else None
+    wrapped = textwrap.fill(title, int(width * 10.5)) + ("\n " if legend else "")
     texts = [figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
     if caption:
         wrapped = textwrap.fill(caption, int(width * 16.4))
         texts.append(figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8.5, color=MUTED))
     if getattr(figure, "trimmed", False):
         _trim_height(figure, texts)
+    if legend is not None:
+        # the title ends in an empty line, which is the legend's place: matplotlib would put one over the other
+        legend.set_in_layout(False)
+        figure.draw_without_rendering()
+        bottom = texts[0].get_window_extent(figure.canvas.get_renderer()).y0 / figure.bbox.height
+        legend.set_loc("lower left")
+        legend.set_bbox_to_anchor((0.004, bottom - 0.05 / figure.get_figheight()))
     return figure
+
+
+def legend_row(figure: MatplotlibFigure, most: int = 5) -> None:
+    """One legend for all panels in a row of its own, which `finish` puts under the title."""
+    handles, labels = [], []
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            if label not in labels:
+                handles.append(handle)
+                labels.append(label)
+    figure.legend(handles, labels, ncols=min(len(labels), most), borderaxespad=0, columnspacing=1.6)
 
 
 def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
