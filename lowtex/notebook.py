@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from lowtex.errors import OptionError, require_choice
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
 from lowtex.miniature_store import ensure_miniature
-from lowtex.paths import default_run_dir, from_root, shown
+from lowtex.paths import RUN_FILE, default_run_dir, from_root, shown, training_run_dir
 from lowtex.progress import headless, reporter
 from lowtex.provenance import provenance
 from lowtex.roots import Roots, resolve_roots
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lowtex.loop import LoopOptions
-
-RUN_FILE = "run.json"
-"""Written by `lowtex run` into the run's folder: profile, seed, data roots and where the checkpoints come from."""
 
 
 @dataclass
@@ -208,21 +205,18 @@ def start(
         profile=chosen,
         seed=seed,
         run_dir=folder,
-        experiments_dir=checkpoints_from(folder, profile, seed, roots.named) / "experiments",
+        experiments_dir=_experiments_dir(folder, profile, seed, roots.named),
         roots=roots,
         device=device,
     )
 
 
-def checkpoints_from(run_dir: Path, profile: str, seed: int, data_names) -> Path:
-    """The run whose trainings a run uses: its own, or for real data the one on miniatures beside it.
-
-    ``run.json`` may name another.
-    """
+def _experiments_dir(run_dir: Path, profile: str, seed: int, data_names: Iterable[str]) -> Path:
+    """``run.json`` may name the run whose trainings are used; without it they are those of the run beside this one."""
     settings = run_dir / RUN_FILE
     if settings.is_file():
-        return from_root(read_json(settings)["checkpoints_from"])
-    return run_dir.with_name(default_run_dir(profile, seed).name) if data_names else run_dir
+        return from_root(read_json(settings)["checkpoints_from"]) / "experiments"
+    return training_run_dir(run_dir, profile, seed, data_names) / "experiments"
 
 
 def markdown(frame: pd.DataFrame, digits: int = 3) -> str:

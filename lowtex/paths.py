@@ -7,14 +7,17 @@ from pathlib import Path
 from lowtex.errors import DataError
 from lowtex.roots import REPOSITORY
 
+RUN_FILE = "run.json"
+"""In a run's folder: its profile, seed, data and where its checkpoints come from; written by `lowtex run`."""
+
 
 def notebooks_folder() -> Path:
-    """The folder with the notebooks' sources.
+    """The folder with the notebooks' sources; ``LOWTEX_NOTEBOOKS`` names another, with notebooks of the same names.
 
     Raises:
         DataError: there is none, because the package was installed without its checkout.
     """
-    folder = REPOSITORY / "notebooks"
+    folder = Path(os.environ.get("LOWTEX_NOTEBOOKS") or REPOSITORY / "notebooks")
     if not folder.is_dir():
         raise DataError(
             f"{folder} is missing: the notebooks come with the checkout, not with the package alone; "
@@ -48,3 +51,8 @@ def default_run_dir(profile: str, seed: int = 0, data_names: Iterable[str] = ())
     name = profile if seed == 0 else f"{profile}-seed{seed}"
     names = sorted(data_names)
     return REPOSITORY / "results" / (f"{name}-on-{'-'.join(names)}" if names else name)
+
+
+def training_run_dir(run_dir: Path, profile: str, seed: int = 0, data_names: Iterable[str] = ()) -> Path:
+    """The run whose trainings a run uses: its own, or for real data the one on the miniatures beside it."""
+    return run_dir.with_name(default_run_dir(profile, seed).name) if list(data_names) else run_dir

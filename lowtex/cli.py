@@ -1,0 +1,76 @@
+"""The ``lowtex`` command. Each subcommand is a module of `lowtex.commands`, imported only when it is called."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from lowtex import __version__
+from lowtex.errors import LowtexError
+
+COMMANDS = {
+    "run": "run the notebooks headless, skipping what is up to date",
+    "train": "train one experiment, or fine-tune a checkpoint",
+    "evaluate": "measure a checkpoint on a data set, as tidy rows",
+    "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
+    "figures": "draw a run's figures, tables and index.html again, without training",
+    "data": "write the miniature data sets",
+    "doctor": "say what is installed, which data are found and what is missing",
+}
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported.
+
+    A subcommand's module has ``EXAMPLE`` (shown by ``--help``), ``add_arguments(parser)`` and ``run(options)``, which
+    returns the exit code or None for success.
+    """
+    parser = argparse.ArgumentParser(
+        prog="lowtex",
+        description="Self-supervised monocular depth learning in low-texture areas: a reproduction kit.",
+        epilog="lowtex COMMAND --help shows the options of a command, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"lowtex {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        if name != only:
+            commands.add_parser(name, help=summary, add_help=False)
+            continue
+        module = importlib.import_module(f"lowtex.commands.{name}")
+        described = summary[0].upper() + summary[1:] + "."
+        child = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{described} {module.__doc__.partition('.')[2].strip()}".strip(),
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(child)
+        child.set_defaults(action=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    only = next((word for word in words if word in COMMANDS), None)
+    options = build_parser(only).parse_args(words)
+    try:
+        return options.action(options) or 0
+    except LowtexError as error:
+        print(f"lowtex: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(
+            "lowtex: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr
+        )
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe (head, say) went away; that is no news to anybody
+        sys.stdout = None
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The subcommands of ``lowtex``, one module each, and the few options several of them share."""
+
+import argparse
+import re
+from collections.abc import Iterable
+
+PROFILE_CHOICES = ("quick", "standard", "paper")
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """``--profile``: sizes and schedules."""
+    parser.add_argument(
+        "--profile",
+        choices=PROFILE_CHOICES,
+        default="quick",
+        help="sizes and schedules: quick (2 cores, minutes), standard (a GPU or a night), paper (real data); "
+        "default quick",
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """``--seed``: of everything random."""
+    parser.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """``--device``: where to compute."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto is a GPU where there is one"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--data``: folders of real data sets."""
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help=what)
+
+
+def resolve_device(name: str):
+    """The torch device of a ``--device`` value.
+
+    Raises:
+        OptionError: a GPU was asked for and none is visible.
+    """
+    import torch
+
+    from lowtex.errors import OptionError
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise OptionError("--device cuda was asked for but no GPU is visible; use --device cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def sentence(items: Iterable[str]) -> str:
+    """``a, b and c``."""
+    words = list(items)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def natural(text: str) -> list:
+    """Sort key under which ``frame_2`` comes before ``frame_10``."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]

@@ -1,0 +1,164 @@
+"""`lowtex run`.
+
+A notebook whose source and inputs are unchanged is skipped; a changed one reruns with all that depends on it; those
+that do not depend on a failed one go on. A change of the package alone reruns nothing: ask for it by --rerun.
+Real data (--data) are run into a folder of their own, results/PROFILE-on-NAMES, with the checkpoints of
+results/PROFILE, so that their rows never mix with those of the miniatures.
+"""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lowtex.commands import add_data, add_device, add_profile, add_seed
+from lowtex.errors import LowtexError, OptionError
+
+EXAMPLE = """\
+  lowtex run
+  lowtex run --only 10,11 --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth
+  lowtex run --only 04 --set 04.steps=400 --run-dir results/longer"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_profile(parser)
+    add_seed(parser)
+    add_device(parser)
+    add_data(parser, "read kitti, kitti_depth or vkitti2 from this folder; what is not named is the miniature")
+    parser.add_argument("--only", metavar="NN,NN", help="these notebooks, and what they need; default all")
+    parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
+    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="where results land; default results/PROFILE")
+    parser.add_argument(
+        "--checkpoints-from", type=Path, metavar="FOLDER", help="the run whose trained networks are used"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
+    )
+    parser.add_argument("--cores", type=int, help="processor cores to use; default all")
+    parser.add_argument("--timeout", type=float, metavar="MINUTES", help="time limit of one notebook")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the batch; returns 0 only if every notebook asked for is done."""
+    from lowtex import graph
+    from lowtex.batch import Settings
+    from lowtex.files import write_json
+    from lowtex.paths import shown
+    from lowtex.progress import duration
+    from lowtex.roots import REPOSITORY, parse_roots
+
+    began = time.monotonic()
+    roots = parse_roots(options.data)
+    settings = Settings.from_config(
+        {
+            "profile": options.profile,
+            "seed": options.seed,
+            "device": options.device,
+            "data_root": ";".join(f"{name}={folder}" for name, folder in roots.items()),
+            "run_dir": options.run_dir and options.run_dir.absolute(),
+            "checkpoints_from": options.checkpoints_from and options.checkpoints_from.absolute(),
+            "only": options.only,
+            "set": options.set,
+            "timeout_min": options.timeout,
+        }
+    )
+    again = [graph.node(number).name for number in options.rerun.split(",") if number.strip()]
+    cores = options.cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores < 1:
+        raise OptionError(f"--cores {options.cores} must be at least 1")
+    state = settings.run_dir / ".run"
+    state.mkdir(parents=True, exist_ok=True)
+    with _lock(state / "lock", shown(settings.run_dir)) as held:
+        settings.claim()
+        config = state / "config.json"
+        write_json(config, settings.as_config())
+        plan = Path(settings.plan_file)
+        plan.unlink(missing_ok=True)
+        wanted = settings.nodes
+        print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
+        print(f"results go to {shown(settings.run_dir)}", flush=True)
+        words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
+        words += ["--directory", str(settings.run_dir), "--configfile", str(config), "--cores", str(cores)]
+        words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
+        words += ["--forcerun", *again] if again else []
+        words += ["--dry-run", "--quiet", "rules"] if options.dry_run else ["--quiet", "all"]
+        log = state / "snakemake.log"
+        code = _call(words, log, held)
+    if options.dry_run:
+        _show_planned(log)
+        return 0 if code == 0 else _explain(log)
+    if not plan.is_file():
+        if code != 0:
+            return _explain(log)
+        print(f"nothing to do: everything is up to date ({time.monotonic() - began:.1f} s)")
+        return 0
+    return _summarise(settings, plan, log, code, duration(time.monotonic() - began))
+
+
+class _lock:
+    """One run at a time in a folder. The operating system lets go of it when the last process of the run has ended."""
+
+    def __init__(self, path: Path, folder: str):
+        self.path, self.folder = path, folder
+
+    def __enter__(self) -> int:
+        self.file = self.path.open("a+")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.file.close()
+            raise LowtexError(
+                f"another run is at work in {self.folder}; wait for it, or choose another folder with --run-dir"
+            ) from error
+        return self.file.fileno()
+
+    def __exit__(self, kind, error, trace) -> None:
+        self.file.close()
+
+
+def _call(words: list[str], log: Path, held: int) -> int:
+    """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works."""
+    with log.open("wb") as errors:
+        process = subprocess.Popen(words, stderr=errors, pass_fds=[held], env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # Snakemake got the same signal from the terminal and ends its jobs
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+            raise
+
+
+def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
+    from lowtex.files import read_json
+    from lowtex.paths import shown
+
+    content = read_json(plan)
+    failed = [name for name in content["started"] if content["ended"].get(name) != "done in"]
+    skipped = [name for name in content["steps"] if name not in content["started"]]
+    if code == 0:
+        print(f"done in {took}: open {shown(settings.run_dir / 'index.html')}")
+        return 0
+    if failed:
+        print(f"FAILED after {took}: {', '.join(failed)}", end="")
+        print(f"; not run, because they need one of those: {', '.join(skipped)}" if skipped else "")
+        print("what was finished is kept; mend the cause and run the same command again", flush=True)
+        return 1
+    return _explain(log)
+
+
+def _show_planned(log: Path) -> None:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    print("\n".join(line for line in lines if line.strip()))
+
+
+def _explain(log: Path) -> int:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    raise LowtexError(f"the workflow engine stopped; the end of {log}: {' | '.join(lines[-6:]) or 'nothing'}")

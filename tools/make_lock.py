@@ -1,0 +1,62 @@
+"""Write requirements.lock: every installed package that pyproject.toml asks for, directly or through another, pinned.
+
+Run it by `make lock` in an environment whose versions are the ones to pin. Build tags (torch's ``+cpu``) are left out,
+so that pip takes the build its index offers.
+"""
+
+import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = """\
+# Every package of the kit, pinned. The Makefile and environment.yml both install from this file; `make lock` renews it.
+# Without build tags: pip takes the torch build (CPU or CUDA) that its index offers.
+"""
+
+
+def canonical(name: str) -> str:
+    """A package's name as indexes write it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wanted(project: dict) -> list[Requirement]:
+    """What pyproject.toml names: dependencies, the extras, and what builds the package."""
+    extras = [text for group in project["project"]["optional-dependencies"].values() for text in group]
+    texts = [*project["project"]["dependencies"], *extras, *project["build-system"]["requires"]]
+    return [Requirement(text) for text in texts]
+
+
+def closure(requirements: list[Requirement]) -> dict[str, str]:
+    """Name -> installed version of ``requirements`` and of all they need here."""
+    pinned: dict[str, str] = {}
+    waiting, seen = list(requirements), set()
+    while waiting:
+        requirement = waiting.pop()
+        name, extras = canonical(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        distribution = importlib.metadata.distribution(name)
+        pinned[name] = distribution.version.partition("+")[0]
+        for text in distribution.requires or []:
+            needed = Requirement(text)
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in {"", *extras}):
+                waiting.append(needed)
+    return pinned
+
+
+def main() -> None:
+    """Write the file."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = closure(wanted(project))
+    lines = [f"{name}=={pinned[name]}" for name in sorted(pinned)]
+    (ROOT / "requirements.lock").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"requirements.lock: {len(lines)} packages")
+
+
+if __name__ == "__main__":
+    main()
