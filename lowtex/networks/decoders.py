@@ -77,11 +77,12 @@ class GatedNode(nn.Module):
     """HR-Depth's fSE node: squeeze and excite over the joined channels, then a 1x1 convolution and ReLU.
 
     gate = sigmoid(W2 ReLU(W1 mean(x))) with C / 16 hidden units, one number a channel; out = ReLU(conv1x1(gate x)).
+    Never fewer than 8 hidden units: of two or three, all may be dead from the start, and the gate a constant.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        hidden = max(1, in_channels // 16)
+        hidden = max(8, in_channels // 16)
         self.squeeze = nn.Linear(in_channels, hidden, bias=False)
         self.excite = nn.Linear(hidden, in_channels, bias=False)
         self.project = Conv2d(in_channels, out_channels, 1, bias=True)

@@ -1,0 +1,157 @@
+"""Decoders: sizes, which map reaches which output, the nested grid's wiring, the gate, the heads' start."""
+
+import pytest
+import torch
+
+from lowtex.networks import NestedDecoder, UNetDecoder
+from lowtex.networks.decoders import GatedNode, PlainNode
+
+CHANNELS = [8, 16, 24, 32, 40]
+DECODERS = {
+    "unet": lambda **kw: UNetDecoder(CHANNELS, width=0.25, **kw),
+    "nested": lambda **kw: NestedDecoder(CHANNELS, width=0.25, **kw),
+    "gated": lambda **kw: NestedDecoder(CHANNELS, squeeze_excite=True, width=0.25, **kw),
+}
+
+
+def maps_for(height, width, batch=2, dtype=torch.float32, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    sizes = [(height >> (i + 1), width >> (i + 1)) for i in range(5)]
+    return [torch.rand(batch, c, h, w, generator=random).to(dtype) for c, (h, w) in zip(CHANNELS, sizes, strict=True)]
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+@pytest.mark.parametrize("height, width", ((32, 32), (64, 96), (96, 320)))
+def test_four_disparities_finest_first(kind, height, width):
+    decoder = DECODERS[kind]()
+    with torch.no_grad():
+        outputs = decoder(maps_for(height, width))
+    assert [tuple(o.shape) for o in outputs] == [(2, 1, height >> k, width >> k) for k in range(4)]
+    assert all(0 < o.min() and o.max() < 1 for o in outputs)
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_float64(kind):
+    decoder = DECODERS[kind]()
+    with torch.no_grad():
+        single = decoder(maps_for(64, 64))
+        double = decoder.double()(maps_for(64, 64, dtype=torch.float64))
+    for a, b in zip(single, double, strict=True):
+        assert b.dtype == torch.float64
+        torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_heads_start_at_the_bias(kind):
+    for bias in (0.0, -2.5):
+        decoder = DECODERS[kind](initial_bias=bias)
+        assert [head.conv.bias.item() for head in decoder.heads] == [bias] * 4
+        for head in decoder.heads:
+            head.conv.weight.data.zero_()
+        with torch.no_grad():
+            outputs = decoder(maps_for(32, 32))
+        for output in outputs:
+            torch.testing.assert_close(output, torch.full_like(output, torch.sigmoid(torch.tensor(bias)).item()))
+    assert DECODERS[kind]().heads[0].conv.bias.item() == -2.5
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_wrong_maps_are_named(kind):
+    decoder, maps = DECODERS[kind](), maps_for(64, 64)
+    with pytest.raises(ValueError, match="five"):
+        decoder(maps[:4])
+    with pytest.raises(ValueError, match=r"channels \[8, 16, 24, 32, 40\] .*got \[\(2, 40, 2, 2\)"):
+        decoder(maps[::-1])
+    odd = [torch.rand(1, c, h, h) for c, h in zip(CHANNELS, (25, 13, 7, 4, 2), strict=True)]
+    with pytest.raises(ValueError, match=r"twice the size.*multiples of 32"):
+        decoder(odd)
+
+
+def reached(output, maps):
+    """Indices of the maps an output depends on."""
+    grads = torch.autograd.grad(output.sum(), maps, retain_graph=True, allow_unused=True)
+    return {i for i, g in enumerate(grads) if g is not None and g.abs().max() > 0}
+
+
+def test_unet_joins_one_map_a_size():
+    maps = [m.requires_grad_() for m in maps_for(64, 64)]
+    outputs = DECODERS["unet"]()(maps)
+    assert [reached(o, maps) for o in outputs] == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {1, 2, 3, 4}, {2, 3, 4}]
+
+
+@pytest.mark.parametrize("kind", ("nested", "gated"))
+def test_in_the_grid_deeper_levels_feed_every_upper_one(kind):
+    maps = [m.requires_grad_() for m in maps_for(64, 64)]
+    decoder = DECODERS[kind]()
+    grid = decoder.grid(maps)
+    assert [len(row) for row in grid] == [5, 4, 3, 2, 1]
+    for i, row in enumerate(grid):
+        for j, node in enumerate(row):
+            assert node.shape[2:] == maps[i].shape[2:]
+            # node (i, j) sees encoder maps i .. i + j and no other
+            assert reached(node, maps) == set(range(i, i + j + 1))
+    outputs = decoder(maps)
+    assert [reached(o, maps) for o in outputs] == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {1, 2, 3, 4}, {2, 3, 4}]
+
+
+def test_a_deeper_map_disturbed_reaches_every_node_that_may_see_it():
+    decoder, maps = DECODERS["nested"](), maps_for(64, 64)
+    with torch.no_grad():
+        still = decoder.grid(maps)
+        for level in range(5):
+            moved = decoder.grid([m + 0.5 if i == level else m for i, m in enumerate(maps)])
+            for i in range(5):
+                for j in range(5 - i):
+                    assert torch.equal(moved[i][j], still[i][j]) != (i <= level <= i + j)
+
+
+@pytest.mark.parametrize("kind", ("nested", "gated"))
+def test_a_node_takes_its_whole_row_and_the_one_below(kind):
+    decoder, maps = DECODERS[kind](), maps_for(64, 64)
+    with torch.no_grad():
+        grid = decoder.grid(maps)
+        for i in range(4):
+            for j in range(1, 5 - i):
+                below = decoder.rises[i][j - 1](grid[i + 1][j - 1])
+                up = below.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+                expected = decoder.rows[i][j - 1]([*grid[i][:j], up])
+                torch.testing.assert_close(grid[i][j], expected)
+        for scale, (i, j) in {1: (0, 4), 2: (1, 3), 3: (2, 2)}.items():
+            torch.testing.assert_close(decoder(maps)[scale], decoder.heads[scale](grid[i][j]))
+
+
+def test_grid_channels_for_a_resnet_18_halve_as_in_hr_depth():
+    decoder = NestedDecoder([64, 64, 128, 256, 512])
+    for i in range(4):
+        for j in range(1, 5 - i):
+            inputs = [64, 64, 128, 256, 512][i + 1]
+            rise = decoder.rises[i][j - 1].conv
+            assert (rise.in_channels, rise.out_channels) == (inputs, inputs // 2)
+
+
+def test_squeeze_excite_gates_the_last_node_of_each_row():
+    plain, gated = DECODERS["nested"](), DECODERS["gated"]()
+    assert all(isinstance(node, PlainNode) for row in plain.rows for node in row)
+    kinds = {(i, j + 1): type(node) for i, row in enumerate(gated.rows) for j, node in enumerate(row)}
+    assert {position for position, kind in kinds.items() if kind is GatedNode} == {(3, 1), (2, 2), (1, 3), (0, 4)}
+
+
+def test_the_gate_by_hand():
+    node = GatedNode(192, 8).double()
+    a, b = torch.randn(2, 80, 4, 6, dtype=torch.float64), torch.randn(2, 112, 4, 6, dtype=torch.float64)
+    joined = torch.cat([a, b], 1)
+    assert node.squeeze.out_features == 12  # 192 / 16
+    assert GatedNode(32, 8).squeeze.out_features == 8
+    hidden = (joined.mean((2, 3)) @ node.squeeze.weight.T).clamp(min=0)
+    gate = 1 / (1 + torch.exp(-hidden @ node.excite.weight.T))
+    weight, bias = node.project.weight[:, :, 0, 0], node.project.bias
+    expected = torch.einsum("oc,bc,bchw->bohw", weight, gate, joined) + bias[:, None, None]
+    torch.testing.assert_close(node([a, b]), expected.clamp(min=0))
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_every_weight_learns(kind):
+    decoder = DECODERS[kind]()
+    sum(o.square().sum() for o in decoder(maps_for(64, 64))).backward()
+    silent = [name for name, p in decoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert silent == []

@@ -1,0 +1,246 @@
+"""Encoders: published parameter counts, sizes, and which block of an iResNet does what to its main path."""
+
+import pytest
+import torch
+from torch import nn
+
+from lowtex.errors import OptionError
+from lowtex.networks import IResNetEncoder, ResNetEncoder
+from lowtex.networks.iresnet import IResNetBlock
+from lowtex.networks.layers import Conv2d, pad_border, scaled_channels
+
+COUNTS = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def randomise(module, seed=0):
+    """Batch norms that are not the identity, so that a missing or misplaced one shows."""
+    random = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for tensor, low in (
+                (part.weight, 0.5),
+                (part.running_var, 0.5),
+                (part.bias, -0.5),
+                (part.running_mean, -0.5),
+            ):
+                tensor.data = low + torch.rand(tensor.shape, generator=random).to(tensor)
+    return module.eval()
+
+
+@pytest.mark.parametrize(
+    "family, depth", [(IResNetEncoder, depth) for depth in COUNTS] + [(ResNetEncoder, d) for d in COUNTS if d < 152]
+)
+def test_parameters_are_as_many_as_published(family, depth):
+    with torch.device("meta"):
+        encoder = family(depth)
+    assert sum(p.numel() for p in encoder.parameters()) == COUNTS[depth]
+    assert [len(getattr(encoder, f"layer{i}")) for i in (1, 2, 3, 4)] == list(BLOCKS[depth])
+
+
+@pytest.mark.parametrize("family", (ResNetEncoder, IResNetEncoder))
+@pytest.mark.parametrize("depth, channels", ((18, [16, 16, 32, 64, 128]), (50, [16, 64, 128, 256, 512])))
+def test_five_maps_at_strides_2_to_32(family, depth, channels):
+    encoder = family(depth, width=0.25).eval()
+    assert encoder.channels == channels
+    for batch, height, width in ((1, 32, 32), (2, 64, 96)):
+        with torch.no_grad():
+            maps = encoder(torch.rand(batch, 3, height, width))
+        expected = [(batch, c, height // s, width // s) for c, s in zip(channels, (2, 4, 8, 16, 32), strict=True)]
+        assert [tuple(m.shape) for m in maps] == expected
+        assert all(m.min() >= 0 for m in maps)
+
+
+def test_channels_at_a_width():
+    assert [scaled_channels(c, 0.375) for c in (16, 64, 128, 256, 512)] == [8, 24, 48, 96, 192]
+    assert scaled_channels(16, 0.1) == 8
+    assert scaled_channels(20, 1.0) == 20
+    assert IResNetEncoder(34, width=0.375).channels == [24, 24, 48, 96, 192]
+
+
+@pytest.mark.parametrize("family", (ResNetEncoder, IResNetEncoder))
+def test_float64_agrees_with_float32_and_channels_last_with_contiguous(family):
+    encoder, image = randomise(family(34, width=0.125)), torch.rand(2, 3, 64, 32)
+    with torch.no_grad():
+        single = encoder(image)
+        laid = encoder.to(memory_format=torch.channels_last)(image.contiguous(memory_format=torch.channels_last))
+        double = encoder.double()(image.double())
+    for a, b, c in zip(single, laid, double, strict=True):
+        assert c.dtype == torch.float64
+        torch.testing.assert_close(a.double(), c, rtol=1e-3, atol=1e-4 * float(c.max()))
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(c.max()))
+
+
+def test_the_image_is_normalised_inside():
+    encoder, image = randomise(ResNetEncoder(18, width=0.125)), torch.rand(1, 3, 32, 32)
+    bare = ResNetEncoder(18, width=0.125, normalise_image=False).eval()
+    bare.load_state_dict(encoder.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(image)[4], bare((image - 0.45) / 0.225)[4])
+
+
+def test_wrong_input_is_named():
+    encoder = ResNetEncoder(18, width=0.125)
+    with pytest.raises(ValueError, match=r"multiples of 32, got 100x320; resize to 96x320"):
+        encoder(torch.rand(1, 3, 100, 320))
+    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(1, 1, 96, 320\)"):
+        encoder(torch.rand(1, 1, 96, 320))
+    with pytest.raises(ValueError, match=r"got \(3, 96, 320\)"):
+        encoder(torch.rand(3, 96, 320))
+    with pytest.raises(OptionError, match="depth=152"):
+        ResNetEncoder(152)
+    with pytest.raises(OptionError, match="depth=20"):
+        IResNetEncoder(20)
+    with pytest.raises(OptionError, match="projection='avg'"):
+        IResNetEncoder(18, projection="avg")
+    with pytest.raises(ValueError, match="width"):
+        ResNetEncoder(18, width=0)
+    with pytest.raises(ValueError, match="padding_mode"):
+        ResNetEncoder(18, padding_mode="circular")
+
+
+def test_weights_start_as_kaiming_normal_fan_out():
+    torch.manual_seed(0)
+    for encoder in (ResNetEncoder(18, width=0.5), IResNetEncoder(34, width=0.5)):
+        kernel = encoder.layer4[1].conv1.weight
+        fan_out = kernel.shape[0] * 9
+        assert kernel.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.02)
+        norms = [part for part in encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+        assert all((n.weight == 1).all() and (n.bias == 0).all() for n in norms)
+
+
+@pytest.mark.parametrize("depth", (18, 34, 50))
+def test_batch_norms_stand_where_the_roles_say(depth):
+    encoder = IResNetEncoder(depth, width=0.125)
+    last = "bn3" if depth == 50 else "bn2"
+    inner = {"bn1", "bn2"} if depth == 50 else {"bn1"}
+    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
+        roles = [block.role for block in stage]
+        assert roles == ["start", *["middle"] * (len(stage) - 2), "end"]
+        for index, block in enumerate(stage):
+            expected = inner | ({last} if block.role != "middle" else set()) | ({"bn0"} if index > 1 else set())
+            present = {n for n, part in block.named_children() if isinstance(part, nn.BatchNorm2d)}
+            assert present == expected
+
+
+@pytest.mark.parametrize("depth", (34, 50))
+def test_only_the_end_block_rectifies_the_main_path(depth):
+    encoder = randomise(IResNetEncoder(depth, width=0.125))
+    lowest = {}
+    for number in (1, 2, 3, 4):
+        for index, block in enumerate(getattr(encoder, f"layer{number}")):
+            block.register_forward_hook(
+                lambda module, _, out, key=(number, index): lowest.__setitem__(key, (module.role, out.min().item()))
+            )
+    with torch.no_grad():
+        encoder(torch.rand(2, 3, 64, 64))
+    assert len(lowest) == sum(BLOCKS[depth])
+    for role, value in lowest.values():
+        assert value >= 0 if role == "end" else value < 0
+
+
+def block_of(role, follows_start, rectify=False, bottleneck=False, inputs=8):
+    planes = 2 if bottleneck else 8
+    return randomise(
+        IResNetBlock(
+            in_channels=inputs,
+            planes=planes,
+            stride=2 if role == "start" else 1,
+            role=role,
+            follows_start=follows_start,
+            bottleneck=bottleneck,
+            rectify=rectify,
+            projection="max_pool",
+            padding_mode="zeros",
+        ).double()
+    )
+
+
+@pytest.mark.parametrize("role", ("middle", "end"))
+@pytest.mark.parametrize("bottleneck", (False, True))
+def test_the_two_readings_differ_by_the_negative_part_of_the_main_path(role, bottleneck):
+    text = block_of(role, True, rectify=False, bottleneck=bottleneck)
+    released = block_of(role, True, rectify=True, bottleneck=bottleneck)
+    released.load_state_dict(text.state_dict())
+    x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
+    before = x.clone()
+    branch = torch.relu(text.bn1(text.conv1(torch.relu(x))))
+    branch = text.conv2(branch)
+    if bottleneck:
+        branch = text.conv3(torch.relu(text.bn2(branch)))
+    last = (text.bn3 if bottleneck else text.bn2) if role == "end" else None
+    for block, main in ((text, x), (released, torch.relu(x))):
+        expected = branch + main
+        if last is not None:
+            expected = torch.relu(last(expected))
+        torch.testing.assert_close(block(x), expected)
+    if role == "middle":
+        torch.testing.assert_close(text(x) - released(x), x.clamp(max=0))
+    assert torch.equal(x, before), "the input was changed in place"
+
+
+@pytest.mark.parametrize("role, follows", (("start", False), ("middle", True), ("middle", False), ("end", False)))
+def test_no_block_changes_its_input_and_gradients_are_right(role, follows):
+    block = block_of(role, follows, bottleneck=role == "middle" and not follows)
+    x = torch.randn(1, 8, 4, 4, dtype=torch.float64, requires_grad=True)
+    before = x.detach().clone()
+    block(x)
+    assert torch.equal(x.detach(), before)
+    assert torch.autograd.gradcheck(block, (x,))
+
+
+def test_a_rectified_middle_block_passes_nothing_negative():
+    for rectify, sign in ((False, -1), (True, 0)):
+        block = block_of("middle", True, rectify=rectify)
+        block.conv2.weight.data.zero_()
+        out = block(torch.randn(2, 8, 6, 6, dtype=torch.float64))
+        assert (out.min() < 0) == (sign < 0)
+
+
+def test_the_flag_reaches_only_the_block_after_start():
+    encoder = IResNetEncoder(34, width=0.125, rectify_after_start=True)
+    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
+        assert [block.rectify_main for block in stage] == [index == 1 for index in range(len(stage))]
+    plain = IResNetEncoder(34, width=0.125)
+    assert not any(part.rectify_main for part in plain.modules() if isinstance(part, IResNetBlock))
+    assert plain.state_dict().keys() == encoder.state_dict().keys()
+
+
+def test_shortcuts_pool_first_and_the_first_basic_one_is_the_pool_alone():
+    basic, bottleneck = IResNetEncoder(18, width=0.125), IResNetEncoder(50, width=0.125)
+    assert isinstance(basic.layer1[0].downsample, nn.MaxPool2d)
+    for shortcut in (basic.layer2[0].downsample, bottleneck.layer1[0].downsample):
+        pool, conv, norm = shortcut
+        assert isinstance(pool, nn.MaxPool2d) and (pool.kernel_size, pool.stride, pool.padding) == (3, 2, 1)
+        assert conv.kernel_size == (1, 1) and conv.stride == (1, 1)
+        assert isinstance(norm, nn.BatchNorm2d)
+    strided, _ = IResNetEncoder(18, width=0.125, projection="stride").layer1[0].downsample
+    assert strided.stride == (2, 2)
+    assert basic.layer1[1].downsample is None
+
+
+def test_a_strided_shortcut_sees_a_quarter_of_the_map_and_a_pooled_one_all_of_it():
+    seen = {}
+    for projection in ("max_pool", "stride"):
+        shortcut = IResNetEncoder(18, width=0.125, projection=projection).layer2[0].downsample.eval()
+        still = shortcut(torch.zeros(1, 8, 8, 8))
+        count = 0
+        for position in range(64):
+            spike = torch.zeros(1, 8, 64)
+            spike[..., position] = 1.0
+            count += not torch.equal(shortcut(spike.reshape(1, 8, 8, 8)), still)
+        seen[projection] = count / 64
+    assert seen == {"max_pool": 1.0, "stride": 0.25}
+
+
+def test_padding_by_hand():
+    row = torch.tensor([1.0, 2.0, 3.0]).reshape(1, 1, 1, 3)
+    assert pad_border(row, 1, "zeros")[0, 0, 1].tolist() == [0, 1, 2, 3, 0]
+    assert pad_border(row, 1, "replicate")[0, 0, 1].tolist() == [1, 1, 2, 3, 3]
+    square = row.expand(1, 1, 3, 3)
+    assert pad_border(square, 1, "reflect")[0, 0, 1].tolist() == [2, 1, 2, 3, 2]
+    # a single row cannot be mirrored, so it is repeated
+    assert pad_border(row, 1, "reflect").shape == (1, 1, 3, 5)
+    same = Conv2d(1, 1, 3, padding_mode="zeros")
+    same.weight.data.fill_(1.0)
+    assert same(square)[0, 0, 0].tolist() == [6, 12, 10]
