@@ -93,8 +93,8 @@ def diagram_decoders():
         5.0,
         "3. The decoder: plain skips beside a nested grid, where deeper levels feed all upper ones",
         "Each circle is a map, X(level, column); column 0 is the encoder. Blue: from a deeper level, upsampled. Grey: "
-        "skip at one size. Orange rims: a disparity is read off there (04 gives two, at half and at full size). Grid after "
-        "UNet++ and HR-Depth.",
+        "skip at one size. Orange rims: a disparity is read off there (04 gives two, at half and at full size). Grid "
+        "after UNet++ and HR-Depth.",
     )
     plain = {(level, 4 - level) for level in range(4)}
     nested = {(level, column) for level in range(4) for column in range(1, 5 - level)}
