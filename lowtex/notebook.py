@@ -23,7 +23,8 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from lowtex import graph
-from lowtex.errors import OptionError, require_choice
+from lowtex.devices import resolve_device
+from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
 from lowtex.miniature_store import ensure_miniature
@@ -80,9 +81,7 @@ class NotebookRun:
     @property
     def torch_device(self) -> torch.device:
         """The device to put tensors on."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        return resolve_device(self.device)
 
     @property
     def headless(self) -> bool:
@@ -135,10 +134,12 @@ class NotebookRun:
         """
         if frame.empty:
             raise OptionError(f"table {name!r} has no rows; check what it is made from")
-        text = (f"{caption}\n\n" if caption else "") + markdown(frame, digits)
+        from lowtex.results import to_markdown, write_csv
+
+        text = (f"{caption}\n\n" if caption else "") + to_markdown(frame, digits=digits)
         path = self.tables_dir / f"{name}.md"
         write_text(path, text)
-        write_text(path.with_suffix(".csv"), frame.to_csv(index=False, lineterminator="\n"))
+        write_csv(path.with_suffix(".csv"), frame)
         self.files.append(path)
         display(Markdown(text))
 
@@ -196,7 +197,7 @@ def start(
         OptionError: an unknown notebook, profile, data set or device.
         DataError: a data root is not there.
     """
-    require_choice("device", device, ("auto", "cpu", "cuda"))
+    resolve_device(device)
     chosen = get_profile(profile)
     roots = resolve_roots(data_root, profile)
     folder = from_root(run_dir) if str(run_dir) else default_run_dir(profile, seed, roots.named)
@@ -217,20 +218,6 @@ def _experiments_dir(run_dir: Path, profile: str, seed: int, data_names: Iterabl
     if settings.is_file():
         return from_root(read_json(settings)["checkpoints_from"]) / "experiments"
     return training_run_dir(run_dir, profile, seed, data_names) / "experiments"
-
-
-def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
-    """A data frame as a Markdown table; a missing value is a dash, ``digits`` follow the point of the others."""
-
-    def cell(value: object) -> str:
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return "–"
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value).replace("|", "\\|")
-
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns]
-    lines = [[str(name) for name in frame.columns], ["---:" if number else "---" for number in numeric]]
-    lines += [[cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _plain(value: Any, name: str) -> Any:

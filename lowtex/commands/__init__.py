@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterable
 
 PROFILE_CHOICES = ("quick", "standard", "paper")
 
@@ -33,27 +32,6 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_data(parser: argparse.ArgumentParser, what: str) -> None:
     """``--data``: folders of real data sets."""
     parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help=what)
-
-
-def resolve_device(name: str):
-    """The torch device of a ``--device`` value.
-
-    Raises:
-        OptionError: a GPU was asked for and none is visible.
-    """
-    import torch
-
-    from lowtex.errors import OptionError
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise OptionError("--device cuda was asked for but no GPU is visible; use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def sentence(items: Iterable[str]) -> str:
-    """``a, b and c``."""
-    words = list(items)
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def natural(text: str) -> list:

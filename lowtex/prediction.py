@@ -1,0 +1,164 @@
+"""Metric depth of single photos, written to files that other programs read."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from lowtex.datasets.images import read_rgb, resize_area, to_tensor
+from lowtex.devices import resolve_device
+from lowtex.errors import DataError, OptionError
+from lowtex.files import atomic_path
+from lowtex.geometry import StereoRig
+from lowtex.progress import Progress
+
+PNG_UNITS = 256.0
+"""One metre in a 16-bit PNG, as in KITTI's depth maps; the largest depth it holds is 65535 / 256 = 255.996 m."""
+
+ODD_SHAPE = 1.5
+"""A photo whose aspect ratio differs from the training images' by more than this factor is squeezed noticeably."""
+
+
+@torch.no_grad()
+def predict_photo(network, size: tuple[int, int], image: np.ndarray, focal_px: float, baseline_m: float) -> np.ndarray:
+    """Depth of one photo.
+
+    Args:
+        network: has ``depth(image (1,3,H,W), rig) -> metres (1,1,H,W)``.
+        size: (height, width) the network was trained at, multiples of 32.
+        image: ``(h, w, 3)`` uint8 RGB at its own size.
+        focal_px: focal length in pixels at that size.
+        baseline_m: of the training cameras; a network whose scale is fixed does not look at it.
+
+    Returns:
+        ``(h, w)`` float32 metres. It is brought to the photo's size as inverse depth, as the protocols do.
+
+    Raises:
+        DataError: the prediction is not finite and positive.
+    """
+    height, width = image.shape[:2]
+    rig = StereoRig(focal_px, baseline_m, width=width, height=height).resized(size[1], size[0])
+    device = next(network.parameters()).device
+    small = to_tensor(resize_area(image, size))[None].to(device)
+    inverse = 1.0 / network.depth(small, rig)[0, 0].double().cpu().numpy()
+    depth = 1.0 / cv2.resize(inverse, (width, height), interpolation=cv2.INTER_LINEAR)
+    if not (np.isfinite(depth).all() and (depth > 0).all()):
+        raise DataError("the network's depth is not finite and positive; the checkpoint is damaged, train it again")
+    return depth.astype(np.float32)
+
+
+def predict_files(
+    photos: Sequence[Path],
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    focal_px: float | None = None,
+    device: str = "auto",
+    load: Callable | None = None,
+    tell: Callable[[str], None] = print,
+) -> list[Path]:
+    """Predict several photos; see `lowtex.commands.predict` for what is written.
+
+    Args:
+        photos: image files with different stems.
+        checkpoint: see `lowtex.training.load_network`.
+        out: folder to write to.
+        focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        load: instead of `lowtex.training.load_network`.
+        tell: gets the warnings and a line a photo.
+
+    Returns:
+        The ``.npy`` files.
+
+    Raises:
+        CheckpointError: no such checkpoint, or it is damaged.
+        OptionError: the focal length is not positive, or an output would overwrite a photo.
+        DataError: photos that can't be read, after all others are done; names the first.
+    """
+    if focal_px is not None and not 0 < focal_px < float("inf"):
+        raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
+    out = Path(out)
+    for photo in photos:
+        if (out / f"{photo.stem}.png").resolve() == photo.resolve():
+            raise OptionError(f"{photo} would be overwritten by its depth map; choose another folder with --out")
+    if load is None:
+        from lowtex.training import load_network as load
+    network, known = load(checkpoint)
+    network = network.to(resolve_device(device)).eval()
+    rig = known.get("facts", {}).get("rig", {})
+    size, baseline_m = known["size"], rig.get("baseline_m") or 1.0
+    focal_over_width = network.reference_focal or (rig["focal_px"] / rig["width"] if rig else None)
+    if focal_px is None:
+        if focal_over_width is None:
+            raise OptionError("the checkpoint does not name its camera, so --focal is needed")
+        tell(
+            "warning: the focal length is unknown, so the photos are taken to come from the training camera "
+            f"(focal length = {focal_over_width:.3f} x image width). If they do not, all depths are wrong by one "
+            "common factor: give --focal in pixels"
+        )
+    written, failed = [], []
+    with Progress("predicting", len(photos), "photo") as progress:
+        for photo in photos:
+            try:
+                image = read_rgb(photo, "give a whole image file", any_kind=True)
+                focal = focal_over_width * image.shape[1] if focal_px is None else focal_px
+                depth = predict_photo(network, size, image, focal, baseline_m)
+            except DataError as error:
+                failed.append(error)
+                continue
+            stretch = (image.shape[1] / image.shape[0]) / (size[1] / size[0])
+            if not 1 / ODD_SHAPE < stretch < ODD_SHAPE:
+                tell(
+                    f"warning: {photo.name} is {image.shape[1]}x{image.shape[0]}; the network saw {size[1]}x{size[0]} "
+                    "in training, and squeezes photos of another shape: crop it to that shape for better depth"
+                )
+            written.append(write_depth(out / photo.stem, depth, image))
+            progress.update()
+    tell(f"{len(written)} of {len(photos)} photos done, in {out}: metres in .npy, metres x {PNG_UNITS:g} in .png")
+    if failed:
+        raise DataError(f"{len(failed)} of {len(photos)} photos could not be predicted; the first: {failed[0]}")
+    return written
+
+
+def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
+    """Write ``base.npy``, ``base.png`` and ``base_depth_colour.png``; returns the first.
+
+    Args:
+        base: path without ending.
+        depth: ``(H, W)`` metres > 0; the 16-bit PNG holds at most 255.996 m, and what is farther is clipped to it.
+        image: the photo, ``(H, W, 3)`` uint8 RGB, shown above the coloured depth.
+    """
+    base = Path(base)
+    paths = [base.parent / f"{base.name}{ending}" for ending in (".npy", ".png", "_depth_colour.png")]
+    with atomic_path(paths[0]) as temporary, temporary.open("wb") as file:
+        np.save(file, depth.astype(np.float32))
+    units = np.clip(np.rint(depth.astype(np.float64) * PNG_UNITS), 1, 65535).astype(np.uint16)
+    coded = cv2.imencode(".png", units)[1]
+    with atomic_path(paths[1]) as temporary:
+        temporary.write_bytes(coded.tobytes())
+    with atomic_path(paths[2]) as temporary:
+        colour_figure(depth, image).savefig(temporary, format="png", dpi=150)
+    return paths[0]
+
+
+def colour_figure(depth: np.ndarray, image: np.ndarray):
+    """The photo, its depth in colours (near is bright), and a colour bar in metres, as a figure."""
+    from lowtex.figures.arrays import depth_bar, depth_range, show_depth
+    from lowtex.figures.style import new_figure, place_image, styled
+
+    near, far = depth_range(depth)
+    shape = depth.shape[0] / depth.shape[1]
+    with styled():
+        if shape < 0.8:
+            figure = new_figure(2 * 8.2 * shape + 0.9, layout="compressed")
+            above, below = figure.subplots(2, 1)
+        else:
+            figure = new_figure(4.0 * shape + 0.6, layout="compressed")
+            above, below = figure.subplots(1, 2)
+        place_image(above, image)
+        shown = show_depth(below, depth, near, far, "")
+        depth_bar(figure, shown, below, near, far, shrink=0.95)
+    return figure
