@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.sample import StereoSample, collate
+from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
 from lowtex.progress import Progress
@@ -32,6 +35,7 @@ __all__ = [
     "compare",
     "evaluate",
     "get_protocol",
+    "ground_truth_of",
     "predict",
     "score",
 ]
@@ -122,7 +126,7 @@ def evaluate(
 
     Args:
         network: has ``depth(image, rig)``; put into evaluation mode meanwhile, if it has one.
-        dataset: ``len`` and ``[i] -> StereoSample``; its ``ground_truth``, if it says one, must be the protocol's.
+        dataset: ``len`` and ``[i] -> StereoSample``; its ground truth must be the protocol's (`ground_truth_of`).
         protocol: name or value.
         flip, scaling: instead of the protocol's own; stated in the rows.
         strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
@@ -136,7 +140,7 @@ def evaluate(
         OptionError: unknown names, or a protocol that does not fit the data's ground truth.
     """
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
-    protocol.require(getattr(dataset, "ground_truth", None), type(dataset).__name__)
+    protocol.require(ground_truth_of(dataset), type(dataset).__name__)
     strata_makers(strata)
     start = time.perf_counter()
     rows: list[dict] = []
@@ -171,6 +175,21 @@ def evaluate(
     if unscored:
         warnings.warn(f"not every image could be scored: {result.describe()}", stacklevel=2)
     return result
+
+
+def ground_truth_of(dataset) -> str | None:
+    """The kind of ground truth a data set gives, a name of `lowtex.protocols.GROUND_TRUTHS`, or None if it can't say.
+
+    A data set of one's own says it in an attribute ``ground_truth``; a `torch.utils.data.Subset` has its parent's.
+    """
+    while not hasattr(dataset, "ground_truth") and isinstance(getattr(dataset, "dataset", None), Dataset):
+        dataset = dataset.dataset
+    if isinstance(dataset, VirtualKitti2):
+        return "vkitti2"
+    if isinstance(dataset, KittiRaw):
+        # KittiImproved is a KittiRaw whose depth is "improved"
+        return "velodyne_x" if dataset.depth == "velodyne" else dataset.depth
+    return getattr(dataset, "ground_truth", None)
 
 
 def _batches(dataset, batch_size: int) -> Iterator[list[StereoSample]]:

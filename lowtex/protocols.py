@@ -43,7 +43,7 @@ class Protocol:
         crop: ``garg``, ``eigen`` or None.
         min_depth_m, cap_m: range the prediction is clamped to, metres.
         cap_truth: True: only pixels whose true depth lies strictly inside that range count. False: every pixel with
-            ground truth counts, however far.
+            ground truth counts, however far; beyond ``cap_m`` even a perfect prediction, clamped, is wrong.
         scaling: ``none``; or ``median``: each image's prediction is multiplied by median(truth) / median(prediction)
             over the valid pixels, which hides any error of scale. Stereo training gives metres and needs none.
         flip: average with the prediction for the mirrored image (Godard et al. 2017).

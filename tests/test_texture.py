@@ -58,6 +58,14 @@ def test_gradient_energy_is_a_window_mean():
     assert gradient_energy(step, window_px=5)[10, 10] == 0
 
 
+def test_the_window_covers_the_same_angle_at_every_size():
+    # a fortieth of the width, made odd: 3 pixels of 80, 5 of 160
+    for width, side in ((80, 3), (160, 5), (1242, 31)):
+        step = np.zeros((9, width), dtype=np.float32)
+        step[:, width // 2 :] = 1.0
+        assert (gradient_energy(step)[4] > 0).sum() == side + 1
+
+
 def test_a_plain_image_has_low_texture_only_and_noise_has_high():
     plain = strata(make_sample(image=torch.full((3, 24, 80), 0.5)), "gradient")
     assert plain["low"].all() and not plain["high"].any()
@@ -81,6 +89,14 @@ def test_masks_come_at_the_ground_truths_size():
     masks = strata(make_sample(8, 40, image=image, depth=torch.ones(1, 32, 160)), "gradient", window_px=3)
     assert masks["low"].shape == (32, 160)
     assert masks["low"][:, :70].all() and not masks["low"][:, 90:].any()
+
+
+def test_masks_are_resized_about_pixel_centres():
+    contrast = torch.tensor([[[0.0, 0.0, 0.1, 0.1, 0.1, 0.0]]])
+    # centres of two wide pixels lie at 1.0 and 4.0 of the six, of three at 0.5, 2.5 and 4.5
+    assert strata(make_sample(texture_contrast=contrast), "known", (1, 2))["high"][0].tolist() == [False, True]
+    tripled = strata(make_sample(texture_contrast=contrast), "known", (1, 18))["high"][0]
+    assert tripled.tolist() == [False] * 6 + [True] * 9 + [False] * 3
 
 
 def test_visibility():

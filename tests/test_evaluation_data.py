@@ -1,0 +1,120 @@
+"""Evaluation on data sets as they are: the miniature world, and real KITTI frames where they are at hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Subset
+
+from lowtex.datasets import KittiImproved, KittiRaw, VirtualKitti2
+from lowtex.errors import OptionError
+from lowtex.evaluation import compare, evaluate, ground_truth_of, score
+from lowtex.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.miniature.vkitti2 import write_vkitti2
+from lowtex.protocols import PROTOCOLS
+from lowtex.texture import strata
+
+
+class Constant:
+    """The same depth everywhere."""
+
+    def depth(self, image, rig):
+        return torch.full((image.shape[0], 1, *image.shape[2:]), 15.0)
+
+
+def filled(sample):
+    """The true depth, with something finite where there is none."""
+    return torch.where(sample.depth > 0, sample.depth, 50.0)
+
+
+def require_perfect(row):
+    for name in METRICS:
+        assert row[name] == pytest.approx(1.0 if name in HIGHER_IS_BETTER else 0.0, abs=1e-7), (row["image"], name)
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    root = tmp_path_factory.mktemp("world") / "vkitti2"
+    write_vkitti2(root, frames={"Scene01": 3}, size=(96, 320), progress=False)
+    return VirtualKitti2(root, split="available", size=(96, 320))
+
+
+def test_true_depth_of_the_miniature_is_perfect_in_every_stratum(miniature):
+    for sample in miniature:
+        rows = score(filled(sample), sample, "vkitti2_dense", strata=["known", "gradient", "visibility", "edges"])
+        assert {row["stratum_kind"] for row in rows} == {"none", "known", "gradient", "visibility", "edges"}
+        for row in rows:
+            require_perfect(row)
+
+
+def test_the_miniature_has_low_and_high_texture(miniature):
+    result = evaluate(Constant(), miniature, "vkitti2_dense", strata="known")
+    means = result.means().set_index("stratum")
+    share = means["pixels"] / means.loc["all", "pixels"]
+    assert result.images == 3 and means.loc["low", "images"] == means.loc["high", "images"] == 3
+    assert share["low"] > 0.1 and share["high"] > 0.1
+    assert share[["low", "middle", "high"]].sum() == pytest.approx(1)
+
+
+def test_gradient_energy_follows_known_contrast(miniature):
+    """Where the world says plain, the picture alone mostly says so too (outlines and shadows excepted)."""
+    low = high = both_low = both_high = 0
+    for sample in miniature:
+        known, seen = strata(sample, "known"), strata(sample, "gradient")
+        ground = sample.depth[0].numpy() > 0
+        low += (known["low"] & ground).sum()
+        high += (known["high"] & ground).sum()
+        both_low += (known["low"] & ground & seen["low"]).sum()
+        both_high += (known["high"] & ground & seen["low"]).sum()
+    assert both_low / low > 3 * both_high / high
+
+
+def test_a_reader_says_its_ground_truth(miniature):
+    assert ground_truth_of(miniature) == ground_truth_of(Subset(miniature, [0])) == "vkitti2"
+    assert ground_truth_of([miniature[0]]) is None
+    with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_garg"):
+        evaluate(Constant(), miniature, "eigen_raw")
+
+
+@pytest.mark.parametrize(
+    ("depth", "protocol", "scored"), [("velodyne", "eigen_raw", 4), ("velodyne_z", "eigen_raw_z", 4)]
+)
+def test_real_raw_frames(real_data, depth, protocol, scored):
+    frames = KittiRaw(real_data / "kitti_raw", split="available", size=(96, 320), depth=depth)
+    with pytest.warns(UserWarning, match="4 of 8 images scored; 4 with no ground truth"):
+        result = evaluate(Constant(), frames, protocol, batch_size=3)
+    assert result.images == scored and len(result.unscored) == len(frames) - scored
+    assert result.per_image["pixels"].between(14_000, 19_500).all()
+    for sample in frames:
+        if sample.depth is not None:
+            require_perfect(score(filled(sample), sample, protocol)[0])
+    with pytest.raises(OptionError, match="KittiRaw has"):
+        evaluate(Constant(), frames, "improved")
+
+
+def test_real_improved_frames(real_data):
+    frames = KittiImproved(real_data / "kitti_depth", split="available", size=(96, 320))
+    for protocol, pixels in (("improved", (87_000, 92_000)), ("improved_garg", (60_000, 90_000))):
+        result = evaluate(Constant(), frames, protocol)
+        assert result.images == len(frames) == 3 and not result.unscored
+        assert result.per_image["pixels"].between(*pixels).all()
+        for sample in frames:
+            row = score(filled(sample), sample, protocol)[0]
+            beyond = PROTOCOLS[protocol].valid(sample.depth[0].numpy()) & (sample.depth[0].numpy() > 80)
+            # `improved` counts the few pixels beyond its own clamp, where no prediction can be right
+            if protocol == "improved" and beyond.any():
+                assert 0 < row["abs_rel"] < 1e-4
+            else:
+                require_perfect(row)
+
+
+def test_taking_velodyne_x_for_z_is_seen(real_data):
+    raw = real_data / "kitti_raw"
+    forward = KittiRaw(raw, split="available", size=(96, 320), depth="velodyne")
+    along = KittiRaw(raw, split="available", size=(96, 320), depth="velodyne_z")
+    for x, z in zip(forward, along, strict=True):
+        if x.depth is None:
+            continue
+        compared = compare(filled(z), x, PROTOCOLS["eigen_raw"])
+        offset = np.median((compared.truth - compared.prediction)[compared.valid])
+        assert 0.2 < offset < 0.35
+        assert score(filled(z), x, "eigen_raw")[0]["abs_rel"] > 0.01
