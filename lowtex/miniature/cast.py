@@ -3,8 +3,11 @@
 All solids stand upright and neither cameras nor the lidar pitch or roll, so a ray's direction splits into a part that
 depends on its column alone (its heading in x and z) and one that depends on its row alone (its slope). The vertical
 sides of all solids are therefore met in one small ``(solids, columns)`` computation, bottoms and tops in one of
-``(solids, rows)``, and only the combination is done per pixel, inside each solid's own rectangle of the image.
+``(solids, rows)``, and only their combination is done per pixel, inside each solid's own rectangle of the image: solids
+that look large one at a time, all the small ones together as one flat list of (solid, pixel) candidates.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +16,24 @@ from lowtex.miniature.solids import CYLINDER, ELLIPSOID, PRISM, Solids
 
 NEAREST = 0.05
 """Nothing nearer than this (in ray lengths, metres of depth for a camera) is seen."""
+LARGE = 3000
+"""Rectangles of more rays than this are done one at a time."""
+INF = float("inf")
+
+
+@dataclass
+class _Meets:
+    """Entry, exit and face entered of the upright hulls, ``(N, W)``, and of the slabs, ``(N, H)``; the rays."""
+
+    enter: Tensor
+    leave: Tensor
+    face: Tensor
+    row_enter: Tensor
+    row_leave: Tensor
+    row_face: Tensor
+    heading_x: Tensor
+    heading_z: Tensor
+    slope: Tensor
 
 
 def cast(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,45 +49,102 @@ def cast(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor, slope: Te
         t ``(H, W)`` float32 (inf where nothing is met) and face ``(H, W)`` int32, a row of ``solids.table`` (0 = sky).
         With a heading whose part along the optical axis is 1, t is the depth along that axis in metres.
     """
-    enter, leave, face = _columns(solids, origin, heading_x, heading_z)
-    row_enter, row_leave, row_face = _rows(solids, origin, slope)
-    height, width = slope.shape[0], heading_x.shape[0]
-    depth = torch.full((height, width), float("inf"))
-    seen = torch.zeros((height, width), dtype=torch.int32)
+    solids = solids.take(_ahead(solids, origin, heading_x, heading_z))
+    m = _Meets(
+        *_columns(solids, origin, heading_x, heading_z), *_rows(solids, origin, slope), heading_x, heading_z, slope
+    )
+    depth = torch.full((slope.shape[0], heading_x.shape[0]), INF)
+    seen = torch.zeros(depth.shape, dtype=torch.int32)
+    windows = _windows(solids, origin, m.enter, m.leave, slope)
+    slant = solids.slant.float()
+    reach = (solids.slant[:, :, 3] - solids.slant[:, :, :3] @ torch.tensor(origin, dtype=torch.float64)).float()
+    area = (windows[:, 2] - windows[:, 1]) * (windows[:, 4] - windows[:, 3])
+    round_ones = solids.kind[windows[:, 0]] == ELLIPSOID
+    cut = solids.slant_count[windows[:, 0]] > 0
 
-    windows = _windows(solids, origin, enter, leave, slope)
-    kinds, counts = solids.kind.tolist(), solids.slant_count.tolist()
-    slant_num = (solids.slant[:, :, 3] - solids.slant[:, :, :3] @ torch.tensor(origin, dtype=torch.float64)).tolist()
-    slants, slant_faces = solids.slant.tolist(), solids.faces[:, 6:].tolist()
-    for i, top, bottom, first, last in windows:
-        near_c, far_c, face_c = enter[i, first:last], leave[i, first:last], face[i, first:last]
-        near_r, far_r = row_enter[i, top:bottom, None], row_leave[i, top:bottom, None]
-        if kinds[i] == ELLIPSOID:
-            ray = (heading_x[first:last], slope[top:bottom, None], heading_z[first:last])
-            near, far = _ellipsoid(solids, i, origin, ray)
-            hit_face = face_c
-        else:
-            near, far = torch.maximum(near_c, near_r), torch.minimum(far_c, far_r)
-            hit_face = torch.where(near_r > near_c, row_face[i, top:bottom, None], face_c)
-            for j in range(counts[i]):
-                nx, ny, nz, _ = slants[i][j]
-                along = nx * heading_x[first:last] + nz * heading_z[first:last] + ny * slope[top:bottom, None]
-                t = slant_num[i][j] / along
-                entering = along < 0
-                front = entering & (t > near)
-                near = torch.where(front, t, near)
-                far = torch.where(entering, far, torch.minimum(far, t))
-                hit_face = torch.where(front, slant_faces[i][j], hit_face)
-        window = depth[top:bottom, first:last]
+    for i, top, bottom, first, last in windows[(area > LARGE) & ~round_ones].tolist():
+        ray = (heading_x[first:last], slope[top:bottom, None], heading_z[first:last])
+        rows = (m.row_enter[i, top:bottom, None], m.row_leave[i, top:bottom, None], m.row_face[i, top:bottom, None])
+        near, far, face = _prism(
+            (m.enter[i, first:last], m.leave[i, first:last], m.face[i, first:last]), rows, ray,
+            slant[i], reach[i], solids.faces[i, 6:], int(solids.slant_count[i]),
+        )  # fmt: skip
+        window, part = depth[top:bottom, first:last], seen[top:bottom, first:last]
         hit = (near < torch.minimum(far, window)) & (near > NEAREST)
         window.copy_(torch.where(hit, near, window))
-        part = seen[top:bottom, first:last]
-        part.copy_(torch.where(hit, hit_face, part))
+        part.copy_(torch.where(hit, face, part))
+
+    small = area <= LARGE
+    for group in (small & ~cut & ~round_ones, small & cut, round_ones):
+        if bool(group.any()):
+            _flat(solids, origin, m, windows[group], slant, reach, depth, seen)
     return depth, seen
 
 
+def _flat(solids: Solids, origin, m: _Meets, windows: Tensor, slant, reach, depth: Tensor, seen: Tensor) -> None:
+    """Many windows of one sort at once: a list of (solid, row, column), nearest first by a scattered minimum."""
+    which, top, bottom, first, last = windows.unbind(1)
+    wide = last - first
+    count = (bottom - top) * wide
+    entry = torch.repeat_interleave(torch.arange(count.shape[0]), count)
+    local = torch.arange(entry.shape[0]) - (count.cumsum(0) - count)[entry]
+    wide = wide[entry]
+    down = torch.div(local, wide, rounding_mode="floor")
+    row, column, i = top[entry] + down, first[entry] + local - down * wide, which[entry]
+    height, width = depth.shape
+    ray = (m.heading_x[column], m.slope[row], m.heading_z[column])
+    at_column, at_row = i * width + column, i * height + row
+    if int(solids.kind[which[0]]) == ELLIPSOID:
+        near, far = _ellipsoid(solids, i, origin, ray)
+        face = m.face.view(-1)[at_column]
+    else:
+        columns = tuple(x.view(-1)[at_column] for x in (m.enter, m.leave, m.face))
+        rows = tuple(x.view(-1)[at_row] for x in (m.row_enter, m.row_leave, m.row_face))
+        most = int(solids.slant_count[which].max())
+        cuts = (slant[i].movedim(0, -1), reach[i].T, solids.faces[i, 6:].T) if most else (None, None, None)
+        near, far, face = _prism(columns, rows, ray, *cuts, most)
+    hit = ((near < far) & (near > NEAREST)).nonzero()[:, 0]
+    near, face, pixel = near[hit], face[hit], (row * width + column)[hit]
+    flat, flat_seen = depth.view(-1), seen.view(-1)
+    before = flat[pixel]
+    flat.scatter_reduce_(0, pixel, near, "amin")
+    won = ((near == flat[pixel]) & (near < before)).nonzero()[:, 0]
+    # two solids at the very same depth: the later face wins, whatever the order of execution
+    flat_seen.scatter_(0, pixel[won], torch.zeros_like(face[won]))
+    flat_seen.scatter_reduce_(0, pixel[won], face[won], "amax")
+
+
+def _prism(columns, rows, ray, slant, reach, slant_face, slants: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Entry, exit and face of upright solids, from their hull's, their slab's and up to four slanted planes."""
+    near_c, far_c, face_c = columns
+    near_r, far_r, face_r = rows
+    near, far = torch.maximum(near_c, near_r), torch.minimum(far_c, far_r)
+    face = torch.where(near_r > near_c, face_r, face_c)
+    for j in range(slants):
+        along = slant[j, 0] * ray[0] + slant[j, 2] * ray[2] + slant[j, 1] * ray[1]
+        t = reach[j] / along
+        entering = along < 0
+        front = entering & (t > near)
+        near = torch.where(front, t, near)
+        far = torch.where(entering, far, torch.minimum(far, t))
+        face = torch.where(front, slant_face[j], face)
+    return near, far, face
+
+
+def _ahead(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> Tensor:
+    """Numbers of the solids whose round hull reaches into the fan of headings, and that are not too far for them."""
+    x, z = solids.ellipse[:, 0] - origin[0], solids.ellipse[:, 1] - origin[2]
+    keep = x.hypot(z) < solids.reach + solids.round
+    first, last = (heading_x[0], heading_z[0]), (heading_x[-1], heading_z[-1])
+    if float(first[0] * last[1] - first[1] * last[0]) < 0 and heading_x.shape[0] > 1:  # a fan of less than half a turn
+        for sign, (hx, hz) in ((1.0, first), (-1.0, last)):
+            hx, hz = float(hx), float(hz)
+            outside = sign * (hx * z - hz * x) / (hx * hx + hz * hz) ** 0.5
+            keep &= outside < solids.round
+    return keep.nonzero()[:, 0]
+
+
 def _columns(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Entry and exit ``(N, W)`` of the upright hull of every solid, and the face entered."""
     ox, _, oz = origin
     count, width = solids.kind.shape[0], heading_x.shape[0]
     enter, leave = torch.empty(count, width), torch.empty(count, width)
@@ -74,15 +152,21 @@ def _columns(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> tu
 
     prism = (solids.kind == PRISM).nonzero()[:, 0]
     side = solids.side[prism]
-    num = (side[..., 2] - side[..., 0] * ox - side[..., 1] * oz).float()[..., None]
-    den = side[..., 0, None].float() * heading_x + side[..., 1, None].float() * heading_z
-    # a ray along a side is inside it for good (num > 0) or outside for good
-    t = num / torch.where(den.abs() < 1e-9, 1e-9, den)
-    into = den < 0
-    inf = float("inf")
-    best, which = torch.where(into, t, -inf).max(1)
-    enter[prism], leave[prism] = best, torch.where(into, inf, t).amin(1)
-    face[prism] = torch.gather(solids.faces[prism, :4], 1, which)
+    num = (side[..., 2] - side[..., 0] * ox - side[..., 1] * oz).float()
+    nx, nz = side[..., 0].float(), side[..., 1].float()
+    faces = solids.faces[prism, :4]
+    near, far = torch.full((prism.shape[0], width), -INF), torch.full((prism.shape[0], width), INF)
+    which = faces[:, :1].expand(-1, width)
+    for j in range(4):
+        den = torch.addcmul(nx[:, j, None] * heading_x, nz[:, j, None], heading_z)
+        # a ray along a side is inside it for good (num > 0) or outside for good
+        den = torch.where(den.abs() < 1e-9, 1e-9, den)
+        t = num[:, j, None] / den
+        into = den < 0
+        front = into & (t > near)
+        near, which = torch.where(front, t, near), torch.where(front, faces[:, j, None], which)
+        far = torch.where(into, far, torch.minimum(far, t))
+    enter[prism], leave[prism], face[prism] = near, far, which
 
     rest = (solids.kind >= CYLINDER).nonzero()[:, 0]
     if rest.numel():
@@ -93,30 +177,28 @@ def _columns(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> tu
         root = b * b - a * c
         ok = root > 0
         root = root.clamp(min=0).sqrt()
-        enter[rest] = torch.where(ok, (-b - root) / a, inf)
-        leave[rest] = torch.where(ok, (-b + root) / a, -inf)
+        enter[rest] = torch.where(ok, (-b - root) / a, INF)
+        leave[rest] = torch.where(ok, (-b + root) / a, -INF)
         face[rest] = solids.faces[rest, :1].expand(-1, width)
     return enter, leave, face
 
 
 def _rows(solids: Solids, origin, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Entry and exit ``(N, H)`` of the slab between bottom and top, and the face entered."""
     level = (solids.y - origin[1]).float()
     safe = torch.where(slope.abs() < 1e-9, 1e-9, slope)
     t0, t1 = level[:, :1] / safe, level[:, 1:] / safe
-    down = slope < 0
-    face = torch.where(down, solids.faces[:, 5:6], solids.faces[:, 4:5])
+    face = torch.where(slope < 0, solids.faces[:, 5:6], solids.faces[:, 4:5])
     return torch.minimum(t0, t1), torch.maximum(t0, t1), face
 
 
-def _windows(solids: Solids, origin, enter: Tensor, leave: Tensor, slope: Tensor) -> list[list[int]]:
-    """(solid, first row, end row, first column, end column) of every solid that may be seen."""
+def _windows(solids: Solids, origin, enter: Tensor, leave: Tensor, slope: Tensor) -> Tensor:
+    """Rows of (solid, first row, end row, first column, end column) of every solid that may be seen."""
     valid = leave > enter.clamp(min=NEAREST)
     width = enter.shape[1]
     number = torch.arange(width)
     first = torch.where(valid, number, width).amin(1)
     last = torch.where(valid, number, -1).amax(1) + 1
-    low = torch.where(valid, enter.clamp(min=NEAREST), float("inf")).amin(1)
+    low = torch.where(valid, enter.clamp(min=NEAREST), INF).amin(1)
     high = torch.where(valid, leave, 0.0).amax(1).clamp(max=1e5)
     level = (solids.y - origin[1]).float()
     floor = torch.minimum(level[:, 0] / low, level[:, 0] / high)
@@ -125,18 +207,19 @@ def _windows(solids: Solids, origin, enter: Tensor, leave: Tensor, slope: Tensor
     top = torch.searchsorted(falling, -ceiling)
     bottom = torch.searchsorted(falling, -floor, right=True)
     keep = ((last > first) & (bottom > top)).nonzero()[:, 0]
-    return torch.stack([keep, top[keep], bottom[keep], first[keep], last[keep]], 1).tolist()
+    return torch.stack([keep, top[keep], bottom[keep], first[keep], last[keep]], 1)
 
 
-def _ellipsoid(solids: Solids, i: int, origin, ray) -> tuple[Tensor, Tensor]:
-    cx, cz, rx, rz = solids.ellipse[i].tolist()
-    y0, y1 = solids.y[i].tolist()
+def _ellipsoid(solids: Solids, i: Tensor, origin, ray) -> tuple[Tensor, Tensor]:
+    cx, cz, rx, rz = solids.ellipse.unbind(1)
+    y0, y1 = solids.y.unbind(1)
     radii = (rx, (y1 - y0) / 2, rz)
-    offset = [(o - c) / r for o, c, r in zip(origin, (cx, (y0 + y1) / 2, cz), radii, strict=True)]
-    dx, dy, dz = (d / r for d, r in zip(ray, radii, strict=True))
-    a = (dx * dx + dz * dz) + dy * dy
-    b = (offset[0] * dx + offset[2] * dz) + offset[1] * dy
-    root = b * b - a * (sum(p * p for p in offset) - 1)
+    offset = [((o - c) / r).float() for o, c, r in zip(origin, (cx, (y0 + y1) / 2, cz), radii, strict=True)]
+    beyond = sum(p * p for p in offset) - 1
+    dx, dy, dz = (d / r.float()[i] for d, r in zip(ray, radii, strict=True))
+    a = dx * dx + dz * dz + dy * dy
+    b = offset[0][i] * dx + offset[2][i] * dz + offset[1][i] * dy
+    root = b * b - a * beyond[i]
     ok = root > 0
     root = root.clamp(min=0).sqrt()
-    return torch.where(ok, (-b - root) / a, float("inf")), torch.where(ok, (-b + root) / a, float("-inf"))
+    return torch.where(ok, (-b - root) / a, INF), torch.where(ok, (-b + root) / a, -INF)

@@ -24,11 +24,11 @@ def choose(rng: np.random.Generator, options):
     return options[int(rng.integers(len(options)))]
 
 
-def draw_contrast(rng: np.random.Generator, plain_share: float = PLAIN_SHARE) -> float:
-    """A surface's contrast: plain (0 to 0.006), else from faint to strong (0.025 to 0.13)."""
+def draw_contrast(rng: np.random.Generator, plain_share: float = PLAIN_SHARE, strongest: float = 0.13) -> float:
+    """A surface's contrast: plain (0 to 0.006), else from faint to strong (0.025 to ``strongest``)."""
     if rng.random() < plain_share:
         return 0.0 if rng.random() < 0.5 else float(rng.uniform(0.0, 0.006))
-    return float(np.exp(rng.uniform(np.log(0.025), np.log(0.13))))
+    return float(np.exp(rng.uniform(np.log(0.025), np.log(strongest))))
 
 
 def tinted(rng: np.random.Generator, rgb, spread: float = 0.05) -> tuple[float, float, float]:
@@ -147,12 +147,17 @@ def car(b: Builder, x: float, z: float, heading: float = 0.0) -> None:
         (*slope(-1.0, 0.0, half_width - 0.04, lean), side_pane),
     ]
     b.box(place(0.0, shift), (half_width - 0.03, half_cabin), (waist, roof), paint, heading, slants)
+    reach, b.reach = b.reach, 60.0
     tyre = Surface((0.06, 0.06, 0.065))
-    hub = Surface((0.45, 0.45, 0.47))
+    radius = 0.32
+    wheel = painted(tyre, s.WHEEL, (radius * 0.62, *tinted(rng, (0.50, 0.50, 0.52), 0.12)))
+    # an octagon standing on the road: a square with its four corners cut
+    corners = [((0.0, up, along), radius + radius * up * 0.7071, tyre) for up in (1, -1) for along in (1, -1)]
     for own_z in (-half_length * 0.62, half_length * 0.64):
-        for own_x in (-half_width + 0.09, half_width - 0.09):
-            b.box(place(own_x, own_z), (0.11, 0.30), (0.0, 0.40), tyre, heading)
-            b.box(place(own_x * 1.02, own_z), (0.11, 0.15), (0.15, 0.42), {"side": hub, "top": tyre}, heading)
+        for own_x in (-half_width + 0.10, half_width - 0.10):
+            faces = {"side": tyre, "left": wheel, "right": wheel}
+            b.box(place(own_x, own_z), (0.12, radius), (0.0, 2 * radius), faces, heading, corners)
+    b.reach = reach
 
 
 def tree(b: Builder, x: float, z: float) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """A stereo pair of the street with everything that is known about it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +68,21 @@ class StereoPair:
     rig: StereoRig
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread inside.
+
+    The arrays here are small: a second thread saves little, and on a busy machine the two wait for each other, which
+    was measured to cost up to twenty times the time. Threads are better spent on whole frames.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @dataclass
 class World:
     """The part of a scene that one place can see."""
@@ -74,7 +91,8 @@ class World:
     lit: Lit
 
 
-@torch.inference_mode()
+@torch.no_grad()
+@one_thread()
 def render(
     scene: Scene,
     frame: int,
@@ -170,10 +188,10 @@ def _view(world: World, origin, heading, rig: StereoRig, height: int, width: int
     direction = torch.stack(
         [cx_dir.expand(height, width), centre_slope[:, None].expand(height, width), cz_dir.expand(height, width)]
     ).reshape(3, -1)
-    fine_direction = torch.stack([
-        torch.stack([hx[j::2].expand(height, width), slope[i::2, None].expand(height, width), hz[j::2].expand(height, width)])
-        for i in range(2) for j in range(2)
-    ], 1).reshape(3, 4, -1)[:, :, edge]  # fmt: skip
+    corners = [(slope[i::2, None], hx[j::2], hz[j::2]) for i in range(2) for j in range(2)]
+    fine_direction = torch.stack(
+        [torch.stack([part.expand(height, width) for part in (x, up, z)]) for up, x, z in corners], 1
+    ).reshape(3, 4, -1)[:, :, edge]
     rays = Rays(
         direction=torch.cat([direction, fine_direction.reshape(3, -1)], 1),
         t=torch.cat([depth.reshape(-1), quad_t.reshape(4, -1)[:, edge].reshape(-1)]),
@@ -196,13 +214,18 @@ def _centre(table, origin, heading_x, heading_z, slope, quad_t, quad_face) -> tu
     The face is the nearest one that at least two of the four rays meet (else the nearest); on flat faces the depth
     follows from the plane itself, on curved ones from the mean inverse depth.
     """
-    same = (quad_face[:, None] == quad_face[None]).sum(0)
-    rank = torch.where(same >= 2, quad_t, quad_t + 1e6)
-    best = rank.argmin(0, keepdim=True)
-    face = torch.gather(quad_face, 0, best)[0]
+    best, face = None, None
+    for k in range(4):
+        same = sum((quad_face[k] == quad_face[j]).to(torch.uint8) for j in range(4))
+        rank = torch.where(same >= 2, quad_t[k], quad_t[k] + 1e6)
+        if best is None:
+            best, face = rank, quad_face[k]
+        else:
+            face = torch.where(rank < best, quad_face[k], face)
+            best = torch.minimum(rank, best)
     member = quad_face == face
-    inverse = torch.where(member, 1 / quad_t, torch.zeros_like(quad_t)).sum(0) / member.sum(0)
-    row = table.index_select(1, face.reshape(-1)).reshape(table.shape[0], *face.shape)
+    inverse = torch.where(member, 1 / quad_t, 0.0).sum(0) / member.sum(0)
+    row = table[:6].index_select(1, face.reshape(-1)).reshape(6, *face.shape)
     normal = row[COLUMNS["normal"]]
     point = row[COLUMNS["point"]] - torch.tensor([float(o) for o in origin])[:, None, None]
     across = normal[0] * heading_x + normal[1] * slope[:, None] + normal[2] * heading_z

@@ -87,7 +87,7 @@ def _facade(p: Paint, extent: Tensor, params: Tensor) -> None:
 
 
 def _road(p: Paint, extent: Tensor, params: Tensor) -> None:
-    """params: distance of u = 0 from the street's middle, half width of the road, where v = 0 lies, parking (0 or 1)."""
+    """params: how far u = 0 lies from the street's middle, half width of the lanes, where v = 0 lies, parking (0, 1)."""
     x, z = p.u + params[0], p.v + params[2]
     white = (0.80, 0.80, 0.77)
     along = torch.remainder(z, 9.0) - 1.5
@@ -143,6 +143,13 @@ def _shutter(p: Paint, extent: Tensor, params: Tensor) -> None:
     p.contrast = p.contrast * (1 - gate)
 
 
+def _wheel(p: Paint, extent: Tensor, params: Tensor) -> None:
+    """A round hub. params: its radius, red, green, blue."""
+    away = torch.hypot(p.u - extent[0] / 2, p.v - extent[1] / 2)
+    p.lay(_inside(away, params[0], torch.maximum(p.eu, p.ev)), params[1:4])
+    p.lay(_inside(away, params[0] * 0.3, torch.maximum(p.eu, p.ev)), (0.2, 0.2, 0.2))
+
+
 _PAINTERS = {
     surfaces.FACADE: _facade,
     surfaces.ROAD: _road,
@@ -151,4 +158,6 @@ _PAINTERS = {
     surfaces.CAR_END: _car_end,
     surfaces.CABIN: _cabin,
     surfaces.SHUTTER: _shutter,
+    surfaces.WHEEL: _wheel,
 }
+NUMBERS = tuple(_PAINTERS)

@@ -30,6 +30,7 @@ COLUMNS = {
 TABLE_WIDTH = 36
 SLANTS = 4
 PRISM, CYLINDER, ELLIPSOID = 0, 1, 2
+NO_CUTS = np.tile([0.0, 0.0, 0.0, 1.0], (SLANTS, 1))  # planes 0 . p <= 1, which hold everywhere
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Solids:
 
     side ``(N,4,3)`` float64 planes nx, nz, k with n.p <= k inside; ellipse ``(N,4)`` cx, cz, rx, rz; y ``(N,2)`` bottom
     and top; slant ``(N,4,4)`` planes nx, ny, nz, k; kind ``(N,)``; faces ``(N,10)`` rows of the table for sides 0-3,
-    bottom, top, slants 0-3; slant_count ``(N,)``; table ``(F, TABLE_WIDTH)`` float32.
+    bottom, top, slants 0-3; slant_count ``(N,)``; reach ``(N,)`` metres beyond which the solid is too small to draw;
+    round ``(N,)`` radius of the upright cylinder round it; table ``(F, TABLE_WIDTH)`` float32.
     """
 
     side: Tensor
@@ -61,7 +63,13 @@ class Solids:
     kind: Tensor
     faces: Tensor
     slant_count: Tensor
+    reach: Tensor
+    round: Tensor
     table: Tensor
+
+    def take(self, which: Tensor) -> "Solids":
+        """Only the solids numbered in ``which``; the table stays whole."""
+        return Solids(**{name: getattr(self, name)[which] for name in _PER_SOLID}, table=self.table)
 
     @staticmethod
     def join(parts: list["Solids"]) -> "Solids":
@@ -71,17 +79,23 @@ class Solids:
             faces.append(part.faces + offset)
             tables.append(part.table[1:])
             offset += part.table.shape[0] - 1
-        names = ("side", "ellipse", "y", "slant", "kind", "slant_count")
-        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in _PER_SOLID if name != "faces"}
         return Solids(**joined, faces=torch.cat(faces), table=torch.cat(tables))
 
 
+_PER_SOLID = ("side", "ellipse", "y", "slant", "kind", "faces", "slant_count", "reach", "round")
+
+
 class Builder:
-    """Collects solids; ``rng`` places textures so that no two faces show the same piece of one."""
+    """Collects solids; ``rng`` places textures so that no two faces show the same piece of one.
+
+    ``reach`` is given to every solid added from then on: the distance in metres beyond which it is left out.
+    """
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
         self.side, self.ellipse, self.y, self.slant, self.kind, self.faces, self.count = [], [], [], [], [], [], []
+        self.far, self.radius, self.reach = [], [], 1e9
         self.rows = [np.zeros(TABLE_WIDTH)]
 
     def _face(self, surface: Surface, normal, point, u, v, extent, curved=(0.0, 0.0, 0.0)) -> int:
@@ -111,7 +125,7 @@ class Builder:
             surfaces: one `Surface`, or a dict with "side" and any of "left", "right", "front" (towards smaller z),
                 "back", "top", "bottom".
             yaw: turn about y, radians.
-            slants: planes that cut it, as ((nx, ny, nz) in the box's own axes, distance from (center, bottom), Surface).
+            slants: planes that cut it: ((nx, ny, nz) in the box's own axes, distance from (center, bottom), Surface).
         """
         pick = surfaces.get if isinstance(surfaces, dict) else lambda key, default=None: surfaces
         default = pick("side")
@@ -138,7 +152,7 @@ class Builder:
         for name, normal, height in (("bottom", -up, y0), ("top", up, y1)):
             point = middle + height * up
             faces.append(self._face(pick(name, default), normal, point, u, v, (2 * hx, 2 * hz)))
-        cuts = np.zeros((SLANTS, 4))
+        cuts = NO_CUTS.copy()
         base = middle + y0 * up
         for i, (own, distance, surface) in enumerate(slants):
             own = np.asarray(own, dtype=float) / np.linalg.norm(own)
@@ -155,7 +169,7 @@ class Builder:
             u = (*level, hx + hz - float(level @ base))
             v = (*climb, -float(climb @ foot))
             faces.append(self._face(surface, normal, point, u, v, (2 * (hx + hz), y1 - y0)))
-        self._add(PRISM, planes, (cx, cz, 1.0, 1.0), y, cuts, faces, len(slants))
+        self._add(PRISM, planes, (cx, cz, 1.0, 1.0), y, cuts, faces, len(slants), math.hypot(hx, hz))
 
     def cylinder(self, center, radius: float, y, surface: Surface) -> None:
         """An upright cylinder (poles, trunks)."""
@@ -165,21 +179,23 @@ class Builder:
             surface, (0, 0, 0), (cx, 0.0, cz), (1, 0, 0.4, -cx), (0, 1, 0, 0), (1, 1), (inverse, 0.0, inverse)
         )
         cap = self._face(surface, (0, 1, 0), (cx, y[1], cz), (1, 0, 0, -cx), (0, 0, 1, -cz), (1, 1))
-        self._add(CYLINDER, None, (cx, cz, radius, radius), y, None, [side] * 4 + [cap, cap], 0)
+        self._add(CYLINDER, None, (cx, cz, radius, radius), y, None, [side] * 4 + [cap, cap], 0, radius)
 
     def ellipsoid(self, center, radii, surface: Surface) -> None:
         """An ellipsoid with axes along x, y, z (crowns, bushes); ``center`` and ``radii`` are (x, y, z)."""
         (cx, cy, cz), (rx, ry, rz) = center, radii
         inverse = (rx**-2, ry**-2, rz**-2)
         face = self._face(surface, (0, 0, 0), center, (1, 0.2, 0.5, 0), (0.1, 1, -0.2, 0), (1, 1), inverse)
-        self._add(ELLIPSOID, None, (cx, cz, rx, rz), (cy - ry, cy + ry), None, [face] * 6, 0)
+        self._add(ELLIPSOID, None, (cx, cz, rx, rz), (cy - ry, cy + ry), None, [face] * 6, 0, max(rx, rz))
 
-    def _add(self, kind, planes, ellipse, y, cuts, faces, slant_count) -> None:
+    def _add(self, kind, planes, ellipse, y, cuts, faces, slant_count, radius) -> None:
         self.kind.append(kind)
+        self.far.append(self.reach)
+        self.radius.append(radius)
         self.side.append(np.zeros((4, 3)) if planes is None else planes)
         self.ellipse.append(ellipse)
         self.y.append(y)
-        self.slant.append(np.zeros((SLANTS, 4)) if cuts is None else cuts)
+        self.slant.append(NO_CUTS if cuts is None else cuts)
         self.faces.append(faces + [0] * (6 + SLANTS - len(faces)))
         self.count.append(slant_count)
 
@@ -194,5 +210,7 @@ class Builder:
             kind=torch.tensor(self.kind, dtype=torch.int64),
             faces=torch.tensor(self.faces, dtype=torch.int32).reshape(-1, 6 + SLANTS),
             slant_count=torch.tensor(self.count, dtype=torch.int64),
+            reach=torch.tensor(self.far, **double),
+            round=torch.tensor(self.radius, **double),
             table=torch.tensor(np.array(self.rows), dtype=torch.float32),
         )

@@ -23,6 +23,7 @@ HALF_WIDTH_M = 20.0
 MAP_ROWS, MAP_COLUMNS = int(BLOCK_M / CELL_M), int(2 * HALF_WIDTH_M / CELL_M)
 CROWN_HEIGHT_M = 4.0
 KERB_M = 0.12
+ROAD_CONTRAST = 0.075
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _ground(b: Builder, p: Plan, z0: float, z1: float, junction: float) -> None:
         tall = float(rng.uniform(6.0, 11.0))
         b.box((side * 62.0, (z0 + z1) / 2), (2.0, (z1 - z0) / 2), (-0.1, tall), wood)
     if junction:
-        asphalt = Surface(tinted(rng, (0.36, 0.36, 0.37)), draw_contrast(rng), s.GRAIN, 3.5)
+        asphalt = Surface(tinted(rng, (0.36, 0.36, 0.37)), draw_contrast(rng, strongest=ROAD_CONTRAST), s.GRAIN, 3.5)
         b.box((0.0, z0 + junction / 2), (55.0, junction / 2), (-0.5, 0.0), asphalt)
     for side in (-1, 1):
         z = z0 + junction
@@ -100,7 +101,9 @@ def _ground(b: Builder, p: Plan, z0: float, z1: float, junction: float) -> None:
             if z1 - end < 4.0:
                 end = z1
             grey = float(rng.uniform(0.28, 0.44))
-            tar = Surface(tinted(rng, (grey, grey, grey * 1.02), 0.02), draw_contrast(rng), s.GRAIN, 3.5)
+            tar = Surface(
+                tinted(rng, (grey, grey, grey * 1.02), 0.02), draw_contrast(rng, strongest=ROAD_CONTRAST), s.GRAIN, 3.5
+            )
             # u = 0 is the piece's left edge
             edge = 0.0 if side > 0 else -p.road
             parking = 1.0 if p.road - p.lanes > 1 else 0.0
@@ -110,7 +113,9 @@ def _ground(b: Builder, p: Plan, z0: float, z1: float, junction: float) -> None:
                 # a repaired piece: darker, of its own texture
                 length = float(rng.uniform(2.0, 6.0))
                 at = float(rng.uniform(z + length / 2 + 0.5, end - length / 2 - 0.5))
-                dark = Surface(tinted(rng, (0.24, 0.24, 0.25), 0.03), draw_contrast(rng), s.GRAIN, 3.0)
+                dark = Surface(
+                    tinted(rng, (0.24, 0.24, 0.25), 0.03), draw_contrast(rng, strongest=ROAD_CONTRAST), s.GRAIN, 3.0
+                )
                 half = float(rng.uniform(0.4, 1.1))
                 b.box((side * float(rng.uniform(1.3, p.lanes - 0.3)), at), (half, length / 2), (-0.5, 0.004), dark)
             z = end
@@ -127,7 +132,9 @@ def _ground(b: Builder, p: Plan, z0: float, z1: float, junction: float) -> None:
         kerb = Surface(tinted(rng, (0.62, 0.61, 0.60), 0.04), draw_contrast(rng, 0.6))
         b.box((side * (inner + 0.1), start + length), (0.1, length), (-0.5, KERB_M + 0.005), kerb)
     if junction and rng.random() < 0.7:
-        stripes = Surface((0.33, 0.33, 0.34), draw_contrast(rng), s.GRAIN, 3.5, s.CROSSING, (-p.road,))
+        stripes = Surface(
+            (0.33, 0.33, 0.34), draw_contrast(rng, strongest=ROAD_CONTRAST), s.GRAIN, 3.5, s.CROSSING, (-p.road,)
+        )
         b.box((0.0, z0 + junction + 2.5), (p.road, 1.5), (-0.5, 0.006), stripes)
 
 

@@ -19,7 +19,7 @@ LAYERS = 7
 """Plaster and asphalt grain; bricks; paving slabs; leaves and grass; boards and corrugated metal; soft mottle for
 large-scale shading; clouds."""
 
-NO_PATTERN, FACADE, ROAD, CROSSING, CAR_SIDE, CAR_END, CABIN, SHUTTER = range(8)
+NO_PATTERN, FACADE, ROAD, CROSSING, CAR_SIDE, CAR_END, CABIN, SHUTTER, WHEEL = range(9)
 """Painted patterns (windows and doors, lane marks, stripes, ...), drawn by `lowtex.miniature.patterns`."""
 
 
@@ -73,7 +73,7 @@ def _full(layer: int) -> Tensor:
     """One layer at full size ``(SIZE, SIZE)``, mean 0, deviation 1, no value beyond 3 deviations."""
     rng = generator(0, "miniature texture", layer)
     if layer == GRAIN:
-        out = 0.75 * _noise(rng, 4, 200, 1.0) + 0.65 * _noise(rng, 60, 250, 0.3)
+        out = 0.75 * _noise(rng, 6, 200, 0.8) + 0.65 * _noise(rng, 50, 250, 0.3)
     elif layer == BRICK:
         out = _masonry(rng, rows=64, columns=20, joint=0.14, tone=0.9, dark_joint=-0.9) + 0.4 * _noise(
             rng, 40, 250, 0.5

@@ -21,9 +21,9 @@ VARIATIONS = (
 class Weather:
     """One kind of light. Colours are RGB in [0, 1]; ``haze`` is the share of light lost per metre."""
 
-    elevation_deg: tuple[float, float] = (32.0, 58.0)
-    sun: tuple[float, float, float] = (0.72, 0.69, 0.62)
-    ambient: tuple[float, float, float] = (0.50, 0.53, 0.58)
+    elevation_deg: tuple[float, float] = (42.0, 64.0)
+    sun: tuple[float, float, float] = (0.80, 0.76, 0.68)
+    ambient: tuple[float, float, float] = (0.56, 0.59, 0.64)
     zenith: tuple[float, float, float] = (0.36, 0.55, 0.84)
     horizon: tuple[float, float, float] = (0.78, 0.84, 0.90)
     clouds: float = 0.55
@@ -49,7 +49,7 @@ _WEATHER = {
     ),
     "rain": Weather(
         sun=(0, 0, 0), ambient=(0.62, 0.65, 0.69), zenith=(0.46, 0.49, 0.54), horizon=(0.64, 0.67, 0.71), clouds=0.7,
-        cloud=(0.50, 0.53, 0.57), haze=0.006, streaks=0.06,
+        cloud=(0.50, 0.53, 0.57), haze=0.006, streaks=0.045,
     ),
     "sunset": Weather(
         elevation_deg=(6.0, 11.0), sun=(0.85, 0.50, 0.26), ambient=(0.36, 0.34, 0.42), zenith=(0.34, 0.40, 0.62),
@@ -93,7 +93,7 @@ def sun_direction(seed: int, name: str, variation: str) -> tuple[float, float, f
 
 def sky(w: Weather, direction: Tensor, sun: tuple[float, float, float], shift: tuple[float, float]) -> Tensor:
     """Colour ``(3, M)`` of the sky along ``direction`` (3, M): a gradient, soft clouds and a glow round the sun."""
-    unit = direction / direction.norm(dim=0, keepdim=True)
+    unit = direction * (direction * direction).sum(0).rsqrt()
     up = unit[1].clamp(min=0.0)
     zenith, horizon, cloud = (torch.tensor(c)[:, None] for c in (w.zenith, w.horizon, w.cloud))
     out = torch.lerp(horizon, zenith, (up * 2.2).clamp(max=1).sqrt())

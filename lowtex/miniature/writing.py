@@ -61,7 +61,8 @@ class Target:
         else:
             if self.root.is_dir() and any(self.root.iterdir()):
                 raise OptionError(
-                    f"{self.root} is not empty and was not written by lowtex; give a new or empty folder for the miniature"
+                    f"{self.root} is not empty and was not written by lowtex; "
+                    "give a new or empty folder for the miniature"
                 )
         if old is not None and old != self.parameters:
             manifest.unlink(missing_ok=True)
