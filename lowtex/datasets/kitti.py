@@ -120,18 +120,18 @@ class KittiRaw(StereoReader):
                 )
             return calibration.rig(f.side)
 
-        image, other, rig = self._views(target, other, native_rig, self.way_out)
+        image, other, rig, native = self._views(target, other, native_rig, self.way_out)
         return StereoSample(
             image=image,
             other=other,
             rig=rig,
             direction=DIRECTIONS[f.side],
             name=self.names[index],
-            depth=self._depth(f, target, calibration.size[f.side]),
+            depth=self._depth(f, target, native),
         )
 
     def _depth(self, f: ListedFrame, target: Path, size: tuple[int, int]) -> Tensor | None:
-        """Ground truth of one frame at the camera's native ``size = (width, height)``."""
+        """Ground truth of one frame at the camera's native ``size = (H, W)``."""
         if self.depth is None:
             return None
         path = self.tree.velodyne(f.folder, f.frame)
@@ -140,7 +140,7 @@ class KittiRaw(StereoReader):
         points = read_velodyne(path, self.way_out)
         calibration = self.tree.calibration(f.folder)
         projection = calibration.velodyne_projection(f.side, self.tree.velodyne_to_camera(f.folder))
-        depth = project_velodyne(points, projection, *size, forward=self.depth == "velodyne")
+        depth = project_velodyne(points, projection, size[1], size[0], forward=self.depth == "velodyne")
         if not depth.any():
             raise DataError(
                 f"{path}: no point falls into {target}; the scan or {calibration.path.parent}/calib_velo_to_cam.txt "

@@ -116,9 +116,9 @@ class KittiImproved(KittiRaw):
         if path is None and not self.depth_required:
             return None
         values = read_gray_png(path or self._usual(f), 16, KITTI_DEPTH_WAY_OUT)
-        if values.shape != size[::-1]:
+        if values.shape != size:
             raise DataError(
-                f"{path} is {values.shape[1]}x{values.shape[0]} pixels, but its image {target} is {size[0]}x{size[1]}; "
+                f"{path} is {values.shape[1]}x{values.shape[0]} pixels, but its image {target} is {size[1]}x{size[0]}; "
                 f"they belong to different frames, or one was resized: {KITTI_DEPTH_WAY_OUT}"
             )
         return depth_tensor(values.astype(np.float32) / 256.0)

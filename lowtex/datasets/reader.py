@@ -51,8 +51,8 @@ class StereoReader(Dataset):
 
     def _views(
         self, target: Path, other: Path | None, native_rig: Callable[[Path, int, int], StereoRig], way_out: str
-    ) -> tuple[Tensor, Tensor | None, StereoRig]:
-        """Decode one or two views and bring them, and the rig, to the reader's size.
+    ) -> tuple[Tensor, Tensor | None, StereoRig, tuple[int, int]]:
+        """Decode one or two views and bring them, and the rig, to the reader's size; also gives the native (H, W).
 
         ``native_rig`` is asked for the rig of the target's width and height; it raises if they don't fit.
         """
@@ -71,7 +71,7 @@ class StereoReader(Dataset):
             rig = rig.resized(self.size[1], self.size[0])
             views = [resize_area(view, self.size) for view in views]
         tensors = [to_tensor(view) for view in views]
-        return tensors[0], tensors[1] if other is not None else None, rig
+        return tensors[0], tensors[1] if other is not None else None, rig, (height, width)
 
 
 def checked_root(root: str | Path, way_out: str) -> Path:

@@ -85,7 +85,7 @@ def read_list(path: str | Path, folder: re.Pattern = KITTI_FOLDER) -> list[Liste
             continue
         if len(words) != 3 or not folder.fullmatch(words[0]) or not words[1].isdecimal() or words[2] not in ("l", "r"):
             example = "Scene02/clone 7 l" if folder is VKITTI2_FOLDER else "2011_09_26/2011_09_26_drive_0001_sync 7 l"
-            raise DataError(f"{path} line {number}: {line.strip()!r} is not of the form {example!r}")
+            raise DataError(f"{path} line {number}: {line.strip()!r}; write a line for a frame like {example!r}")
         frames.append(ListedFrame(words[0], int(words[1]), words[2]))
     if not frames:
         raise DataError(f"{path} lists no frame; write one line for each frame")

@@ -1,6 +1,7 @@
 """Virtual KITTI 2: rendered stereo pairs with dense depth; and the miniature world, which is kept in its layout."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, VKITTI2_FOLDER, ListedFrame, Split, find_split
 from lowtex.datasets.vkitti2_layout import VKITTI2_WAY_OUT, Vkitti2Tree
 from lowtex.errors import DataError, OptionError
-from lowtex.geometry import StereoRig
+
+CONTRAST_UNITS = 10000.0
+"""A miniature's contrast PNG holds multiples of 1e-4, as `lowtex.miniature.vkitti2` writes them."""
 
 MINIATURE_WAY_OUT = "write the miniature again: lowtex data miniature"
 
@@ -57,8 +60,9 @@ class VirtualKitti2(StereoReader):
         split: ``train``, ``val``, ``test`` (of ``eigen_like``), another one of `VKITTI2_SPLITS`, a list of the root
             (``splits/<name>.txt``), ``available``, or the path of a text file of lines ``Scene02/clone 12 l``.
         size: ``(H, W)`` of the images, or None for native size; depth keeps its own.
-        variation: one name, several, or ``all``; None is ``clone`` for scene splits and what a list says for lists.
-        camera: ``left``, ``right`` or ``both``; None is ``left`` for scene splits and what a list says for lists.
+        variation: one name, several, or ``all``; None is ``clone`` in the named splits, and whatever there is in
+            ``available`` and in lists.
+        camera: ``left``, ``right`` or ``both``; None takes a list's own choice, and is ``left`` elsewhere.
         views: also give the other camera's image.
         depth: read the ground truth.
         depth_root, text_root: where ``depth`` and ``textgt`` lie, if not under ``root``.
@@ -92,7 +96,9 @@ class VirtualKitti2(StereoReader):
         variations = self._checked_variations(variation)
         found = find_split(split, self.root, tuple(VKITTI2_SPLITS), self.aliases, VKITTI2_FOLDER)
         self.split = found.name
-        frames = found.frames or list(self._scene_frames(found, variations or ["clone"], sides or "l"))
+        frames = found.frames or list(self._scene_frames(found, variations, sides or "l"))
+        if not frames:
+            raise DataError(f"{self.root} holds no complete frame; {VKITTI2_WAY_OUT}")
         self.frames = [
             f
             for f in frames
@@ -114,24 +120,27 @@ class VirtualKitti2(StereoReader):
             raise OptionError(f"variation={variation!r} is not in {self.root}; there are {', '.join(there)}, or 'all'")
         return wanted
 
-    def _scene_frames(self, split: Split, variations: list[str], sides: str) -> Iterator[ListedFrame]:
-        """Frames of whole scenes. In a named split they must run from 0 without a gap, so that none goes unnoticed."""
-        scenes = VKITTI2_SPLITS.get(split.name)
-        if scenes is None:
-            scenes = sorted({folder.split("/")[0] for folder in self.tree.folders})
+    def _scene_frames(self, split: Split, variations: list[str] | None, sides: str) -> Iterator[ListedFrame]:
+        """Frames of whole scenes.
+
+        In a named split they run from 0 to the last one of which there is any file, or that ``intrinsic.txt`` lists,
+        so that a missing one does not go unnoticed.
+        """
         kinds = ("rgb", "depth") if self.depth else ("rgb",)
-        for folder in (f"{scene}/{variation}" for scene in scenes for variation in variations):
-            if split.name == AVAILABLE:
-                numbers = sorted(self.tree.frames(folder, kinds))
-                listed = [ListedFrame(folder, frame, side) for frame in numbers for side in sides]
-                yield from (f for f in listed if self._first_missing(f) is None)
-                continue
+        if split.name == AVAILABLE:
+            for folder in self.tree.folders:
+                if variations is None or folder.split("/")[1] in variations:
+                    numbers = sorted(self.tree.frames(folder, kinds))
+                    listed = [ListedFrame(folder, frame, side) for frame in numbers for side in sides]
+                    yield from (f for f in listed if self._first_missing(f) is None)
+            return
+        for folder in (f"{scene}/{name}" for scene in VKITTI2_SPLITS[split.name] for name in variations or ["clone"]):
             if folder not in self.tree.folders:
                 raise DataError(
                     f"{folder} of split {split.name!r} is missing in {self.root}, which has "
                     f"{', '.join(self.tree.folders)}; {VKITTI2_WAY_OUT}"
                 )
-            count = max(self.tree.frames(folder, kinds), default=-1) + 1
+            count = max(self.tree.frames(folder, kinds) | self.tree.recorded_frames(folder), default=-1) + 1
             yield from (ListedFrame(folder, frame, side) for frame in range(count) for side in sides)
 
     def _first_missing(self, f: ListedFrame) -> Path | None:
@@ -147,25 +156,29 @@ class VirtualKitti2(StereoReader):
         f = self.frames[index]
         target = self.tree.file("rgb", f.folder, f.frame, f.side)
         other = self.tree.file("rgb", f.folder, f.frame, "r" if f.side == "l" else "l") if self.views else None
-        native = {}
-
-        def native_rig(path: Path, width: int, height: int) -> StereoRig:
-            native["shape"] = height, width
-            return self.tree.rig(f.folder, f.frame, f.side, path, width, height)
-
-        image, other, rig = self._views(target, other, native_rig, VKITTI2_WAY_OUT)
+        native_rig = partial(self.tree.rig, f.folder, f.frame, f.side)
+        image, other, rig, native = self._views(target, other, native_rig, VKITTI2_WAY_OUT)
         sample = StereoSample(image, rig, self.names[index], other, DIRECTIONS[f.side])
         if self.depth:
-            path = self.tree.file("depth", f.folder, f.frame, f.side)
-            sample.depth = _fits(read_depth(path), path, native["shape"], target)
-            for kind, field, read in (
-                ("contrast", "texture_contrast", read_contrast),
-                ("visible", "visible", read_visible),
-            ):
-                path = self.tree.files(kind, f.folder, f.side).get(f.frame)
-                if path is not None:
-                    setattr(sample, field, _fits(read(path), path, native["shape"], target))
+            sample.depth = self._map("depth", read_depth, f, native, target)
+            # official data have depth only, miniatures all three
+            if self.tree.files("contrast", f.folder, f.side):
+                sample.texture_contrast = self._map("contrast", read_contrast, f, native, target)
+            if self.tree.files("visible", f.folder, f.side):
+                sample.visible = self._map("visible", read_visible, f, native, target)
         return sample
+
+    def _map(
+        self, kind: str, read: Callable[[Path], Tensor], f: ListedFrame, native: tuple[int, int], image: Path
+    ) -> Tensor:
+        path = self.tree.file(kind, f.folder, f.frame, f.side)
+        values = read(path)
+        if tuple(values.shape[1:]) != native:
+            raise DataError(
+                f"{path} is {values.shape[2]}x{values.shape[1]} pixels, but its image {image} is "
+                f"{native[1]}x{native[0]}; they belong to different frames, or one was resized: {VKITTI2_WAY_OUT}"
+            )
+        return values
 
 
 def read_depth(path: str | Path) -> Tensor:
@@ -181,19 +194,10 @@ def read_depth(path: str | Path) -> Tensor:
 
 
 def read_contrast(path: str | Path) -> Tensor:
-    """A miniature's texture contrast as ``(1, h, w)`` float32: the PNG's 8-bit value / 255, as its writer says."""
-    return depth_tensor(read_gray_png(path, 8, MINIATURE_WAY_OUT).astype(np.float32) / 255.0)
+    """A miniature's texture contrast as ``(1, h, w)`` float32: deviation of albedo, 16 bit, `CONTRAST_UNITS` to 1."""
+    return depth_tensor(read_gray_png(path, 16, MINIATURE_WAY_OUT).astype(np.float32) / CONTRAST_UNITS)
 
 
 def read_visible(path: str | Path) -> Tensor:
     """A miniature's visibility in the other view as ``(1, h, w)`` bool: not 0 in its 8-bit PNG."""
     return torch.from_numpy(read_gray_png(path, 8, MINIATURE_WAY_OUT) > 0)[None]
-
-
-def _fits(values: Tensor, path: Path, shape: tuple[int, int], image: Path) -> Tensor:
-    if tuple(values.shape[1:]) != shape:
-        raise DataError(
-            f"{path} is {values.shape[2]}x{values.shape[1]} pixels, but its image {image} is {shape[1]}x{shape[0]}; "
-            f"they belong to different frames, or one was resized: {VKITTI2_WAY_OUT}"
-        )
-    return values

@@ -31,7 +31,12 @@ _FILES = {
     "contrast": ("frames/lowtexContrast", re.compile(r"contrast_(\d+)\.png")),
     "visible": ("frames/lowtexVisible", re.compile(r"visible_(\d+)\.png")),
 }
-_USUAL_NAME = {"rgb": "rgb_{:05d}.jpg", "depth": "depth_{:05d}.png"}
+_USUAL_NAME = {
+    "rgb": "rgb_{:05d}.jpg",
+    "depth": "depth_{:05d}.png",
+    "contrast": "contrast_{:05d}.png",
+    "visible": "visible_{:05d}.png",
+}
 
 
 class Vkitti2Tree:
@@ -92,7 +97,7 @@ class Vkitti2Tree:
         return self._files[key]
 
     def file(self, kind: str, folder: str, frame: int, side: str) -> Path:
-        """Path of one ``rgb`` or ``depth`` file; the usual name if there is none."""
+        """Path of one file; the usual name if there is none."""
         place = next((p for p in self._places[kind] if (p / folder).is_dir()), self._places[kind][0])
         usual = place / folder / _FILES[kind][0] / f"Camera_{CAMERA_NUMBERS[side]}" / _USUAL_NAME[kind].format(frame)
         return self.files(kind, folder, side).get(frame, usual)
@@ -100,6 +105,11 @@ class Vkitti2Tree:
     def frames(self, folder: str, kinds: Iterable[str]) -> set[int]:
         """Frame numbers of ``<scene>/<variation>`` for which any file of these kinds is there, of either camera."""
         return {frame for kind in kinds for side in CAMERA_NUMBERS for frame in self.files(kind, folder, side)}
+
+    def recorded_frames(self, folder: str) -> set[int]:
+        """Frame numbers that ``intrinsic.txt`` lists; none if there is no such file."""
+        listed = self._text("intrinsic.txt", folder, self._intrinsics, read_vkitti2_intrinsics) or {}
+        return {frame for frame, _ in listed}
 
     def rig(self, folder: str, frame: int, side: str, image: Path, width: int, height: int) -> StereoRig:
         """The camera of one frame at the native size of its image.
@@ -129,7 +139,10 @@ class Vkitti2Tree:
                     f"{image} ({width}x{height}); a resized copy can't be used with the original file: "
                     f"{VKITTI2_WAY_OUT}"
                 )
-        baseline = VKITTI2_BASELINE_M if baselines is None else baselines.get(frame, VKITTI2_BASELINE_M)
+        baseline = (baselines or {}).get(frame, VKITTI2_BASELINE_M)
+        if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
+            # the difference of two rounded places far from the origin: the constant is the better number
+            baseline = VKITTI2_BASELINE_M
         fx, fy, cx, cy = values
         return StereoRig(focal_px=fx, focal_y_px=fy, cx=cx, cy=cy, baseline_m=baseline, width=width, height=height)
 

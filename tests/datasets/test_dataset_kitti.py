@@ -1,0 +1,233 @@
+"""KITTI raw and its improved ground truth: tiny trees read back exactly, and facts of the real samples."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from dataset_trees import (
+    BASELINE,
+    CX,
+    CY,
+    DRIVE,
+    FOCAL,
+    FOLDER,
+    HEIGHT,
+    WIDTH,
+    depth_values,
+    picture,
+    seed_of,
+    write_kitti,
+    write_kitti_depth,
+)
+
+from lowtex.datasets import KittiImproved, KittiRaw, collate, open_dataset
+from lowtex.datasets.calibration import read_kitti_calibration
+from lowtex.errors import DataError, OptionError
+
+
+def as_uint8(image: torch.Tensor) -> np.ndarray:
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("arrangement", ["date", "archives", "drive"])
+def test_read_back_in_every_arrangement(tmp_path, arrangement):
+    write_kitti(tmp_path, arrangement)
+    reader = KittiRaw(tmp_path, "available", size=None, depth="velodyne_z", camera="both")
+    assert reader.names == [f"{DRIVE}/{frame:010d}/{side}" for frame in (0, 1, 7) for side in "lr"]
+    for name, sample in zip(reader.names, reader, strict=True):
+        _, frame, side = name.split("/")
+        other = "r" if side == "l" else "l"
+        np.testing.assert_array_equal(as_uint8(sample.image), picture(seed_of(int(frame), side)))
+        np.testing.assert_array_equal(as_uint8(sample.other), picture(seed_of(int(frame), other)))
+        assert sample.direction == (1.0 if side == "l" else -1.0) and sample.name == name
+        rig = sample.rig
+        assert (rig.width, rig.height, rig.cx, rig.cy, rig.cx_offset_px) == (WIDTH, HEIGHT, CX, CY, 0.0)
+        assert (rig.focal_px, rig.fy) == (FOCAL, FOCAL) and rig.baseline_m == pytest.approx(BASELINE)
+        assert sample.depth.shape == (1, HEIGHT, WIDTH) and sample.depth.dtype == torch.float32
+    assert reader[0].depth[0, 5, 7] == pytest.approx(10.0, rel=1e-5)
+    # the right camera sees the same point further left, by focal * baseline / depth = 1.6 pixels
+    assert reader[1].depth[0, 5, 7 - 2] == pytest.approx(10.0, rel=1e-5)
+
+
+def test_jpeg_tree_and_left_images_alone(tmp_path):
+    write_kitti(tmp_path, suffix="jpg")
+    assert len(KittiRaw(tmp_path, "available")) == 3
+    for path in (tmp_path / FOLDER / "image_03" / "data").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="no complete frame"):
+        KittiRaw(tmp_path, "available")
+    reader = KittiRaw(tmp_path, "available", views=False)
+    assert len(reader) == 3 and reader[0].other is None
+
+
+def test_rig_follows_resize_and_depth_keeps_its_size(tmp_path):
+    write_kitti(tmp_path)
+    native = KittiRaw(tmp_path, "available", size=None)[0]
+    sample = KittiRaw(tmp_path, "available", size=(12, 10))[0]
+    assert sample.image.shape == (3, 12, 10) == sample.other.shape
+    assert sample.rig == native.rig.resized(10, 12)
+    assert sample.rig.focal_px == FOCAL / 4 and sample.rig.fy == FOCAL / 2
+    mean = picture(0).reshape(12, 2, 10, 4, 3).mean((1, 3))
+    assert np.abs(as_uint8(sample.image) - mean).max() <= 0.5
+    torch.testing.assert_close(sample.depth, native.depth, rtol=0, atol=0)
+    batch = collate([sample, sample])
+    assert batch.rig.focal_px.tolist() == [7.5, 7.5] and batch.image.shape == (2, 3, 12, 10)
+
+
+def test_frames_without_a_scan(tmp_path):
+    write_kitti(tmp_path, scans=(1,))
+    lines = "".join(f"{FOLDER} {frame} l\n" for frame in (0, 1))
+    (tmp_path / "splits").mkdir()
+    for name in ("train", "test"):
+        (tmp_path / "splits" / f"{name}.txt").write_text(lines)
+    for split in ("train", "available"):
+        reader = KittiRaw(tmp_path, split)
+        assert reader[0].depth is None and reader[1].depth is not None
+    with pytest.raises(DataError, match="0000000000.bin is missing"):
+        KittiRaw(tmp_path, "test")[0]
+    with pytest.raises(DataError, match="0000000000.bin is missing"):
+        KittiRaw(tmp_path, "train", depth_required=True)[0]
+    assert KittiRaw(tmp_path, "test", depth_required=False)[0].depth is None
+    assert KittiRaw(tmp_path, "test", depth=None)[0].depth is None
+
+
+def test_lists_keep_their_order_and_sides(tmp_path):
+    write_kitti(tmp_path / "raw")
+    path = tmp_path / "mine.txt"
+    path.write_text(f"{FOLDER} 7 r\n{FOLDER} 0000000000 l\n{FOLDER} 1 r\n")
+    assert KittiRaw(tmp_path / "raw", path).names == [
+        f"{DRIVE}/{n:010d}/{s}" for n, s in ((7, "r"), (0, "l"), (1, "r"))
+    ]
+    assert KittiRaw(tmp_path / "raw", path, camera="left").names == [f"{DRIVE}/0000000000/l"]
+    path.write_text(f"{FOLDER} 7 r\n")
+    with pytest.raises(OptionError, match="leaves no frame"):
+        KittiRaw(tmp_path / "raw", path, camera="left")
+
+
+@pytest.mark.parametrize("above", ["train", "val", "", "2011_09_26", "data_depth_annotated/val"])
+def test_improved_in_every_arrangement(tmp_path, above):
+    write_kitti(tmp_path / "kitti_raw", scans=())
+    write_kitti_depth(tmp_path / "kitti_depth", above, frames=(1, 7))
+    reader = KittiImproved(tmp_path / "kitti_depth", "available", camera="both")
+    assert reader.names == [f"{DRIVE}/{frame:010d}/{side}" for frame in (1, 7) for side in "lr"]
+    for name, sample in zip(reader.names, reader, strict=True):
+        _, frame, side = name.split("/")
+        expected = depth_values(seed_of(int(frame), side)) / 256
+        np.testing.assert_array_equal(sample.depth[0].numpy(), expected)
+        assert sample.image.shape == (3, 96, 320) and sample.direction == (1.0 if side == "l" else -1.0)
+
+
+def test_improved_beside_the_images_or_elsewhere(tmp_path):
+    write_kitti(tmp_path / "one", scans=())
+    write_kitti_depth(tmp_path / "one", "2011_09_26")
+    assert len(KittiImproved(tmp_path / "one", "available")) == 3
+    write_kitti_depth(tmp_path / "two")
+    assert len(KittiImproved(tmp_path / "two", "available", raw_root=tmp_path / "one")) == 3
+    (tmp_path / "two" / "splits").mkdir()
+    (tmp_path / "two" / "splits" / "test.txt").write_text(f"{FOLDER} 7 l\n")
+    assert KittiImproved(tmp_path / "two", raw_root=tmp_path / "one").names == [f"{DRIVE}/0000000007/l"]
+
+
+def test_improved_lists_need_maps_for_tests_only(tmp_path):
+    write_kitti(tmp_path / "kitti_raw", scans=())
+    write_kitti_depth(tmp_path / "kitti_depth", frames=(1,))
+    (tmp_path / "train.txt").write_text(f"{FOLDER} 0 l\n{FOLDER} 1 l\n")
+    reader = KittiImproved(tmp_path / "kitti_depth", tmp_path / "train.txt")
+    assert reader[0].depth is None and reader[1].depth is not None
+    with pytest.raises(DataError, match="1 of 2 depth maps .* first: .*groundtruth/image_02/0000000000.png"):
+        KittiImproved(tmp_path / "kitti_depth", tmp_path / "train.txt", depth_required=True)
+
+
+def test_options_are_checked(tmp_path):
+    write_kitti(tmp_path)
+    with pytest.raises(OptionError, match="depth='lidar'"):
+        KittiRaw(tmp_path, "available", depth="lidar")
+    with pytest.raises(OptionError, match="camera='middle'"):
+        KittiRaw(tmp_path, "available", camera="middle")
+    for size in ((96,), (0, 3), (9.5, 3), "96x320"):
+        with pytest.raises(OptionError, match="size="):
+            KittiRaw(tmp_path, "available", size=size)
+    with pytest.raises(OptionError, match="no option 'variation'; it has: depth, views"):
+        open_dataset("kitti", tmp_path, "available", variation="fog")
+    with pytest.raises(OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved, vkitti2"):
+        open_dataset("kiti", tmp_path)
+    reader = open_dataset("kitti", tmp_path, "available", depth=None)
+    assert isinstance(reader, KittiRaw) and reader[-1].name == reader.names[-1]
+    with pytest.raises(IndexError, match="sample 3 of 3"):
+        reader[3]
+
+
+# the real samples
+
+
+def test_real_calibrations(real_data):
+    first = read_kitti_calibration(real_data / "kitti_raw" / "2011_09_26" / "calib_cam_to_cam.txt", "")
+    assert first.rig("l").focal_px == 721.5377 and first.size["l"] == (1242, 375)
+    assert first.baseline_m == pytest.approx(0.5327, abs=5e-5)
+    last = read_kitti_calibration(real_data / "kitti_calib" / "calib_cam_to_cam_2011_10_03.txt", "")
+    assert last.rig("r").focal_px == 718.856 and last.size["r"] == (1241, 376)
+    assert last.baseline_m == pytest.approx(0.5323, abs=5e-5)
+    focals = {1224: 707.0493, 1226: 707.0912, 1238: 718.3351}
+    for date in ("2011_09_28", "2011_09_29", "2011_09_30"):
+        rig = read_kitti_calibration(real_data / "kitti_calib" / f"calib_cam_to_cam_{date}.txt", "").rig("l")
+        # not one constant: the cameras were calibrated anew each day
+        assert rig.focal_px == focals[rig.width] and 0.53 < rig.baseline_m < 0.54
+
+
+@pytest.fixture(scope="module")
+def real_readers(real_data) -> dict:
+    raw, improved = real_data / "kitti_raw", real_data / "kitti_depth"
+    readers = {kind: KittiRaw(raw, "available", None, depth=kind) for kind in ("velodyne", "velodyne_z")}
+    return readers | {"improved": KittiImproved(improved, "available", None)}
+
+
+def test_real_frames(real_readers):
+    frames = [f"{DRIVE}/{frame:010d}/l" for frame in (0, 1, 2, 3, 4, 5, 25, 45)]
+    assert real_readers["velodyne"].names == frames
+    assert real_readers["improved"].names == frames[5:]
+    for name, sample in zip(frames, real_readers["velodyne"], strict=True):
+        if name in (frames[0], *frames[5:]):
+            assert sample.depth.shape == (1, 375, 1242)
+            assert 18_850 <= (sample.depth > 0).sum() <= 19_400
+        else:
+            assert sample.depth is None
+
+
+def test_real_forward_distance_and_camera_z(real_readers):
+    for truth in real_readers["improved"]:
+        assert 87_000 <= (truth.depth > 0).sum() <= 92_000
+        index = real_readers["velodyne"].names.index(truth.name)
+        offsets = {}
+        for kind in ("velodyne", "velodyne_z"):
+            depth = real_readers[kind][index].depth
+            both = (depth > 0) & (truth.depth > 0)
+            offsets[kind] = (depth - truth.depth)[both].median().item()
+        assert 0.18 <= offsets["velodyne"] <= 0.24
+        assert -0.10 <= offsets["velodyne_z"] <= -0.05
+
+
+def test_real_pair_agrees_with_a_classical_matcher(real_readers):
+    sample = real_readers["improved"][0]
+    left, right = (cv2.cvtColor(as_uint8(view), cv2.COLOR_RGB2GRAY) for view in (sample.image, sample.other))
+    matcher = cv2.StereoSGBM_create(
+        numDisparities=96, blockSize=5, P1=200, P2=800, disp12MaxDiff=1, preFilterCap=63, uniquenessRatio=10,
+        speckleWindowSize=100, speckleRange=2, mode=cv2.STEREO_SGBM_MODE_HH,
+    )  # fmt: skip
+    truth = sample.depth[0].numpy()
+
+    def errors(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        disparity = matcher.compute(first, second).astype(np.float64) / 16
+        matched = (disparity > 0) & (truth > 0)
+        depth = sample.rig.focal_px * sample.rig.baseline_m / disparity[matched]
+        return np.abs(depth - truth[matched]) / truth[matched]
+
+    right_order, swapped = errors(left, right), errors(right, left)
+    assert 0.013 <= np.median(right_order) <= 0.016
+    total = (truth > 0).sum()
+    assert (right_order < 0.1).sum() > 0.9 * total
+    assert (swapped < 0.1).sum() < 0.01 * total
+
+
+def test_real_packaged_split_counts_what_is_missing(real_data):
+    with pytest.raises(DataError, match="697 of 697 frames of split 'eigen/test' are missing"):
+        KittiRaw(real_data / "kitti_raw", "test")
