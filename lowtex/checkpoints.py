@@ -104,7 +104,8 @@ def load_state(path: str | Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); delete it to start this training again") from error
+        first = str(error).split("\n", 1)[0].split(". ", 1)[0]
+        raise CheckpointError(f"{path} is damaged ({first}); delete it to start this training again") from error
 
 
 def _read(path: str | Path, kind: str) -> tuple[Path, dict, dict]:

@@ -177,7 +177,8 @@ class _WarpHorizontal(torch.autograd.Function):
         position = position.clamp(0, width - 1)
         low = position.floor()
         weight = position - low
-        low = low.long()
+        # a NaN must not become a wild index: it stays NaN in the weight, and the loss check then names the sample
+        low = low.nan_to_num(0).long()
         high = (low + 1).clamp(max=width - 1)
         shape = (*source.shape[:2], *position.shape[2:])
         left = torch.gather(source, 3, low.expand(shape))

@@ -138,7 +138,7 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
             if joint:
                 own, own_terms = _feature_net_step(prepared["feature_net"], batch.image, experiment)
                 if number % 50 == 0:
-                    accelerator.unwrap_model(prepared["feature_net"]).fit_normalisation([batch.image])
+                    feature_net.fit_normalisation([batch.image])
                 loss, terms = loss + own, {**terms, **own_terms}
             return loss, terms
 
@@ -164,8 +164,8 @@ def train_feature_net(
 ) -> Path:
     """Train the feature network that an experiment compares maps of, by its own loss alone (FeatDepth's autoencoder).
 
-    Experiments with the same feature settings, data and seed share it. For kind ``random`` nothing is trained; its
-    maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
+    Experiments with the same feature settings, data and seed share it. For kinds ``random`` and ``joint`` nothing is
+    trained here; their maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
     """
     options = options or LoopOptions()
     settings = experiment.feature_net
@@ -178,7 +178,7 @@ def train_feature_net(
         seed_everything(experiment.seed, "feature weights")
         network = build_feature_net(settings).to(memory_format=torch.channels_last)
         state = LoopState()
-        if settings.kind != "random" and settings.steps:
+        if settings.kind == "autoencoder" and settings.steps:
             state = _fit_features(experiment, dataset, folder, network, replace(options, stop_after=None))
             write_log(folder / "log.csv", state.log)
         network.cpu()

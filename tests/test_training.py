@@ -1,0 +1,262 @@
+"""Training resumes to the same weights, is never done twice, and stops with a clear word."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lowtex import training
+from lowtex.batches import StepSampler, augment
+from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
+from lowtex.datasets.sample import StereoSample, collate
+from lowtex.errors import CheckpointError, DataError, LowtexError
+from lowtex.experiments import Experiment, named_experiment
+from lowtex.geometry import StereoRig, warp_horizontal
+from lowtex.loop import LoopOptions, make_accelerator
+from lowtex.networks import build_depth_net
+from lowtex.seeding import generator
+from lowtex.settings import FeatureNetSettings, ScheduleSettings
+
+SIZE = (64, 96)
+RIG = StereoRig(60.0, 0.5, cx=47.5, cy=31.5, width=96, height=64)
+
+
+class Pairs(torch.utils.data.Dataset):
+    """Random textures a constant disparity apart."""
+
+    def __init__(self, count: int = 5):
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> StereoSample:
+        right = torch.rand(3, *SIZE, generator=generator(index, "pairs"))
+        left = warp_horizontal(right[None], torch.full((1, 1, *SIZE), 2.0 + index % 3))[0]
+        return StereoSample(left, RIG, f"pair{index}", other=right)
+
+
+def tiny(name: str = "ours", steps: int = 6, **changes) -> Experiment:
+    experiment = named_experiment(
+        name, "quick", network__depth=18, network__width=0.125, data__height=SIZE[0], data__width=SIZE[1],
+        schedule__steps=steps, schedule__batch_size=2, **changes,
+    )  # fmt: skip
+    if experiment.feature_net is None:
+        return experiment
+    return replace(experiment, feature_net=FeatureNetSettings(depth=18, width=0.125, steps=3, batch_size=2))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_network(folder)[0].state_dict()
+
+
+def assert_same(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+CPU = LoopOptions(device="cpu", checkpoint_every=2)
+
+
+@pytest.mark.parametrize("name", ["baseline", "ours"])
+def test_interrupted_and_resumed_equals_uninterrupted(name, tmp_path):
+    whole = training.train_experiment(tiny(name), Pairs(), tmp_path / "whole", options=CPU)
+    parted = training.train_experiment(tiny(name), Pairs(), tmp_path / "parts", options=replace(CPU, stop_after=3))
+    assert not training.is_finished(parted) and not (parted / "network.safetensors").exists()
+    training.train_experiment(tiny(name), Pairs(), tmp_path / "parts", options=CPU)
+    assert_same(weights(whole), weights(parted))
+    assert (whole / "log.csv").read_text() == (parted / "log.csv").read_text()
+    assert not (parted / "state.pt").exists()
+
+
+def test_a_killed_process_loses_at_most_one_interval_and_ends_alike(tmp_path):
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import torch; torch.set_num_threads(1)
+from test_training import *
+def die(step, steps, loss):
+    if step == 5: os._exit(9)
+training.train_experiment(tiny('baseline'), Pairs(), {str(tmp_path / "killed")!r}, options=replace(CPU, report=die))
+"""
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert killed.returncode == 9, killed.stderr[-2000:]
+    whole = training.train_experiment(tiny("baseline"), Pairs(), tmp_path / "whole", options=CPU)
+    steps = []
+    again = replace(CPU, report=lambda step, *_: steps.append(step))
+    resumed = training.train_experiment(tiny("baseline"), Pairs(), tmp_path / "killed", options=again)
+    assert steps == [5, 6], "the state of step 4 was there to go on from"
+    assert_same(weights(whole), weights(resumed))
+
+
+def test_a_finished_experiment_is_not_trained_again(tmp_path, monkeypatch):
+    folder = training.train_experiment(tiny(), Pairs(), tmp_path, options=CPU)
+    monkeypatch.setattr(training, "run_loop", lambda *a, **k: pytest.fail("trained twice"))
+    assert training.train_experiment(tiny(), Pairs(), tmp_path, options=CPU) == folder
+    renamed = replace(tiny(), name="the same by another name")
+    assert training.train_experiment(renamed, Pairs(), tmp_path, options=CPU) == folder
+
+
+def test_experiments_share_their_feature_network(tmp_path):
+    training.train_experiment(tiny("ours"), Pairs(), tmp_path, options=CPU)
+    training.train_experiment(tiny("encoder_features"), Pairs(), tmp_path, options=CPU)
+    assert len(list(tmp_path.glob("feature_net-*"))) == 1
+
+
+@pytest.mark.parametrize("kind", ["random", "joint"])
+def test_other_feature_networks(kind, tmp_path):
+    experiment = tiny("ours")
+    experiment = replace(experiment, feature_net=replace(experiment.feature_net, kind=kind))
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    assert training.is_finished(folder)
+    columns = (folder / "log.csv").read_text().splitlines()[0].split(",")
+    assert ("reconstruction" in columns) == (kind == "joint")
+
+
+def test_the_log_holds_every_term_of_every_step(tmp_path):
+    import pandas as pd
+
+    experiment = tiny("ours", schedule__drop_at=0.5)
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    log = pd.read_csv(folder / "log.csv")
+    assert log.step.tolist() == list(range(6))
+    assert log.learning_rate.tolist() == pytest.approx([3e-4] * 3 + [3e-5] * 3)
+    loss = experiment.loss
+    total = log.data + loss.smooth_first * log.smooth_first + loss.smooth_second * log.smooth_second
+    assert log.total.tolist() == pytest.approx(total.tolist(), rel=1e-4)
+    assert (log.smooth_second > 0).all() and (log.pixel == 0).all()
+
+
+def test_a_checkpoint_knows_its_experiment_and_scale(tmp_path):
+    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    network, info = load_network(folder / "network.safetensors")
+    assert info["experiment"] == tiny("baseline") and info["size"] == SIZE
+    assert network.metres_per_unit == pytest.approx(5.0)  # baseline 0.5 m over Monodepth2's nominal 0.1
+    assert network.reference_focal == pytest.approx(60 / 96)
+    depth = network.depth(torch.rand(1, 3, *SIZE), RIG)
+    assert depth.shape == (1, 1, *SIZE) and bool((depth > 0).all())
+
+
+def test_fine_tuning_starts_from_the_given_weights_and_scale(tmp_path):
+    first = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    later = replace(
+        tiny("baseline", steps=1, schedule__learning_rate=1e-12), start_from=training.content_hash(first)
+    )  # fmt: skip
+    second = training.train_experiment(later, Pairs(), tmp_path, start=first, options=CPU)
+    assert first != second
+    a, b = weights(first), weights(second)
+    for name in a:
+        if a[name].is_floating_point() and "running" not in name:
+            torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
+
+
+def test_checkpoints_of_something_else_are_refused(tmp_path):
+    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path / "runs", options=CPU)
+    other = build_depth_net(tiny("ours").network)
+    with pytest.raises(CheckpointError, match="belongs to another network: missing .*unexpected"):
+        load_weights_into(other, folder)
+    with pytest.raises(CheckpointError, match="no checkpoint at .*lowtex train"):
+        load_network(tmp_path / "none")
+    with pytest.raises(CheckpointError, match="holds a depth_net"):
+        load_feature_net(folder / "network.safetensors")
+    torn = tmp_path / "torn.safetensors"
+    torn.write_bytes((folder / "network.safetensors").read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="torn.safetensors is not a readable"):
+        load_network(torn)
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(CheckpointError, match="not a checkpoint of this kit"):
+        load_network(tmp_path / "foreign.safetensors")
+
+
+def test_a_damaged_state_names_the_file_and_the_way_out(tmp_path):
+    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
+    (folder / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(CheckpointError, match="state.pt is damaged.*delete it"):
+        training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+
+
+class Spoilt(Pairs):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        if index == 3:
+            sample.image[:] = float("nan")
+        return sample
+
+
+def test_nan_in_a_sample_is_named_and_the_last_state_stays(tmp_path):
+    with pytest.raises(LowtexError, match="pair3"):
+        training.train_experiment(tiny("baseline", steps=30), Spoilt(), tmp_path, options=replace(CPU, checkpoint_every=1))
+    folder = training.experiment_folder(tmp_path, tiny("baseline", steps=30))
+    assert not training.is_finished(folder)
+    good = [torch.isfinite(v).all() for v in torch.load(folder / "state.pt")["modules"]["network"].values()] if (
+        folder / "state.pt"
+    ).exists() else [torch.tensor(True)]  # fmt: skip
+    assert all(bool(value) for value in good)
+
+
+def test_training_data_of_another_kind_is_refused(tmp_path):
+    class Single(Pairs):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), other=None)
+
+    with pytest.raises(DataError, match="pair0 has no second view"):
+        training.train_experiment(tiny("baseline"), Single(), tmp_path, options=CPU)
+    with pytest.raises(DataError, match="is empty"):
+        training.train_experiment(tiny("baseline"), Pairs(0), tmp_path, options=CPU)
+    with pytest.raises(DataError, match=r"\(64, 96\).*\(96, 320\)"):
+        training.train_experiment(named_experiment("baseline", "quick"), Pairs(), tmp_path, options=CPU)
+
+
+def test_device_names(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(LowtexError, match="device=cuda was asked for"):
+        make_accelerator("cuda")
+    with pytest.raises(LowtexError, match="device='tpu'"):
+        make_accelerator("tpu")
+
+
+def test_every_pair_is_seen_once_an_epoch_in_a_new_order():
+    sampler = StepSampler(length=6, batch_size=4, steps=6, seed=0)
+    places = [index for batch in sampler for index in batch]
+    epochs = [places[:6], places[6:12], places[12:18], places[18:24]]
+    assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+    resumed = StepSampler(length=6, batch_size=4, steps=6, seed=0, first_step=2)
+    assert list(resumed) == list(sampler)[2:]
+
+
+def test_processes_share_a_step_without_overlap():
+    whole = list(StepSampler(10, 4, 5, seed=3))
+    halves = [list(StepSampler(10, 4, 5, seed=3, rank=rank, processes=2)) for rank in range(2)]
+    assert [a + b for a, b in zip(*halves, strict=True)] == whole
+    with pytest.raises(ValueError, match="multiple of the number of processes"):
+        StepSampler(10, 5, 5, seed=3, processes=2)
+
+
+def test_augmentation_keeps_the_pair_and_leaves_the_loss_image_clean():
+    schedule = ScheduleSettings(flip=1.0, jitter=1.0)
+    batch = collate([Pairs()[0], Pairs()[1]])
+    mirrored = augment(collate([Pairs()[0], Pairs()[1]]), schedule, seed=0, step=0)
+    assert torch.equal(mirrored.image, batch.other.flip(-1)) and torch.equal(mirrored.other, batch.image.flip(-1))
+    # the mirrored and swapped pair is a pair with the same disparities
+    shift = torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1).expand(2, 1, *SIZE)
+    made = warp_horizontal(mirrored.other, shift)
+    torch.testing.assert_close(made[..., 4:-4], mirrored.image[..., 4:-4])
+    assert not torch.equal(mirrored.network_image, mirrored.image)
+    assert 0 <= float(mirrored.network_image.min()) and float(mirrored.network_image.max()) <= 1
+    plain = augment(collate([Pairs()[0]]), ScheduleSettings(flip=0.0, jitter=0.0), seed=0, step=0)
+    assert torch.equal(plain.image, Pairs()[0].image[None]) and torch.equal(plain.network_image, plain.image)
+
+
+def test_done_says_what_was_done_and_on_what(tmp_path):
+    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    done = json.loads((folder / "done.json").read_text())
+    assert done["steps"] == 6 and done["pairs"] == 5 and done["threads"] == 1 and done["wall_s"] > 0
+    assert done["device"] and done["torch_version"] == torch.__version__
