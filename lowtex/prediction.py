@@ -140,7 +140,7 @@ def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
     with atomic_path(paths[1]) as temporary:
         temporary.write_bytes(coded.tobytes())
     with atomic_path(paths[2]) as temporary:
-        colour_figure(depth, image).savefig(temporary, format="png", dpi=150)
+        colour_figure(depth, image).savefig(temporary, format="png", dpi=150, bbox_inches="tight")
     return paths[0]
 
 

@@ -1,0 +1,29 @@
+"""`lowtex figures`.
+
+Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.
+"""
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = """\
+  lowtex figures
+  lowtex figures --run-dir results/standard"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="the run's folder; default results/quick")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw all figures and tables again, and the page that shows them."""
+    from lowtex.figures import redraw
+    from lowtex.paths import default_run_dir, shown
+    from lowtex.report import write_report
+
+    run_dir = options.run_dir.expanduser() if options.run_dir else default_run_dir("quick")
+    result = redraw(run_dir, tell=print)
+    page = write_report(run_dir)
+    print(f"{len(result.drawn)} figures drawn again, {len(result.kept)} kept; open {shown(page)}")
+    return 0

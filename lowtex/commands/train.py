@@ -1,0 +1,126 @@
+"""`lowtex train`.
+
+An experiment that is finished is found and not trained again; an interrupted one goes on where it stopped. Training
+takes stereo pairs only and never reads ground truth. Without --data it takes the miniature Virtual KITTI 2.
+"""
+
+import argparse
+from pathlib import Path
+
+from lowtex.commands import add_data, add_device, add_profile, add_seed
+
+EXAMPLE = """\
+  lowtex train ours
+  lowtex train ours --init results/quick/experiments/ours-s0-0123456789ab \\
+      --data kitti=~/kitti_raw --split available --out results/finetuned"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("experiment", help="baseline, encoder, encoder_features or ours")
+    add_profile(parser)
+    add_seed(parser)
+    add_device(parser)
+    add_data(parser, "train on the real pairs in this folder: kitti=FOLDER or vkitti2=FOLDER")
+    parser.add_argument("--split", default="train", help="a split's name, or a text file that lists frames")
+    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment")
+    parser.add_argument("--steps", type=int, help="optimiser steps; default the profile's")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PART.NAME=VALUE", help="a setting, e.g. loss.smooth_first=0.01"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default results/PROFILE/experiments")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; prints the experiment's folder."""
+    from lowtex.datasets import open_dataset
+    from lowtex.experiments import change, get_profile, named_experiment
+    from lowtex.loop import LoopOptions
+    from lowtex.paths import default_run_dir, shown
+    from lowtex.progress import reporter
+    from lowtex.roots import fingerprint
+    from lowtex.training import content_hash, train_experiment
+
+    profile = get_profile(options.profile)
+    recipe = named_experiment(options.experiment, profile, options.seed, **settings(options.set))
+    data, root = training_root(options.data, profile.name)
+    reader = {"depth": None} if data == "kitti" else {"depth": False}
+    dataset = open_dataset(data, root, options.split, recipe.data.size, **reader)
+    changes = {"data__dataset": data, "data__split": dataset.split, "data__source": fingerprint(root, dataset.names)}
+    steps = options.steps or (profile.finetune_steps if options.init else recipe.schedule.steps)
+    name = recipe.name
+    if options.init:
+        name = f"{name}_finetuned"
+        changes["start_from"] = content_hash(options.init)
+    experiment = change(recipe, name=name, schedule__steps=steps, **changes)
+    out = options.out.expanduser() if options.out else default_run_dir(profile.name, options.seed) / "experiments"
+    print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, {steps} steps")
+    pairs, workers = in_memory(dataset)
+    folder = train_experiment(
+        experiment,
+        pairs,
+        out,
+        start=options.init,
+        options=LoopOptions(device=options.device, workers=workers, report=reporter(f"training {experiment.name}")),
+    )
+    print(f"trained: {shown(folder)}")
+    print(f"next: lowtex evaluate --checkpoint {shown(folder)}")
+    return 0
+
+
+def settings(changes: list[str]) -> dict[str, object]:
+    """``loss.smooth_first=0.01`` -> ``{"loss__smooth_first": 0.01}``; a value that is no literal is a text.
+
+    Raises:
+        OptionError: not of that form.
+    """
+    import ast
+
+    from lowtex.errors import OptionError
+
+    found: dict[str, object] = {}
+    for text in changes:
+        name, equals, value = text.partition("=")
+        part, dot, own = name.partition(".")
+        if not (equals and dot and own and value):
+            raise OptionError(f"--set {text!r} must read part.name=value, e.g. loss.smooth_first=0.01")
+        try:
+            found[f"{part}__{own}"] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[f"{part}__{own}"] = value
+    return found
+
+
+def training_root(data: list[str], profile: str) -> tuple[str, Path]:
+    """The data set to train on and its folder: the one named, or the miniature, which is written if it is not there.
+
+    Raises:
+        OptionError: two are named, or one that has no stereo pairs of its own.
+        DataError: the folder does not exist.
+    """
+    from lowtex.errors import OptionError, require_choice
+    from lowtex.miniature_store import ensure_miniature
+    from lowtex.roots import parse_roots
+
+    roots = parse_roots(data)
+    if not roots:
+        return "vkitti2", ensure_miniature(profile) / "vkitti2"
+    if len(roots) > 1:
+        raise OptionError(f"--data names {' and '.join(roots)}; train on one data set at a time")
+    [(name, folder)] = roots.items()
+    require_choice("--data", name, ("kitti", "vkitti2"))
+    return name, folder
+
+
+def in_memory(dataset):
+    """The pairs decoded once and kept, where they fit; else as they are, with processes that read ahead."""
+    import os
+
+    from lowtex.datasets import CachedPairs
+    from lowtex.errors import OptionError
+    from lowtex.progress import track
+
+    try:
+        return CachedPairs(dataset, lambda pairs: track(pairs, "reading", len(dataset), "pair")), 0
+    except OptionError:
+        return dataset, min(8, os.cpu_count() or 1)
