@@ -33,7 +33,7 @@ class Scene:
 
     name: str
     seed: int = 0
-    step_m: float = 5.0
+    step_m: float = 8.0
 
     def pose(self, frame: int, variation: str = "clone") -> tuple[tuple[float, float, float], float]:
         """Place (x, y, z) of the left camera in metres and its heading in radians (positive to the right)."""

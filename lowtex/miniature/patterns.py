@@ -87,7 +87,7 @@ def _facade(p: Paint, extent: Tensor, params: Tensor) -> None:
 
 
 def _road(p: Paint, extent: Tensor, params: Tensor) -> None:
-    """params: how far u = 0 lies from the street's middle, half width of the lanes, where v = 0 lies, parking (0, 1)."""
+    """params: x of u = 0 across the street, half width of the lanes, where v = 0 lies, parking (0 or 1)."""
     x, z = p.u + params[0], p.v + params[2]
     white = (0.80, 0.80, 0.77)
     along = torch.remainder(z, 9.0) - 1.5

@@ -15,14 +15,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from lowtex.errors import OptionError
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
-from lowtex.miniature.pair import VKITTI2_RIG, Scene, StereoPair, render
+from lowtex.miniature.pair import VKITTI2_RIG, Scene, render
 from lowtex.miniature.weather import weather
-from lowtex.miniature.writing import Target, as_bgr8, check_counts, check_size, write_image
+from lowtex.miniature.writing import Target, as_bgr8, check_counts, check_size, in_parallel, write_image
 
 DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, "Scene20": 40}
 """Frames per scene when none are given: 240 to train (02, 18), 30 to validate (06), 80 to test (01, 20)."""
@@ -30,7 +29,7 @@ DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, 
 CONTRAST_UNITS = 10000
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 96, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _LAYOUT = """Layout of Virtual KITTI 2 (SceneXX/<variation>/frames/...), with two folders of our own beside rgb and
-depth: lowtexContrast (uint16, 1/10000 of the standard deviation of albedo) and lowtexVisible (255 = seen by both cameras)."""
+depth: lowtexContrast (uint16, 1/10000 of the standard deviation of albedo) and lowtexVisible (255 = seen by both)."""
 
 
 def write_vkitti2(
@@ -78,22 +77,14 @@ def write_vkitti2(
         return target.root
     target.readme(_LAYOUT)
     rig = VKITTI2_RIG.resized(size[1], size[0])
-    with tqdm(
-        total=sum(frames.values()) * len(variations),
-        desc="Virtual KITTI 2 miniature",
-        unit="pair",
-        disable=not progress,
-    ) as bar:
-        for name, count in frames.items():
-            scene = Scene(name, int(seed))
-            for variation in variations:
-                folder = target.root / name / variation
-                _write_cameras(folder, scene, count, variation, rig)
-                for frame in range(count):
-                    paths = _paths(folder / "frames", frame)
-                    if not all(path.exists() for path in paths):
-                        _write_frame(paths, render(scene, frame, size, variation))
-                    bar.update()
+    jobs = []
+    for name, count in frames.items():
+        scene = Scene(name, int(seed))
+        for variation in variations:
+            folder = target.root / name / variation
+            _write_cameras(folder, scene, count, variation, rig)
+            jobs += [(scene, frame, variation, _paths(folder / "frames", frame)) for frame in range(count)]
+    in_parallel(lambda job: _write_frame(*job, size), jobs, "Virtual KITTI 2 miniature", progress)
     target.end()
     return target.root
 
@@ -109,7 +100,10 @@ def _paths(frames: Path, frame: int) -> list[Path]:
     ]
 
 
-def _write_frame(paths: list[Path], pair: StereoPair) -> None:
+def _write_frame(scene: Scene, frame: int, variation: str, paths: list[Path], size: tuple[int, int]) -> None:
+    if all(path.exists() for path in paths):
+        return
+    pair = render(scene, frame, size, variation)
     views = (
         (pair.left, pair.depth_left, pair.contrast_left, pair.visible_left),
         (pair.right, pair.depth_right, pair.contrast_right, pair.visible_right),

@@ -3,12 +3,15 @@
 import hashlib
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path, read_json, write_json, write_text
@@ -84,6 +87,25 @@ class Target:
             f"SYNTHETIC DATA, not the real data set. Made by lowtex's miniature world, version "
             f"{self.parameters['world_version']}, seed {self.parameters['seed']}.\n\n{layout}\n",
         )
+
+
+def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: str = "pair") -> None:
+    """Do ``work(job)`` for every job, as many at once as torch has threads; the first error stops the rest."""
+    threads = torch.get_num_threads()
+
+    def one(job) -> None:
+        torch.set_num_threads(1)  # holds for the worker's own thread
+        work(job)
+
+    pool = ThreadPoolExecutor(max_workers=max(1, min(threads, 8)))
+    try:
+        with tqdm(total=len(jobs), desc=title, unit=unit, disable=not progress) as bar:
+            for done in as_completed([pool.submit(one, job) for job in jobs]):
+                done.result()
+                bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def write_image(path: Path, image: np.ndarray, *options: int) -> None:
