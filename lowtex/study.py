@@ -1,0 +1,224 @@
+"""What notebooks do with experiments: train one (or find it), load it, score it, keep the rows.
+
+A thin layer over training and evaluation that knows a notebook's run: where the trainings lie, which files are real
+and which are miniatures, and that no training reads a test scene.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from torch.utils.data import Dataset
+
+from lowtex.checkpoints import load_feature_net, load_network
+from lowtex.datasets import CachedPairs, StereoReader, open_dataset
+from lowtex.errors import OptionError
+from lowtex.evaluation import Evaluation, evaluate
+from lowtex.experiments import NAMED, Experiment, change, named_experiment
+from lowtex.networks import DepthNet, FeatureNet
+from lowtex.notebook import NotebookRun
+from lowtex.progress import say, track
+from lowtex.protocols import Protocol, get_protocol
+from lowtex.provenance import provenance
+from lowtex.results import merge_rows, rows_from, write_rows
+from lowtex.roots import fingerprint
+from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
+
+METHODS = tuple(NAMED)
+"""The rows of the main table, in their order."""
+
+READERS = {
+    "velodyne_x": ("kitti", {"depth": "velodyne"}),
+    "velodyne_z": ("kitti", {"depth": "velodyne_z"}),
+    "improved": ("kitti_depth", {}),
+    "vkitti2": ("vkitti2", {}),
+}
+"""The data root and reader options that give a protocol's kind of ground truth."""
+
+LOADERS = 8
+
+
+class Study:
+    """Experiments as one notebook sees them.
+
+    Args:
+        run: the notebook's run (`lowtex.notebook.start`).
+        train_on: data set that the named experiments are trained on; None takes ``vkitti2`` in the quick and the
+            standard profile and, in the paper profile, ``kitti`` where its root is named.
+    """
+
+    def __init__(self, run: NotebookRun, train_on: str | None = None):
+        self.run = run
+        real_kitti = run.profile.name == "paper" and "kitti" in run.roots.named
+        self.train_on = train_on or ("kitti" if real_kitti else "vkitti2")
+        self._pairs: dict[tuple, tuple[Dataset, str]] = {}
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the profile's tables, beginning with the run's own."""
+        return range(self.run.seed, self.run.seed + self.run.profile.seeds)
+
+    def pairs(self, data: str | None = None, split: str = "train") -> Dataset:
+        """Training pairs of ``kitti`` or ``vkitti2`` at the profile's size, in memory where they fit; without depth."""
+        return self._open_pairs(data or self.train_on, split)[0]
+
+    def experiment(self, name: str, seed: int | None = None, **changes: object) -> Experiment:
+        """The named experiment of this run's profile, trained on this run's files.
+
+        Args:
+            name: of `lowtex.experiments.NAMED`.
+            seed: None = the run's.
+            changes: as in `lowtex.experiments.change`.
+        """
+        dataset, source = self._open_pairs(self.train_on, "train")
+        settings = {"data__dataset": self.train_on, "data__split": dataset.split, "data__source": source, **changes}
+        return named_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
+
+    def train(self, name: str, seed: int | None = None, **changes: object) -> Path:
+        """The folder of a trained experiment; trains only what is not finished."""
+        experiment = self.experiment(name, seed, **changes)
+        folder = experiment_folder(self.run.experiments_dir, experiment)
+        label = f"{name}, seed {experiment.seed}"
+        if is_finished(folder):
+            say(f"{label}: found, trained before ({experiment.key})")
+            return folder
+        options = self.run.loop_options(f"training {label}")
+        dataset = self.pairs()
+        options.workers = 0 if isinstance(dataset, CachedPairs) else LOADERS
+        return train_experiment(experiment, dataset, self.run.experiments_dir, options=options)
+
+    def network(self, name: str, seed: int | None = None, **changes: object) -> DepthNet:
+        """The trained network, in evaluation mode on the run's device."""
+        return load_network(self.train(name, seed, **changes))[0].to(self.run.torch_device)
+
+    def feature_net(self, name: str = "ours", seed: int | None = None, **changes: object) -> FeatureNet:
+        """The frozen feature network that an experiment compares maps of; trained first if need be."""
+        options = self.run.loop_options("training the feature network")
+        experiment = self.experiment(name, seed, **changes)
+        folder = train_feature_net(experiment, self.pairs(), self.run.experiments_dir, options=options)
+        return load_feature_net(folder).to(self.run.torch_device)
+
+    def log(self, name: str, seed: int | None = None, **changes: object) -> pd.DataFrame:
+        """Every loss term of every step of a training."""
+        return pd.read_csv(self.train(name, seed, **changes) / "log.csv")
+
+    def fine_tune(
+        self, name: str, data: str, split: str, steps: int | None = None, seed: int | None = None, **changes: object
+    ) -> tuple[DepthNet, Experiment]:
+        """Go on training a network on other stereo pairs, without any ground truth.
+
+        Args:
+            name: the experiment to start from.
+            data, split: the pairs, e.g. ``kitti`` and a text file that lists frames.
+            steps: optimiser steps; None = the profile's.
+            changes: further settings, e.g. ``schedule__learning_rate=1e-5``.
+
+        Returns:
+            The network on the run's device, and its experiment (named ``<name>_finetuned``).
+        """
+        first = self.train(name, seed)
+        dataset, source = self._open_pairs(data, split)
+        experiment = change(
+            self.experiment(name, seed),
+            name=f"{name}_finetuned",
+            start_from=self.experiment(name, seed).key,
+            data__dataset=data,
+            data__split=dataset.split,
+            data__source=source,
+            schedule__steps=steps or self.run.profile.finetune_steps,
+            **changes,
+        )
+        options = self.run.loop_options(f"fine-tuning {name} on {len(dataset)} pairs")
+        folder = train_experiment(experiment, dataset, self.run.run_dir / "experiments", start=first, options=options)
+        return load_network(folder)[0].to(self.run.torch_device), experiment
+
+    def test_set(self, protocol: str | Protocol, split: str = "test", **options: object) -> StereoReader:
+        """The images and ground truth that a protocol scores, at the size the networks see.
+
+        Args:
+            protocol: name or value; its kind of ground truth decides which root is read.
+            split: a split's name, or a text file that lists frames.
+            options: of the reader, e.g. ``variation="fog"`` for Virtual KITTI 2.
+        """
+        root, settings = READERS[get_protocol(protocol).ground_truth]
+        settings = {"views": False, **settings, **options}
+        name = root
+        if root == "kitti_depth":
+            name, settings["raw_root"] = "kitti_improved", self.run.root("kitti")
+        return open_dataset(name, self.run.root(root), split, self.run.profile.size, **settings)
+
+    def score(
+        self,
+        network: DepthNet,
+        experiment: Experiment | str,
+        dataset: StereoReader,
+        protocol: str | Protocol,
+        *,
+        eval_data: str | None = None,
+        **options: object,
+    ) -> tuple[pd.DataFrame, Evaluation]:
+        """Tidy rows of one network on one data set, and the scores of each image.
+
+        Args:
+            experiment: what the rows are filed under; a name where no training stands behind the predictions.
+            eval_data: the data set's name in the rows; None = its root's name.
+            options: of `lowtex.evaluation.evaluate`: ``flip``, ``scaling``, ``strata``.
+        """
+        with warnings.catch_warnings():
+            # what could not be scored is said in one line below instead
+            warnings.simplefilter("ignore", UserWarning)
+            result = evaluate(network, dataset, protocol, device=self.run.torch_device, **options)
+        if result.unscored:
+            say(result.describe())
+        root = READERS[get_protocol(protocol).ground_truth][0]
+        miniature = self.run.is_miniature(root)
+        variation = getattr(dataset, "variation", "")
+        name = eval_data or " ".join(part for part in (root, variation) if part)
+        rows = rows_from(
+            result,
+            experiment,
+            eval_data=name,
+            split=dataset.split,
+            miniature=miniature,
+            profile=self.run.profile.name,
+            origin=provenance("cpu" if self.run.torch_device.type == "cpu" else "auto"),
+            **({} if isinstance(experiment, Experiment) else {"experiment_key": "", "seed": 0, "train_data": ""}),
+        )
+        return rows, result
+
+    def compare(
+        self,
+        dataset: StereoReader,
+        protocol: str | Protocol,
+        methods: Sequence[str] = METHODS,
+        seeds: Sequence[int] | None = None,
+        **options: object,
+    ) -> pd.DataFrame:
+        """Rows of several named experiments and seeds on one data set; see `score` for the options."""
+        if not methods:
+            raise OptionError("compare needs at least one method")
+        chosen = [(name, seed) for name in methods for seed in (seeds if seeds is not None else self.seeds)]
+        frames = []
+        for name, seed in track(chosen, f"scoring {len(dataset)} images", unit="network"):
+            network, experiment = self.network(name, seed), self.experiment(name, seed)
+            frames.append(self.score(network, experiment, dataset, protocol, **options)[0])
+        return merge_rows(*frames)
+
+    def keep(self, rows: pd.DataFrame, name: str) -> Path:
+        """Write rows to the run's ``rows/<name>.csv``, where the tables and the claims read them."""
+        return write_rows(self.run.rows_dir / f"{name}.csv", rows)
+
+    def _open_pairs(self, data: str, split: str) -> tuple[Dataset, str]:
+        if (data, split) not in self._pairs:
+            reader_options = {"depth": None} if data == "kitti" else {"depth": False}
+            root = self.run.root(data)
+            dataset = open_dataset(data, root, split, self.run.profile.size, **reader_options)
+            source, name = fingerprint(root, dataset.names), dataset.split
+            try:
+                dataset = CachedPairs(dataset)
+            except OptionError:
+                say(f"{len(dataset)} pairs do not fit into memory; they are read from disk")
+            dataset.split = name
+            self._pairs[data, split] = dataset, source
+        return self._pairs[data, split]
