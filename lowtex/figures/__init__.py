@@ -1,0 +1,53 @@
+"""Every plot of the kit: a pure function of tidy rows or arrays that returns a matplotlib figure.
+
+from lowtex import figures
+figure = figures.metric_bars(rows, "abs_rel", kind="known")
+figures.save_figure(figure, "results/quick/figures/12_by_texture")   # PNG, PDF, CSV, and what redraws it
+figures.redraw("results/quick")                                      # all of a run's figures, without training
+
+What each function takes is written down when it is called, so that the saved figure can be drawn again; its arguments
+are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` for the common look.
+"""
+
+from lowtex.figures.curves import loss_landscape, timeline, training_curves
+from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
+from lowtex.figures.diagrams_networks import diagram_blocks, diagram_decoders
+from lowtex.figures.maps import encoder_maps
+from lowtex.figures.predictions import prediction_panel
+from lowtex.figures.recipe import PLOTS, plot
+from lowtex.figures.redrawing import STANDING, draw_standing, redraw
+from lowtex.figures.samples import pair_panel, stereo_anaglyph, warp_check
+from lowtex.figures.saving import save_figure
+from lowtex.figures.scenes import point_cloud_bird_eye, texture_strata_overlay
+from lowtex.figures.scores import error_by_distance, error_vs_contrast, metric_bars
+from lowtex.figures.style import METHODS, method_styles, styled
+
+__all__ = [
+    "METHODS",
+    "PLOTS",
+    "STANDING",
+    "diagram_blocks",
+    "diagram_decoders",
+    "diagram_smoothness",
+    "diagram_stereo_loop",
+    "diagram_white_wall",
+    "draw_standing",
+    "encoder_maps",
+    "error_by_distance",
+    "error_vs_contrast",
+    "loss_landscape",
+    "method_styles",
+    "metric_bars",
+    "pair_panel",
+    "plot",
+    "point_cloud_bird_eye",
+    "prediction_panel",
+    "redraw",
+    "save_figure",
+    "stereo_anaglyph",
+    "styled",
+    "texture_strata_overlay",
+    "timeline",
+    "training_curves",
+    "warp_check",
+]

@@ -5,11 +5,13 @@ needs any) and ``name.json`` (the plotting function, its arguments, the title an
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as MatplotlibFigure
@@ -50,8 +52,10 @@ def save_figure(
     with styled():
         png, pdf = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-        refuse_blank(figure, base)
-        figure.savefig(pdf, format="pdf", dpi=DPI, metadata={"Creator": None, "Producer": None, "CreationDate": None})
+        refuse_blank(figure, base, png.getvalue())
+        with _frozen_layout(figure):
+            plain = {"Creator": None, "Producer": None, "CreationDate": None}
+            figure.savefig(pdf, format="pdf", dpi=DPI, metadata=plain)
     recipe: Recipe | None = getattr(figure, "recipe", None)
     tables = {}
     if data is not None:
@@ -80,8 +84,13 @@ def save_figure(
     return _beside(base, "png")
 
 
-def refuse_blank(figure: MatplotlibFigure, name: str | Path = "figure") -> None:
+def refuse_blank(figure: MatplotlibFigure, name: str | Path = "figure", png: bytes | None = None) -> None:
     """Raise if the figure shows nothing.
+
+    Args:
+        figure: to look at.
+        name: for the message.
+        png: the figure, if it is drawn already.
 
     Raises:
         DataError: a visible panel holds no data, or hardly a pixel differs from the background.
@@ -90,10 +99,13 @@ def refuse_blank(figure: MatplotlibFigure, name: str | Path = "figure") -> None:
         if axes.axison and axes.get_visible() and not axes.has_data():
             label = axes.get_title(loc="left") or axes.get_title() or f"number {index + 1}"
             raise DataError(f"{name}: the panel {label!r} is empty; check the rows or arrays it is drawn from")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="raw", dpi=50)
-    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3].astype(np.int16)
-    background = np.median(pixels, axis=0)
+    if png is None:
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png", dpi=50)
+        png = buffer.getvalue()
+    pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).reshape(-1, 3).astype(np.int32)
+    colours, counts = np.unique(pixels[::7] @ np.array([65536, 256, 1]), return_counts=True)
+    background = colours[np.argmax(counts)] // np.array([65536, 256, 1]) % 256
     ink = float((np.abs(pixels - background).max(axis=1) > 24).mean())
     if ink < _MIN_INK:
         raise DataError(
@@ -146,6 +158,20 @@ def redraw_card(card_path: str | Path) -> Path | None:
     named = {part["file"] for part in json.loads(card_path.read_text(encoding="utf-8"))["frames"].values()}
     data = None if own_table.name in named or not own_table.exists() else _read_table(own_table, None)
     return save_figure(figure, base, data)
+
+
+@contextmanager
+def _frozen_layout(figure: MatplotlibFigure) -> Iterator[None]:
+    """Keep the places found by the last drawing: the same in both files, and not computed twice."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        yield
+        return
+    figure.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def _beside(base: Path, suffix: str) -> Path:

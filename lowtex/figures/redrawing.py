@@ -1,0 +1,195 @@
+"""Drawing a run's figures again from its files alone: no training, no evaluation, no data set.
+
+Two kinds. *Standing* figures are made from all rows of a run and are the same for every run: `STANDING` names them.
+Every other figure was saved by a notebook with its recipe beside it (`lowtex.figures.saving`).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from lowtex import files
+from lowtex.errors import DataError, LowtexError
+from lowtex.figures import curves, scores, tidy
+from lowtex.figures.saving import redraw_card, save_figure
+
+Named = Iterator[tuple[str, Callable]]
+
+
+@dataclass
+class Redrawn:
+    """What `redraw` did: the pictures drawn, and those kept as they were because they have no recipe."""
+
+    drawn: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+
+def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Redrawn:
+    """Draw every figure of a run again; takes about a second a figure.
+
+    Args:
+        run_dir: a run's folder, with ``figures/`` and rows.
+        tell: called with a line for each figure.
+
+    Raises:
+        DataError: there is no such folder, nothing to draw, or some figures could not be drawn (all others are).
+    """
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise DataError(f"{run_dir} is not the folder of a run; `lowtex run` makes one")
+    result, failures = Redrawn(), []
+    try:
+        result.drawn += draw_standing(run_dir, tell)
+    except LowtexError as error:
+        failures.append(str(error))
+    done = {path.with_suffix(".json") for path in result.drawn}
+    for card in sorted((run_dir / "figures").rglob("*.json")):
+        if card in done or card.name.startswith("."):
+            continue
+        try:
+            path = redraw_card(card)
+        except LowtexError as error:
+            failures.append(str(error))
+            continue
+        if path is not None:
+            result.drawn.append(path)
+        elif card.with_suffix(".png").is_file():
+            result.kept.append(card.with_suffix(".png"))
+        if tell is not None:
+            tell(f"{card.stem}: {'drawn' if path else 'kept, it has no recipe'}")
+    if failures:
+        raise DataError(f"{len(failures)} figures could not be drawn again: " + "; ".join(failures))
+    if not result.drawn and not result.kept:
+        raise DataError(f"{run_dir} holds neither figures nor rows; `lowtex run` makes them")
+    return result
+
+
+def draw_standing(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> list[Path]:
+    """Draw the figures that every run has, from its rows and records; returns the pictures.
+
+    Raises:
+        DataError: rows are damaged, or a figure failed; names it.
+    """
+    run_dir = Path(run_dir)
+    rows = run_rows(run_dir)
+    drawn = []
+    for maker in STANDING.values():
+        for name, draw in maker(rows, run_dir):
+            try:
+                drawn.append(save_figure(draw(), run_dir / "figures" / name))
+            except LowtexError as error:
+                raise DataError(f"standing figure {name}: {error}") from error
+            if tell is not None:
+                tell(f"{name}: drawn from the rows")
+    return drawn
+
+
+def run_rows(run_dir: str | Path) -> pd.DataFrame:
+    """All rows of a run; an empty frame where it has none.
+
+    Raises:
+        DataError: a file of rows is damaged.
+    """
+    from lowtex.results import COLUMNS, read_rows
+
+    run_dir = Path(run_dir)
+    if not any(run_dir.rglob("rows*.csv")) and not any(run_dir.rglob("rows/*.csv")):
+        return pd.DataFrame(columns=list(COLUMNS))
+    return read_rows(run_dir)
+
+
+def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows split so that each part may share an axis or a table, with a short name for files.
+
+    Only measured rows, and only parts in which at least two experiments meet, unless no part has two.
+    """
+    if rows.empty:
+        return []
+    measured = rows[rows["status"] == "measured"]
+    parts = []
+    for values, part in measured.groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
+        told = dict(zip(tidy.PROTOCOL, values, strict=True))
+        words = [str(told["eval_data"]), Path(str(told["split"])).name, str(told["protocol"])]
+        words += ["median" if told["scaling"] == "median" else "", "flip" if told["flip"] else ""]
+        parts.append((re.sub(r"[^a-z0-9]+", "_", " ".join(words).lower()).strip("_"), part))
+    several = [(name, part) for name, part in parts if part["experiment"].nunique() > 1] or parts
+    taken: dict[str, int] = {}
+    named = []
+    for name, part in several:
+        taken[name] = taken.get(name, 0) + 1
+        named.append((name if taken[name] == 1 else f"{name}_{taken[name]}", part))
+    return named
+
+
+def texture_kind(rows: pd.DataFrame) -> str | None:
+    """The kind of texture strata to show: the known contrast where there is one, else the image's gradient."""
+    kinds = set(rows["stratum_kind"])
+    return next((kind for kind in ("known", "gradient") if kind in kinds), None)
+
+
+def _bars(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        kind = texture_kind(part)
+        for metric in ("abs_rel", "d1"):
+            chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
+            if len(chosen):
+                yield f"summary_{metric}_{name}", partial(scores.metric_bars, chosen, metric, kind=kind)
+
+
+def _contrast(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        chosen = part[(part["stratum_kind"] == "contrast") & (part["metric"] == "abs_rel")]
+        if len(chosen):
+            yield f"summary_contrast_{name}", partial(scores.error_vs_contrast, chosen)
+
+
+def _distance(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        for kind in ("distance", "known*distance"):
+            chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
+            if len(chosen):
+                short = kind.replace("*", "_")
+                yield f"summary_{short}_{name}", partial(scores.error_by_distance, chosen, kind=kind)
+
+
+def _timeline(rows: pd.DataFrame, run_dir: Path) -> Named:
+    frame = timeline_rows(run_dir)
+    if len(frame):
+        yield "summary_timeline", partial(curves.timeline, frame)
+
+
+def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
+    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, status``.
+
+    Notebooks of several calls are put one behind the other, without the hours between the calls.
+    """
+    found = []
+    for path in sorted((Path(run_dir) / "notebooks").glob("*.result.json")):
+        record = files.read_json(path)
+        try:
+            end = datetime.fromisoformat(record["finished"]).timestamp()
+            seconds = float(record.get("runner_wall_s") or record["wall_s"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the record of a notebook ({error!r}); run that notebook again") from error
+        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0])))
+    rows, skipped, last = [], 0.0, None
+    for start, seconds, name in sorted(found):
+        if last is None or start > last + 60:
+            skipped += start - (last if last is not None else 0.0)
+        rows.append({"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "status": "done"})
+        last = max(last or start, start + seconds)
+    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "status"])
+
+
+STANDING: dict[str, Callable[[pd.DataFrame, Path], Named]] = {
+    "bars": _bars,
+    "contrast": _contrast,
+    "distance": _distance,
+    "timeline": _timeline,
+}
+"""Figures that every run has: name -> function(rows, run_dir) that yields (file name, function drawing it)."""
