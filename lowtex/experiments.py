@@ -1,4 +1,4 @@
-"""Every named experiment, and the three profiles that set sizes and schedules.
+"""Every named experiment, and the profiles that set sizes and schedules.
 
 An experiment is a value: its content hash (`Experiment.key`) names its folder, so the same training is found again by
 whoever asks for it and is never done twice. A profile changes sizes and schedules only; the code path is one.
@@ -129,7 +129,8 @@ class Profile:
     """Sizes and schedules of one way to run the kit.
 
     Attributes:
-        name: ``quick``, ``standard`` or ``paper``.
+        name: ``quick``, ``standard`` or ``paper``; ``smoke`` runs every line in seconds for the tests, and its numbers
+            mean nothing.
         depth, width: of the encoder; all methods of a profile share them.
         size: (height, width) the network sees.
         schedule, feature_net: training lengths.
@@ -152,6 +153,18 @@ class Profile:
 
 
 PROFILES = {
+    "smoke": Profile(
+        name="smoke",
+        depth=34,
+        width=0.125,
+        size=(64, 192),
+        schedule=ScheduleSettings(steps=4, batch_size=2, learning_rate=1e-3),
+        feature_net=FeatureNetSettings(depth=18, width=0.125, steps=3, batch_size=2, learning_rate=1e-3),
+        seeds=1,
+        miniature_frames={"Scene01": 2, "Scene02": 4, "Scene06": 2, "Scene18": 4, "Scene20": 2},
+        miniature_kitti={"train": 3, "val": 1, "test": 3},
+        finetune_steps=2,
+    ),
     "quick": Profile(
         name="quick",
         depth=34,
