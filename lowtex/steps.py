@@ -17,11 +17,13 @@ from lowtex.errors import LowtexError
 from lowtex.files import read_json, write_json
 from lowtex.progress import duration
 
+ORDER = ("miniature", *(node.name for node in graph.NOTEBOOKS), "report")
+"""Every step there can be."""
+
 
 def write_plan(settings: Settings, steps: Iterable[str], cores: int) -> None:
     """Note what the present call has to do, so that every step can say what is still to come."""
-    order = ["miniature", *(n.name for n in graph.NOTEBOOKS), "report"]
-    todo = sorted(set(steps), key=order.index)
+    todo = sorted(set(steps), key=ORDER.index)
     seconds = {}
     for name in todo:
         if name in ("miniature", "report"):

@@ -71,6 +71,9 @@ def run(options: argparse.Namespace) -> int:
     cores = options.cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores < 1:
         raise OptionError(f"--cores {options.cores} must be at least 1")
+    for node in graph.with_upstream(settings.nodes):
+        # a notebook that is missing or has no such parameter is found before anything is run
+        settings.parameters(node)
     state = settings.run_dir / ".run"
     state.mkdir(parents=True, exist_ok=True)
     with _lock(state / "lock", shown(settings.run_dir)) as held:
@@ -86,12 +89,14 @@ def run(options: argparse.Namespace) -> int:
         words += ["--directory", str(settings.run_dir), "--configfile", str(config), "--cores", str(cores)]
         words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
         words += ["--forcerun", *again] if again else []
-        words += ["--dry-run", "--quiet", "rules"] if options.dry_run else ["--quiet", "all"]
+        words += (
+            ["--dry-run", "--quiet", "rules"] if options.dry_run else ["--quiet", "host", "progress", "rules", "reason"]
+        )
         log = state / "snakemake.log"
         code = _call(words, log, held)
-    if options.dry_run:
+    if options.dry_run and code == 0:
         _show_planned(log)
-        return 0 if code == 0 else _explain(log)
+        return 0
     if not plan.is_file():
         if code != 0:
             return _explain(log)
@@ -124,7 +129,10 @@ class _lock:
 def _call(words: list[str], log: Path, held: int) -> int:
     """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works."""
     with log.open("wb") as errors:
-        process = subprocess.Popen(words, stderr=errors, pass_fds=[held], env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        output = errors if "--dry-run" in words else None
+        process = subprocess.Popen(
+            words, stdout=output, stderr=errors, pass_fds=[held], env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -155,8 +163,13 @@ def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
 
 
 def _show_planned(log: Path) -> None:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    print("\n".join(line for line in lines if line.strip()))
+    from lowtex.steps import ORDER
+
+    firsts = {
+        line.split()[0] for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+    }
+    planned = [name for name in ORDER if name in firsts]
+    print(f"would run: {', '.join(planned)}" if planned else "nothing to do: everything is up to date")
 
 
 def _explain(log: Path) -> int:

@@ -50,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
     steps = options.steps or (profile.finetune_steps if options.init else recipe.schedule.steps)
     name = recipe.name
     if options.init:
+        _same_network(options.init, recipe)
         name = f"{name}_finetuned"
         changes["start_from"] = content_hash(options.init)
     experiment = change(recipe, name=name, schedule__steps=steps, **changes)
     out = options.out.expanduser() if options.out else default_run_dir(profile.name, options.seed) / "experiments"
-    print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, {steps} steps")
+    print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, steps: {steps}")
     pairs, workers = in_memory(dataset)
     folder = train_experiment(
         experiment,
@@ -66,6 +67,30 @@ def run(options: argparse.Namespace) -> int:
     print(f"trained: {shown(folder)}")
     print(f"next: lowtex evaluate --checkpoint {shown(folder)}")
     return 0
+
+
+def _same_network(checkpoint: Path, recipe) -> None:
+    """Refuse another network's checkpoint before anything is trained.
+
+    Raises:
+        CheckpointError: names the settings that differ.
+    """
+    from dataclasses import asdict
+
+    from lowtex.errors import CheckpointError
+    from lowtex.training import load_network
+
+    theirs, ours = (asdict(e.network) for e in (load_network(checkpoint)[1]["experiment"], recipe))
+    differ = [
+        f"{name} is {theirs[name]!r} in the checkpoint, {ours[name]!r} here"
+        for name in ours
+        if theirs[name] != ours[name] and name not in ("metres_per_unit", "pretrained", "initial_bias")
+    ]
+    if differ:
+        raise CheckpointError(
+            f"{checkpoint} is of another network than {recipe.name!r}: {'; '.join(differ)}; "
+            "name the experiment and profile it was trained with, or set these by --set network.NAME=VALUE"
+        )
 
 
 def settings(changes: list[str]) -> dict[str, object]:
