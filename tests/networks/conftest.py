@@ -1,13 +1,9 @@
-"""Tests of networks: weights are drawn anew for each test from one seed, and run on one thread.
-
-They are many tiny convolutions, for which a second thread costs more than it brings.
-"""
+"""Tests of networks: weights are drawn anew for each test, always from the same seed."""
 
 import pytest
 import torch
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_one_seed(_two_threads):
-    torch.set_num_threads(1)
+def _one_seed():
     torch.manual_seed(0)

@@ -102,7 +102,7 @@ def test_wrong_input_is_named():
 def test_weights_start_as_kaiming_normal_fan_out():
     torch.manual_seed(0)
     for encoder in (ResNetEncoder(18, width=0.5), IResNetEncoder(34, width=0.5)):
-        kernel = encoder.layer4[1].conv1.weight
+        kernel = encoder.layer4[0].conv1.weight  # 128 inputs, 256 outputs
         fan_out = kernel.shape[0] * 9
         assert kernel.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.02)
         norms = [part for part in encoder.modules() if isinstance(part, nn.BatchNorm2d)]
