@@ -88,7 +88,7 @@ def train_experiment(
             facts = load_weights_into(network, start)
             network.metres_per_unit = facts.get("metres_per_unit", network.metres_per_unit)
         elif experiment.network.pretrained:
-            load_published(network.encoder, experiment.network.pretrained)
+            load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
         write_log(folder / "log.csv", state.log)
         if state.step < experiment.schedule.steps:
