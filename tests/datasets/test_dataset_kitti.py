@@ -23,6 +23,11 @@ from dataset_trees import (
 from lowtex.datasets import KittiImproved, KittiRaw, collate, open_dataset
 from lowtex.datasets.calibration import read_kitti_calibration
 from lowtex.errors import DataError, OptionError
+from lowtex.miniature import Scene, render
+from lowtex.miniature.kitti import write_kitti as write_miniature
+from lowtex.miniature.kitti_calibration import KITTI_RIG
+
+MINIATURE_DRIVE = "2011_09_26_drive_9201_sync"
 
 
 def as_uint8(image: torch.Tensor) -> np.ndarray:
@@ -155,6 +160,24 @@ def test_options_are_checked(tmp_path):
     assert isinstance(reader, KittiRaw) and reader[-1].name == reader.names[-1]
     with pytest.raises(IndexError, match="sample 3 of 3"):
         reader[3]
+
+
+def test_miniature_reads_back_what_the_world_knows(tmp_path):
+    write_miniature(tmp_path, {"test": 1}, size=(96, 320), progress=False)
+    raw = KittiRaw(tmp_path / "kitti_raw", "test", depth="velodyne_z", camera="left")
+    improved = KittiImproved(tmp_path / "kitti_depth", "test")
+    assert raw.names == improved.names == [f"{MINIATURE_DRIVE}/0000000000/l"]
+    pair = render(Scene(MINIATURE_DRIVE, 0), 0, (96, 320), rig=KITTI_RIG)
+    for sample, share in ((raw[0], 0.02), (improved[0], 0.1)):
+        assert (sample.image - pair.left).abs().max() <= 0.51 / 255
+        assert (sample.other - pair.right).abs().max() <= 0.51 / 255
+        known = (sample.depth > 0) & (pair.depth_left > 0)
+        assert known.float().mean() > share
+        error = ((sample.depth - pair.depth_left).abs() / pair.depth_left)[known]
+        assert error.median() < 0.015
+    forward = KittiRaw(tmp_path / "kitti_raw", "test")[0].depth
+    both = (forward > 0) & (raw[0].depth > 0)
+    assert (forward - raw[0].depth)[both].median() == pytest.approx(0.27, abs=0.01)
 
 
 # the real samples
