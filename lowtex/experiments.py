@@ -168,9 +168,9 @@ PROFILES = {
     "quick": Profile(
         name="quick",
         depth=34,
-        width=0.5,
+        width=0.25,
         size=(96, 320),
-        schedule=ScheduleSettings(steps=200, batch_size=8, learning_rate=3e-4, jitter=0.5),
+        schedule=ScheduleSettings(steps=200, batch_size=8, learning_rate=1e-3),
         feature_net=FeatureNetSettings(depth=18, width=0.5, steps=150, batch_size=8, learning_rate=1e-3),
         seeds=1,
         miniature_frames={"Scene01": 20, "Scene02": 100, "Scene06": 20, "Scene18": 100, "Scene20": 20},

@@ -125,7 +125,7 @@ def test_the_log_holds_every_term_of_every_step(tmp_path):
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
     log = pd.read_csv(folder / "log.csv")
     assert log.step.tolist() == list(range(6))
-    assert log.learning_rate.tolist() == pytest.approx([3e-4] * 3 + [3e-5] * 3)
+    assert log.learning_rate.tolist() == pytest.approx([1e-3] * 3 + [1e-4] * 3)
     loss = experiment.loss
     total = log.data + loss.smooth_first * log.smooth_first + loss.smooth_second * log.smooth_second
     assert log.total.tolist() == pytest.approx(total.tolist(), rel=1e-4)
