@@ -13,12 +13,11 @@ from lowtex.roots import MINIATURE_MANIFEST, miniature_folder
 WORLD_SEED = 0
 """Seed of the streets. It is not the seed of a run: all seeds of an experiment see the same data."""
 
-WORLD_VERSION = 1
-"""Raise it whenever the same settings lead to other pictures: the data are then written, and networks trained, anew."""
-
 
 def manifest_of(profile: str) -> dict:
     """What the miniatures of a profile are, as recorded beside them; without dates, so that equal data are equal."""
+    from lowtex.miniature.writing import world_version
+
     chosen = get_profile(profile)
     return {
         "what": "miniature data sets written by lowtex, not the real ones",
@@ -28,7 +27,8 @@ def manifest_of(profile: str) -> dict:
         "width": chosen.size[1],
         "vkitti2": chosen.miniature_frames,
         "kitti": chosen.miniature_kitti,
-        "world_version": WORLD_VERSION,
+        # other pictures by the same settings: the data are then written, and networks trained, anew
+        "world_version": world_version(),
     }
 
 

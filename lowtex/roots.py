@@ -14,6 +14,10 @@ DATASETS = ("vkitti2", "kitti", "kitti_depth")
 """Names a root can be given for: Virtual KITTI 2, KITTI raw, and KITTI's improved ground truth."""
 
 MINIATURE_MANIFEST = "manifest.json"
+"""Left beside a profile's miniatures, one file for all its roots."""
+
+ROOT_MANIFEST = "miniature.json"
+"""Left in each root by the writer itself, with the parameters and the version of the world."""
 
 
 def miniature_folder(profile: str) -> Path:
@@ -32,65 +36,22 @@ class Roots:
         require_choice("data set", name, DATASETS)
         return self.paths[name]
 
-    def is_miniature(self, name: str) -> bool:
-        """The root was written by the kit itself."""
-        return is_miniature(self[name])
-
-    def as_text(self) -> str:
-        """The named roots, in the form `parse_roots` reads (a notebook's ``data_root`` parameter)."""
-        return ";".join(f"{name}={self.paths[name]}" for name in sorted(self.named))
-
-
-def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> dict[str, Path]:
-    """Read ``"kitti=/a;kitti_depth=/b"`` (or a list of such parts, or a mapping) into folders.
-
-    Raises:
-        OptionError: an unknown data set, or a part without ``=``.
-        DataError: the folder does not exist.
-    """
-    if isinstance(data_root, Mapping):
-        pairs = list(data_root.items())
-    else:
-        text = [data_root] if isinstance(data_root, str) else list(data_root)
-        pairs = []
-        for part in (piece.strip() for entry in text for piece in entry.split(";")):
-            if not part:
-                continue
-            name, equals, path = part.partition("=")
-            if not equals or not path:
-                raise OptionError(f"data root {part!r} must read NAME=FOLDER, e.g. kitti=data/kitti_raw")
-            pairs.append((name.strip(), path.strip()))
-    roots = {}
-    for name, path in pairs:
-        require_choice("data set", name, DATASETS)
-        folder = Path(path).expanduser()
-        if not folder.is_dir():
-            raise DataError(f"data root of {name}: {folder} is not a folder; check --data {name}=FOLDER")
-        roots[name] = folder.resolve()
-    return roots
-
-
-def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = "", profile: str = "quick") -> Roots:
-    """The user's folders, and the profile's miniatures for the data sets not named."""
-    named = parse_roots(data_root)
-    base = miniature_folder(profile)
-    paths = {"vkitti2": base / "vkitti2", "kitti": base / "kitti_raw", "kitti_depth": base / "kitti_depth"}
-    return Roots(paths={**paths, **named}, named=frozenset(named))
-
-
-def is_miniature(root: str | Path) -> bool:
-    """Whether the kit wrote this folder (it leaves a manifest in each root, or in the folder above)."""
-    root = Path(root)
-    return any((folder / MINIATURE_MANIFEST).is_file() for folder in (root, root.parent))
+    def is_miniature(root: str | Path) -> bool:
+    """Whether the kit wrote this folder, or the one above it: it leaves a manifest there."""
+    return _manifest(root) is not None
 
 
 def fingerprint(root: str | Path, names: Iterable[str]) -> str:
     """``miniature:<hash>`` or ``real:<hash>``: which frames these are, without a path of one machine in it."""
-    root = Path(root)
     digest = hashlib.sha256("\n".join(names).encode())
-    kind = "real"
-    if is_miniature(root):
-        kind = "miniature"
-        manifest = root / MINIATURE_MANIFEST
-        digest.update((manifest if manifest.is_file() else root.parent / MINIATURE_MANIFEST).read_bytes())
-    return f"{kind}:{digest.hexdigest()[:12]}"
+    manifest = _manifest(root)
+    if manifest is not None:
+        digest.update(manifest.read_bytes())
+    return f"{'real' if manifest is None else 'miniature'}:{digest.hexdigest()[:12]}"
+
+
+def _manifest(root: str | Path) -> Path | None:
+    """The manifest nearest to the files: the root's own says which version of the world wrote them."""
+    root = Path(root)
+    places = (root / ROOT_MANIFEST, root / MINIATURE_MANIFEST, root.parent / ROOT_MANIFEST, root.parent / MINIATURE_MANIFEST)
+    return next((path for path in places if path.is_file()), None)

@@ -82,3 +82,6 @@ def test_fingerprint_tells_miniatures_and_contents_apart(tmp_path: Path):
     before = fingerprint(mini, ["a"])
     (mini / "manifest.json").write_text('{"seed": 1}')
     assert fingerprint(mini, ["a"]) != before
+    # the writer's own manifest, in the root itself, says the same
+    (real / "miniature.json").write_text("{}")
+    assert is_miniature(real) and fingerprint(real, ["a"]).startswith("miniature:")
