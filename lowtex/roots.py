@@ -36,7 +36,53 @@ class Roots:
         require_choice("data set", name, DATASETS)
         return self.paths[name]
 
-    def is_miniature(root: str | Path) -> bool:
+    def is_miniature(self, name: str) -> bool:
+        """The root was written by the kit itself."""
+        return is_miniature(self[name])
+
+    def as_text(self) -> str:
+        """The named roots, in the form `parse_roots` reads (a notebook's ``data_root`` parameter)."""
+        return ";".join(f"{name}={self.paths[name]}" for name in sorted(self.named))
+
+
+def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> dict[str, Path]:
+    """Read ``"kitti=/a;kitti_depth=/b"`` (or a list of such parts, or a mapping) into folders.
+
+    Raises:
+        OptionError: an unknown data set, or a part without ``=``.
+        DataError: the folder does not exist.
+    """
+    if isinstance(data_root, Mapping):
+        pairs = list(data_root.items())
+    else:
+        text = [data_root] if isinstance(data_root, str) else list(data_root)
+        pairs = []
+        for part in (piece.strip() for entry in text for piece in entry.split(";")):
+            if not part:
+                continue
+            name, equals, path = part.partition("=")
+            if not equals or not path:
+                raise OptionError(f"data root {part!r} must read NAME=FOLDER, e.g. kitti=data/kitti_raw")
+            pairs.append((name.strip(), path.strip()))
+    roots = {}
+    for name, path in pairs:
+        require_choice("data set", name, DATASETS)
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise DataError(f"data root of {name}: {folder} is not a folder; check --data {name}=FOLDER")
+        roots[name] = folder.resolve()
+    return roots
+
+
+def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = "", profile: str = "quick") -> Roots:
+    """The user's folders, and the profile's miniatures for the data sets not named."""
+    named = parse_roots(data_root)
+    base = miniature_folder(profile)
+    paths = {"vkitti2": base / "vkitti2", "kitti": base / "kitti_raw", "kitti_depth": base / "kitti_depth"}
+    return Roots(paths={**paths, **named}, named=frozenset(named))
+
+
+def is_miniature(root: str | Path) -> bool:
     """Whether the kit wrote this folder, or the one above it: it leaves a manifest there."""
     return _manifest(root) is not None
 
@@ -52,6 +98,6 @@ def fingerprint(root: str | Path, names: Iterable[str]) -> str:
 
 def _manifest(root: str | Path) -> Path | None:
     """The manifest nearest to the files: the root's own says which version of the world wrote them."""
-    root = Path(root)
-    places = (root / ROOT_MANIFEST, root / MINIATURE_MANIFEST, root.parent / ROOT_MANIFEST, root.parent / MINIATURE_MANIFEST)
+    folders = (Path(root), Path(root).parent)
+    places = [folder / name for folder in folders for name in (ROOT_MANIFEST, MINIATURE_MANIFEST)]
     return next((path for path in places if path.is_file()), None)
