@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from lowtex import __version__
@@ -38,11 +39,11 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             commands.add_parser(name, help=summary, add_help=False)
             continue
         module = importlib.import_module(f"lowtex.commands.{name}")
-        described = summary[0].upper() + summary[1:] + "."
+        told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
         child = commands.add_parser(
             name,
             help=summary,
-            description=f"{described} {module.__doc__.partition('.')[2].strip()}".strip(),
+            description=textwrap.fill(" ".join(told.split()), 100),
             epilog=f"example:\n{module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )

@@ -47,7 +47,7 @@ NOTEBOOKS = (
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
 )
 
-TIMEOUT_S = {"quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
+TIMEOUT_S = {"smoke": 5 * 60, "quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
 
 
 def node(number: str) -> Node:

@@ -3,14 +3,14 @@
 import argparse
 import re
 
-PROFILE_CHOICES = ("quick", "standard", "paper")
-
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """``--profile``: sizes and schedules."""
+    from lowtex.experiments import PROFILES
+
     parser.add_argument(
         "--profile",
-        choices=PROFILE_CHOICES,
+        choices=tuple(PROFILES),
         default="quick",
         help="sizes and schedules: quick (2 cores, minutes), standard (a GPU or a night), paper (real data); "
         "default quick",

@@ -14,7 +14,8 @@ EXAMPLE = """\
   lowtex evaluate --checkpoint network.safetensors --data kitti=~/kitti_raw \\
       --data kitti_depth=~/kitti_depth --protocol improved --split available --out rows.csv"""
 
-EVAL_NAMES = {"KittiRaw": "kitti", "KittiImproved": "kitti_improved", "VirtualKitti2": "vkitti2 clone"}
+EVAL_NAMES = {"KittiRaw": "kitti", "KittiImproved": "kitti_depth", "VirtualKitti2": "vkitti2"}
+"""Names in the rows, by reader; those that `lowtex.study` uses too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

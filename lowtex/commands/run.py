@@ -53,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.roots import REPOSITORY, parse_roots
 
     began = time.monotonic()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores if options.cores is None else options.cores
+    if cores < 1:
+        raise OptionError(f"--cores {cores} must be at least 1")
     roots = parse_roots(options.data)
     settings = Settings.from_config(
         {
@@ -68,9 +72,6 @@ def run(options: argparse.Namespace) -> int:
         }
     )
     again = [graph.node(number).name for number in options.rerun.split(",") if number.strip()]
-    cores = options.cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if cores < 1:
-        raise OptionError(f"--cores {options.cores} must be at least 1")
     for node in graph.with_upstream(settings.nodes):
         # a notebook that is missing or has no such parameter is found before anything is run
         settings.parameters(node)

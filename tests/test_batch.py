@@ -1,0 +1,172 @@
+"""The batch: its settings and table, and Snakemake running tiny notebooks in the places of the real ones."""
+
+import os
+import time
+
+import pytest
+from notebook_files import write_notebook
+
+from lowtex import cli, graph
+from lowtex.batch import Settings
+from lowtex.errors import OptionError
+from lowtex.experiments import PROFILES
+from lowtex.files import read_json
+from lowtex.paths import default_run_dir
+from lowtex.progress import duration
+from lowtex.roots import DATASETS
+from lowtex.steps import Step, write_plan
+
+
+@pytest.fixture
+def notebooks(tmp_path, monkeypatch):
+    """A folder of tiny notebooks that `lowtex run` takes for the real ones."""
+    folder = tmp_path / "notebooks"
+    for node in graph.NOTEBOOKS:
+        write_notebook(folder / f"{node.name}.ipynb")
+    monkeypatch.setenv("LOWTEX_NOTEBOOKS", str(folder))
+    return folder
+
+
+def names(nodes) -> list[str]:
+    return [node.number for node in nodes]
+
+
+def test_table_is_in_order_and_its_names_are_known():
+    numbers = names(graph.NOTEBOOKS)
+    assert numbers == sorted(set(numbers))
+    for node in graph.NOTEBOOKS:
+        assert set(node.needs) <= set(numbers) and set(node.data) <= set(DATASETS)
+        assert node.number not in names(graph.with_upstream(graph.node(n) for n in node.needs)), "no circle"
+        assert node.trains == (node.threads == graph.ALL_CORES)
+    assert set(graph.TIMEOUT_S) == set(PROFILES)
+    assert names(graph.with_upstream([graph.node("16")])) == ["04", "10", "11", "12", "15", "16"]
+    assert graph.node("4") is graph.node("04_training")
+
+
+def test_a_run_on_real_data_takes_the_notebooks_that_read_it():
+    assert graph.select() == graph.NOTEBOOKS
+    assert names(graph.select(data_names=["vkitti2"])) == ["01", "12"]
+    assert names(graph.select(["11"], ["kitti"])) == ["11"]
+
+
+def test_settings_fill_in_what_is_left_out(notebooks, tmp_path):
+    plain = Settings.from_config({})
+    assert (plain.profile, plain.seed, plain.run_dir) == ("quick", 0, default_run_dir("quick"))
+    assert plain.checkpoints_from == plain.run_dir and plain.nodes == graph.NOTEBOOKS
+    assert Settings.from_config({"seed": 3}).run_dir.name == "quick-seed3"
+    real = Settings.from_config({"data_root": f"kitti={tmp_path}", "only": "10,04", "set": ["10.answer=5"]})
+    assert real.run_dir == default_run_dir("quick", 0, ["kitti"]) and real.run_dir.name == "quick-on-kitti"
+    assert real.checkpoints_from == default_run_dir("quick")
+    assert names(real.nodes) == ["04", "10"]
+    assert real.folder(graph.node("04")) == default_run_dir("quick"), "nothing is trained twice"
+    assert real.record(graph.node("10")).startswith(str(real.run_dir))
+    assert Settings.from_config(real.as_config()) == real
+
+
+def test_parameters_of_each_notebook(notebooks, tmp_path):
+    import json
+
+    settings = Settings.from_config(
+        {"data_root": f"kitti={tmp_path}", "run_dir": tmp_path / "r", "seed": 2, "set": ["answer=7", "11.answer=8"]}
+    )
+    ten, eleven, four = (json.loads(settings.parameters(graph.node(n))) for n in ("10", "11", "04"))
+    assert ten == {"profile": "quick", "seed": 2, "run_dir": str(tmp_path / "r"), "data_root": f"kitti={tmp_path}",
+                   "device": "auto", "answer": 7}  # fmt: skip
+    assert eleven["answer"] == 8
+    assert four["data_root"] == "" and "answer" not in four, "the other run's own settings hold for its trainings"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"profil": "quick"}, "run setting='profil' is not known"),
+        ({"profile": "huge"}, "profile='huge' is not known"),
+        ({"seed": "one"}, "seed='one' is not a whole number"),
+        ({"device": "tpu"}, "device='tpu' is not known"),
+        ({"only": "10,77"}, "no notebook '77'"),
+        ({"set": ["nothing=1"]}, "parameter='nothing' is not known; choose one of: answer, data_root"),
+        ({"set": ["10.nothing=1"]}, "parameter='nothing' is not known"),
+    ],
+)
+def test_bad_settings_are_named(notebooks, config, message):
+    with pytest.raises(OptionError, match=message):
+        Settings.from_config(config)
+
+
+def test_rows_of_two_kinds_never_share_a_folder(notebooks, tmp_path):
+    folder = tmp_path / "run"
+    Settings.from_config({"run_dir": folder}).claim()
+    Settings.from_config({"run_dir": folder, "only": "10"}).claim()
+    for other in ({"seed": 1}, {"profile": "standard"}, {"data_root": f"kitti={tmp_path}"}):
+        with pytest.raises(OptionError, match="rows must not mix, so choose another folder with --run-dir"):
+            Settings.from_config({"run_dir": folder, **other}).claim()
+
+
+def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
+    settings = Settings.from_config({"run_dir": tmp_path / "run"})
+    write_plan(settings, ["report", "10_kitti", "04_training"], cores=2)
+    with Step("04_training", settings.plan_file) as step:
+        step.say("one")
+    with pytest.raises(ValueError), Step("10_kitti", settings.plan_file):
+        raise ValueError
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "[1/3] 04_training: started"
+    assert lines[1] == "  04 | one"
+    assert lines[2].startswith("[1/3] 04_training: done in 0 s; still to come: 10_kitti, report (about ")
+    assert lines[4] == "[2/3] 10_kitti: FAILED after 0 s; still to come: report (about 3 s)"
+    assert [duration(s) for s in (3.4, 75, 7500)] == ["3 s", "1 min 15 s", "2 h 05 min"]
+
+
+def test_failure_resume_and_change(notebooks, tmp_path, capfd):
+    """The whole of `lowtex run`: one notebook fails, the rest goes on; mended, only it runs; changed, what needs it."""
+    run_dir = tmp_path / "run"
+    words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02,10,12", "--cores", "2"]
+    kitti2 = write_notebook(notebooks / "12_virtual_kitti2.ipynb", "raise RuntimeError('no luck')")
+
+    def steps(text, what):
+        return sorted(line.split("] ")[1].split(":")[0] for line in text.splitlines() if f": {what}" in line)
+
+    assert cli.main(words) == 1
+    text = capfd.readouterr().out
+    assert steps(text, "done") == ["02_networks", "04_training", "10_kitti"], "those that do not need it go on"
+    assert steps(text, "FAILED") == ["12_virtual_kitti2"]
+    assert "12_virtual_kitti2: cell 3 raised RuntimeError: no luck" in text
+    assert "FAILED after" in text and "not run, because they need one of those: report" in text
+    made = sorted(path.name for path in (run_dir / "notebooks").glob("*.ipynb"))
+    assert made == ["02_networks.ipynb", "04_training.ipynb", "10_kitti.ipynb", "12_virtual_kitti2.FAILED.ipynb"]
+
+    write_notebook(kitti2)
+    assert cli.main(words) == 0
+    text = capfd.readouterr().out
+    assert steps(text, "done") == ["12_virtual_kitti2", "report"], "what was finished is not run again"
+    assert (run_dir / "index.html").is_file()
+    assert not list((run_dir / "notebooks").glob("*FAILED*"))
+
+    began = time.process_time(), os.times().children_user
+    assert cli.main(words) == 0
+    text = capfd.readouterr().out
+    assert "nothing to do: everything is up to date" in text and steps(text, "started") == []
+    spent = time.process_time() - began[0] + os.times().children_user - began[1]
+    assert spent < 10, f"{spent:.1f} s of processor time to find that there is nothing to do"
+
+    write_notebook(notebooks / "04_training.ipynb", "changed = True")
+    assert cli.main([*words, "--dry-run"]) == 0
+    planned = capfd.readouterr().out.splitlines()[-1]
+    assert planned == "would run: 04_training, 10_kitti, 12_virtual_kitti2, report"
+    write_notebook(notebooks / "04_training.ipynb")
+
+    (run_dir / ".run" / "plan.json").unlink(missing_ok=True)
+    assert cli.main([*words, "--set", "10.answer=2", "--dry-run"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "would run: 10_kitti, report", "another parameter is a change"
+    assert read_json(run_dir / "run.json")["set"] == ["10.answer=2"]
+
+
+def test_one_run_at_a_time_in_a_folder(notebooks, tmp_path, capsys):
+    import fcntl
+
+    run_dir = tmp_path / "run"
+    (run_dir / ".run").mkdir(parents=True)
+    with (run_dir / ".run" / "lock").open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert cli.main(["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02"]) == 2
+    assert "another run is at work in" in capsys.readouterr().err

@@ -1,0 +1,294 @@
+"""The command line: every command on a tiny world, its errors, and its exit codes."""
+
+import subprocess
+import sys
+from argparse import Namespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from lowtex import cli
+from lowtex.commands.predict import find_photos
+from lowtex.errors import DataError, OptionError
+from lowtex.geometry import StereoRig
+from lowtex.prediction import predict_files, predict_photo, write_depth
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The miniatures of the smoke profile, written by the command."""
+    folder = tmp_path_factory.mktemp("world")
+    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(world, tmp_path_factory):
+    """A baseline trained for four steps, by the command; its folder."""
+    out = tmp_path_factory.mktemp("experiments")
+    words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}", "--out", str(out)]
+    assert cli.main(words) == 0
+    [folder] = [path for path in out.iterdir() if path.name.startswith("baseline")]
+    return folder
+
+
+class FlatNetwork(torch.nn.Module):
+    """Predicts focal / width metres times ten everywhere, so that every expected number is known."""
+
+    reference_focal = 0.5
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def depth(self, image, rig):
+        assert image.shape[-2:] == (32, 64) and (rig.height, rig.width) == (32, 64)
+        return torch.full((1, 1, 32, 64), 10.0 * rig.focal_px / rig.width)
+
+
+def load_flat(path):
+    return FlatNetwork(), {"size": (32, 64), "facts": {"rig": {"focal_px": 32.0, "baseline_m": 0.5, "width": 64}}}
+
+
+def photo(path, height=50, width=100, value=90):
+    cv2.imwrite(str(path), np.full((height, width, 3), value, np.uint8))
+    return path
+
+
+def said(capsys) -> str:
+    return capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert f"example:\n  lowtex {command}" in text
+    assert all(len(line) <= 125 for line in text.splitlines())
+
+
+def test_help_lists_all_commands_without_importing_torch():
+    code = "import sys\nfrom lowtex import cli\ntry: cli.main(['--help'])\n"
+    code += "except SystemExit: print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(name in out for name in cli.COMMANDS)
+    assert out.strip().endswith("False")
+
+
+@pytest.mark.parametrize("words", [[], ["bogus"], ["run", "--profile", "huge"], ["predict", "a.png"]])
+def test_a_wrong_command_line_exits_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words)
+    assert stopped.value.code == 2
+
+
+def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatch, capsys):
+    def fail(error):
+        def action(options):
+            raise error
+
+        return action
+
+    class Parser:
+        def parse_args(self, words):
+            return Namespace(action=self.action)
+
+    parser = Parser()
+    monkeypatch.setattr(cli, "build_parser", lambda only: parser)
+    parser.action = fail(DataError("a.png is\n  truncated"))
+    assert cli.main([]) == 2
+    assert said(capsys) == "lowtex: a.png is truncated"
+    parser.action = fail(KeyboardInterrupt())
+    assert cli.main([]) == 130
+    assert "what was finished is kept" in said(capsys)
+    parser.action = fail(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        cli.main([])
+    parser.action = lambda options: None
+    assert cli.main([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run --only 99", "there is no notebook '99'; there are: 00_start_here"),
+        ("run --data kitti", "must read NAME=FOLDER"),
+        ("run --data kitty=/", "'kitty' is not known; choose one of: vkitti2, kitti, kitti_depth"),
+        ("run --data kitti=no/such/folder", "no/such/folder is not a folder; check --data kitti=FOLDER"),
+        ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
+        ("run --set seed", "must read name=value"),
+        ("run --cores 0", "--cores 0 must be at least 1"),
+        ("train nothing", "experiment='nothing' is not known; choose one of: baseline, encoder"),
+        ("train baseline --set loss.nothing=1", "has no setting 'loss__nothing'"),
+        ("train baseline --set smooth=1", "must read part.name=value"),
+        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: kitti, vkitti2"),
+        ("train baseline --data kitti=. --data vkitti2=.", "train on one data set at a time"),
+        ("evaluate --checkpoint no/such", "no checkpoint at no/such"),
+        ("predict no/such.png --checkpoint x", "no/such.png does not exist; give image files"),
+        ("data miniature --profile paper", "profile=paper has no miniatures, it reads real data"),
+        ("figures --run-dir no/such", "no/such"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words.split()) == 2
+    text = said(capsys)
+    assert message in text and text.startswith("lowtex: ") and "\n" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_writes_all_three_and_a_second_call_nothing(world, capsys):
+    assert {"vkitti2", "kitti_raw", "kitti_depth", "manifest.json"} <= {path.name for path in world.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
+    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(world)]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
+    assert "vkitti2: " in capsys.readouterr().out
+
+
+def test_train_finds_what_is_trained_and_fine_tunes(world, trained, capsys):
+    words = ["train", "baseline", "--profile", "smoke", "--out", str(trained.parent)]
+    before = (trained / "network.safetensors").stat().st_mtime_ns
+    assert cli.main([*words, "--data", f"vkitti2={world / 'vkitti2'}"]) == 0
+    assert (trained / "network.safetensors").stat().st_mtime_ns == before
+    real = ["--data", f"kitti={world / 'kitti_raw'}", "--init", str(trained)]
+    assert cli.main([*words, *real, "--steps", "1"]) == 0
+    [tuned] = trained.parent.glob("baseline_finetuned-s0-*")
+    assert (tuned / "done.json").is_file()
+    capsys.readouterr()
+    assert cli.main([*words, *real, "--set", "network.width=0.25"]) == 2
+    assert "width is 0.125 in the checkpoint, 0.25 here" in said(capsys)
+    assert not [path for path in trained.parent.iterdir() if path.name.startswith("feature_net")]
+
+
+def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, tmp_path):
+    from lowtex.results import read_rows
+
+    rows = tmp_path / "rows.csv"
+    words = ["evaluate", "--checkpoint", str(trained), "--profile", "smoke", "--out", str(rows)]
+    assert cli.main([*words, "--data", f"vkitti2={world / 'vkitti2'}", "--strata", "known"]) == 0
+    printed = capsys.readouterr().out
+    assert "vkitti2_dense" in printed and "AbsRel" in printed and "no scaling" in printed
+    kitti = [f"kitti={world / 'kitti_raw'}", f"kitti_depth={world / 'kitti_depth'}"]
+    both = [word for pair in kitti for word in ("--data", pair)]
+    assert cli.main([*words, *both, "--protocol", "improved", "--flip", "--scaling", "median"]) == 0
+    assert cli.main([*words, *both, "--protocol", "eigen_raw"]) == 0
+    frame = read_rows(rows)
+    assert set(frame["protocol"]) == {"vkitti2_dense", "improved", "eigen_raw"}
+    assert set(frame["eval_data"]) == {"vkitti2", "kitti_depth", "kitti"}
+    assert frame["miniature"].all() and (frame["experiment"] == "baseline").all()
+    improved = frame[frame["protocol"] == "improved"]
+    assert improved["flip"].all() and (improved["scaling"] == "median").all()
+    assert not frame[frame["protocol"] == "eigen_raw"]["flip"].any()
+    capsys.readouterr()
+    assert cli.main([*words, "--data", kitti[0], "--protocol", "vkitti2_dense"]) == 2
+    assert "protocol vkitti2_dense needs --data vkitti2=FOLDER; named are: kitti" in said(capsys)
+
+
+def test_predict_end_to_end(world, trained, tmp_path, capsys):
+    [first, *_] = sorted((world / "vkitti2").glob("Scene01/clone/frames/rgb/Camera_0/*.jpg"))
+    out = tmp_path / "depth"
+    assert cli.main(["predict", str(first), "--checkpoint", str(trained), "--out", str(out)]) == 0
+    assert "warning: the focal length is unknown" in capsys.readouterr().out
+    depth = np.load(out / f"{first.stem}.npy")
+    assert depth.dtype == np.float32 and depth.shape == (64, 192) and (depth > 0).all()
+    coded = cv2.imread(str(out / f"{first.stem}.png"), cv2.IMREAD_UNCHANGED)
+    assert coded.dtype == np.uint16
+    np.testing.assert_allclose(coded / 256.0, np.minimum(depth, 65535 / 256), atol=0.5 / 256)
+    picture = cv2.imread(str(out / f"{first.stem}_depth_colour.png"))
+    assert picture.std() > 10 and sorted(path.name for path in out.iterdir()) == sorted(
+        f"{first.stem}{ending}" for ending in (".npy", ".png", "_depth_colour.png")
+    )
+
+
+def test_focal_length_scales_metres_and_is_counted_at_the_photos_size(tmp_path):
+    lines = []
+    known = dict(load=load_flat, tell=lines.append)
+    # 0.5 of the width is the training camera's; the photo is 100 px wide
+    [path] = predict_files([photo(tmp_path / "a.png")], "x", tmp_path / "out", **known)
+    assert np.load(path) == pytest.approx(np.full((50, 100), 5.0))
+    assert "focal length is unknown" in lines[0] and "0.500 x image width" in lines[0]
+    lines.clear()
+    [path] = predict_files([tmp_path / "a.png"], "x", tmp_path / "out", focal_px=80.0, **known)
+    assert np.load(path) == pytest.approx(np.full((50, 100), 8.0))
+    assert len(lines) == 1 and "1 of 1 photos done" in lines[0]
+    with pytest.raises(OptionError, match="--focal -3.0 must be a positive number of pixels"):
+        predict_files([tmp_path / "a.png"], "x", tmp_path / "out", focal_px=-3.0, **known)
+
+
+def test_several_photos_folders_and_a_damaged_one(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b10.png", "b2.png", "c.jpg"):
+        photo(folder / name)
+    (folder / "notes.txt").write_text("not an image")
+    whole = (folder / "b10.png").read_bytes()
+    (folder / "b10.png").write_bytes(whole[: len(whole) // 2])
+    photos = find_photos([folder, folder / "c.jpg"])
+    assert [path.name for path in photos] == ["b2.png", "b10.png", "c.jpg"]
+    lines = []
+    with pytest.raises(DataError, match=r"1 of 3 photos could not be predicted; the first: .*b10\.png"):
+        predict_files(photos, "x", tmp_path / "out", load=load_flat, tell=lines.append)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.npy")) == ["b2.npy", "c.npy"]
+    photo(folder / "wide.png", 40, 400)
+    predict_files([folder / "wide.png"], "x", tmp_path / "out", load=load_flat, tell=lines.append)
+    assert any("wide.png is 400x40" in line and "squeezes" in line for line in lines)
+
+
+def test_a_photo_is_never_overwritten_nor_two_written_as_one(tmp_path):
+    original = photo(tmp_path / "a.png")
+    before = original.read_bytes()
+    with pytest.raises(OptionError, match=r"a\.png would be overwritten by its depth map"):
+        predict_files([original], "x", tmp_path, load=load_flat)
+    assert original.read_bytes() == before
+    photo(tmp_path / "a.jpg")
+    with pytest.raises(OptionError, match=r"would both be written as a\.npy"):
+        find_photos([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no image"):
+        find_photos([tmp_path / "empty"])
+
+
+def test_depth_is_resized_as_inverse_depth_and_must_be_finite():
+    class Halves(FlatNetwork):
+        def depth(self, image, rig):
+            depth = torch.full((1, 1, 32, 64), 2.0)
+            depth[..., 32:] = 8.0
+            return depth
+
+    image = np.zeros((32, 128, 3), np.uint8)
+    depth = predict_photo(Halves(), (32, 64), image, 64.0, 0.5)
+    # between 1/2 and 1/8 a quarter of the way in inverse depth, not in depth
+    assert depth[5, 63] == pytest.approx(1 / (0.75 / 2 + 0.25 / 8), rel=1e-5)
+
+    class Broken(FlatNetwork):
+        def depth(self, image, rig):
+            return torch.full((1, 1, 32, 64), float("nan"))
+
+    with pytest.raises(DataError, match="not finite and positive"):
+        predict_photo(Broken(), (32, 64), image, 64.0, 0.5)
+    assert StereoRig(64.0, 0.5, width=128, height=32).resized(64, 32).focal_px == 32.0
+
+
+def test_depth_png_is_clipped_at_its_ends(tmp_path):
+    depth = np.array([[1e-4, 1.0, 255.0, 900.0]] * 4, np.float32)
+    path = write_depth(tmp_path / "d", depth, np.zeros((4, 4, 3), np.uint8))
+    assert np.load(path).max() == 900.0
+    coded = cv2.imread(str(tmp_path / "d.png"), cv2.IMREAD_UNCHANGED)
+    assert coded[0].tolist() == [1, 256, 65280, 65535], "0 would mean no value"
+
+
+def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys):
+    before = sorted(tmp_path.rglob("*"))
+    cli.main(["doctor", "--data", f"kitti={world / 'kitti_raw'}", "--data", f"kitti_depth={world / 'kitti_depth'}"])
+    text = capsys.readouterr().out
+    for part in ("software", "machine", "notebooks", "data", "results", "torch", "memory", "disk", "kernel"):
+        assert f"\n{part}" in text or f"  {part} " in text
+    assert " stereo pairs in " in text and " depth maps in " in text
+    assert "to get it:" in text, "what is missing comes with the way to get it"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert cli.main(["doctor", "--data", f"kitti={tmp_path}"]) == 1
+    assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]

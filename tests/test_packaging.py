@@ -1,0 +1,181 @@
+"""pyproject.toml, requirements.lock, environment.yml, CITATION.cff and the Makefile say the same thing."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+IMPORTED_AS = {"cv2": "opencv-python-headless", "IPython": "ipython", "PIL": "pillow"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.fixture(scope="module")
+def project(repository) -> dict:
+    return tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def lock(repository) -> dict[str, Version]:
+    lines = (repository / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {name: Version(version) for name, version in pins}
+
+
+def requirements(project: dict) -> list[Requirement]:
+    extras = [text for group in project["project"]["optional-dependencies"].values() for text in group]
+    return [
+        Requirement(text) for text in project["project"]["dependencies"] + extras + project["build-system"]["requires"]
+    ]
+
+
+def test_every_dependency_has_a_lower_bound_and_a_pin_that_meets_it(project, lock):
+    for requirement in requirements(project):
+        bounds = list(requirement.specifier)
+        assert [bound.operator for bound in bounds] == [">="], f"{requirement} needs exactly one lower bound"
+        assert canonical(requirement.name) in lock, f"{requirement.name} is not in requirements.lock; run `make lock`"
+        assert lock[canonical(requirement.name)] in requirement.specifier, f"the lock does not meet {requirement}"
+
+
+def test_lock_is_sorted_pinned_and_names_no_build(repository):
+    lines = (repository / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    names = [line.partition("==")[0] for line in pins]
+    assert names == sorted(set(names))
+    for line in pins:
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line), f"{line!r} is not a plain pin"
+
+
+def test_lock_is_what_the_dependencies_need_and_no_more(repository, lock, project):
+    sys.path.insert(0, str(repository / "tools"))
+    try:
+        from make_lock import closure, wanted
+    finally:
+        sys.path.pop(0)
+    needed = closure(wanted(project))
+    assert set(needed) == set(lock), "run `make lock`"
+    different = {name: (v, str(lock[name])) for name, v in needed.items() if Version(v) != lock[name]}
+    assert not different, f"installed and locked versions differ: {different}; run `make setup` or `make lock`"
+
+
+def test_environment_installs_from_the_same_lock(repository, project):
+    environment = yaml.safe_load((repository / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == project["project"]["name"]
+    plain = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert pip == ["--requirement requirements.lock", "--editable ."]
+    [python] = [entry for entry in plain if entry.startswith("python=")]
+    assert Version(python.partition("=")[2]) in Requirement(f"python{project['project']['requires-python']}").specifier
+    assert all("=" not in entry for entry in plain if entry != python), "versions are pinned in requirements.lock alone"
+
+
+def test_setup_installs_from_the_lock(repository):
+    script = (repository / "tools" / "setup.sh").read_text(encoding="utf-8")
+    assert "--requirement requirements.lock" in script
+    assert "--no-deps --no-build-isolation --editable ." in script
+    rule = re.search(r"^\$\(STAMP\): (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
+
+
+def test_every_import_of_the_package_is_a_declared_dependency(repository, project):
+    declared = {canonical(Requirement(text).name) for text in project["project"]["dependencies"]}
+    undeclared = {}
+    for path in (repository / "lowtex").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            for name in (full.partition(".")[0] for full in names):
+                known = canonical(IMPORTED_AS.get(name, name)) in declared
+                if not known and name != "lowtex" and name not in sys.stdlib_module_names:
+                    undeclared.setdefault(name, path.name)
+    assert not undeclared
+
+
+def test_citation_names_the_paper_and_this_version(repository, project):
+    citation = yaml.safe_load((repository / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == project["project"]["version"]
+    assert citation["license"] == project["project"]["license"] == "MIT"
+    [paper] = citation["references"]
+    assert paper["doi"] == "10.3390/rs13091673"
+    assert (paper["journal"], paper["volume"], paper["issue"], paper["year"]) == ("Remote Sensing", 13, 9, 2021)
+    assert [set(author) for author in paper["authors"]] == [{"family-names"}] * 4, "first names are not known"
+
+
+def test_version_is_the_packages(project):
+    import lowtex
+
+    assert lowtex.__version__ == project["project"]["version"]
+
+
+def test_package_data_covers_every_data_file(repository, project):
+    patterns = project["tool"]["setuptools"]["package-data"]["lowtex"]
+    suffixes = {pattern.removeprefix("**/*") for pattern in patterns}
+    for path in (repository / "lowtex").rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert any(path.name.endswith(suffix) for suffix in suffixes), f"{path} would not be installed"
+
+
+@pytest.mark.parametrize("folder", ["lowtex", "notebooks", "tests", "tools", ".ci"])
+def test_no_path_of_one_machine(repository, folder):
+    machine = re.compile(r"(?<![\w.~-])/(?:work|root|home|tmp|Users)/\w")
+    found = []
+    for path in (repository / folder).rglob("*"):
+        if path.suffix in (".py", ".ipynb", ".sh", ".csv", ".json", "") and path.is_file() and ".git" not in path.parts:
+            try:
+                lines = path.read_text(encoding="utf-8").splitlines()
+            except UnicodeDecodeError:
+                continue
+            found += [f"{path}:{number}" for number, line in enumerate(lines, 1) if machine.search(line)]
+    assert not found
+
+
+def test_ci_calls_make_test_and_nothing_else(repository):
+    script = repository / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make --no-print-directory test"]
+
+
+def test_make_help_lists_every_target(repository):
+    listed = subprocess.run(["make", "-s", "help"], cwd=repository, capture_output=True, text=True, check=True).stdout
+    phony = re.search(r"^\.PHONY: (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    assert {"setup", "reproduce", "test", "lab", "lint", "clean"} <= set(phony.split())
+    for target in phony.split():
+        assert f"make {target} " in listed
+
+
+def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
+    """In a copy with no .venv and no python on the path."""
+    (tmp_path / "tools").mkdir()
+    for name in ("tools/setup.sh", "requirements.lock"):
+        (tmp_path / name).write_bytes((repository / name).read_bytes())
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("bash", "dirname", "grep"):
+        source = next(Path(folder) / name for folder in ("/usr/bin", "/bin") if (Path(folder) / name).exists())
+        (commands / name).symlink_to(source)
+    old = commands / "python3"
+    old.write_text("#!/bin/bash\nexit 1\n")
+    old.chmod(0o755)
+    done = subprocess.run(
+        [commands / "bash", tmp_path / "tools" / "setup.sh"],
+        env={"PATH": str(commands)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "python 3.11 or newer" in done.stderr and "make reproduce PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()

@@ -1,0 +1,196 @@
+"""One notebook run headless: what counts as success, and what is kept when it is not one."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from notebook_files import write_notebook
+
+from lowtex.errors import DataError, OptionError
+from lowtex.notebook_parameters import check_parameters, parameters_of
+from lowtex.notebooks import NotebookError, portable, run_notebook
+from lowtex.roots import REPOSITORY
+
+TELL = [
+    "import os, time, sys",
+    "from lowtex.progress import track",
+    "for item in track(range(answer), 'counting', unit='item'): pass",
+]
+
+
+def run(source: Path, tmp_path: Path, timeout_s: float = 500, **parameters):
+    lines = []
+    record = run_notebook(source, tmp_path / "run", parameters, timeout_s=timeout_s, tell=lines.append)
+    return record, lines
+
+
+def test_success_leaves_notebook_and_record_and_streams_progress(tmp_path):
+    source = write_notebook(
+        tmp_path / "04_training.ipynb",
+        "\n".join(TELL),
+        "print(os.environ['LOWTEX_HEADLESS'], sys.executable)\nprint('a file in', os.getcwd() + '/results')",
+    )
+    before = source.read_bytes()
+    record, lines = run(source, tmp_path, answer="3")
+    folder = tmp_path / "run" / "notebooks"
+    assert sorted(path.name for path in folder.iterdir()) == ["04_training.ipynb", "04_training.result.json"]
+    assert record == json.loads((folder / "04_training.result.json").read_text())
+    assert record["answer"] == 3 and record["parameters"] == {"answer": 3} and record["kernel"] == "python3"
+    assert record["runner_wall_s"] > 0
+    assert any(line.startswith("counting: done, 3 items in ") for line in lines)
+    assert source.read_bytes() == before, "the source is never written to"
+    text = (folder / "04_training.ipynb").read_text()
+    executed = json.loads(text)
+    printed = "".join("".join(o.get("text", "")) for c in executed["cells"] for o in c.get("outputs", []))
+    assert f"1 {Path(sys.executable).relative_to(REPOSITORY)}" in printed, "headless, in this environment's Python"
+    assert "a file in results" in printed
+    assert str(REPOSITORY) not in text, "an executed notebook names no path of this machine"
+    assert executed["metadata"]["papermill"]["output_path"].endswith("run/notebooks/04_training.ipynb")
+
+
+def test_failing_cell_is_named_and_an_earlier_good_copy_is_kept(tmp_path):
+    folder = tmp_path / "run" / "notebooks"
+    folder.mkdir(parents=True)
+    for name in ("04_training.ipynb", "04_training.result.json"):
+        (folder / name).write_text("earlier")
+    source = write_notebook(tmp_path / "04_training.ipynb", "fine = 1", "raise ValueError('the reason')")
+    with pytest.raises(NotebookError, match="04_training: cell 4 raised ValueError: the reason.*FAILED.ipynb"):
+        run(source, tmp_path)
+    assert (folder / "04_training.ipynb").read_text() == "earlier"
+    assert (folder / "04_training.result.json").read_text() == "earlier"
+    failed = json.loads((folder / "04_training.FAILED.ipynb").read_text())
+    outputs = [output for cell in failed["cells"] for output in cell.get("outputs", [])]
+    assert "ValueError" in {output.get("ename") for output in outputs}
+    assert len(list(folder.iterdir())) == 3, "nothing temporary stays"
+
+
+def test_timeout_ends_the_kernel_too_and_success_removes_the_failed_copy(tmp_path):
+    source = write_notebook(
+        tmp_path / "04_training.ipynb",
+        "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')",
+        "import time\ntime.sleep(900)",
+    )
+    lines = []
+    began = time.monotonic()
+    with pytest.raises(NotebookError, match=r"stopped after its time limit of .* at cell 4 of 5; .*--timeout"):
+        # long enough for the kernel to come up on a busy machine: the first cell tells when it has
+        run_notebook(source, tmp_path / "run", {}, timeout_s=_after_first_line(lines), tell=lines.append)
+    assert time.monotonic() - began < 600
+    assert not psutil.pid_exists(int(lines[0].split()[-1]))
+    folder = tmp_path / "run" / "notebooks"
+    assert [path.name for path in folder.iterdir()] == ["04_training.FAILED.ipynb"]
+    write_notebook(source, "fine = 1")
+    run(source, tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["04_training.ipynb", "04_training.result.json"]
+
+
+class _after_first_line(float):
+    """A time limit that is up one second after the first line of progress."""
+
+    def __new__(cls, lines):
+        self = super().__new__(cls, 1.0)
+        self.lines, self.since = lines, None
+        return self
+
+    def __lt__(self, spent):
+        if self.lines and self.since is None:
+            self.since = spent
+        return self.since is not None and spent - self.since > 1.0
+
+    def __gt__(self, spent):
+        return not self < spent
+
+
+def test_a_notebook_without_a_record_fails(tmp_path):
+    source = write_notebook(tmp_path / "04_training.ipynb", "fine = 1", finish=False)
+    with pytest.raises(NotebookError, match="every cell ran, but the last one left no record; it has to call finish"):
+        run(source, tmp_path)
+    assert [path.name for path in (tmp_path / "run" / "notebooks").iterdir()] == ["04_training.FAILED.ipynb"]
+
+
+def test_a_dead_kernel_fails(tmp_path):
+    source = write_notebook(tmp_path / "04_training.ipynb", "import os\nos._exit(7)")
+    with pytest.raises(NotebookError, match="papermill ended with exit code"):
+        run(source, tmp_path)
+    assert not (tmp_path / "run" / "notebooks" / "04_training.ipynb").exists()
+
+
+def test_unknown_parameter_is_refused_before_anything_runs(tmp_path):
+    source = write_notebook(tmp_path / "04_training.ipynb")
+    with pytest.raises(OptionError, match="has no parameter 'sed'; it has: profile, seed, run_dir.*answer"):
+        run(source, tmp_path, sed=3)
+    assert not (tmp_path / "run").exists()
+
+
+def test_parameters_take_the_type_of_their_default(tmp_path):
+    source = write_notebook(
+        tmp_path / "04_training.ipynb",
+        parameters="whole = 1\nreal = 0.5\nflag = False\nnames = ['a']\nnothing = None",
+    )
+    assert parameters_of(source)["names"] == ["a"]
+    given = {"whole": "7", "real": "2", "flag": "true", "names": "['b', 'c']", "nothing": "x", "profile": "quick"}
+    expected = {"whole": 7, "real": 2.0, "flag": True, "names": ["b", "c"], "nothing": "x", "profile": "quick"}
+    assert check_parameters(source, given) == expected
+    for name, value in {"whole": "7.5", "real": "much", "flag": "maybe", "names": "b", "profile": 3}.items():
+        with pytest.raises(OptionError, match=f"parameter {name}={value!r} must be of type"):
+            check_parameters(source, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not json", "is not a notebook"),
+        ('{"cells": []}', "has 0 cells tagged 'parameters'"),
+        ('{"cells": [{"metadata": {"tags": ["parameters"]}, "source": ["n = f()"]}]}', "not of the form name = lit"),
+    ],
+)
+def test_a_broken_parameters_cell_is_named(tmp_path, content, message):
+    source = tmp_path / "x.ipynb"
+    source.write_text(content)
+    with pytest.raises(DataError, match=message):
+        parameters_of(source)
+    with pytest.raises(DataError, match="there is no notebook"):
+        parameters_of(tmp_path / "y.ipynb")
+
+
+def test_portable_takes_out_paths_of_kernels_and_checkout():
+    text = json.dumps(
+        {"metadata": {}, "cells": [f"{REPOSITORY}/lowtex/a.py, {REPOSITORY}", "/t/ipykernel_12/345.py:1"]}
+    )
+    assert json.loads(portable(text))["cells"] == ["lowtex/a.py, .", "cell:1"]
+
+
+def test_a_terminated_runner_takes_its_kernel_along(tmp_path):
+    source = write_notebook(
+        tmp_path / "04_training.ipynb", "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')",
+        "import time\ntime.sleep(900)",
+    )  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "lowtex.steps",
+        "notebook",
+        source,
+        "--run-dir",
+        tmp_path / "run",
+        "--timeout",
+        "100",
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    kernel = None
+    for line in process.stdout:
+        if "kernel" in line:
+            kernel = int(line.split()[-1])
+            break
+    assert kernel is not None and psutil.pid_exists(kernel)
+    process.terminate()
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == 130
+    assert "04_training: FAILED after" in rest
+    assert not psutil.pid_exists(kernel)
+    assert os.listdir(tmp_path / "run" / "notebooks") == []
