@@ -171,14 +171,15 @@ def _columns(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> tu
     rest = (solids.kind >= CYLINDER).nonzero()[:, 0]
     if rest.numel():
         cx, cz, rx, rz = (solids.ellipse[rest, k, None] for k in range(4))
-        px, pz = ((ox - cx) / rx).float(), ((oz - cz) / rz).float()
-        dx, dz = heading_x / rx.float(), heading_z / rz.float()
+        # in float64: for a thin pole far away the discriminant is a small difference of large numbers
+        px, pz = (ox - cx) / rx, (oz - cz) / rz
+        dx, dz = heading_x / rx, heading_z / rz
         a, b, c = dx * dx + dz * dz, px * dx + pz * dz, px * px + pz * pz - 1
         root = b * b - a * c
         ok = root > 0
         root = root.clamp(min=0).sqrt()
-        enter[rest] = torch.where(ok, (-b - root) / a, INF)
-        leave[rest] = torch.where(ok, (-b + root) / a, -INF)
+        enter[rest] = torch.where(ok, (-b - root) / a, INF).float()
+        leave[rest] = torch.where(ok, (-b + root) / a, -INF).float()
         face[rest] = solids.faces[rest, :1].expand(-1, width)
     return enter, leave, face
 

@@ -39,7 +39,7 @@ class Scene:
         """Place (x, y, z) of the left camera in metres and its heading in radians (positive to the right)."""
         p = plan(self.seed, self.name)
         rng = numpy_generator(self.seed, "miniature", self.name, "pose", frame)
-        x = p.camera_x + float(rng.uniform(-0.6, 0.6))
+        x = p.camera_x + float(rng.uniform(-0.4, 0.4))
         z = frame * self.step_m + float(rng.uniform(-0.3, 0.3)) * self.step_m
         return (x, p.camera_height, z), float(rng.normal(0, 0.035)) + turn(variation)
 

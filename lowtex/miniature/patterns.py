@@ -1,7 +1,8 @@
 """What is painted on faces beyond their texture: windows and doors, lane marks, crossings, car details.
 
 Every edge is the exact share of the pixel's footprint that lies inside (a box filter along u and v), so patterns fade
-with distance like textures do. A painted detail counts as textured: it carries `DETAIL_CONTRAST`.
+with distance like textures do. A painted detail counts as textured: it carries `DETAIL_CONTRAST`. Car
+panes and gates are large and plain, and count as plain.
 """
 
 import torch
@@ -130,7 +131,7 @@ def _cabin(p: Paint, extent: Tensor, params: Tensor) -> None:
     middle, half = (params[1] + params[2]) / 2, (params[2] - params[1]) / 2
     pane = p.box(du, p.v - middle, params[0], half)
     tone = 0.10 + 0.10 * (p.v - params[1])
-    p.lay(pane, torch.stack([tone, tone * 1.08, tone * 1.2]))
+    p.lay(pane, torch.stack([tone, tone * 1.08, tone * 1.2]), 0.0)
     p.lay(pane * params[3] * _inside(du, 0.05, p.eu), (0.08, 0.08, 0.09))
 
 

@@ -59,7 +59,7 @@ def plan(seed: int, name: str) -> Plan:
     road = lanes + (2.1 if rng.random() < 0.75 else 0.25)
     style = str(rng.choice(["town", "suburb", "mixed"]))
     pavement = float(rng.uniform(1.8, 3.2))
-    return Plan(lanes, road, pavement, lanes * 0.5, float(rng.uniform(1.58, 1.72)), style)
+    return Plan(lanes, road, pavement, lanes * 0.45, float(rng.uniform(1.58, 1.72)), style)
 
 
 @lru_cache(maxsize=64)

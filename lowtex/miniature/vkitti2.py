@@ -27,7 +27,7 @@ DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, 
 """Frames per scene when none are given: 240 to train (02, 18), 30 to validate (06), 80 to test (01, 20)."""
 
 CONTRAST_UNITS = 10000
-JPEG = (cv2.IMWRITE_JPEG_QUALITY, 96, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+JPEG = (cv2.IMWRITE_JPEG_QUALITY, 99, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _LAYOUT = """Layout of Virtual KITTI 2 (SceneXX/<variation>/frames/...), with two folders of our own beside rgb and
 depth: lowtexContrast (uint16, 1/10000 of the standard deviation of albedo) and lowtexVisible (255 = seen by both)."""
 

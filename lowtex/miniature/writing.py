@@ -68,6 +68,8 @@ class Target:
                     "give a new or empty folder for the miniature"
                 )
         if old is not None and old != self.parameters:
+            # parameters of nobody: if emptying is cut short, the next call goes on with it
+            write_json(unfinished, {"emptying": True})
             manifest.unlink(missing_ok=True)
             for path in made(self.root):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

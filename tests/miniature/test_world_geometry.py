@@ -1,0 +1,175 @@
+"""The world's depths, views and visibility are exact."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lowtex.geometry import backproject, depth_to_disparity, in_view, warp_horizontal
+from lowtex.miniature import Scene, render
+from lowtex.miniature.cast import NEAREST, cast
+from lowtex.miniature.pair import world_at
+from lowtex.miniature.solids import CYLINDER, ELLIPSOID, PRISM
+
+
+def plain_cast(solids, origin, direction):
+    """First hits by the textbook: every solid as a set of half-spaces, or a quadric in a slab, in float64.
+
+    ``direction`` is ``(M, 3)``; returns ``(M,)``, inf where nothing is met.
+    """
+    best = np.full(len(direction), np.inf)
+    o = np.asarray(origin, float)
+    for i in range(len(solids.kind)):
+        near, far = np.full(len(direction), -np.inf), np.full(len(direction), np.inf)
+        y0, y1 = solids.y[i].tolist()
+        planes = [((0, 1, 0), y1), ((0, -1, 0), -y0)]
+        if solids.kind[i] == PRISM:
+            planes += [((nx, 0, nz), k) for nx, nz, k in solids.side[i].tolist()]
+            planes += [((a, b, c), k) for a, b, c, k in solids.slant[i].tolist() if (a, b, c) != (0, 0, 0)]
+        else:
+            cx, cz, rx, rz = solids.ellipse[i].tolist()
+            scale = np.array([1 / rx, 2 / (y1 - y0) if solids.kind[i] == ELLIPSOID else 0.0, 1 / rz])
+            p, q = (o - np.array([cx, (y0 + y1) / 2, cz])) * scale, direction * scale
+            a, b, c = (q * q).sum(1), q @ p, p @ p - 1
+            root = np.sqrt(np.maximum(b * b - a * c, 0))
+            near = np.where(b * b > a * c, (-b - root) / a, np.inf)
+            far = np.where(b * b > a * c, (-b + root) / a, -np.inf)
+            if solids.kind[i] == ELLIPSOID:
+                planes = []
+        for normal, k in planes:
+            along, reach = direction @ np.array(normal, float), k - o @ np.array(normal, float)
+            along = np.where(np.abs(along) < 1e-12, 1e-12, along)
+            near = np.where(along < 0, np.maximum(near, reach / along), near)
+            far = np.where(along > 0, np.minimum(far, reach / along), far)
+        best = np.where((near > NEAREST) & (near < far), np.minimum(best, near), best)
+    return best
+
+
+def test_cast_equals_a_plain_loop_over_half_spaces():
+    world = world_at(Scene("Scene06"), 40.0)
+    solids = world.solids.take((world.solids.reach > 1e6).nonzero()[:, 0])  # the plain loop draws everything
+    assert {PRISM, CYLINDER, ELLIPSOID} <= set(solids.kind.tolist()) and solids.slant_count.max() == 4
+    origin, heading = (1.2, 1.65, 41.0), 0.05
+    columns = torch.linspace(-0.8, 0.8, 60, dtype=torch.float64)
+    slope = torch.linspace(0.35, -0.35, 36)
+    x = (math.cos(heading) * columns + math.sin(heading)).float()
+    z = (math.cos(heading) - math.sin(heading) * columns).float()
+    t, face = cast(solids, origin, x, z, slope)
+    rays = torch.stack([x.expand(36, 60), slope[:, None].expand(36, 60), z.expand(36, 60)], -1)
+    plain = plain_cast(solids, origin, rays.reshape(-1, 3).double().numpy()).reshape(36, 60)
+    ours = t.double().numpy()
+    assert ((face > 0).numpy() == np.isfinite(ours)).all()
+    agree = np.isclose(ours, plain, rtol=1e-4) | (np.isinf(ours) & np.isinf(plain))
+    assert agree.mean() > 0.998  # the rest pass within rounding of an edge
+
+
+def errors(pair, offsets):
+    """Mean photometric error of the right view warped by the true disparity plus each offset, pixels seen by both."""
+    disparity = depth_to_disparity(pair.depth_left[None], pair.rig)
+    inner = pair.visible_left[0] & (pair.depth_left[0] > 0)
+    out = []
+    for offset in offsets:
+        warped = warp_horizontal(pair.right[None], disparity + offset)[0]
+        out.append(float((warped - pair.left).abs().mean(0)[inner].mean()))
+    return np.array(out)
+
+
+def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
+    offsets = np.array([-2.0, -1.0, -0.25, 0.0, 0.25, 1.0, 2.0])
+    table = np.array([errors(pair, offsets) for pair in clean_pairs])
+    assert (table.argmin(1) == 3).all()
+    assert (table[:, 3] < 0.45 * np.minimum(table[:, 1], table[:, 5])).all()
+    assert (table[:, 3] < 0.02).all()
+    # a shift of a quarter pixel costs the same to either side: no systematic offset between views and depths
+    tilt = (table[:, 4] - table[:, 2]) / (table[:, 4] + table[:, 2] - 2 * table[:, 3])
+    assert abs(tilt.mean()) < 0.15 and (np.abs(tilt) < 0.4).all()
+
+
+def test_right_view_mirrors_the_left(clean_pairs):
+    for pair in clean_pairs:
+        disparity = depth_to_disparity(pair.depth_right[None], pair.rig)
+        seen = pair.visible_right[0] & (pair.depth_right[0] > 0)
+        error = [
+            float((warp_horizontal(pair.left[None], -disparity - o)[0] - pair.right).abs().mean(0)[seen].mean())
+            for o in (-1, 0, 1)
+        ]
+        assert error[1] < 0.5 * min(error[0], error[2])
+
+
+def test_depths_of_both_views_agree(clean_pairs):
+    for pair in clean_pairs:
+        left = depth_to_disparity(pair.depth_left[None], pair.rig)
+        right = depth_to_disparity(pair.depth_right[None], pair.rig)
+        difference = (warp_horizontal(right, left) - left)[0, 0].abs()
+        seen = pair.visible_left[0] & (pair.depth_left[0] > 0)
+        assert float(difference[seen].median()) < 0.02
+        assert float((difference[seen] < 0.5).float().mean()) > 0.97
+        hidden = ~pair.visible_left[0] & (pair.depth_left[0] > 0) & in_view(left)[0, 0]
+        assert hidden.sum() > 100 and float((difference[hidden] > 0.3).float().mean()) > 0.8
+
+
+def test_visibility_equals_casting_back_from_the_other_camera():
+    scene, frame = Scene("Scene02"), 4
+    pair = render(scene, frame)
+    (x, y, z), heading = scene.pose(frame)
+    world = world_at(scene, z)
+    cos, sin = math.cos(heading), math.sin(heading)
+    other = (x + pair.rig.baseline_m * cos, y, z - pair.rig.baseline_m * sin)
+    points = backproject(pair.depth_left[None].double(), pair.rig)[0]
+    rng = np.random.default_rng(0)
+    same = total = 0
+    for row, column in zip(rng.integers(0, 96, 250), rng.integers(0, 320, 250), strict=True):
+        px, py, pz = points[:, row, column].tolist()
+        if pz <= 0:
+            continue
+        xn = (px - pair.rig.baseline_m) / pz
+        inside = 0 <= xn * pair.rig.focal_px + pair.rig.cx <= 319
+        ray = [torch.tensor([v]) for v in (cos * xn + sin, cos - sin * xn, -py / pz)]
+        met = float(cast(world.solids, other, *ray)[0])
+        expected = inside and abs(pair.rig.focal_px * pair.rig.baseline_m * (1 / met - 1 / pz)) < 0.35
+        same += expected == bool(pair.visible_left[0, row, column])
+        total += 1
+    assert total > 150 and same / total > 0.96
+
+
+def test_visible_share_is_that_of_a_street(clean_pairs):
+    shares = [float(pair.visible_left[pair.depth_left > 0].float().mean()) for pair in clean_pairs]
+    assert all(0.75 < share < 0.99 for share in shares)
+    for pair in clean_pairs:
+        # what leaves the other view on the near side is not visible
+        disparity = depth_to_disparity(pair.depth_left[None], pair.rig)[0, 0]
+        gone = torch.arange(320) - disparity < 0
+        assert gone.any() and not pair.visible_left[0][gone].any()
+
+
+def test_depth_does_not_depend_on_resolution():
+    small, large = (render(Scene("Scene18"), 2, size) for size in ((48, 160), (144, 480)))
+    # centres of the small picture's pixels are centres of every third pixel of the large one
+    a, b = small.depth_left[0], large.depth_left[0, 1::3, 1::3]
+    close = ((a - b).abs() <= 1e-3 * b) & (b > 0) | (a == 0) & (b == 0)
+    assert float(close.float().mean()) > 0.93  # the rest lies at outlines and on curved faces
+
+
+def test_road_lies_where_the_rig_says(clean_pairs):
+    """The bottom row shows ground: points 1.58 to 1.72 m below the camera, or higher where a car or kerb is."""
+    heights = torch.cat([backproject(pair.depth_left[None], pair.rig)[0, 1, -1] for pair in clean_pairs])
+    assert float(heights.max()) < 1.74
+    assert float(((heights > 1.42) & (heights < 1.74)).float().mean()) > 0.6
+
+
+@pytest.mark.parametrize("variation, degrees", [("15-deg-left", -15), ("30-deg-right", 30)])
+def test_turned_rigs_see_the_same_world(variation, degrees):
+    scene = Scene("Scene01")
+    straight, turned = render(scene, 3), render(scene, 3, variation=variation)
+    points = backproject(turned.depth_left[None].double(), turned.rig)[0]
+    angle = math.radians(degrees)
+    # from the turned camera's axes to the straight one's
+    x = math.cos(angle) * points[0] + math.sin(angle) * points[2]
+    z = -math.sin(angle) * points[0] + math.cos(angle) * points[2]
+    column = (x / z * straight.rig.focal_px + straight.rig.cx).round().long()
+    row = (points[1] / z * straight.rig.fy + straight.rig.cy).round().long()
+    ok = (points[2] > 0) & (z > 1) & (column >= 0) & (column < 320) & (row >= 0) & (row < 96)
+    assert float(ok.float().mean()) > 0.2
+    met = straight.depth_left[0, row[ok], column[ok]]
+    assert float(((met - z[ok]).abs() < 0.06 * z[ok]).float().mean()) > 0.85
