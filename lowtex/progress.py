@@ -71,7 +71,7 @@ class Progress:
             self._bar.update(steps)
             return
         now = time.monotonic()
-        tenth = self.done * LINES_PER_TASK // self.total if self.total else 0
+        tenth = self.done * LINES_PER_TASK // self.total if self.total else -1
         due = tenth > self._told and self.done != self.total and now - self._last >= SHORTEST_PAUSE_S
         if due or now - self._last >= LONGEST_PAUSE_S:
             self._told, self._last = tenth, now

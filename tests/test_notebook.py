@@ -1,0 +1,252 @@
+"""What a notebook calls: its run, its files, its record; progress and sliders with and without a person."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from lowtex import notebook, progress, widgets
+from lowtex.errors import DataError, OptionError
+from lowtex.files import write_json
+from lowtex.paths import default_run_dir, from_root, shown
+from lowtex.roots import REPOSITORY
+
+
+@pytest.fixture
+def shows(monkeypatch) -> list:
+    """What would be displayed."""
+    seen = []
+    for module in (notebook, widgets):
+        monkeypatch.setattr(module, "display", lambda *things, **options: seen.extend(things))
+    return seen
+
+
+@pytest.fixture
+def run(tmp_path, shows):
+    return notebook.start("10", run_dir=tmp_path / "run")
+
+
+def a_line() -> Figure:
+    figure = Figure()
+    figure.subplots().plot([0, 1, 2], [2, 0, 1])
+    return figure
+
+
+def test_start_fills_in_folders(tmp_path):
+    plain = notebook.start("04")
+    assert plain.name == "04_training" and plain.run_dir == REPOSITORY / "results" / "quick"
+    assert plain.experiments_dir == plain.run_dir / "experiments"
+    assert notebook.start("4", seed=2, run_dir="results/mine").run_dir == REPOSITORY / "results" / "mine"
+    real = notebook.start("10", data_root=f"kitti={tmp_path}")
+    assert real.run_dir == default_run_dir("quick", 0, ["kitti"])
+    assert real.experiments_dir == REPOSITORY / "results" / "quick" / "experiments"
+    assert real.root("kitti") == tmp_path and not real.is_miniature("kitti")
+    write_json(tmp_path / "own" / "run.json", {"checkpoints_from": str(tmp_path / "other")})
+    assert notebook.start("10", run_dir=tmp_path / "own").experiments_dir == tmp_path / "other" / "experiments"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"number": "99"}, "no notebook '99'"),
+        ({"profile": "huge"}, "profile='huge'"),
+        ({"device": "tpu"}, "device='tpu'"),
+        ({"data_root": "kitty=."}, "'kitty' is not known"),
+    ],
+)
+def test_start_refuses_what_it_does_not_know(arguments, message):
+    with pytest.raises(OptionError, match=message):
+        notebook.start(**({"number": "10"} | arguments))
+
+
+def test_figure_is_saved_with_its_data_and_shown_once(run, shows):
+    data = pd.DataFrame({"x": [0, 1, 2], "y": [2, 0, 1]})
+    run.figure(a_line(), "10_line", data)
+    assert {path.name for path in run.figures_dir.iterdir()} == {
+        f"10_line.{end}" for end in ("png", "pdf", "csv", "json")
+    }
+    pd.testing.assert_frame_equal(pd.read_csv(run.figures_dir / "10_line.csv"), data)
+    [image] = shows
+    assert image.data == (run.figures_dir / "10_line.png").read_bytes(), "what is shown is what was saved"
+
+
+@pytest.mark.parametrize("kind", ["no axes", "empty axes", "white picture"])
+def test_a_blank_figure_is_refused_and_nothing_written(run, shows, kind):
+    figure = Figure()
+    if kind != "no axes":
+        axes = figure.subplots()
+        if kind == "white picture":
+            axes.imshow(np.ones((8, 8, 3)))
+            axes.set_axis_off()
+    with pytest.raises(DataError, match="10_blank: the p(icture is nearly one colour|anel .* is empty)"):
+        run.figure(figure, "10_blank", pd.DataFrame({"x": [1]}))
+    assert not run.figures_dir.exists() and not shows and not run.files
+
+
+def test_a_pyplot_figure_is_not_shown_a_second_time(run, shows):
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots()
+    axes.plot([1, 2])
+    run.figure(figure, "10_pyplot", pd.DataFrame({"x": [1]}))
+    assert figure.number not in pyplot.get_fignums()
+
+
+def test_table_is_rounded_for_reading_and_whole_for_programs(run, shows):
+    run.table(pd.DataFrame({"method": ["a", "b"], "abs_rel": [0.123456789, float("nan")]}), "10_errors", "Caption.")
+    text = (run.tables_dir / "10_errors.md").read_text()
+    assert text.startswith("Caption.\n\n| ") and "0.123 |" in text and "0.1235" not in text
+    assert "0.123456789" in (run.tables_dir / "10_errors.csv").read_text()
+    assert shows[0].data == text
+    with pytest.raises(OptionError, match="table '10_none' has no rows"):
+        run.table(pd.DataFrame({"a": []}), "10_none")
+
+
+def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
+    run.figure(a_line(), "10_line")
+    facts = {"images": np.int64(3), "abs_rel": torch.tensor(0.5), "names": ("a", "b"), "by": {"low": np.float32(0.25)}}
+    run.finish(**facts, good=True, where=REPOSITORY / "lowtex")
+    record = json.loads((run.run_dir / "notebooks" / "10_kitti.result.json").read_text())
+    assert record["facts"] == {
+        "images": 3, "abs_rel": 0.5, "names": ["a", "b"], "by": {"low": 0.25}, "good": True, "where": "lowtex"
+    }  # fmt: skip
+    assert (record["notebook"], record["status"], record["seed"]) == ("10_kitti", "done", 0)
+    assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
+    assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)
+    assert "10_kitti is done" in shows[-1].data and "10_line.png" in shows[-1].data
+    monkeypatch.setenv("LOWTEX_RESULT", str(tmp_path / "elsewhere.json"))
+    run.finish()
+    assert json.loads((tmp_path / "elsewhere.json").read_text())["facts"] == {}
+
+
+@pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is a Tensor")])
+def test_finish_refuses_facts_that_say_nothing(run, value, message):
+    with pytest.raises(OptionError, match=rf"finish\(bad.*{message}"):
+        run.finish(bad=value)
+    assert not (run.run_dir / "notebooks").exists()
+
+
+def test_paths_name_no_machine():
+    assert shown(REPOSITORY / "results" / "quick") == "results/quick"
+    assert shown("/elsewhere/x") == "/elsewhere/x"
+    assert from_root("results/../results/quick") == REPOSITORY / "results" / "quick"
+    assert from_root("~/x") == Path.home() / "x"
+
+
+def test_headless_progress_prints_few_lines_and_passes_them_on(monkeypatch, tmp_path, capsys):
+    clock = iter(np.arange(0, 1000, 0.4))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setenv("LOWTEX_HEADLESS", "1")
+    monkeypatch.setenv("LOWTEX_PROGRESS", str(tmp_path / "relay.txt"))
+    assert list(progress.track(range(200), "reading", unit="pair")) == list(range(200))
+    lines = capsys.readouterr().out.splitlines()
+    assert (tmp_path / "relay.txt").read_text().splitlines() == lines
+    assert 9 <= len(lines) <= 12
+    assert lines[1] == "reading: 20/200 pairs (10 %), about 1 min 12 s left"
+    assert lines[-1].startswith("reading: done, 200 pairs in 1 min ")
+    with pytest.raises(ValueError), progress.Progress("broken", 5) as bar:
+        bar.update()
+        raise ValueError
+    assert capsys.readouterr().out.splitlines()[-1].startswith("broken: stopped, 1/5 steps in ")
+
+
+def test_a_silent_task_of_unknown_length_still_says_something(monkeypatch, capsys):
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setenv("LOWTEX_HEADLESS", "1")
+    list(progress.track(iter(range(6)), "counting"))
+    assert capsys.readouterr().out.splitlines() == [
+        "counting: 3 steps, 30 s",
+        "counting: 6 steps, 1 min 00 s",
+        "counting: done, 6 steps in 1 min 10 s",
+    ]
+
+
+def test_reporter_begins_anew_with_another_count_and_says_that_it_resumed(monkeypatch, capsys):
+    monkeypatch.setenv("LOWTEX_HEADLESS", "1")
+    report = progress.reporter("training ours")
+    for total, first in ((3, 1), (5, 4)):
+        for step in range(first, total + 1):
+            report(step, total, 0.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" in ")[0] for line in lines] == [
+        "training ours: done, 3 steps",
+        "training ours: resumed after 3 of 5 steps",
+        "training ours: done, 5 steps",
+    ]
+    assert lines[-1].endswith("; loss 0.5000")
+
+
+def draw(ax, shift, kind, gain=1.0):
+    ax.imshow(np.full((4, 6), shift * gain), vmin=0, vmax=20)
+    ax.set_title(kind)
+
+
+def test_headless_explore_is_one_png_of_small_multiples(monkeypatch, shows):
+    monkeypatch.setenv("LOWTEX_HEADLESS", "1")
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    widgets.explore(draw, shift=(0, 20), kind=["a", "b"], gain=(0.0, 1.0))
+    [image] = shows
+    assert image.data.startswith(b"\x89PNG")
+
+
+def test_grid_takes_the_ends_and_says_the_values():
+    figure = widgets.grid(draw, shift=(0, 20), kind=["a", "b"], gain=(0.0, 1.0))
+    titles = [axes.get_title().splitlines()[0] for axes in figure.axes]
+    assert titles == [f"shift = {shift}, kind = {kind}" for kind in "ab" for shift in (0, 7, 13, 20)]
+    assert figure.get_suptitle() == "gain = 0.5"
+    values = [axes.images[0].get_array()[0, 0] for axes in figure.axes[:4]]
+    assert values == [0, 3.5, 6.5, 10]
+    steps = widgets.grid(lambda ax, s: ax.plot([s, s]), s=(0.0, 1.0, 0.25))
+    assert [axes.get_title() for axes in steps.axes] == ["s = 0", "s = 0.25", "s = 0.75", "s = 1"]
+
+
+def test_a_callback_may_return_a_figure():
+    def picture(n):
+        figure = Figure(figsize=(1, 1))
+        figure.add_axes((0, 0, 1, 1), facecolor=(n / 255, 0, 0)).set_xticks([])
+        return figure
+
+    grid = widgets.grid(picture, n=[10, 200])
+    assert [int(axes.images[0].get_array()[50, 50, 0]) for axes in grid.axes] == [10, 200]
+
+
+@pytest.mark.parametrize("control", [(3, 1), (0, 1, 0), (1,), "ab", []])
+def test_a_wrong_control_is_named(control):
+    with pytest.raises(OptionError, match="explore"):
+        widgets.grid(draw, shift=control)
+    with pytest.raises(OptionError, match="at least one control"):
+        widgets.grid(draw)
+
+
+def test_live_explore_redraws_without_an_output_widget(monkeypatch):
+    import ipywidgets
+
+    monkeypatch.delenv("LOWTEX_HEADLESS", raising=False)
+    monkeypatch.setattr(ipywidgets, "Output", None)
+    shown_things, updates = [], []
+
+    class Handle:
+        def update(self, thing):
+            updates.append(thing)
+
+    def show(thing, display_id=False):
+        shown_things.append(thing)
+        return Handle() if display_id else None
+
+    monkeypatch.setattr(widgets, "display", show)
+    widgets.explore(draw, shift=(0, 20), kind=["a", "b"])
+    box, first = shown_things
+    slider, choice = box.children
+    assert isinstance(slider, ipywidgets.IntSlider) and slider.value == 10
+    slider.value = 20
+    choice.value = "a"
+    assert len(updates) == 2 and updates[0].data != first.data
