@@ -4,6 +4,7 @@ The page holds its figures, so it can be sent as one file; links beside them lea
 """
 
 import html
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -32,18 +33,18 @@ TITLE = "Self-Supervised Monocular Depth Learning in Low-Texture Areas: a reprod
 
 
 def write_report(run_dir: str | Path, export_notebooks: bool = True) -> Path:
-    """Draw the standing figures and tables of a run, then write its page; returns the page.
+    """Draw the standing figures (those older than the rows) and tables of a run, then write its page; returns the page.
 
     Raises:
         DataError: some of it could not be made. The page is there all the same and says so.
     """
     run_dir = Path(run_dir)
     problems = []
-    for work in (draw_standing, write_standing_tables):
+    for work in (partial(draw_standing, only_missing=True), write_standing_tables):
         try:
             work(run_dir)
         except LowtexError as error:
-            problems.append(str(error))
+            problems += [] if str(error) in problems else [str(error)]
     page = write_index(run_dir, export_notebooks=export_notebooks, problems=problems)
     if problems:
         raise DataError(f"{page} is written, but: " + "; ".join(problems))

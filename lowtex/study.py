@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader, open_dataset
-from lowtex.errors import OptionError
+from lowtex.datasets.splits import AVAILABLE
+from lowtex.errors import DataError, OptionError
 from lowtex.evaluation import Evaluation, evaluate
 from lowtex.experiments import NAMED, Experiment, change, named_experiment
 from lowtex.networks import DepthNet, FeatureNet
@@ -35,6 +36,9 @@ READERS = {
     "vkitti2": ("vkitti2", {}),
 }
 """The data root and reader options that give a protocol's kind of ground truth."""
+
+AUTO = "auto"
+"""The split of `Study.test_set` that takes what a root holds."""
 
 LOADERS = 8
 
@@ -138,9 +142,17 @@ class Study:
 
         Args:
             protocol: name or value; its kind of ground truth decides which root is read.
-            split: a split's name, or a text file that lists frames.
+            split: a split's name, or a text file that lists frames; ``auto`` is ``test`` where the root holds all its
+                frames, and otherwise ``available``, which a line then says.
             options: of the reader, e.g. ``variation="fog"`` for Virtual KITTI 2.
         """
+        if split == AUTO:
+            try:
+                return self.test_set(protocol, "test", **options)
+            except DataError:
+                dataset = self.test_set(protocol, AVAILABLE, **options)
+            say(f"the root lacks frames of the test split: its {len(dataset)} available images are used instead")
+            return dataset
         root, settings = READERS[get_protocol(protocol).ground_truth]
         settings = {"views": False, **settings, **options}
         name = root

@@ -81,9 +81,19 @@ def grid(callback: Callable, **controls: Control) -> Figure:
             shown = [f"{name} = {_text(values[name])}" for name in names[:2]]
             own = axes.get_title()
             axes.set_title(", ".join(shown) + (f"\n{own}" if own else ""), fontsize=9)
+    _fit_height(figure, panels)
     if fixed:
         figure.suptitle(", ".join(f"{name} = {_text(value)}" for name, value in fixed.items()), fontsize=9)
     return figure
+
+
+def _fit_height(figure: Figure, panels: np.ndarray) -> None:
+    """Wide pictures would leave empty bands between the rows."""
+    shapes = [axes.images[0].get_array().shape for axes in panels.flat if axes.images and axes.axison]
+    if len(shapes) == panels.size:
+        lines = max(axes.get_title().count("\n") for axes in panels.flat)
+        tile = TILE_IN[0] * max(height / width for height, width, *_ in shapes) + 0.32 + 0.16 * lines
+        figure.set_size_inches(figure.get_figwidth(), tile * panels.shape[0] + 0.3)
 
 
 def _picture(callback: Callable, values: dict) -> Figure:

@@ -127,7 +127,8 @@ def find_split(
         return Split(name, None, False)
     path = Path(split).expanduser()
     if path.is_file():
-        return Split(split, read_list(path, folder), _is_test(split))
+        # the name alone: it goes into rows and experiments, which must not depend on a machine's folders
+        return Split(path.stem, read_list(path, folder), _is_test(split))
     lists = sorted(str(p.relative_to(inside).with_suffix("")) for p in inside.rglob("*.txt")) if inside.is_dir() else []
     raise OptionError(
         f"split={split!r} is not known; choose {', '.join([*lists, *aliases, *known])}, {AVAILABLE!r} (what is found "

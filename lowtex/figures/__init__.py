@@ -12,7 +12,10 @@ are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` f
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
 from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
 from lowtex.figures.diagrams_networks import diagram_blocks, diagram_decoders
+from lowtex.figures.gradients import gradient_by_texture
+from lowtex.figures.grids import image_grid
 from lowtex.figures.maps import encoder_maps
+from lowtex.figures.panels import depth_grid, line_panels
 from lowtex.figures.predictions import prediction_panel
 from lowtex.figures.recipe import PLOTS, plot
 from lowtex.figures.redrawing import STANDING, draw_standing, redraw
@@ -26,6 +29,7 @@ __all__ = [
     "METHODS",
     "PLOTS",
     "STANDING",
+    "depth_grid",
     "diagram_blocks",
     "diagram_decoders",
     "diagram_smoothness",
@@ -35,6 +39,9 @@ __all__ = [
     "encoder_maps",
     "error_by_distance",
     "error_vs_contrast",
+    "gradient_by_texture",
+    "image_grid",
+    "line_panels",
     "loss_landscape",
     "method_styles",
     "metric_bars",

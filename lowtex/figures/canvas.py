@@ -1,13 +1,11 @@
 """Drawing diagrams: boxes, arrows and small pictures on a sheet measured in inches, and a toy street to fill them."""
 
-import textwrap
-
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from lowtex.figures.style import INK, MUTED, WIDTH_IN, Figure
+from lowtex.figures.style import CAPTION_PT, INK, MUTED, WIDTH_IN, Figure, wrap
 from lowtex.geometry import StereoRig, depth_to_disparity
 
 BLUE, LIGHT_BLUE, GREY, ORANGE, GREEN = "#0072B2", "#DCEBF6", "#EEF0F3", "#D55E00", "#CFE8DF"
@@ -28,10 +26,10 @@ class Sheet:
         self.axes = self.figure.add_axes((0, 0, 1, 1))
         self.axes.set(xlim=(0, WIDTH_IN), ylim=(0, height_in))
         self.axes.set_axis_off()
-        self.figure.suptitle(title, x=0.01, y=1 - 0.09 / height_in, ha="left", va="top", fontsize=12,
-                             fontweight="bold", color=INK)  # fmt: skip
-        self.figure.supxlabel(textwrap.fill(caption, int(WIDTH_IN * 16.4)), x=0.01, y=0.06 / height_in, ha="left",
-                              va="bottom", fontsize=8.5, color=MUTED)  # fmt: skip
+        left = {"x": 0.01, "ha": "left"}
+        title, caption = wrap(self.figure, title, 12, "bold"), wrap(self.figure, caption, CAPTION_PT)
+        self.figure.suptitle(title, y=1 - 0.09 / height_in, va="top", fontsize=12, fontweight="bold", color=INK, **left)
+        self.figure.supxlabel(caption, y=0.06 / height_in, va="bottom", fontsize=CAPTION_PT, color=MUTED, **left)
 
     def box(self, x: float, y: float, width: float, height: float, text: str = "", color: str = GREY, **options):
         """A rounded box centred at (x, y), with text in it."""

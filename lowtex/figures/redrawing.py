@@ -69,17 +69,30 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Re
     return result
 
 
-def draw_standing(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> list[Path]:
+def draw_standing(
+    run_dir: str | Path, tell: Callable[[str], None] | None = None, only_missing: bool = False
+) -> list[Path]:
     """Draw the figures that every run has, from its rows and records; returns the pictures.
+
+    Args:
+        run_dir: a run's folder.
+        tell: called with a line for each figure drawn.
+        only_missing: leave a figure alone that is newer than all rows and records.
 
     Raises:
         DataError: rows are damaged, or a figure failed; names it.
     """
     run_dir = Path(run_dir)
     rows = run_rows(run_dir)
+    sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
+    newest = max((path.stat().st_mtime for path in sources), default=0.0)
     drawn = []
     for maker in STANDING.values():
         for name, draw in maker(rows, run_dir):
+            picture = run_dir / "figures" / f"{name}.png"
+            if only_missing and picture.is_file() and picture.stat().st_mtime > newest:
+                drawn.append(picture)
+                continue
             try:
                 drawn.append(save_figure(draw(), run_dir / "figures" / name))
             except LowtexError as error:

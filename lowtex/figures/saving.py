@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -49,6 +50,12 @@ def save_figure(
     base = Path(path_without_suffix)
     if base.suffix.lower() in (".png", ".pdf", ".csv"):
         base = base.with_suffix("")
+    if data is None:
+        return _save(figure, base, None)
+    return _save(figure, base, _as_csv(data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))))
+
+
+def _save(figure: MatplotlibFigure, base: Path, own_csv: str | None) -> Path:
     with styled():
         png, pdf = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
@@ -57,16 +64,14 @@ def save_figure(
             plain = {"Creator": None, "Producer": None, "CreationDate": None}
             figure.savefig(pdf, format="pdf", dpi=DPI, metadata=plain)
     recipe: Recipe | None = getattr(figure, "recipe", None)
-    tables = {}
-    if data is not None:
-        tables["csv"] = plain_frame(data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data)))
+    tables = {} if own_csv is None else {"csv": own_csv}
     frames = {}
     for key, frame in (recipe.frames if recipe else {}).items():
-        suffix = "csv" if len(recipe.frames) == 1 and "csv" not in tables else f"{key}.csv"
-        tables[suffix] = frame
+        suffix = "csv" if len(recipe.frames) == 1 and own_csv is None else f"{key}.csv"
+        tables[suffix] = _as_csv(frame)
         frames[key] = {"file": f"{base.name}.{suffix}", "text": _text_columns(frame)}
-    for suffix, table in tables.items():
-        files.write_text(_beside(base, suffix), table.to_csv(index=False, lineterminator="\n"))
+    for suffix, text in tables.items():
+        files.write_text(_beside(base, suffix), text)
     if recipe and recipe.arrays:
         _write_arrays(_beside(base, "npz"), recipe.arrays)
     card = {
@@ -133,7 +138,7 @@ def load_recipe(card_path: str | Path) -> Recipe | None:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = {key: stored[key] for key in stored.files}
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
             raise DataError(f"{path} is missing or damaged ({error}); run the notebook that makes it again") from error
     return Recipe(card["function"], card["arguments"], frames, arrays)
 
@@ -156,8 +161,8 @@ def redraw_card(card_path: str | Path) -> Path | None:
     base = card_path.with_suffix("")
     own_table = _beside(base, "csv")
     named = {part["file"] for part in json.loads(card_path.read_text(encoding="utf-8"))["frames"].values()}
-    data = None if own_table.name in named or not own_table.exists() else _read_table(own_table, None)
-    return save_figure(figure, base, data)
+    own_csv = own_table.read_text(encoding="utf-8") if own_table.name not in named and own_table.exists() else None
+    return _save(figure, base, own_csv)
 
 
 @contextmanager
@@ -182,12 +187,31 @@ def _text_columns(frame: pd.DataFrame) -> list[str]:
     return [str(c) for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c].dtype)]
 
 
-def _read_table(path: Path, text: list[str] | None) -> pd.DataFrame:
-    types = {column: str for column in text or []}
+def _as_csv(frame: pd.DataFrame) -> str:
+    return plain_frame(frame).to_csv(index=False, lineterminator="\n")
+
+
+def _read_table(path: Path, text: list[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], float_precision="round_trip")
+        # as text first: readers take the word None for a gap, a hash for a number, and may round the last digit
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for column in frame.columns:
+            if column in text:
+                frame[column] = frame[column].where(frame[column] != "")
+            else:
+                frame[column] = _numbers(list(frame[column]))
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataError(f"{path} is missing or damaged ({error}); run the notebook that makes it again") from error
+    return frame
+
+
+def _numbers(cells: list[str]) -> list:
+    if cells and set(cells) <= {"True", "False"}:
+        return [cell == "True" for cell in cells]
+    try:
+        return [int(cell) for cell in cells]
+    except ValueError:
+        return [float(cell) if cell else float("nan") for cell in cells]
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -4,21 +4,22 @@ Nothing here touches pyplot. A figure is a `matplotlib.figure.Figure` made direc
 behind and nothing has to be closed; the settings in `STYLE` hold only while a plot is drawn or saved.
 """
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.font_manager import FontProperties
 
 WIDTH_IN = 9.0
 """Width of every figure, inches: 1350 pixels saved at `DPI`, shown at about 900 in a README."""
 
 DPI = 150
+CAPTION_PT = 8.5
 INK = "#222222"
 MUTED = "#555555"
 NO_DATA = "#c9c9c9"
@@ -101,23 +102,17 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
 
 def depth_colormap() -> Colormap:
     """Near is bright, far is dark; no value is light grey."""
-    colormap = matplotlib.colormaps["magma_r"].copy()
-    colormap.set_bad(NO_DATA)
-    return colormap
+    return matplotlib.colormaps["magma_r"].with_extremes(bad=NO_DATA)
 
 
 def error_colormap() -> Colormap:
     """No error is white, a large one dark red; no value is light grey."""
-    colormap = matplotlib.colormaps["OrRd"].copy()
-    colormap.set_bad(NO_DATA)
-    return colormap
+    return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
 
 
 def contrast_colormap() -> Colormap:
     """No texture is dark blue, strong texture yellow; no value is light grey."""
-    colormap = matplotlib.colormaps["cividis"].copy()
-    colormap.set_bad(NO_DATA)
-    return colormap
+    return matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA)
 
 
 def depth_norm(near_m: float, far_m: float) -> LogNorm:
@@ -180,14 +175,13 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
         caption: what stands behind the picture: images, seeds, protocol.
         miniature: the data are the kit's own small world, which the title must say.
     """
-    width = figure.get_size_inches()[0]
     title = f"{title} — miniature data" if miniature else title
     legend = figure.legends[0] if figure.legends and getattr(figure, "trimmed", None) is False else None
-    wrapped = textwrap.fill(title, int(width * 10.5)) + ("\n " if legend else "")
+    wrapped = wrap(figure, title, 12, "bold") + ("\n " if legend else "")
     texts = [figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
     if caption:
-        wrapped = textwrap.fill(caption, int(width * 16.4))
-        texts.append(figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8.5, color=MUTED))
+        wrapped = wrap(figure, caption, CAPTION_PT)
+        texts.append(figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=CAPTION_PT, color=MUTED))
     if getattr(figure, "trimmed", False):
         _trim_height(figure, texts)
     if legend is not None:
@@ -198,6 +192,21 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
         legend.set_loc("lower left")
         legend.set_bbox_to_anchor((0.004, bottom - 0.05 / figure.get_figheight()))
     return figure
+
+
+def wrap(figure: MatplotlibFigure, text: str, points: float, weight: str = "normal") -> str:
+    """Break ``text`` into lines that fit the figure's width, measured in the font it will be drawn in."""
+    font = FontProperties(family=STYLE["font.family"], size=points, weight=weight)
+    renderer = RendererAgg(1, 1, 72)
+    room = 0.97 * 72 * figure.get_figwidth()
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and renderer.get_text_width_height_descent(longer, font, False)[0] <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def legend_row(figure: MatplotlibFigure, most: int = 5) -> None:

@@ -63,12 +63,14 @@ def cast(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor, slope: Te
     cut = solids.slant_count[windows[:, 0]] > 0
 
     for i, top, bottom, first, last in windows[(area > LARGE) & ~round_ones].tolist():
-        ray = (heading_x[first:last], slope[top:bottom, None], heading_z[first:last])
-        rows = (m.row_enter[i, top:bottom, None], m.row_leave[i, top:bottom, None], m.row_face[i, top:bottom, None])
-        near, far, face = _prism(
-            (m.enter[i, first:last], m.leave[i, first:last], m.face[i, first:last]), rows, ray,
-            slant[i], reach[i], solids.faces[i, 6:], int(solids.slant_count[i]),
-        )  # fmt: skip
+        columns = m.enter[i, first:last], m.leave[i, first:last], m.face[i, first:last]
+        rows = m.row_enter[i, top:bottom, None], m.row_leave[i, top:bottom, None], m.row_face[i, top:bottom, None]
+        cuts = []
+        for j in range(int(solids.slant_count[i])):
+            nx, ny, nz, _ = slant[i, j]
+            along = nx * heading_x[first:last] + nz * heading_z[first:last] + ny * slope[top:bottom, None]
+            cuts.append((along, reach[i, j], solids.faces[i, 6 + j]))
+        near, far, face = _prism(columns, rows, cuts)
         window, part = depth[top:bottom, first:last], seen[top:bottom, first:last]
         hit = (near < torch.minimum(far, window)) & (near > NEAREST)
         window.copy_(torch.where(hit, near, window))
@@ -82,29 +84,38 @@ def cast(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor, slope: Te
 
 
 def _flat(solids: Solids, origin, m: _Meets, windows: Tensor, slant, reach, depth: Tensor, seen: Tensor) -> None:
-    """Many windows of one sort at once: a list of (solid, row, column), nearest first by a scattered minimum."""
-    which, top, bottom, first, last = windows.unbind(1)
-    wide = last - first
-    count = (bottom - top) * wide
-    entry = torch.repeat_interleave(torch.arange(count.shape[0]), count)
-    local = torch.arange(entry.shape[0]) - (count.cumsum(0) - count)[entry]
-    wide = wide[entry]
-    down = torch.div(local, wide, rounding_mode="floor")
-    row, column, i = top[entry] + down, first[entry] + local - down * wide, which[entry]
+    """Many windows of one sort at once: a list of (solid, row, column), nearest first by a scattered minimum.
+
+    Windows are first cut into their rows, so that what depends on the row is worked out once for each.
+    """
     height, width = depth.shape
-    ray = (m.heading_x[column], m.slope[row], m.heading_z[column])
-    at_column, at_row = i * width + column, i * height + row
-    if int(solids.kind[which[0]]) == ELLIPSOID:
-        near, far = _ellipsoid(solids, i, origin, ray)
+    tall = windows[:, 2] - windows[:, 1]
+    window = torch.repeat_interleave(torch.arange(tall.shape[0]), tall)
+    i, first, last = windows[window, 0], windows[window, 3], windows[window, 4]
+    row = windows[window, 1] + torch.arange(window.shape[0]) - (tall.cumsum(0) - tall)[window]
+    wide = last - first
+    begin = wide.cumsum(0) - wide
+    piece = torch.repeat_interleave(torch.arange(wide.shape[0]), wide)
+    count = torch.arange(piece.shape[0])
+    column = count + (first - begin)[piece]
+    pixel = count + (row * width + first - begin)[piece]
+    at_column = count + (i * width + first - begin)[piece]
+    at_row = i * height + row
+    heading = m.heading_x[column], m.heading_z[column]
+    if int(solids.kind[i[0]]) == ELLIPSOID:
+        near, far = _ellipsoid(solids, i, origin, m.slope[row], heading, piece)
         face = m.face.view(-1)[at_column]
     else:
         columns = tuple(x.view(-1)[at_column] for x in (m.enter, m.leave, m.face))
-        rows = tuple(x.view(-1)[at_row] for x in (m.row_enter, m.row_leave, m.row_face))
-        most = int(solids.slant_count[which].max())
-        cuts = (slant[i].movedim(0, -1), reach[i].T, solids.faces[i, 6:].T) if most else (None, None, None)
-        near, far, face = _prism(columns, rows, ray, *cuts, most)
+        rows = tuple(x.view(-1)[at_row][piece] for x in (m.row_enter, m.row_leave, m.row_face))
+        cuts = []
+        for j in range(int(solids.slant_count[i].max())):
+            nx, ny, nz, _ = slant[i, j].T
+            along = nx[piece] * heading[0] + nz[piece] * heading[1] + (ny * m.slope[row])[piece]
+            cuts.append((along, reach[i, j][piece], solids.faces[i, 6 + j][piece]))
+        near, far, face = _prism(columns, rows, cuts)
     hit = ((near < far) & (near > NEAREST)).nonzero()[:, 0]
-    near, face, pixel = near[hit], face[hit], (row * width + column)[hit]
+    near, face, pixel = near[hit], face[hit], pixel[hit]
     flat, flat_seen = depth.view(-1), seen.view(-1)
     before = flat[pixel]
     flat.scatter_reduce_(0, pixel, near, "amin")
@@ -114,20 +125,22 @@ def _flat(solids: Solids, origin, m: _Meets, windows: Tensor, slant, reach, dept
     flat_seen.scatter_reduce_(0, pixel[won], face[won], "amax")
 
 
-def _prism(columns, rows, ray, slant, reach, slant_face, slants: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Entry, exit and face of upright solids, from their hull's, their slab's and up to four slanted planes."""
+def _prism(columns, rows, cuts) -> tuple[Tensor, Tensor, Tensor]:
+    """Entry, exit and face of upright solids, from their hull's, their slab's and those of slanted planes.
+
+    A cut is (n . direction, k - n . origin, face).
+    """
     near_c, far_c, face_c = columns
     near_r, far_r, face_r = rows
     near, far = torch.maximum(near_c, near_r), torch.minimum(far_c, far_r)
     face = torch.where(near_r > near_c, face_r, face_c)
-    for j in range(slants):
-        along = slant[j, 0] * ray[0] + slant[j, 2] * ray[2] + slant[j, 1] * ray[1]
-        t = reach[j] / along
+    for along, reach, slant_face in cuts:
+        t = reach / along
         entering = along < 0
         front = entering & (t > near)
         near = torch.where(front, t, near)
         far = torch.where(entering, far, torch.minimum(far, t))
-        face = torch.where(front, slant_face[j], face)
+        face = torch.where(front, slant_face, face)
     return near, far, face
 
 
@@ -151,22 +164,20 @@ def _columns(solids: Solids, origin, heading_x: Tensor, heading_z: Tensor) -> tu
     face = torch.empty(count, width, dtype=torch.int32)
 
     prism = (solids.kind == PRISM).nonzero()[:, 0]
-    side = solids.side[prism]
+    side, faces = solids.side[prism], solids.faces[prism]
     num = (side[..., 2] - side[..., 0] * ox - side[..., 1] * oz).float()
-    nx, nz = side[..., 0].float(), side[..., 1].float()
-    faces = solids.faces[prism, :4]
-    near, far = torch.full((prism.shape[0], width), -INF), torch.full((prism.shape[0], width), INF)
-    which = faces[:, :1].expand(-1, width)
-    for j in range(4):
-        den = torch.addcmul(nx[:, j, None] * heading_x, nz[:, j, None], heading_z)
-        # a ray along a side is inside it for good (num > 0) or outside for good
-        den = torch.where(den.abs() < 1e-9, 1e-9, den)
-        t = num[:, j, None] / den
-        into = den < 0
-        front = into & (t > near)
-        near, which = torch.where(front, t, near), torch.where(front, faces[:, j, None], which)
-        far = torch.where(into, far, torch.minimum(far, t))
-    enter[prism], leave[prism], face[prism] = near, far, which
+    pairs = []
+    for j in (0, 2):  # sides come in pairs that face opposite ways
+        nx, nz = side[:, j + 1, 0, None].float(), side[:, j + 1, 1, None].float()
+        along = torch.addcmul(nx * heading_x, nz, heading_z)
+        # a ray along a pair is between them for good, or outside for good
+        inverse = 1 / torch.where(along.abs() < 1e-9, 1e-9, along)
+        a, b = -num[:, j, None] * inverse, num[:, j + 1, None] * inverse
+        met = torch.where(along > 0, faces[:, j, None], faces[:, j + 1, None])
+        pairs.append((torch.minimum(a, b), torch.maximum(a, b), met))
+    (near, far, met), (near_z, far_z, met_z) = pairs
+    enter[prism], leave[prism] = torch.maximum(near, near_z), torch.minimum(far, far_z)
+    face[prism] = torch.where(near_z > near, met_z, met)
 
     rest = (solids.kind >= CYLINDER).nonzero()[:, 0]
     if rest.numel():
@@ -211,16 +222,20 @@ def _windows(solids: Solids, origin, enter: Tensor, leave: Tensor, slope: Tensor
     return torch.stack([keep, top[keep], bottom[keep], first[keep], last[keep]], 1)
 
 
-def _ellipsoid(solids: Solids, i: Tensor, origin, ray) -> tuple[Tensor, Tensor]:
+def _ellipsoid(solids: Solids, i: Tensor, origin, slope: Tensor, heading, piece: Tensor) -> tuple[Tensor, Tensor]:
+    """Entry and exit of rays into ellipsoids; ``i`` and ``slope`` belong to pieces, ``heading`` to single rays."""
     cx, cz, rx, rz = solids.ellipse.unbind(1)
     y0, y1 = solids.y.unbind(1)
-    radii = (rx, (y1 - y0) / 2, rz)
-    offset = [((o - c) / r).float() for o, c, r in zip(origin, (cx, (y0 + y1) / 2, cz), radii, strict=True)]
-    beyond = sum(p * p for p in offset) - 1
-    dx, dy, dz = (d / r.float()[i] for d, r in zip(ray, radii, strict=True))
-    a = dx * dx + dz * dz + dy * dy
-    b = offset[0][i] * dx + offset[2][i] * dz + offset[1][i] * dy
-    root = b * b - a * beyond[i]
+    radii = rx, (y1 - y0) / 2, rz
+    ox, oy, oz = (((o - c) / r) for o, c, r in zip(origin, (cx, (y0 + y1) / 2, cz), radii, strict=True))
+    beyond = (ox * ox + oy * oy + oz * oz - 1)[i]
+    dy = slope / radii[1][i]
+    tables = (1 / rx[i], 1 / rz[i], ox[i], oz[i], dy * dy, oy[i] * dy, beyond)
+    inverse_x, inverse_z, ox, oz, dy_squared, along_y, beyond = (table.float()[piece] for table in tables)
+    dx, dz = heading[0] * inverse_x, heading[1] * inverse_z
+    a = dx * dx + dz * dz + dy_squared
+    b = ox * dx + oz * dz + along_y
+    root = b * b - a * beyond
     ok = root > 0
     root = root.clamp(min=0).sqrt()
     return torch.where(ok, (-b - root) / a, INF), torch.where(ok, (-b + root) / a, -INF)

@@ -5,6 +5,8 @@ with distance like textures do. A painted detail counts as textured: it carries 
 panes and gates are large and plain, and count as plain.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,15 @@ class Paint:
             rgb = torch.tensor(rgb)[:, None]
         self.rgb = torch.lerp(self.rgb, rgb.expand_as(self.rgb), mask)
         self.contrast = torch.lerp(self.contrast, torch.full_like(self.contrast, contrast), mask)
+
+    def only(self, which: Tensor, draw: Callable[["Paint"], None]) -> None:
+        """Draw on the pixels numbered ``which`` alone: most of a wall or a road is far from any detail."""
+        if which.numel() == 0:
+            return
+        rest = (x[which] for x in (self.contrast, self.u, self.v, self.eu, self.ev))
+        part = Paint(self.rgb[:, which], *rest)
+        draw(part)
+        self.rgb[:, which], self.contrast[which] = part.rgb, part.contrast
 
 
 def paint(pattern: int, p: Paint, extent: Tensor, params: Tensor) -> None:
@@ -61,42 +72,59 @@ def _facade(p: Paint, extent: Tensor, params: Tensor) -> None:
     du = (position - cell - 0.5) * bay
     level = (p.v / storey).floor()
     dv = p.v - level * storey - sill - height / 2
-    here = ((cell >= 0) & (cell < bays) & (level >= 0) & (level < storeys)).float()
-    door = ((cell == door_bay) & (level == 0)).float()
-    dice = _hash(cell, level + 7, number)
-    style = _hash(number, number + 3)
+    here = (cell >= 0) & (cell < bays) & (level >= 0) & (level < storeys)
+    door = here & (cell == door_bay) & (level == 0)
+    window = here & ~door
 
-    frame = torch.stack([0.86 - 0.5 * (style > 0.75), 0.85 - 0.55 * (style > 0.75), 0.82 - 0.6 * (style > 0.75)])
-    window = here * (1 - door)
-    p.lay(window * p.box(du, dv, width / 2 + 0.09, height / 2 + 0.09), frame)
+    near = (du.abs() < width / 2 + 0.16 + p.eu) & (dv.abs() < height / 2 + 0.2 + p.ev)
+    panes = (window & near).nonzero()[:, 0]
+    dice = _hash(cell[panes], level[panes] + 7, number[panes])
+    p.only(panes, lambda q: _window(q, du[panes], dv[panes], width[panes], height[panes], dice, number[panes]))
+    near = (du.abs() < 0.66 + p.eu) & (p.v < 2.3 + p.ev)
+    doors = (door & near).nonzero()[:, 0]
+    dice = _hash(cell[doors], number[doors])
+    p.only(doors, lambda q: _door(q, du[doors], dice))
+
+
+def _window(p: Paint, du: Tensor, dv: Tensor, width: Tensor, height: Tensor, dice: Tensor, number: Tensor) -> None:
+    dark = (_hash(number, number + 3) > 0.75).float()
+    frame = torch.stack([0.86 - 0.5 * dark, 0.85 - 0.55 * dark, 0.82 - 0.6 * dark])
+    p.lay(p.box(du, dv, width / 2 + 0.09, height / 2 + 0.09), frame)
     # the pane: dark, a little lighter towards the top; some have curtains
     shade = 0.16 + 0.14 * dice + 0.10 * (dv / height)
     curtain = (dice > 0.72).float() * (dv > -0.25 * height)
     pane = torch.stack([shade * 0.9, shade, shade * 1.15])
     pane = torch.lerp(pane, torch.full_like(pane, 0.62), curtain * 0.8)
-    glass = window * p.box(du, dv, width / 2, height / 2)
+    glass = p.box(du, dv, width / 2, height / 2)
     p.lay(glass, pane)
     bars = torch.maximum(p.box(du, dv, 0.035, height / 2), p.box(du, dv - height * 0.18, width / 2, 0.03))
     p.lay(glass * bars, frame)
-    p.lay(window * p.box(du, dv + height / 2 + 0.13, width / 2 + 0.16, 0.05), (0.55, 0.54, 0.52))
-    # the door, with a step and a pane of its own
+    p.lay(p.box(du, dv + height / 2 + 0.13, width / 2 + 0.16, 0.05), (0.55, 0.54, 0.52))
+
+
+def _door(p: Paint, du: Tensor, dice: Tensor) -> None:
     dv = p.v - 1.1
     wood = torch.stack([0.25 + 0.3 * dice, 0.2 + 0.18 * dice, 0.16 + 0.2 * (1 - dice)])
-    p.lay(here * door * p.box(du, dv, 0.66, 1.14), frame)
-    p.lay(here * door * p.box(du, dv, 0.55, 1.05), wood)
-    p.lay(here * door * p.box(du, dv - 0.55, 0.28, 0.3), (0.2, 0.23, 0.26))
+    p.lay(p.box(du, dv, 0.66, 1.14), (0.80, 0.79, 0.76))
+    p.lay(p.box(du, dv, 0.55, 1.05), wood)
+    p.lay(p.box(du, dv - 0.55, 0.28, 0.3), (0.2, 0.23, 0.26))
 
 
 def _road(p: Paint, extent: Tensor, params: Tensor) -> None:
     """params: x of u = 0 across the street, half width of the lanes, where v = 0 lies, parking (0 or 1)."""
     x, z = p.u + params[0], p.v + params[2]
-    white = (0.80, 0.80, 0.77)
-    along = torch.remainder(z, 9.0) - 1.5
-    p.lay(p.box(x, along, 0.07, 1.5), white, DETAIL_CONTRAST)
     edge = x.abs() - params[1]
-    bay_line = (torch.remainder(z, 6.0) - 3.0, edge - 1.05)
-    p.lay(params[3] * _inside(edge, 0.06, p.eu), white)
-    p.lay(params[3] * p.box(bay_line[1], bay_line[0], 1.0, 0.05), white)
+    parking = params[3] > 0
+    near = (x.abs() < 0.07 + p.eu) | (parking & (edge > -0.06 - p.eu))
+    which = near.nonzero()[:, 0]
+    x, z, edge, parking = x[which], z[which], edge[which], parking[which]
+
+    def marks(q: Paint) -> None:
+        middle = q.box(x, torch.remainder(z + 3.0, 9.0) - 4.5, 0.07, 1.5)
+        sides = _inside(edge, 0.06, q.eu) + q.box(edge - 1.05, torch.remainder(z, 6.0) - 3.0, 1.0, 0.05)
+        q.lay((middle + parking * sides).clamp(max=1), (0.80, 0.80, 0.77))
+
+    p.only(which, marks)
 
 
 def _crossing(p: Paint, extent: Tensor, params: Tensor) -> None:

@@ -10,6 +10,9 @@ from lowtex.miniature.solids import COLUMNS
 from lowtex.miniature.street import BLOCK_M, CELL_M, CROWN_HEIGHT_M, HALF_WIDTH_M, Plan
 from lowtex.miniature.weather import Weather, sky
 
+SLOW_SHADING = 0.045
+"""Deviation of the slow waves of tone on every surface, a share of its albedo; not counted as texture."""
+
 
 @dataclass
 class Lit:
@@ -57,7 +60,7 @@ def shade(lit: Lit, rays: Rays) -> tuple[Tensor, Tensor]:
 
 
 def _solid(lit: Lit, rays: Rays) -> tuple[Tensor, Tensor]:
-    row = lit.table.index_select(1, rays.face)
+    row = lit.table[: COLUMNS["pattern"] + 1].index_select(1, rays.face)
     place = torch.tensor(rays.origin)[:, None] + rays.t * rays.direction
     normal = row[COLUMNS["normal"]] + (place - row[COLUMNS["point"]]) * row[COLUMNS["curved"]]
     normal = normal * (normal * normal).sum(0).clamp(min=1e-18).rsqrt()
@@ -69,11 +72,10 @@ def _solid(lit: Lit, rays: Rays) -> tuple[Tensor, Tensor]:
     tile, shift, contrast = row[COLUMNS["tile"]], row[COLUMNS["shift"]], row[COLUMNS["contrast"]]
     layer = row[COLUMNS["layer"]].long()
     fine = surfaces.sample(layer, u / tile + shift[0], v / tile + shift[1], extent_u / tile, extent_v / tile)
-    soft = surfaces.sample(
-        torch.full_like(layer, surfaces.MOTTLE), u / 37 + shift[1], v / 29 + shift[0], extent_u / 37, extent_v / 29
-    )
-    albedo = row[COLUMNS["rgb"]] * (1 + 0.045 * soft) + contrast * fine
-    _paint(row, albedo, contrast, u, v, extent_u, extent_v)
+    # even a plain wall is not of one tone: slow waves, 17 and 11 m long
+    soft = torch.sin(0.37 * u + 6.28 * shift[1]) + torch.sin(0.57 * v + 0.21 * u + 6.28 * shift[0])
+    albedo = row[COLUMNS["rgb"]] * (1 + SLOW_SHADING * soft) + contrast * fine
+    _paint(lit.table, rays.face, albedo, contrast, u, v, extent_u, extent_v)
 
     colour = albedo.clamp(0.01, 1.0) * _light(lit, place, normal)
     # a camera's shoulder: nearly straight in the middle, and nothing burns out
@@ -99,14 +101,14 @@ def _footprint(rays: Rays, normal: Tensor, tangent_u: Tensor, tangent_v: Tensor)
     return tuple((rays.t * s.sqrt()).clamp(1e-4, 200.0) for s in squared)
 
 
-def _paint(row: Tensor, albedo: Tensor, contrast: Tensor, u, v, extent_u, extent_v) -> None:
-    number = row[COLUMNS["pattern"]]
+def _paint(table: Tensor, face: Tensor, albedo: Tensor, contrast: Tensor, u, v, extent_u, extent_v) -> None:
+    number = table[COLUMNS["pattern"]][face]
     for pattern in patterns.NUMBERS:
         which = (number == pattern).nonzero()[:, 0]
         if which.numel() == 0:
             continue
         p = patterns.Paint(albedo[:, which], contrast[which], u[which], v[which], extent_u[which], extent_v[which])
-        patterns.paint(pattern, p, row[COLUMNS["extent"]][:, which], row[COLUMNS["params"]][:, which])
+        patterns.paint(pattern, p, *table[26:].index_select(1, face[which]).split((2, 8)))
         albedo[:, which], contrast[which] = p.rgb, p.contrast
 
 
@@ -116,18 +118,18 @@ def _light(lit: Lit, place: Tensor, normal: Tensor) -> Tensor:
     sideways = 1 - normal[1].abs()
     corner = 1 - 0.28 * sideways * torch.exp(-place[1].clamp(min=0) / 0.7)
     level = (normal[1] > 0.7) & (place[1] < 0.3)
-    low = torch.where(level, _look(lit, lit.low, place[0], place[2]), torch.zeros_like(place[0]))
-    corner = corner * (1 - low)
+    ground = level.nonzero()[:, 0]
+    corner[ground] *= 1 - _look(lit, lit.low, place[0, ground], place[2, ground])
     open_share = 0.74 + 0.26 * normal[1] + 0.05 * normal[0] - 0.06 * normal[2]
     light = torch.tensor(w.ambient)[:, None] * (open_share * corner)
     if sum(w.sun) == 0:
         return light
     facing = (normal * torch.tensor(lit.sun)[:, None]).sum(0).clamp(min=0)
-    shine = facing * (1 - _shadow(lit, place, level))
+    shine = facing * (1 - _shadow(lit, place, ground))
     return light + torch.tensor(w.sun)[:, None] * (shine * (0.5 + 0.5 * corner))
 
 
-def _shadow(lit: Lit, place: Tensor, level: Tensor) -> Tensor:
+def _shadow(lit: Lit, place: Tensor, ground: Tensor) -> Tensor:
     sx, sy, sz = lit.sun
     # houses: follow the ray to the sun up to the line of fronts on its side
     side = 1.0 if sx > 0 else -1.0
@@ -140,8 +142,9 @@ def _shadow(lit: Lit, place: Tensor, level: Tensor) -> Tensor:
     rise = (CROWN_HEIGHT_M - place[1]).clamp(min=0) / max(sy, 0.2)
     crown = _look(lit, lit.crown, place[0] + sx * rise, place[2] + sz * rise) * (rise > 0)
     rise = 0.7 / max(sy, 0.2)
-    cast = torch.where(level, _look(lit, lit.low, place[0] + sx * rise, place[2] + sz * rise), torch.zeros_like(dark))
-    return 1 - (1 - dark) * (1 - crown) * (1 - cast)
+    shine = (1 - dark) * (1 - crown)
+    shine[ground] *= 1 - _look(lit, lit.low, place[0, ground] + sx * rise, place[2, ground] + sz * rise)
+    return 1 - shine
 
 
 def _look(lit: Lit, grid: Tensor, x: Tensor, z: Tensor) -> Tensor:

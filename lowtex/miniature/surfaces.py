@@ -14,10 +14,9 @@ from lowtex.seeding import generator
 
 SIZE = 512
 LEVELS = 8
-GRAIN, BRICK, SLABS, LEAVES, BOARDS, MOTTLE, CLOUDS = range(7)
-LAYERS = 7
-"""Plaster and asphalt grain; bricks; paving slabs; leaves and grass; boards and corrugated metal; soft mottle for
-large-scale shading; clouds."""
+GRAIN, BRICK, SLABS, LEAVES, BOARDS, CLOUDS = range(6)
+LAYERS = 6
+"""Plaster and asphalt grain; bricks; paving slabs; leaves and grass; boards and corrugated metal; clouds."""
 
 NO_PATTERN, FACADE, ROAD, CROSSING, CAR_SIDE, CAR_END, CABIN, SHUTTER, WHEEL = range(9)
 """Painted patterns (windows and doors, lane marks, stripes, ...), drawn by `lowtex.miniature.patterns`."""
@@ -85,8 +84,6 @@ def _full(layer: int) -> Tensor:
         out = _noise(rng, 12, 40, 0.5).clamp(-1.2, 1.2) + 0.9 * _noise(rng, 40, 200, 0.6)
     elif layer == BOARDS:
         out = _boards(rng) + 0.35 * _noise(rng, 3, 120, 0.8)
-    elif layer == MOTTLE:
-        out = _noise(rng, 1, 5, 1.0)
     else:
         out = _noise(rng, 1, 60, 1.6)
     out = (out - out.mean()) / out.std()

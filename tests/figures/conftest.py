@@ -1,0 +1,14 @@
+"""Fixtures of the figures' tests."""
+
+import pytest
+from figure_samples import make_rows, make_sample
+
+
+@pytest.fixture
+def rows():
+    return make_rows()
+
+
+@pytest.fixture
+def sample():
+    return make_sample()

@@ -1,0 +1,79 @@
+"""Curves, and the drawings that compute what they show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_samples import make_landscape, make_log, texts
+
+from lowtex import figures
+from lowtex.errors import DataError
+
+
+def test_training_curves_take_wide_and_long_logs():
+    wide = make_log()
+    long = wide.melt(id_vars=["experiment", "seed", "step", "learning_rate"], var_name="term", value_name="value")
+    for log in (wide, long):
+        figure = figures.training_curves(log, terms=["loss"])
+        drawn = figure.axes[0].lines[0]
+        first = wide[wide.experiment == "baseline"]
+        np.testing.assert_allclose(drawn.get_ydata(), first.loss)
+    assert "learning rate" not in texts(figures.training_curves(wide))
+
+
+def test_a_term_that_spans_decades_gets_a_logarithmic_axis():
+    figure = figures.training_curves(make_log())
+    scales = {axes.get_title(loc="left"): axes.get_yscale() for axes in figure.axes}
+    assert scales == {"loss": "linear", "smooth first": "log"}
+
+
+def test_training_curves_name_an_unknown_term():
+    with pytest.raises(DataError, match="no term nonsense; the log has: loss, smooth_first"):
+        figures.training_curves(make_log(), terms=["nonsense"])
+    with pytest.raises(DataError, match="needs the column step"):
+        figures.training_curves(pd.DataFrame({"loss": [1.0]}))
+
+
+def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
+    """The reason for one scale a loss: scaled by its own panel, a white wall would look like a textured facade."""
+    figure = figures.loss_landscape(make_landscape())
+    pixels = {axes.get_title(loc="left"): axes.lines[0].get_ydata() for axes in figure.axes}
+    assert pixels["A"].max() == pytest.approx(1.0)
+    assert pixels["B"].max() == pytest.approx(0.1)
+
+
+def test_loss_landscape_marks_truth_and_minimum_and_takes_a_mapping():
+    tried = np.linspace(0, 10, 11)
+    figure = figures.loss_landscape({"pixels": (tried, (tried - 4) ** 2)}, truth_px=4.0, relative=False)
+    lines = figure.axes[0].lines
+    assert any(np.allclose(line.get_xdata(), 4.0) and line.get_linestyle() == "--" for line in lines)
+    assert any(line.get_marker() == "v" and line.get_xdata()[0] == 4.0 for line in lines)
+
+
+def test_loss_landscape_without_rows():
+    with pytest.raises(DataError, match="loss_landscape needs the columns loss, disparity_px, value"):
+        figures.loss_landscape({})
+
+
+def test_smoothness_drawing_states_computed_numbers():
+    figure = figures.diagram_smoothness()
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes if axes.patches]
+    (flat1, flat2), (ramp1, ramp2), (stairs1, stairs2) = bars
+    assert flat1 == flat2 == 0
+    assert ramp1 == pytest.approx(stairs1) == pytest.approx(8 / 48)
+    assert ramp2 == pytest.approx(0, abs=1e-12) and stairs2 > 0.3
+
+
+def test_white_wall_says_whether_it_is_measured():
+    measured = texts(figures.diagram_white_wall(make_landscape(), miniature=True))
+    assert "sketch" not in measured.lower() and "Measured at one pixel each" in measured and "miniature" in measured
+    with pytest.raises(DataError, match="needs the column truth_px"):
+        figures.diagram_white_wall(make_landscape().drop(columns="truth_px"))
+
+
+def test_timeline_places_tasks_and_needs_its_columns():
+    run = pd.DataFrame({"name": ["a", "b"], "start_s": [0.0, 5.0], "seconds": [5.0, 20.0]})
+    figure = figures.timeline(run)
+    assert [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches] == [(0.0, 5.0), (5.0, 20.0)]
+    assert "2 tasks · 25.0 s of work · 25.0 s wall time" in texts(figure)
+    with pytest.raises(DataError, match="timeline needs the column seconds"):
+        figures.timeline(run.drop(columns="seconds"))

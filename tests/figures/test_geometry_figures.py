@@ -1,0 +1,135 @@
+"""Figures of samples and predictions: the numbers they show are right on cases made by hand."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from figure_samples import make_sample, texts
+
+from lowtex import figures
+from lowtex.figures.arrays import depth_range, shorten, thicken
+from lowtex.geometry import StereoRig
+from lowtex.metrics import depth_errors
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_warp_check_is_smallest_at_the_truth_from_either_side(direction):
+    figure = figures.warp_check(make_sample(direction))
+    curve = next(line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 25)
+    offsets, errors = curve.get_xdata(), curve.get_ydata()
+    assert offsets[np.argmin(errors)] == 0
+    assert errors.min() < 0.1 * errors.max()
+
+
+def test_warp_check_names_a_wrong_calibration():
+    words = texts(figures.warp_check(make_sample(focal_error=1.6)))
+    assert "check the rig" in words and "smallest where it should be" not in words
+
+
+def test_warp_check_leaves_out_what_the_other_camera_does_not_see():
+    def pixels(sample):
+        return int(re.search(r"([\d,]+) pixels", texts(figures.warp_check(sample))).group(1).replace(",", ""))
+
+    sample = make_sample()
+    before = pixels(sample)
+    sample.visible[:, :, 30:40] = False
+    assert before - pixels(sample) == 10 * 20  # the upper four of 24 rows have no ground truth
+
+
+def test_a_sample_without_truth_or_second_view_is_refused():
+    sample = make_sample()
+    sample.depth = None
+    with pytest.raises(ValueError, match="has no ground-truth depth"):
+        figures.pair_panel(sample)
+    sample = make_sample()
+    sample.other = None
+    with pytest.raises(ValueError, match="has no second view"):
+        figures.stereo_anaglyph(sample)
+
+
+def test_ground_truth_of_another_size_fits_the_picture():
+    sample = make_sample()
+    big = make_sample()
+    big.depth = torch.nn.functional.interpolate(sample.depth[None], scale_factor=2, mode="nearest")[0]
+    for a, b in zip(figures.warp_check(sample).axes[2].lines[0].get_ydata(),
+                    figures.warp_check(big).axes[2].lines[0].get_ydata(), strict=True):  # fmt: skip
+        assert a == pytest.approx(b, rel=1e-4)  # kept maps have half precision
+
+
+def test_the_error_above_a_map_is_the_metric():
+    sample = make_sample()
+    prediction = sample.depth * 1.25 + 0.5
+    words = texts(figures.prediction_panel([sample.image], [sample.depth], {"ours": [prediction]}))
+    known = sample.depth > 0
+    expected = depth_errors(sample.depth[known], prediction[known])["abs_rel"]
+    assert f"AbsRel {expected:.3f}" in words
+
+
+def test_prediction_panel_refuses_what_does_not_fit():
+    sample = make_sample()
+    with pytest.raises(ValueError, match=r"'ours' predicts \(12, 36\) where the truth is \(24, 72\)"):
+        figures.prediction_panel([sample.image], [sample.depth], {"ours": [torch.ones(1, 12, 36)]})
+    with pytest.raises(ValueError, match="1 images, but 2 maps in 'ours'"):
+        figures.prediction_panel([sample.image], [sample.depth], {"ours": [sample.depth] * 2})
+    with pytest.raises(ValueError, match="1 to 4 images"):
+        figures.prediction_panel([sample.image] * 5, [sample.depth] * 5, {"ours": [sample.depth] * 5})
+
+
+def test_bird_eye_puts_points_where_they_are():
+    rig = StereoRig(50.0, 0.5, cx=10.0, cy=5.0, width=21, height=11)
+    depth = torch.zeros(11, 21)
+    depth[5, 20] = 25.0  # 10 px right of the centre: 10 / 50 * 25 = 5 m to the right
+    axes = figures.point_cloud_bird_eye(depth, rig, above_ground=False).axes[0]
+    np.testing.assert_allclose(axes.collections[0].get_offsets(), [[5.0, 25.0]])
+
+
+def test_bird_eye_leaves_out_the_road_and_keeps_what_stands_on_it():
+    rig = StereoRig(50.0, 0.5, cx=20.0, cy=10.0, width=41, height=41)
+    depth = torch.zeros(41, 41)
+    rows = torch.arange(15, 41)
+    depth[15:] = (1.6 * 50 / (rows - 10.0))[:, None]  # a road 1.6 m below the camera
+    depth[8:14, 18:22] = 12.0  # a box at camera height
+    axes = figures.point_cloud_bird_eye(depth, rig).axes[0]
+    points = axes.collections[0].get_offsets()
+    assert len(points) == 24 and np.allclose(points[:, 1], 12.0)
+
+
+def test_bird_eye_without_a_principal_point_or_points():
+    with pytest.raises(ValueError, match="principal point"):
+        figures.point_cloud_bird_eye(torch.ones(3, 3), StereoRig(1.0, 1.0))
+    with pytest.raises(ValueError, match="no point lies within 60.0 m"):
+        figures.point_cloud_bird_eye(torch.zeros(3, 3), StereoRig(1.0, 1.0, cx=1, cy=1), above_ground=False)
+
+
+def test_overlay_refuses_a_mask_of_another_size():
+    with pytest.raises(ValueError, match=r"mask 'low' is \(2, 2\), the image \(24, 72\)"):
+        figures.texture_strata_overlay(make_sample().image, {"low": np.ones((2, 2), bool)})
+
+
+def test_encoder_maps_show_the_channels_that_vary_most():
+    maps = torch.zeros(1, 4, 6, 18)
+    maps[0, 2] = torch.rand(6, 18, generator=torch.Generator().manual_seed(0))
+    maps[0, 1] = 0.1 * maps[0, 2]
+    figure = figures.encoder_maps([maps], channels=2)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["stride 2: 18×6, 4 ch.", "channel 1"]
+    with pytest.raises(ValueError, match=r"takes 1 to 6 maps \(C,h,w\), got \[\(6, 18\)\]"):
+        figures.encoder_maps([maps[0, 0]])
+
+
+def test_depth_range_and_sparse_points():
+    depth = np.array([[0.0, 4.0, 8.0, 200.0]])
+    near, far = depth_range(depth)
+    assert 0 < near <= 4.1 and far == 80.0
+    sparse = np.full((40, 1000), np.nan)
+    sparse[20, 500] = 7.0
+    thick = thicken(sparse)
+    assert np.isfinite(thick).sum() == 25 and np.nanmax(thick) == 7.0
+    dense = np.ones((4, 1000))
+    assert thicken(dense) is dense
+
+
+def test_long_names_keep_their_end():
+    name = "2011_09_26/2011_09_26_drive_0001_sync/0000000005/l"
+    assert shorten(name, 4).endswith("0000000005/l") and len(shorten(name, 4)) < 30
+    assert shorten("short", 4) == "short"

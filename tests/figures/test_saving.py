@@ -1,0 +1,173 @@
+"""Saved figures: whole, never blank, the same bytes for the same input, and drawn again from what lies beside them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from figure_samples import make_rows, make_sample
+from matplotlib.figure import Figure
+
+from lowtex import figures
+from lowtex.errors import DataError
+from lowtex.figures.recipe import cook, record
+from lowtex.figures.saving import load_recipe, redraw_card
+from lowtex.geometry import StereoRig
+
+
+def _bytes(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.fixture
+def bars():
+    return figures.metric_bars(make_rows(), kind="known")
+
+
+def test_everything_lies_beside_the_picture(tmp_path, bars):
+    path = figures.save_figure(bars, tmp_path / "figures" / "12_bars")
+    assert path.name == "12_bars.png"
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "12_bars.csv",
+        "12_bars.json",
+        "12_bars.pdf",
+        "12_bars.png",
+    ]
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.with_suffix(".pdf").read_bytes()[:4] == b"%PDF"
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert "miniature data" in card["title"] and "3 seeds" in card["caption"]
+    pd.testing.assert_frame_equal(pd.read_csv(path.with_suffix(".csv")), make_rows(), check_dtype=False)
+
+
+def test_the_same_input_gives_the_same_bytes_and_so_does_a_redraw(tmp_path, bars):
+    for name in ("a", "b"):
+        figures.save_figure(figures.metric_bars(make_rows(), kind="known"), tmp_path / name / "bars")
+    assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
+    for ending in ("png", "pdf"):
+        (tmp_path / "b" / f"bars.{ending}").unlink()
+    redraw_card(tmp_path / "b" / "bars.json")
+    assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
+
+
+def test_a_figure_of_arrays_redraws_to_the_same_bytes(tmp_path):
+    figures.save_figure(figures.pair_panel(make_sample()), tmp_path / "pair")
+    before = _bytes(tmp_path)
+    assert set(before) == {"pair.json", "pair.npz", "pair.pdf", "pair.png"}
+    (tmp_path / "pair.png").write_bytes(b"")
+    redraw_card(tmp_path / "pair.json")
+    assert _bytes(tmp_path) == before
+
+
+def test_other_data_for_the_csv_survive_a_redraw(tmp_path, bars):
+    figures.save_figure(bars, tmp_path / "bars", data={"x": [1, 2]})
+    before = _bytes(tmp_path)
+    assert before["bars.csv"] == b"x\n1\n2\n" and "bars.rows.csv" in before
+    redraw_card(tmp_path / "bars.json")
+    assert _bytes(tmp_path) == before
+
+
+def test_blank_pictures_and_empty_panels_are_refused_and_leave_nothing(tmp_path):
+    with pytest.raises(DataError, match="nearly one colour"):
+        figures.save_figure(Figure(), tmp_path / "blank")
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1])
+    right.set_title("errors")
+    with pytest.raises(DataError, match="the panel 'errors' is empty"):
+        figures.save_figure(figure, tmp_path / "half")
+    black = Figure()
+    axes = black.add_axes((0, 0, 1, 1))
+    axes.imshow(np.zeros((4, 4)), cmap="gray", aspect="auto")
+    axes.set_axis_off()
+    with pytest.raises(DataError, match="nearly one colour"):
+        figures.save_figure(black, tmp_path / "black")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_of_one_s_own_is_kept_with_its_data(tmp_path):
+    figure = Figure()
+    figure.subplots().plot([0, 1], [0, 1], linewidth=4)
+    path = figures.save_figure(figure, tmp_path / "own.png", data=pd.DataFrame({"x": [0, 1]}))
+    assert path == tmp_path / "own.png" and (tmp_path / "own.csv").read_text() == "x\n0\n1\n"
+    assert load_recipe(tmp_path / "own.json") is None and redraw_card(tmp_path / "own.json") is None
+
+
+def test_a_missing_or_damaged_companion_is_named(tmp_path, bars):
+    figures.save_figure(bars, tmp_path / "bars")
+    (tmp_path / "bars.csv").unlink()
+    with pytest.raises(DataError, match=r"bars\.csv is missing or damaged"):
+        redraw_card(tmp_path / "bars.json")
+    figures.save_figure(figures.stereo_anaglyph(make_sample()), tmp_path / "ana")
+    (tmp_path / "ana.npz").write_bytes((tmp_path / "ana.npz").read_bytes()[:200])
+    with pytest.raises(DataError, match=r"ana\.npz is missing or damaged"):
+        redraw_card(tmp_path / "ana.json")
+
+
+def test_a_recipe_of_another_version_is_named(tmp_path, bars):
+    figures.save_figure(bars, tmp_path / "bars")
+    card = json.loads((tmp_path / "bars.json").read_text())
+    (tmp_path / "bars.json").write_text(json.dumps({**card, "function": "pie_chart"}))
+    with pytest.raises(DataError, match="no plotting function 'pie_chart' in this version"):
+        redraw_card(tmp_path / "bars.json")
+    (tmp_path / "bars.json").write_text(json.dumps({**card, "format": 99}))
+    with pytest.raises(DataError, match="not a figure card of format 1"):
+        redraw_card(tmp_path / "bars.json")
+
+
+def test_texts_that_csv_readers_misread_survive(tmp_path):
+    frame = make_rows()
+    frame["crop"] = "None"
+    frame["experiment_key"] = [f"{i:03d}e1" for i in range(len(frame))]
+    frame["experiment_key"] = frame.groupby(["experiment", "seed"])["experiment_key"].transform("first")
+    path = figures.save_figure(figures.metric_bars(frame, kind="known"), tmp_path / "bars")
+    back = load_recipe(path.with_suffix(".json")).frames["rows"]
+    pd.testing.assert_frame_equal(back, frame, check_dtype=False)
+
+
+def test_arguments_come_back_as_they_were():
+    generator = torch.Generator().manual_seed(0)
+    picture = (torch.rand(3, 40, 60, generator=generator) * 255).round() / 255
+    given = {
+        "picture": picture,
+        "metres": torch.rand(1, 40, 60, generator=generator) * 80,
+        "tiny": torch.rand(1, 40, 60, generator=generator) * 1e-7,
+        "mask": picture[:1] > 0.5,
+        "rig": StereoRig(60.0, 0.5, cx=1.0),
+        "number": np.float32(0.5),
+        "missing": float("nan"),
+        "names": ["a", "b"],
+        "nested": {"ours": [picture]},
+        "nothing": None,
+    }
+    kept = {}
+
+    def show(**arguments):
+        kept.update(arguments)
+
+    show.undecorated = show
+    figures.PLOTS["show"] = show
+    try:
+        recipe = record("show", given)
+        json.dumps(recipe.arguments, allow_nan=False)
+        cook(recipe)
+    finally:
+        del figures.PLOTS["show"]
+    np.testing.assert_allclose(kept["picture"], given["picture"], atol=1e-6)
+    assert recipe.arrays["picture"].dtype == np.uint8
+    np.testing.assert_allclose(kept["metres"], given["metres"], rtol=6e-4, atol=1e-4)
+    np.testing.assert_allclose(kept["tiny"], given["tiny"], rtol=1e-6)
+    assert kept["mask"].dtype == bool and np.array_equal(kept["mask"], given["mask"])
+    assert kept["rig"] == given["rig"] and kept["number"] == 0.5 and np.isnan(kept["missing"])
+    assert kept["names"] == ["a", "b"] and kept["nothing"] is None
+    np.testing.assert_allclose(kept["nested"]["ours"][0], given["picture"], atol=1e-6)
+
+
+def test_an_argument_that_cannot_be_kept_is_named():
+    with pytest.raises(TypeError, match="argument title is a object, which cannot be kept"):
+        figures.timeline(pd.DataFrame(), title=object())
+
+
+def test_dollar_signs_are_text(tmp_path):
+    frame = pd.DataFrame({"name": ["costs $5 and $"], "start_s": [0.0], "seconds": [1.0]})
+    figures.save_figure(figures.timeline(frame, title="$x_"), tmp_path / "money")

@@ -1,0 +1,226 @@
+"""The page of a run: everything is on it, nothing is taken from the network, and failures are not hidden."""
+
+import base64
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "figures"))
+from figure_samples import make_rows, make_sample
+
+from lowtex import figures, report, report_parts
+from lowtex.errors import DataError
+from lowtex.results import write_rows
+
+NASTY = '<script>alert("x")</script> & "quotes"'
+
+
+class Page(HTMLParser):
+    """The page's elements, and a check that each one opened is closed."""
+
+    VOID = ("meta", "link", "img", "br", "hr", "input")
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.text, self.open, self.elements = "", [], []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def _notebook(path, source="print(1)", text="1\n"):
+    output = nbformat.v4.new_output("stream", name="stdout", text=text)
+    cells = [nbformat.v4.new_markdown_cell("# A title"), nbformat.v4.new_code_cell(source, outputs=[output])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def _record(path, **more):
+    content = {
+        "notebook": path.name.split(".")[0],
+        "status": "done",
+        "profile": "quick",
+        "facts": {"abs_rel": 0.08123456, "note": NASTY},
+        "wall_s": 61.0,
+        "finished": "2025-01-01T10:00:00Z",
+        "device": "a processor",
+        "threads": 2,
+        "commit": "abc123",
+        "lowtex_version": "0.1.0",
+        "torch_version": "2.13.0",
+        "python_version": "3.11.2",
+    }
+    path.write_text(json.dumps(content | more))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "quick"
+    write_rows(folder / "rows" / "12_virtual_kitti2.csv", make_rows(kinds=("none", "known")))
+    figures.save_figure(figures.stereo_anaglyph(make_sample()), folder / "figures" / "01_pair")
+    tables = folder / "tables"
+    tables.mkdir()
+    (tables / "12_errors.md").write_text(
+        f"Words {NASTY}\n\n| Method | AbsRel |\n| --- | ---: |\n| a \\| b {NASTY} | 0.1 |\n"
+    )
+    (tables / "12_errors.csv").write_text("method,abs_rel\na,0.1\n")
+    for name in ("01_data", "12_virtual_kitti2"):
+        _notebook(folder / "notebooks" / f"{name}.ipynb")
+        _record(folder / "notebooks" / f"{name}.result.json")
+    (folder / "run.json").write_text(json.dumps({"profile": "quick"}))
+    report.write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return Page(run / "index.html")
+
+
+def test_every_figure_is_embedded_with_its_caption_as_alternative_text(run, page):
+    pictures = sorted((run / "figures").glob("*.png"))
+    images = page.all("img")
+    assert len(images) == len(pictures) == 4
+    for picture in pictures:
+        card = json.loads(picture.with_suffix(".json").read_text())
+        image = next(i for i in images if " ".join(card["title"].split()) in i["alt"])
+        assert " ".join(card["caption"].split()) in image["alt"]
+        content = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_every_link_leads_to_a_file_or_a_section(run, page):
+    identities = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = [attributes["href"] for attributes in page.all("a")]
+    assert len(links) > 15
+    for link in links:
+        assert link[1:] in identities if link.startswith("#") else (run / link).is_file(), link
+    for ending in ("01_data.ipynb", "01_data.html", "rows/12_virtual_kitti2.csv", "12_errors.csv", "01_pair.pdf"):
+        assert any(link.endswith(ending) for link in links), ending
+
+
+def test_tables_are_there_main_one_included(page):
+    assert len(page.all("table")) == 2
+    assert "AbsRel" in page.text and "0.080" not in page.source.replace("0.0803", "")
+    assert "0.103 ± 0.003" in page.text  # baseline, all pixels: mean and deviation of 0.100, 0.103, 0.106
+    assert "measured, miniature" in page.text
+    assert 'a | b <script>alert("x")</script>' in page.text
+
+
+def test_the_banner_says_miniature_and_the_facts_say_where_from(page):
+    assert "Measured on miniatures" in page.text
+    for part in ("quick", "0, 1, 2", "a processor, 2 threads", "abc123", "2.0 min in all", "torch 2.13.0"):
+        assert part in page.text, part
+
+
+def test_texts_are_escaped(page):
+    assert "<script" not in page.source
+    assert page.text.count('<script>alert("x")</script>') >= 3
+    assert not page.all("script")
+
+
+def test_nothing_comes_from_the_network(run, page):
+    for name in ("index.html", "notebooks/01_data.html"):
+        source = (run / name).read_text()
+        assert not re.search(r"""(src|href)=["']?(https?:)?//""", source) and "@import" not in source, name
+    assert page.all("html")[0]["lang"] == "en"
+    assert any(m.get("name") == "viewport" for m in page.all("meta"))
+
+
+def test_the_executed_notebook_is_a_page_too(run):
+    source = (run / "notebooks" / "01_data.html").read_text()
+    assert "A title" in source and "<script" not in source and "../index.html" in source
+
+
+def test_a_page_of_a_notebook_is_made_once(run):
+    page = run / "notebooks" / "01_data.html"
+    stamp = page.stat().st_mtime_ns
+    report.write_index(run, export_notebooks=True)
+    assert page.stat().st_mtime_ns == stamp
+
+
+def test_the_same_files_give_the_same_page(run):
+    before = (run / "index.html").read_bytes()
+    report.write_index(run)
+    assert (run / "index.html").read_bytes() == before
+
+
+def test_failures_are_shown_first(tmp_path):
+    _notebook(tmp_path / "notebooks" / "10_kitti.FAILED.ipynb")
+    (tmp_path / "notebooks" / "11_x.result.json").write_text("{broken")
+    page = Page(report.write_index(tmp_path))
+    assert "Not everything succeeded. Failed: 10_kitti." in page.text
+    assert "11_x.result.json is not valid JSON" in page.text
+    assert "Measured on miniatures" not in page.text
+    assert page.text.index("Not everything succeeded") < page.text.index("Files")
+    assert any(link["href"].endswith("10_kitti.FAILED.ipynb") for link in page.all("a"))
+
+
+def test_damaged_rows_leave_a_page_that_says_so_and_an_error(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "10.csv").write_text("not,rows\n1,2\n")
+    _notebook(tmp_path / "notebooks" / "01_data.ipynb")
+    with pytest.raises(DataError, match=r"index.html is written, but: .*10\.csv is not a table of rows"):
+        report.write_report(tmp_path, export_notebooks=False)
+    page = Page(tmp_path / "index.html")
+    assert "This page is not complete" in page.text and page.text.count("10.csv is not a table of rows") == 1
+
+
+def test_a_run_on_real_data_has_no_miniature_banner(tmp_path):
+    write_rows(tmp_path / "rows" / "10.csv", make_rows(miniature=False, kinds=("none",)))
+    assert "miniature" not in Page(report.write_index(tmp_path)).text.replace("the kit's miniatures", "")
+    mixed = [make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini")]
+    write_rows(tmp_path / "rows" / "12.csv", mixed[0])
+    assert "the numbers marked so come" in Page(report.write_index(tmp_path)).text
+
+
+def test_nothing_to_show(tmp_path):
+    with pytest.raises(DataError, match="is not the folder of a run"):
+        report.write_index(tmp_path / "absent")
+    with pytest.raises(DataError, match="holds no rows, figures, tables or notebooks"):
+        report.write_index(tmp_path)
+
+
+def test_a_page_that_would_grow_too_large_links_instead(run, tmp_path, monkeypatch):
+    pictures = [report_parts.Picture.load(p) for p in sorted((run / "figures").glob("*.png"))]
+    sizes = [len(report_parts.embedded(p.path, 1350)) for p in pictures]
+    assert report_parts.embedding_width(pictures, sum(sizes)) == (1350, 4)
+    width, fitting = report_parts.embedding_width(pictures, sizes[0] // 2)
+    assert width == report_parts.WIDTHS[-1] and fitting < 4
+    monkeypatch.setattr(report, "PICTURE_BUDGET", 10)
+    source = Page(report.write_index(run)).source
+    assert "data:image" not in source and 'src="figures/01_pair.png"' in source
+    assert "Some figures are only linked" in source
+    monkeypatch.undo()
+    report.write_index(run)
+
+
+def test_smaller_pictures_are_smaller(run):
+    path = run / "figures" / "01_pair.png"
+    assert len(report_parts.embedded(path, 300)) < len(report_parts.embedded(path, 1350))
+
+
+def test_tables_without_markdown_and_long_cells(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("name,value\nx,1.5\n" + "w" * 80 + ",\n")
+    source = report_parts.table_html(path)
+    assert '<td class="number">1.5</td>' in source and '<td class="wide">' in source
