@@ -104,14 +104,28 @@ def run_notebook(
     return record
 
 
+CELL_FILE = re.compile(r"(?:/[\w.~+-]+)*/ipykernel_\d+/\d+\.py")
+"""The temporary file that a traceback names in place of a cell."""
+
+
 def portable(text: str, target: Path | None = None) -> str:
     """The text of an executed notebook without this machine's paths: they are relative to the checkout."""
-    text = text.replace(f"{REPOSITORY}/", "").replace(str(REPOSITORY), ".")
-    text = re.sub(r"[^\s\"']*/ipykernel_\d+/\d+\.py", "cell", text)
-    content = json.loads(text)
+    content = _without_paths(json.loads(text))
     if target is not None and "papermill" in content["metadata"]:
         content["metadata"]["papermill"]["output_path"] = shown(target)
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_paths(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    value = value.replace(f"{REPOSITORY}/", "").replace(str(REPOSITORY), ".")
+    # looked for only where it is: a search through a megabyte of picture, base64, takes minutes
+    return CELL_FILE.sub("cell", value) if "/ipykernel_" in value else value
 
 
 def stop_tree(process: subprocess.Popen) -> None:

@@ -165,6 +165,12 @@ def test_portable_takes_out_paths_of_kernels_and_checkout():
     assert json.loads(portable(text))["cells"] == ["lowtex/a.py, .", "cell:1"]
 
 
+def test_portable_is_not_held_up_by_a_large_picture():
+    # a careless search through base64 takes time that grows with the square of its length, and stopped a batch once
+    picture = "A/" * 400_000
+    assert json.loads(portable(json.dumps({"metadata": {}, "cells": [picture]})))["cells"] == [picture]
+
+
 def test_a_terminated_runner_takes_its_kernel_along(tmp_path):
     source = write_notebook(
         tmp_path / "04_training.ipynb", "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')",

@@ -12,6 +12,7 @@ are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` f
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
 from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
 from lowtex.figures.diagrams_networks import diagram_blocks, diagram_decoders
+from lowtex.figures.effects import claim_effects
 from lowtex.figures.gradients import gradient_by_texture
 from lowtex.figures.grids import image_grid
 from lowtex.figures.maps import encoder_maps
@@ -29,6 +30,7 @@ __all__ = [
     "METHODS",
     "PLOTS",
     "STANDING",
+    "claim_effects",
     "depth_grid",
     "diagram_blocks",
     "diagram_decoders",
