@@ -155,13 +155,13 @@ class Builder:
         cuts = NO_CUTS.copy()
         base = middle + y0 * up
         for i, (own, distance, surface) in enumerate(slants):
-            own = np.asarray(own, dtype=float) / np.linalg.norm(own)
+            own = np.asarray(own, dtype=float) / math.sqrt(sum(part * part for part in own))
             normal = own[0] * ax + own[1] * up + own[2] * az
             cuts[i] = (*normal, float(normal @ base) + distance)
             # u runs level along the slope, v climbs it
-            level = np.cross(up, normal)
-            level /= max(np.linalg.norm(level), 1e-9)
-            climb = np.cross(normal, level)
+            tilt = max(math.hypot(normal[0], normal[2]), 1e-9)
+            level = np.array([normal[2], 0.0, -normal[0]]) / tilt
+            climb = np.array([-normal[0] * normal[1], normal[0] ** 2 + normal[2] ** 2, -normal[1] * normal[2]]) / tilt
             point = base + distance * normal
             # v = 0 where the slope meets the solid's bottom
             run = np.array([normal[0], 0.0, normal[2]])
