@@ -201,7 +201,7 @@ def basin_table(
     volumes: Mapping[str, Tensor], disparities_px: Sequence[float], truth_px: Tensor, masks: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
     """`basins_px` of several losses by stratum: stratum, loss, basin_px (median), basin_px_10 (tenth percentile),
-    found (share of pixels whose smallest error of all is at the truth), pixels."""
+    found (share of pixels whose smallest error of all is at the truth), count (of pixels)."""
     basins = {name: basins_px(volume, disparities_px, truth_px) for name, volume in volumes.items()}
     rows = [
         (stratum, name, np.nanmedian(width[mask]), np.nanquantile(width[mask], 0.1), found[mask].mean(), mask.sum())
@@ -209,17 +209,17 @@ def basin_table(
         if mask.any()
         for name, (width, found) in basins.items()
     ]
-    return pd.DataFrame(rows, columns=["stratum", "loss", "basin_px", "basin_px_10", "found", "pixels"])
+    return pd.DataFrame(rows, columns=["stratum", "loss", "basin_px", "basin_px_10", "found", "count"])
 
 
 def mean_by_stratum(maps: Mapping[str, Tensor | np.ndarray], masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Means of several maps ``(H, W)`` over several masks: stratum, a column a map, pixels."""
+    """Means of several maps ``(H, W)`` over several masks: stratum, a column a map, count (of pixels)."""
     arrays = {name: np.asarray(values, dtype=np.float64) for name, values in maps.items()}
     rows = [
         {
             "stratum": stratum,
             **{name: values[mask].mean() for name, values in arrays.items()},
-            "pixels": int(mask.sum()),
+            "count": int(mask.sum()),
         }
         for stratum, mask in masks.items()
         if mask.any()

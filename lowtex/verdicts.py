@@ -19,10 +19,10 @@ A comparison takes one method's error as a share of another's, within each seed,
 without flip post-processing. The effect is 1 minus the mean of that ratio over seeds: above 0 is better.
 
 - no rows of both methods at one seed: **no rows**
-- fewer than {LEAST_SEEDS} seeds say no more than **points to yes** (effect at least {MARGIN:.0%}), **points to no** (at most
-  -{MARGIN:.0%}) or **no difference**
-- {LEAST_SEEDS} seeds or more: **yes** if the effect is at least {MARGIN:.0%} and every seed agrees in its sign, **in part**
-  if only the mean does, **no** otherwise
+- fewer than {LEAST_SEEDS} seeds say no more than **points to yes** (effect at least {MARGIN:.0%}), **points to no**
+  (at most -{MARGIN:.0%}) or **no difference**
+- {LEAST_SEEDS} seeds or more: **yes** if the effect is at least {MARGIN:.0%} and every seed agrees in its sign,
+  **in part** if only the mean does, **no** otherwise
 
 A claim holds if all its comparisons say yes, does not hold if all say no, and holds in part in between. It cannot be
 judged here if a comparison lacks its rows, unless others of it have theirs: then it is judged on those, and the table
@@ -82,7 +82,7 @@ class Outcome:
 
     @property
     def says(self) -> str:
-        """``no rows``, ``yes``, ``in part``, ``no``; few seeds: ``points to yes``, ``points to no``, ``no difference``."""
+        """What `RULE` makes of it: ``no rows``, ``yes``, ``in part``, ``no``; of few seeds ``points to …``."""
         if not self.ratios:
             return "no rows"
         if len(self.ratios) < LEAST_SEEDS:

@@ -133,7 +133,7 @@ def test_tables_of_a_made_volume():
     table = basin_table({"made": volume}, tried, truth, masks)
     # pixel (1, 0) has its minimum at 0, two pixels from its truth of 2
     assert table.to_dict("records") == [
-        {"stratum": "top", "loss": "made", "basin_px": 2.5, "basin_px_10": 2.1, "found": 0.5, "pixels": 2}
+        {"stratum": "top", "loss": "made", "basin_px": 2.5, "basin_px_10": 2.1, "found": 0.5, "count": 2}
     ]
     curves = curves_at({"made": volume}, tried, truth, {"corner": (1, 0)})
     assert curves["value"].tolist() == [0.0, 1.0, 2.0, 3.0] and set(curves["truth_px"]) == {2.0}
@@ -141,7 +141,7 @@ def test_tables_of_a_made_volume():
     strips = strip_curves({"made": volume}, tried, truth, {"top": masks["top"]})
     assert strips["value"].tolist() == [0.5, 0.5, 1.5, 2.5]
     means = mean_by_stratum({"truth": truth}, masks)
-    assert means.to_dict("records") == [{"stratum": "top", "truth": 1.5, "pixels": 2}]
+    assert means.to_dict("records") == [{"stratum": "top", "truth": 1.5, "count": 2}]
 
 
 def test_deepest_place_is_the_middle_of_a_square():
