@@ -12,15 +12,19 @@ from lowtex.figures.arrays import (
     depth_range,
     gradient_energy,
     image_rows_height,
+    is_sparse,
     show_depth,
+    thicken,
 )
 from lowtex.figures.recipe import plot
 from lowtex.figures.style import NO_DATA, TRUTH, contrast_colormap, error_colormap, finish, new_figure, place_image
 from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
 
 
-def true_disparity(sample: StereoSample) -> torch.Tensor:
+def true_disparity(sample: StereoSample, spread: bool = False) -> torch.Tensor:
     """The ground truth as a signed shift ``(1,1,H,W)`` in pixels of the image; not-a-number where there is none.
+
+    ``spread`` lets sparse points stand for their neighbours, so that a person sees more than dots.
 
     Raises:
         ValueError: the sample has no ground truth or no second view.
@@ -30,6 +34,9 @@ def true_disparity(sample: StereoSample) -> torch.Tensor:
         raise ValueError(f"sample {sample.name} has no {missing}, which this figure needs")
     size = tuple(sample.image.shape[-2:])
     depth = sample.depth[None].float()
+    if spread:
+        known = np.where(as_map(depth) > 0, as_map(depth), np.nan)
+        depth = torch.from_numpy(np.nan_to_num(thicken(known))).float()[None, None]
     if tuple(depth.shape[-2:]) != size:
         # nearest, never linear: a depth between wall and sky belongs to neither
         depth = functional.interpolate(depth, size=size, mode="nearest-exact")
@@ -37,9 +44,9 @@ def true_disparity(sample: StereoSample) -> torch.Tensor:
     return torch.where(depth > 0, sample.direction * disparity, torch.nan)
 
 
-def _warped(sample: StereoSample, offset_px: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def _warped(sample: StereoSample, offset_px: float = 0.0, spread: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """The other view brought to the target by the truth, and where that can be judged, bool ``(H,W)``."""
-    shift = true_disparity(sample)
+    shift = true_disparity(sample, spread)
     judged = torch.isfinite(shift)
     shift = torch.nan_to_num(shift) + sample.direction * offset_px
     warped = warp_horizontal(sample.other[None].float(), shift)[0]
@@ -76,7 +83,7 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float
         ValueError: the sample has no second view or no ground truth.
     """
     picture = as_picture(sample.image)
-    warped, judged = _warped(sample)
+    warped, judged = _warped(sample, spread=True)
     here, there = _sides(sample)
     figure = new_figure(image_rows_height(3, 2, picture.shape[:2], extra_in=1.35), layout="compressed")
     axes = figure.subplots(3, 2)
@@ -108,6 +115,8 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float
     parts = [sample.name, f"{picture.shape[1]}×{picture.shape[0]} px"]
     parts.append(f"focal length {sample.rig.focal_px:.1f} px, baseline {sample.rig.baseline_m:.3f} m")
     parts.append(f"grey: no ground truth, or not seen by the {there} camera ({1 - judged.mean():.0%} of pixels)")
+    if is_sparse(depth):
+        parts.append("points drawn larger")
     return finish(figure, "A stereo pair and what is known about it", " · ".join(parts),
                   miniature=_is_miniature(sample, miniature))  # fmt: skip
 
@@ -131,11 +140,12 @@ def warp_check(sample: StereoSample, miniature: bool | None = None, reach_px: in
     for offset in offsets:
         warped, judged = _warped(sample, float(offset))
         errors.append(np.abs(warped - picture).mean(-1)[judged].mean() if judged.any() else np.nan)
-    warped, judged = _warped(sample)
+    judged = _warped(sample)[1]
+    warped, shown = _warped(sample, spread=True)
     figure = new_figure(image_rows_height(1, 2, picture.shape[:2], extra_in=3.6))
     grid = figure.add_gridspec(2, 2, height_ratios=[image_rows_height(1, 2, picture.shape[:2], extra_in=0), 2.3])
     place_image(figure.add_subplot(grid[0, 0]), picture, f"{here} view (the target)")
-    place_image(figure.add_subplot(grid[0, 1]), _hide(warped, judged), f"{there} view, warped by the true disparity")
+    place_image(figure.add_subplot(grid[0, 1]), _hide(warped, shown), f"{there} view, warped by the true disparity")
     axes = figure.add_subplot(grid[1, :])
     axes.plot(offsets, errors, color="#0072B2", marker="o", markersize=4)
     axes.axvline(0, color=TRUTH, linestyle="--", linewidth=1.4)

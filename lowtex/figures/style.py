@@ -197,8 +197,9 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
 def wrap(figure: MatplotlibFigure, text: str, points: float, weight: str = "normal") -> str:
     """Break ``text`` into lines that fit the figure's width, measured in the font it will be drawn in."""
     font = FontProperties(family=STYLE["font.family"], size=points, weight=weight)
-    renderer = RendererAgg(1, 1, 72)
-    room = 0.97 * 72 * figure.get_figwidth()
+    # at a low resolution each letter's width is rounded up to a pixel
+    renderer = RendererAgg(1, 1, 720)
+    room = 0.97 * 720 * figure.get_figwidth()
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
