@@ -36,7 +36,8 @@ test: $(STAMP)  ## run all tests
 	@$(PY) -m pytest $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
-	@$(PY) -m jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+	@$(PY) -m jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 lint: $(STAMP)  ## check the style of all code
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

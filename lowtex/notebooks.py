@@ -9,7 +9,7 @@ because papermill alone calls a timeout or a dead kernel completed. Otherwise wh
 import json
 import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,18 +81,18 @@ def run_notebook(
     target = run_dir / "notebooks" / source.name
     failed = target.with_suffix(".FAILED.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_orphans(target)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix=f".{source.stem}.", dir=target.parent, ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{source.stem}.{os.getpid()}.", dir=target.parent, ignore_cleanup_errors=True
+    ) as name:
         work = _Workspace(Path(name))
         work.progress.touch()
         try:
             code = _execute(source, work, checked, timeout_s, tell)
-            record = _judge(source, work, code, run_dir)
+            record = _judge(source, work, code)
         except NotebookError as error:
-            if work.output.is_file():
-                write_text(failed, portable(work.output.read_text(encoding="utf-8")))
-                raise NotebookError(f"{error}. What there is of it: {shown(failed)}") from error
-            raise
+            raise NotebookError(f"{error}{_keep(work.output, failed)}") from error
         record |= {
             "parameters": checked,
             "kernel": KERNEL,
@@ -150,8 +150,6 @@ def _execute(source: Path, work: _Workspace, parameters: dict, timeout_s: float,
         process = subprocess.Popen(
             words, cwd=REPOSITORY, env=_environment(work), stdout=log, stderr=log, start_new_session=True
         )
-    # a batch system ends a job by SIGTERM; without this the kernel would go on
-    before = _on_terminate()
     try:
         seen, heard = 0, began
         while process.poll() is None:
@@ -177,11 +175,9 @@ def _execute(source: Path, work: _Workspace, parameters: dict, timeout_s: float,
         return process.returncode
     finally:
         stop_tree(process)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
 
 
-def _judge(source: Path, work: _Workspace, code: int, run_dir: Path) -> dict[str, Any]:
+def _judge(source: Path, work: _Workspace, code: int) -> dict[str, Any]:
     if code != 0:
         raise NotebookError(f"{source.stem}: {_reason(work, code)}")
     if not work.record.is_file():
@@ -195,6 +191,16 @@ def _judge(source: Path, work: _Workspace, code: int, run_dir: Path) -> dict[str
             f"{KERNEL!r} belongs to another Python, see `lowtex doctor`"
         )
     return record
+
+
+def _keep(output: Path, failed: Path) -> str:
+    """Keep what a failed notebook has come to, and say where; papermill may have been stopped while it wrote it."""
+    try:
+        text = portable(output.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    write_text(failed, text)
+    return f". What there is of it: {shown(failed)}"
 
 
 def _environment(work: _Workspace) -> dict[str, str]:
@@ -252,15 +258,12 @@ def _new_lines(path: Path, seen: int) -> tuple[int, list[str]]:
     return seen + len(whole), whole.decode("utf-8", errors="replace").splitlines()
 
 
-def _on_terminate():
-    def stop(number, frame):
-        raise KeyboardInterrupt
-
-    try:
-        return signal.signal(signal.SIGTERM, stop)
-    except ValueError:
-        # not the main thread; whoever runs us there handles signals
-        return None
+def _remove_orphans(target: Path) -> None:
+    """What a runner that was killed could not remove; the process that made a folder is in its name."""
+    for folder in target.parent.glob(f".{target.stem}.*.*"):
+        owner = folder.name.removeprefix(f".{target.stem}.").partition(".")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quietly(action: Callable[[], None]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -99,6 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plan")
     options = parser.parse_args(arguments)
     os.environ["LOWTEX_HEADLESS"] = "1"
+    # a batch system ends a job by SIGTERM; without this its kernel would go on
+    signal.signal(signal.SIGTERM, _interrupt)
     name = options.source.stem if options.source else options.step
     try:
         with Step(name, options.plan) as step:
@@ -126,6 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"lowtex: {name} met an error nobody expected: {error!r}; the log in .run has the rest", flush=True)
         return 1
     return 0
+
+
+def _interrupt(number, frame) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

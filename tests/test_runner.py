@@ -13,7 +13,7 @@ from notebook_files import write_notebook
 
 from lowtex.errors import DataError, OptionError
 from lowtex.notebook_parameters import check_parameters, parameters_of
-from lowtex.notebooks import NotebookError, portable, run_notebook
+from lowtex.notebooks import NotebookError, _keep, portable, run_notebook
 from lowtex.roots import REPOSITORY
 
 TELL = [
@@ -83,7 +83,9 @@ def test_timeout_ends_the_kernel_too_and_success_removes_the_failed_copy(tmp_pat
     assert time.monotonic() - began < 600
     assert not psutil.pid_exists(int(lines[0].split()[-1]))
     folder = tmp_path / "run" / "notebooks"
-    assert [path.name for path in folder.iterdir()] == ["04_training.FAILED.ipynb"]
+    left = [path.name for path in folder.iterdir()]
+    assert left in (["04_training.FAILED.ipynb"], []), "none where papermill was just writing it"
+    (folder / "04_training.FAILED.ipynb").touch()
     write_notebook(source, "fine = 1")
     run(source, tmp_path)
     assert sorted(path.name for path in folder.iterdir()) == ["04_training.ipynb", "04_training.result.json"]
@@ -114,10 +116,13 @@ def test_a_notebook_without_a_record_fails(tmp_path):
 
 
 def test_a_dead_kernel_fails(tmp_path):
+    orphan = tmp_path / "run" / "notebooks" / ".04_training.999999999.abc"
+    orphan.mkdir(parents=True)
     source = write_notebook(tmp_path / "04_training.ipynb", "import os\nos._exit(7)")
     with pytest.raises(NotebookError, match="papermill ended with exit code"):
         run(source, tmp_path)
     assert not (tmp_path / "run" / "notebooks" / "04_training.ipynb").exists()
+    assert not orphan.exists(), "left by a runner that was killed"
 
 
 def test_unknown_parameter_is_refused_before_anything_runs(tmp_path):
@@ -156,6 +161,13 @@ def test_a_broken_parameters_cell_is_named(tmp_path, content, message):
         parameters_of(source)
     with pytest.raises(DataError, match="there is no notebook"):
         parameters_of(tmp_path / "y.ipynb")
+
+
+def test_half_an_output_is_no_second_error(tmp_path):
+    (tmp_path / "output.ipynb").write_text('{"cells": [')
+    assert _keep(tmp_path / "output.ipynb", tmp_path / "x.FAILED.ipynb") == ""
+    assert _keep(tmp_path / "missing.ipynb", tmp_path / "x.FAILED.ipynb") == ""
+    assert not (tmp_path / "x.FAILED.ipynb").exists()
 
 
 def test_portable_takes_out_paths_of_kernels_and_checkout():

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path, read_json, write_json, write_text
 from lowtex.miniature.pair import WORLD_VERSION
+from lowtex.progress import Progress
 
 MANIFEST = "miniature.json"
 UNFINISHED = "miniature.unfinished.json"
@@ -101,10 +102,11 @@ def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: st
 
     pool = ThreadPoolExecutor(max_workers=max(1, min(threads, 8)))
     try:
-        with tqdm(total=len(jobs), desc=title, unit=unit, disable=not progress) as bar:
+        with Progress(title, len(jobs), unit) if progress else nullcontext() as bar:
             for done in as_completed([pool.submit(one, job) for job in jobs]):
                 done.result()
-                bar.update()
+                if bar is not None:
+                    bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
