@@ -15,7 +15,7 @@ PAINTS = [
     (0.80, 0.80, 0.80), (0.58, 0.59, 0.61), (0.12, 0.12, 0.14), (0.50, 0.10, 0.10), (0.14, 0.22, 0.42),
     (0.30, 0.31, 0.33), (0.72, 0.70, 0.64), (0.18, 0.30, 0.24), (0.70, 0.55, 0.15), (0.42, 0.52, 0.60),
 ]  # fmt: skip
-PLAIN_SHARE = 0.42
+PLAIN_SHARE = 0.34
 """Share of walls, road pieces, gates and the like that carry (almost) no texture."""
 
 

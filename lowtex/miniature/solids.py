@@ -185,7 +185,8 @@ class Builder:
         """An ellipsoid with axes along x, y, z (crowns, bushes); ``center`` and ``radii`` are (x, y, z)."""
         (cx, cy, cz), (rx, ry, rz) = center, radii
         inverse = (rx**-2, ry**-2, rz**-2)
-        face = self._face(surface, (0, 0, 0), center, (1, 0.2, 0.5, 0), (0.1, 1, -0.2, 0), (1, 1), inverse)
+        # the texture is laid on along the street, so that it is stretched where a driver hardly sees it
+        face = self._face(surface, (0, 0, 0), center, (1, 0.05, 0, 0), (0, 1, -0.1, 0), (1, 1), inverse)
         self._add(ELLIPSOID, None, (cx, cz, rx, rz), (cy - ry, cy + ry), None, [face] * 6, 0, max(rx, rz))
 
     def _add(self, kind, planes, ellipse, y, cuts, faces, slant_count, radius) -> None:

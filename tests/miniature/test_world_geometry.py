@@ -144,11 +144,11 @@ def test_visible_share_is_that_of_a_street(clean_pairs):
 
 
 def test_depth_does_not_depend_on_resolution():
-    small, large = (render(Scene("Scene18"), 2, size) for size in ((48, 160), (144, 480)))
+    small, large = (render(Scene("Scene18"), 2, size) for size in ((96, 320), (288, 960)))
     # centres of the small picture's pixels are centres of every third pixel of the large one
     a, b = small.depth_left[0], large.depth_left[0, 1::3, 1::3]
     close = ((a - b).abs() <= 1e-3 * b) & (b > 0) | (a == 0) & (b == 0)
-    assert float(close.float().mean()) > 0.93  # the rest lies at outlines and on curved faces
+    assert float(close.float().mean()) > 0.94  # the rest lies at outlines and on curved faces
 
 
 def test_road_lies_where_the_rig_says(clean_pairs):
