@@ -28,8 +28,9 @@ class NetworkSettings:
         metres_per_unit: metres in one unit of network depth; None = the training rig's baseline / 0.1, which is
             Monodepth2's range without its pretended baseline.
         initial_bias: bias of the sigmoid heads at the start; 0 starts at half of the largest disparity, which from
-            scratch sometimes collapses. -3 starts at small ones; at -2.5 the finest scale of a network trained on
-            pixels never left its start on the miniature (the start is off by more than the photometric basin).
+            scratch sometimes collapses. -4 starts at small ones, 3.5 pixels at the quick size; from -2.5 (14 pixels)
+            and, on one of three worlds, from -3 (9 pixels) the finest head of a network trained on pixels never left
+            its start: that is farther from the truth than the photometric error reaches.
         pretrained: path of encoder weights to start from, or None.
     """
 
@@ -43,7 +44,7 @@ class NetworkSettings:
     min_depth: float = 0.1
     max_depth: float = 100.0
     metres_per_unit: float | None = None
-    initial_bias: float = -3.0
+    initial_bias: float = -4.0
     pretrained: str | None = None
 
     def __post_init__(self):

@@ -8,7 +8,7 @@ from lowtex.networks.layers import Conv2d, ConvBlock, SigmoidHead, check_maps, s
 DECODER_CHANNELS = (16, 32, 64, 128, 256)
 """Channels at full size, 1/2, 1/4, 1/8 and 1/16 (Godard et al. 2019)."""
 
-INITIAL_BIAS = -3.0
+INITIAL_BIAS = -4.0
 
 
 def _outputs(heads: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
@@ -25,7 +25,7 @@ class UNetDecoder(nn.Module):
         channels: channels of the five encoder maps (``encoder.channels``).
         width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
         initial_bias: start of the heads' bias. 0 starts at half of the largest disparity, which sometimes collapses
-            when trained from scratch; -3 starts at small disparities.
+            when trained from scratch; -4 starts at small disparities.
     """
 
     def __init__(self, channels: list[int], width: float = 1.0, initial_bias: float = INITIAL_BIAS):

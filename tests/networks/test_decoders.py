@@ -43,7 +43,7 @@ def test_float64(kind):
 
 @pytest.mark.parametrize("kind", DECODERS)
 def test_heads_start_at_the_bias(kind):
-    for bias in (0.0, -3.0):
+    for bias in (0.0, -4.0):
         decoder = DECODERS[kind](initial_bias=bias)
         assert [head.conv.bias.item() for head in decoder.heads] == [bias] * 4
         for head in decoder.heads:
@@ -52,7 +52,7 @@ def test_heads_start_at_the_bias(kind):
             outputs = decoder(maps_for(32, 32))
         for output in outputs:
             torch.testing.assert_close(output, torch.full_like(output, torch.sigmoid(torch.tensor(bias)).item()))
-    assert DECODERS[kind]().heads[0].conv.bias.item() == -3.0
+    assert DECODERS[kind]().heads[0].conv.bias.item() == -4.0
 
 
 @pytest.mark.parametrize("kind", DECODERS)
