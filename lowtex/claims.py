@@ -52,7 +52,7 @@ CLAIMS = (
     ),
     Claim(
         "features overall",
-        "The same change lowers the error over all pixels.",
+        "Comparing feature maps instead of pixels lowers the error over all pixels.",
         "review",
         (Versus("encoder_features", "encoder"),),
         reading="the review's ablation row 'encoder + feature-maps loss' against 'encoder'",
@@ -97,13 +97,13 @@ CLAIMS = (
     ),
     Claim(
         "KITTI, improved truth",
-        "The same on KITTI's improved ground truth.",
+        "The whole method has a smaller error than Monodepth2 on KITTI's improved ground truth.",
         "review",
         (Versus("ours", "baseline", "improved"),),
     ),
     Claim(
         "Virtual KITTI 2",
-        "The same on Virtual KITTI 2.",
+        "The whole method has a smaller error than Monodepth2 on Virtual KITTI 2.",
         "abstract",
         (Versus("ours", "baseline", "vkitti2_dense"),),
         reading="scenes 01 and 20 held out; the paper does not define its split",

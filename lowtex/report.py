@@ -16,6 +16,7 @@ from lowtex import files
 from lowtex import report_parts as parts
 from lowtex.errors import DataError, LowtexError
 from lowtex.figures.redrawing import comparable_groups, draw_standing, run_rows, texture_kind
+from lowtex.figures.style import count
 from lowtex.figures.tidy import is_miniature
 from lowtex.report_parts import Picture
 
@@ -131,7 +132,7 @@ def write_index(
     text = template.substitute(
         title=html.escape(TITLE),
         lead=html.escape(_lead(rows, records, failed)),
-        banners="\n".join(_banners(rows, records, failed, problems)),
+        banners="\n".join(_banners(rows, pictures, failed, problems)),
         facts=parts.facts_html(_facts(run_dir, rows, records)),
         navigation="<ul>" + "".join(f'<li><a href="#{i}">{html.escape(h)}</a></li>' for i, h, _ in sections) + "</ul>",
         sections="\n".join(f'<section id="{i}"><h2>{html.escape(h)}</h2>\n{b}\n</section>' for i, h, b in sections),
@@ -198,7 +199,7 @@ def _export(notebooks: list[Path], problems: list[str]) -> dict[Path, Path]:
     return pages
 
 
-def _banners(rows: pd.DataFrame, records: dict, failed: list[Path], problems: list[str]) -> list[str]:
+def _banners(rows: pd.DataFrame, pictures: list[Picture], failed: list[Path], problems: list[str]) -> list[str]:
     banners = []
     if failed:
         names = ", ".join(path.name.removesuffix(".FAILED.ipynb") for path in failed)
@@ -206,20 +207,19 @@ def _banners(rows: pd.DataFrame, records: dict, failed: list[Path], problems: li
         banners.append(parts.banner(texts, failed=True))
     if problems:
         banners.append(parts.banner(["This page is not complete:", *problems], failed=True))
-    if len(rows) and is_miniature(rows):
-        every = bool(rows["miniature"].astype(bool).all())
+    if is_miniature(rows) or any(picture.title.endswith("miniature data") for picture in pictures):
+        every = bool(rows["miniature"].astype(bool).all()) if len(rows) else True
         note = MINIATURE_NOTE if every else MINIATURE_NOTE.replace("these numbers come", "the numbers marked so come")
         banners.append(parts.banner([note]))
     return banners
 
 
 def _lead(rows: pd.DataFrame, records: dict, failed: list[Path]) -> str:
-    done = f"{len(records)} notebooks done" + (f", {len(failed)} failed" if failed else "")
+    done = f"{count(len(records), 'notebook')} done" + (f", {len(failed)} failed" if failed else "")
     if rows.empty:
         return f"{done}; no measured rows yet."
-    seeds = rows["seed"].nunique()
-    return (f"{done}; {len(rows):,} measured rows of {rows['experiment'].nunique()} methods, "
-            f"{seeds} seed{'s' if seeds > 1 else ''}.")  # fmt: skip
+    methods, seeds = count(rows["experiment"].nunique(), "method"), count(rows["seed"].nunique(), "seed")
+    return f"{done}; {count(len(rows), 'measured row')} of {methods}, {seeds}."
 
 
 def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[str, str]:
@@ -253,10 +253,12 @@ def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[
 
 def _file_list(run_dir: Path, some_linked: bool) -> str:
     rows = sorted({*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv")})
-    listed = [p for p in [*rows, run_dir / "run.json"] if p.is_file() and not p.name.startswith(".")]
+    listed = [p for p in rows if not p.name.startswith(".")]
     items = "".join(
         f'<li><a href="{parts.href(p, run_dir)}">{html.escape(p.relative_to(run_dir).as_posix())}</a></li>'
         for p in listed
     )
     note = "<p>Some figures are only linked, to keep this page small.</p>" if some_linked else ""
-    return f"<p>Every number on this page is in these rows:</p>\n<ul>{items or '<li>no rows yet</li>'}</ul>\n{note}"
+    measured = f"<p>The measured numbers, one a row:</p>\n<ul>{items}</ul>" if items else "<p>No measured rows yet.</p>"
+    settings = '<p>How it was run: <a href="run.json">run.json</a>.</p>' if (run_dir / "run.json").is_file() else ""
+    return f"{measured}\n{settings}\n{note}"

@@ -11,7 +11,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.errors import OptionError
 from lowtex.evaluation import Evaluation, compare, predict
 from lowtex.figures import prediction_panel
-from lowtex.protocols import Protocol, get_protocol
+from lowtex.protocols import Protocol, get_protocol, resize_map
 
 
 @dataclass
@@ -21,7 +21,8 @@ class Shown:
     Attributes:
         samples: the images.
         truths: ground truth ``(h, w)`` in metres, 0 outside of what the protocol counts; None where there is none.
-        predictions: method -> a depth map in metres for each image, at its truth's size, or the network's without.
+        predictions: method -> a depth map in metres for each image, at its truth's size; without one, at that of
+            another image's truth, else at the network's.
     """
 
     samples: list[StereoSample]
@@ -55,12 +56,15 @@ def show(networks: Mapping[str, object], dataset: Dataset, names: Sequence[str],
         raise OptionError(f"there is no image {unknown[0]!r} in split {dataset.split!r} ({len(places)} images)")
     samples = [dataset[places[name]] for name in names]
     shown = Shown(samples, [None] * len(samples))
+    # what has no truth is shown at the size of what has one, so that a row of maps lines up
+    size = next((tuple(s.depth.shape[-2:]) for s in samples if s.depth is not None), None)
     for method, network in networks.items():
         shown.predictions[method] = []
         for place, sample in enumerate(samples):
             inverse = predict(network, [sample], flip=protocol.flip)[0]
             if sample.depth is None or not bool((sample.depth != 0).any()):
-                shown.predictions[method].append(np.clip(1.0 / inverse, protocol.min_depth_m, protocol.cap_m))
+                depth = 1.0 / (inverse if size is None else resize_map(inverse, *size))
+                shown.predictions[method].append(np.clip(depth, protocol.min_depth_m, protocol.cap_m))
                 continue
             compared = compare(inverse, sample, protocol, quantity="inverse_depth")
             shown.truths[place] = np.where(compared.valid, compared.truth, 0.0)

@@ -57,6 +57,7 @@ class Study:
         real_kitti = run.profile.name == "paper" and "kitti" in run.roots.named
         self.train_on = train_on or ("kitti" if real_kitti else "vkitti2")
         self._pairs: dict[tuple, tuple[Dataset, str]] = {}
+        self._said: set[str] = set()
 
     @property
     def seeds(self) -> range:
@@ -85,7 +86,7 @@ class Study:
         folder = experiment_folder(self.run.experiments_dir, experiment)
         label = f"{name}, seed {experiment.seed}"
         if is_finished(folder):
-            say(f"{label}: found, trained before ({experiment.key})")
+            self._say_once(f"{label}: found, trained before ({experiment.key})")
             return folder
         options = self.run.loop_options(f"training {label}")
         dataset = self.pairs()
@@ -151,7 +152,7 @@ class Study:
                 return self.test_set(protocol, "test", **options)
             except DataError:
                 dataset = self.test_set(protocol, AVAILABLE, **options)
-            say(f"the root lacks frames of the test split: its {len(dataset)} available images are used instead")
+            self._say_once(f"the root lacks frames of the test split: its {len(dataset)} images are used instead")
             return dataset
         root, settings = READERS[get_protocol(protocol).ground_truth]
         settings = {"views": False, **settings, **options}
@@ -182,7 +183,7 @@ class Study:
             warnings.simplefilter("ignore", UserWarning)
             result = evaluate(network, dataset, protocol, device=self.run.torch_device, **options)
         if result.unscored:
-            say(result.describe())
+            self._say_once(result.describe())
         root = READERS[get_protocol(protocol).ground_truth][0]
         miniature = self.run.is_miniature(root)
         variation = getattr(dataset, "variation", "")
@@ -220,6 +221,12 @@ class Study:
     def keep(self, rows: pd.DataFrame, name: str) -> Path:
         """Write rows to the run's ``rows/<name>.csv``, where the tables and the claims read them."""
         return write_rows(self.run.rows_dir / f"{name}.csv", rows)
+
+    def _say_once(self, line: str) -> None:
+        """Say what holds for every network and every pass alike a first time only."""
+        if line not in self._said:
+            self._said.add(line)
+            say(line)
 
     def _open_pairs(self, data: str, split: str) -> tuple[Dataset, str]:
         if (data, split) not in self._pairs:

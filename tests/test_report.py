@@ -193,6 +193,12 @@ def test_a_run_on_real_data_has_no_miniature_banner(tmp_path):
     assert "the numbers marked so come" in Page(report.write_index(tmp_path)).text
 
 
+def test_miniature_pictures_alone_call_for_the_banner(tmp_path):
+    figures.save_figure(figures.stereo_anaglyph(make_sample()), tmp_path / "figures" / "01_pair")
+    page = Page(report.write_index(tmp_path))
+    assert "Measured on miniatures" in page.text and "No measured rows yet." in page.text
+
+
 def test_nothing_to_show(tmp_path):
     with pytest.raises(DataError, match="is not the folder of a run"):
         report.write_index(tmp_path / "absent")

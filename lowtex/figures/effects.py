@@ -42,8 +42,9 @@ def claim_effects(
         labels.append(f"{claim}\n{comparison}")
     axes.set_yticks(range(len(groups)), labels, fontsize=8.5)
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    reach = 1.25 * max(100 * effects["effect"].abs().max(), 200 * margin)
-    axes.set_xlim(-reach, reach)
+    least, most = 100 * min(effects["effect"].min(), -2 * margin), 100 * max(effects["effect"].max(), 2 * margin)
+    room = 0.16 * (most - least)
+    axes.set_xlim(least - room, most + room)
     axes.grid(True, axis="x")
     axes.set_xlabel("error saved, in % of the reference's (right of 0: better)")
     seeds, images = effects.groupby(["claim", "comparison"])["seed"].nunique(), effects["images"]

@@ -197,9 +197,9 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
 def wrap(figure: MatplotlibFigure, text: str, points: float, weight: str = "normal") -> str:
     """Break ``text`` into lines that fit the figure's width, measured in the font it will be drawn in."""
     font = FontProperties(family=STYLE["font.family"], size=points, weight=weight)
-    # at a low resolution each letter's width is rounded up to a pixel
-    renderer = RendererAgg(1, 1, 720)
-    room = 0.97 * 720 * figure.get_figwidth()
+    # letters are rounded to whole pixels, so texts are widest at the lowest resolution, a notebook's
+    renderer = RendererAgg(1, 1, 100)
+    room = 0.975 * 100 * figure.get_figwidth()
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
