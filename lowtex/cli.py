@@ -2,9 +2,12 @@
 
 import argparse
 import importlib
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from lowtex import __version__
 from lowtex.errors import LowtexError
@@ -58,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     only = next((word for word in words if word in COMMANDS), None)
     options = build_parser(only).parse_args(words)
     try:
-        return options.action(options) or 0
+        with _terminated_like_interrupted():
+            return options.action(options) or 0
     except LowtexError as error:
         print(f"lowtex: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
@@ -71,6 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader of a pipe (head, say) went away; that is no news to anybody
         sys.stdout = None
         return FAILED
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, by which a batch system ends a job, ends it as orderly as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ because papermill alone calls a timeout or a dead kernel completed. Otherwise wh
 ``<name>.FAILED.ipynb`` and an earlier good copy is not touched.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -96,12 +97,21 @@ def run_notebook(
         record |= {
             "parameters": checked,
             "kernel": KERNEL,
+            "package": package_digest(),
             "runner_wall_s": round(time.monotonic() - began, 1),
         }
         write_text(target, portable(work.output.read_text(encoding="utf-8"), target))
         write_json(target.with_suffix(".result.json"), record)
         failed.unlink(missing_ok=True)
     return record
+
+
+def package_digest() -> str:
+    """Twelve hex digits of the package's sources, by which a result made with other ones is known."""
+    digest = hashlib.sha256()
+    for path in sorted((REPOSITORY / "lowtex").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 CELL_FILE = re.compile(r"(?:/[\w.~+-]+)*/ipykernel_\d+/\d+\.py")

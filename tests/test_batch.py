@@ -1,8 +1,11 @@
 """The batch: its settings and table, and Snakemake running tiny notebooks in the places of the real ones."""
 
 import os
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 from notebook_files import write_notebook
 
@@ -11,6 +14,7 @@ from lowtex.batch import Settings
 from lowtex.errors import OptionError
 from lowtex.experiments import PROFILES
 from lowtex.files import read_json
+from lowtex.notebooks import package_digest
 from lowtex.paths import default_run_dir
 from lowtex.progress import duration
 from lowtex.roots import DATASETS
@@ -149,6 +153,16 @@ def test_failure_resume_and_change(notebooks, tmp_path, capfd):
     spent = time.process_time() - began[0] + os.times().children_user - began[1]
     assert spent < 10, f"{spent:.1f} s of processor time to find that there is nothing to do"
 
+    record = run_dir / "notebooks" / "02_networks.result.json"
+    text, times = record.read_text(), record.stat()
+    assert package_digest() in text
+    record.write_text(text.replace(package_digest(), "of another time"))
+    os.utime(record, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert cli.main(words) == 0
+    assert "the package has changed since 02 ran; to run it anew: lowtex run --rerun 02" in capfd.readouterr().out
+    record.write_text(text)
+    os.utime(record, ns=(times.st_atime_ns, times.st_mtime_ns))
+
     write_notebook(notebooks / "04_training.ipynb", "changed = True")
     assert cli.main([*words, "--dry-run"]) == 0
     planned = capfd.readouterr().out.splitlines()[-1]
@@ -170,3 +184,20 @@ def test_one_run_at_a_time_in_a_folder(notebooks, tmp_path, capsys):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert cli.main(["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02"]) == 2
     assert "another run is at work in" in capsys.readouterr().err
+
+
+def test_a_terminated_run_leaves_nothing_behind_and_goes_on(notebooks, tmp_path):
+    """SIGTERM in the middle of a notebook: its kernel ends, no lock is held, and the next call finishes the work."""
+    tell = "import os, time\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')"
+    write_notebook(notebooks / "02_networks.ipynb", tell, "time.sleep(900)")
+    words = [sys.executable, "-m", "lowtex.cli", "run", "--profile", "paper", "--run-dir", str(tmp_path / "run")]
+    process = subprocess.Popen([*words, "--only", "02"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    kernel = next(int(line.split()[-1]) for line in process.stdout if "kernel" in line)
+    process.terminate()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and "the same command goes on from there" in said
+    assert not psutil.pid_exists(kernel)
+    write_notebook(notebooks / "02_networks.ipynb", tell)
+    assert subprocess.run([*words, "--only", "02"], capture_output=True).returncode == 0
+    left = [path.name for path in (tmp_path / "run" / "notebooks").iterdir()]
+    assert not [name for name in left if name.startswith(".") or "FAILED" in name]

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from lowtex.commands import add_data, add_device, add_profile, add_seed
@@ -102,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
         if code != 0:
             return _explain(log)
         print(f"nothing to do: everything is up to date ({time.monotonic() - began:.1f} s)")
+        _say_what_is_older_than_the_package(settings)
         return 0
     return _summarise(settings, plan, log, code, duration(time.monotonic() - began))
 
@@ -129,6 +131,8 @@ class _lock:
 
 def _call(words: list[str], log: Path, held: int) -> int:
     """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works."""
+    from lowtex.notebooks import stop_tree
+
     with log.open("wb") as errors:
         output = errors if "--dry-run" in words else None
         process = subprocess.Popen(
@@ -136,12 +140,11 @@ def _call(words: list[str], log: Path, held: int) -> int:
         )
         try:
             return process.wait()
-        except KeyboardInterrupt:
-            # Snakemake got the same signal from the terminal and ends its jobs
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.terminate()
+        except BaseException:
+            # Ctrl-C reaches Snakemake too, but it may wait for its jobs; SIGTERM does not reach it
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+            stop_tree(process)
             raise
 
 
@@ -161,6 +164,18 @@ def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
         print("what was finished is kept; mend the cause and run the same command again", flush=True)
         return 1
     return _explain(log)
+
+
+def _say_what_is_older_than_the_package(settings) -> None:
+    from lowtex.files import read_json
+    from lowtex.notebooks import package_digest
+
+    now = package_digest()
+    older = [node.number for node in settings.nodes if read_json(settings.record(node)).get("package") != now]
+    if older:
+        them = "it" if len(older) == 1 else "them"
+        print(f"the package has changed since {', '.join(older)} ran; to run {them} anew: ", end="")
+        print(f"lowtex run --rerun {','.join(older)}")
 
 
 def _show_planned(log: Path) -> None:

@@ -55,6 +55,7 @@ def point_cloud_bird_eye(
     far_m: float = 60.0,
     above_ground: bool = True,
     miniature: bool = False,
+    title: str = "The scene from above",
 ):
     """The scene from above, metres to the side against metres ahead; where walls bend, depth is wrong.
 
@@ -67,6 +68,7 @@ def point_cloud_bird_eye(
         above_ground: leave out the road, which would cover everything: the points whose height (true height, where
             ``truth`` is given) is that of the lowest ones.
         miniature: mark it as such.
+        title: replaces the standard one, e.g. to name the method.
 
     Raises:
         ValueError: the rig has no principal point, or no point is left.
@@ -108,7 +110,7 @@ def point_cloud_bird_eye(
     parts = [f"{total:,} points", "dotted: edge of the field of view"]
     if above_ground:
         parts.append("points on the ground are left out" + (", by the ground truth" if truth is not None else ""))
-    return finish(figure, "The scene from above", " · ".join(parts), miniature=miniature)
+    return finish(figure, title, " · ".join(parts), miniature=miniature)
 
 
 def _standing(depth: np.ndarray, rig: StereoRig) -> np.ndarray:
