@@ -83,7 +83,7 @@ def run_notebook(
     failed = target.with_suffix(".FAILED.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_orphans(target)
-    began = time.monotonic()
+    began, package = time.monotonic(), package_digest()
     with tempfile.TemporaryDirectory(
         prefix=f".{source.stem}.{os.getpid()}.", dir=target.parent, ignore_cleanup_errors=True
     ) as name:
@@ -97,7 +97,7 @@ def run_notebook(
         record |= {
             "parameters": checked,
             "kernel": KERNEL,
-            "package": package_digest(),
+            "package": package,
             "runner_wall_s": round(time.monotonic() - began, 1),
         }
         write_text(target, portable(work.output.read_text(encoding="utf-8"), target))

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -26,6 +27,7 @@ FORBIDDEN = {
 }
 
 
+@cache
 def load(path: Path):
     return nbformat.read(path, as_version=4)
 
