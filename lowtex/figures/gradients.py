@@ -45,11 +45,10 @@ def gradient_by_texture(
     panels[1].set(title="How rightly", ylabel="share of pixels pulled towards\nthe truth; 0.5 = chance")
     panels[0].set_ylim(0, None)
     panels[1].set_ylim(min(0.4, float(table["toward"].min()) - 0.03), 1.0)
+    text = [name.replace(">=", "≥ ").replace("<", "< ").replace("-", "–") for name in bins]
     for axes in panels:
         axes.grid(True)
-        axes.set_xticks(
-            range(len(bins)), [name.replace(">=", "≥ ").replace("<", "< ").replace("-", "–") for name in bins]
-        )
+        axes.set_xticks(range(len(bins)), text, rotation=25 if len(bins) > 4 else 0)
         axes.set_xlabel(axis)
     legend_row(figure)
     once = table[table["loss"] == table["loss"].iloc[0]]

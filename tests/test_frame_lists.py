@@ -1,0 +1,68 @@
+"""Lists of frames to learn from and to score: disjoint, readable by the readers, free of a machine's paths."""
+
+import pytest
+
+from lowtex.datasets import KittiImproved, KittiRaw
+from lowtex.datasets.splits import read_list
+from lowtex.errors import DataError, OptionError
+from lowtex.frame_lists import learning_and_scoring_lists, parse_frames, write_frame_list
+
+DRIVE = "2011_09_26_drive_0001_sync"
+
+
+def test_parse_frames():
+    assert parse_frames("0-3, 25") == [0, 1, 2, 3, 25]
+    assert parse_frames("7,7-8") == [7, 8]
+    for wrong in ("", "a", "3-1", "1-", "-2", "1;2"):
+        with pytest.raises(OptionError, match="must be numbers and ranges"):
+            parse_frames(wrong)
+
+
+def test_written_lists_are_read_back(tmp_path):
+    path = write_frame_list(tmp_path / "deep" / "learn.txt", f"2011_09_26/{DRIVE}", [5, 12], "r")
+    assert [(f.frame, f.side) for f in read_list(path)] == [(5, "r"), (12, "r")]
+    with pytest.raises(OptionError, match="<date>/<drive>"):
+        write_frame_list(tmp_path / "x.txt", DRIVE, [5])
+    with pytest.raises(OptionError, match="at least one frame"):
+        write_frame_list(tmp_path / "x.txt", f"2011_09_26/{DRIVE}", [])
+
+
+def test_a_frame_in_both_lists_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="frame 5 is to be learnt from and to be scored"):
+        learning_and_scoring_lists(tmp_path, tmp_path, tmp_path, DRIVE, "0-5", "5,25")
+
+
+def test_real_frames_asked_for(real_data, tmp_path):
+    roots = real_data / "kitti_depth", real_data / "kitti_raw"
+    learn, score = learning_and_scoring_lists(tmp_path, *roots, DRIVE, "0-5", "25,45")
+    pairs = KittiRaw(roots[1], str(learn), depth=None)
+    held = KittiImproved(roots[0], str(score), raw_root=roots[1])
+    assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
+    # the split's name goes into rows and content hashes
+    assert (pairs.split, held.split) == ("learn", "score")
+
+
+def test_real_frames_that_are_not_there_are_replaced_by_others(real_data, tmp_path):
+    roots = real_data / "kitti_depth", real_data / "kitti_raw"
+    for drive, learn, score in (
+        (DRIVE, "0-9", "25,45"),
+        (DRIVE, "0-5", "26"),
+        ("2011_09_26_drive_0002_sync", "0", "9"),
+    ):
+        paths = learning_and_scoring_lists(tmp_path, *roots, drive, learn, score)
+        learning, scoring = ({f.frame for f in read_list(path)} for path in paths)
+        assert scoring == {45} and learning == {0, 1, 2, 3, 4, 5, 25}
+
+
+def test_too_few_real_frames(real_data, tmp_path):
+    raw = tmp_path / "raw"
+    for side in ("image_02", "image_03"):
+        folder = raw / "2011_09_26" / DRIVE / side / "data"
+        folder.mkdir(parents=True)
+        (folder / "0000000045.png").symlink_to(
+            real_data / "kitti_raw" / "2011_09_26" / DRIVE / side / "data" / "0000000045.png"
+        )
+    for name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt"):
+        (raw / "2011_09_26" / name).symlink_to(real_data / "kitti_raw" / "2011_09_26" / name)
+    with pytest.raises(DataError, match="too few frames to learn from some and score others"):
+        learning_and_scoring_lists(tmp_path / "lists", real_data / "kitti_depth", raw, DRIVE, "0-5", "25,45")
