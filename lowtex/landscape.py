@@ -18,6 +18,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig, depth_to_disparity, in_view, warp_horizontal
 from lowtex.losses import feature_map_error, photometric_error
 from lowtex.networks import DepthNet
+from lowtex.texture import strata
 
 Place = tuple[int, int]
 """Column and row of a pixel."""
@@ -54,15 +55,35 @@ def with_contrast(sample: StereoSample, kept: float) -> StereoSample:
     return replace(sample, **views)
 
 
+def texture_regions(sample: StereoSample, margin_px: int = 3) -> dict[str, np.ndarray]:
+    """``low``, ``middle``, ``high`` texture (known contrast, or the image's gradient), bool ``(H, W)`` each.
+
+    Only pixels that both cameras see and that are more than ``margin_px`` away from every depth edge.
+    """
+    size = tuple(sample.image.shape[-2:])
+    judged = seen_by_both(sample) & strata(sample, "edges", size, radius_px=margin_px)["interior"]
+    masks = strata(sample, "gradient" if sample.texture_contrast is None else "known", size)
+    return {name: masks[name] & judged for name in ("low", "middle", "high")}
+
+
+def reach_px(mask: np.ndarray) -> float:
+    """How deep inside a mask ``(H, W)`` one can be: the largest distance of its pixels to the outside."""
+    return float(_distance_inside(mask).max())
+
+
 def deepest_places(masks: Mapping[str, np.ndarray]) -> dict[str, Place]:
     """For each mask ``(H, W)`` that holds a pixel: the one farthest from everything outside of it."""
     places = {}
     for name, mask in masks.items():
         if mask.any():
-            inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+            inside = _distance_inside(mask)
             row, column = np.unravel_index(inside.argmax(), inside.shape)
             places[name] = (int(column), int(row))
     return places
+
+
+def _distance_inside(mask: np.ndarray) -> np.ndarray:
+    return cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
 
 
 @torch.no_grad()

@@ -14,8 +14,10 @@ from lowtex.landscape import (
     error_gradient,
     error_volume,
     mean_by_stratum,
+    reach_px,
     seen_by_both,
     strip_curves,
+    texture_regions,
     true_disparity_px,
     true_outputs,
     with_contrast,
@@ -148,6 +150,21 @@ def test_deepest_place_is_the_middle_of_a_square():
     mask = np.zeros((9, 12), bool)
     mask[1:6, 4:9] = True
     assert deepest_places({"square": mask, "empty": np.zeros((9, 12), bool)}) == {"square": (6, 3)}
+
+
+def test_regions_are_known_contrast_inside_what_both_cameras_see():
+    sample = shifted_pair()
+    sample.texture_contrast = torch.full((1, 32, 64), 0.1)
+    sample.texture_contrast[0, :, 20:40] = 0.0
+    sample.depth[0, :, 50:] /= 4
+    regions = texture_regions(sample, margin_px=2)
+    assert regions["low"][:, 20:40].all() and regions["low"].sum() == 32 * 20 and not regions["middle"].any()
+    # columns 0-3 are out of view, and the depth edge between 49 and 50 keeps its distance
+    assert not regions["high"][:, :SHIFT].any() and not regions["high"][:, 48:52].any()
+    assert regions["high"][:, SHIFT:20].all()
+    assert reach_px(regions["low"]) == 10 and reach_px(regions["middle"]) == 0
+    sample.texture_contrast = None
+    assert texture_regions(sample)["high"].any()
 
 
 def test_true_outputs_give_the_true_shift_back():
