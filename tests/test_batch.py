@@ -136,6 +136,7 @@ def test_failure_resume_and_change(notebooks, tmp_path, capfd):
     assert steps(text, "FAILED") == ["12_virtual_kitti2"]
     assert "12_virtual_kitti2: cell 3 raised RuntimeError: no luck" in text
     assert "FAILED after" in text and "not run, because they need one of those: report" in text
+    assert "12_virtual_kitti2" in (run_dir / "index.html").read_text(), "the page shows what there is"
     made = sorted(path.name for path in (run_dir / "notebooks").glob("*.ipynb"))
     assert made == ["02_networks.ipynb", "04_training.ipynb", "10_kitti.ipynb", "12_virtual_kitti2.FAILED.ipynb"]
 

@@ -162,8 +162,19 @@ def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
         print(f"FAILED after {took}: {', '.join(failed)}", end="")
         print(f"; not run, because they need one of those: {', '.join(skipped)}" if skipped else "")
         print("what was finished is kept; mend the cause and run the same command again", flush=True)
+        _show_what_there_is(settings.run_dir)
         return 1
     return _explain(log)
+
+
+def _show_what_there_is(run_dir: Path) -> None:
+    from lowtex.paths import shown
+    from lowtex.report import write_report
+
+    try:
+        print(f"what there is so far: {shown(write_report(run_dir))}")
+    except LowtexError as error:
+        print(f"what there is so far could not be shown: {error}")
 
 
 def _say_what_is_older_than_the_package(settings) -> None:
