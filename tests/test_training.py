@@ -191,14 +191,17 @@ class Spoilt(Pairs):
 
 
 def test_nan_in_a_sample_is_named_and_the_last_state_stays(tmp_path):
+    experiment, each_step = tiny("baseline", steps=30), replace(CPU, checkpoint_every=1)
     with pytest.raises(LowtexError, match="pair3"):
-        training.train_experiment(tiny("baseline", steps=30), Spoilt(), tmp_path, options=replace(CPU, checkpoint_every=1))
-    folder = training.experiment_folder(tmp_path, tiny("baseline", steps=30))
-    assert not training.is_finished(folder)
-    good = [torch.isfinite(v).all() for v in torch.load(folder / "state.pt")["modules"]["network"].values()] if (
-        folder / "state.pt"
-    ).exists() else [torch.tensor(True)]  # fmt: skip
-    assert all(bool(value) for value in good)
+        training.train_experiment(experiment, Spoilt(), tmp_path, options=each_step)
+    folder = training.experiment_folder(tmp_path, experiment)
+    assert not training.is_finished(folder) and not (folder / "network.safetensors").exists()
+    batches = list(StepSampler(len(Spoilt()), 2, 30, experiment.seed))
+    before = next(step for step, batch in enumerate(batches) if 3 in batch)
+    assert before > 0, "the first batch is clean with this seed, so there is a state to look at"
+    state = torch.load(folder / "state.pt")
+    assert state["step"] == before
+    assert all(bool(torch.isfinite(value).all()) for value in state["modules"]["network"].values())
 
 
 def test_training_data_of_another_kind_is_refused(tmp_path):
