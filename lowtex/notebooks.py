@@ -102,7 +102,8 @@ def run_notebook(
         }
         write_text(target, portable(work.output.read_text(encoding="utf-8"), target))
         write_json(target.with_suffix(".result.json"), record)
-        failed.unlink(missing_ok=True)
+        for old in (failed, failed.with_suffix(".html")):
+            old.unlink(missing_ok=True)
     return record
 
 
