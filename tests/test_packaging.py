@@ -146,7 +146,7 @@ def test_ci_calls_make_test_and_nothing_else(repository):
     script = repository / ".ci" / "run"
     assert os.access(script, os.X_OK)
     lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make --no-print-directory test"]
+    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make test"]
 
 
 def test_make_help_lists_every_target(repository):

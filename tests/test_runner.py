@@ -14,6 +14,7 @@ from notebook_files import write_notebook
 from lowtex.errors import DataError, OptionError
 from lowtex.notebook_parameters import check_parameters, parameters_of
 from lowtex.notebooks import NotebookError, _keep, portable, run_notebook
+from lowtex.paths import shown
 from lowtex.roots import REPOSITORY
 
 TELL = [
@@ -47,7 +48,7 @@ def test_success_leaves_notebook_and_record_and_streams_progress(tmp_path):
     text = (folder / "04_training.ipynb").read_text()
     executed = json.loads(text)
     printed = "".join("".join(o.get("text", "")) for c in executed["cells"] for o in c.get("outputs", []))
-    assert f"1 {Path(sys.executable).relative_to(REPOSITORY)}" in printed, "headless, in this environment's Python"
+    assert f"1 {shown(sys.executable)}" in printed, "headless, in this environment's Python"
     assert "a file in results" in printed
     assert str(REPOSITORY) not in text, "an executed notebook names no path of this machine"
     assert executed["metadata"]["papermill"]["output_path"].endswith("run/notebooks/04_training.ipynb")
