@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from lowtex.errors import OptionError, require_choice
-from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
 
 TRAINING_VERSION = 1
 """Raised whenever the training code changes what the same settings lead to; old results are then not reused."""
@@ -113,8 +113,6 @@ class Experiment:
             "data": DataSettings,
             "feature_net": FeatureNetSettings,
         }
-        from lowtex.settings import settings_from
-
         known = [f.name for f in fields(cls)]
         built = {}
         for name, value in values.items():
