@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint on a data set, as tidy rows",
     "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
     "figures": "draw a run's figures, tables and index.html again, without training",
-    "data": "write the miniature data sets",
+    "data": "look at, check, prepare and download data sets; write the miniatures",
     "doctor": "say what is installed, which data are found and what is missing",
 }
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130

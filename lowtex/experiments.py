@@ -1,4 +1,4 @@
-"""Every named experiment, and the profiles that set sizes and schedules.
+"""Every named experiment.
 
 An experiment is a value: its content hash (`Experiment.key`) names its folder, so the same training is found again by
 whoever asks for it and is never done twice. A profile changes sizes and schedules only; the code path is one.
@@ -9,10 +9,28 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from lowtex.errors import OptionError, require_choice
+from lowtex.profiles import PROFILES, Profile, get_profile
 from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
+
+__all__ = [
+    "NAMED",
+    "PROFILES",
+    "TRAINABLE",
+    "TRAINING_VERSION",
+    "DataSettings",
+    "Experiment",
+    "Profile",
+    "change",
+    "get_profile",
+    "named_experiment",
+]
 
 TRAINING_VERSION = 1
 """Raised whenever the training code changes what the same settings lead to; old results are then not reused."""
+
+
+TRAINABLE = ("vkitti2", "kitti", "cityscapes", "stereo")
+"""Data sets of stereo pairs. Make3D has single images, the improved ground truth belongs to KITTI's pairs."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +38,7 @@ class DataSettings:
     """What an experiment is trained on.
 
     Attributes:
-        dataset: ``vkitti2`` or ``kitti``, a name of `lowtex.datasets.open_dataset`.
+        dataset: one of `TRAINABLE`, a name of `lowtex.datasets.open_dataset`.
         split: of that data set.
         height, width: size the network sees, pixels, multiples of 32.
         variation: of Virtual KITTI 2.
@@ -35,7 +53,7 @@ class DataSettings:
     source: str = ""
 
     def __post_init__(self):
-        require_choice("dataset", self.dataset, ("vkitti2", "kitti"))
+        require_choice("dataset", self.dataset, TRAINABLE)
         for name in ("height", "width"):
             value = getattr(self, name)
             if value < 32 or value % 32:
@@ -122,86 +140,6 @@ class Experiment:
         return cls(**built)
 
 
-@dataclass(frozen=True)
-class Profile:
-    """Sizes and schedules of one way to run the kit.
-
-    Attributes:
-        name: ``quick``, ``standard`` or ``paper``; ``smoke`` runs every line in seconds for the tests, and its numbers
-            mean nothing.
-        depth, width: of the encoder; all methods of a profile share them.
-        size: (height, width) the network sees.
-        schedule, feature_net: training lengths.
-        seeds: how many seeds the tables are made of.
-        miniature_frames: frames per scene of the miniature Virtual KITTI 2.
-        miniature_kitti: pairs per split of the miniature KITTI.
-        finetune_steps: optimiser steps of the fine-tuning on real pairs (notebook 10).
-    """
-
-    name: str
-    depth: int
-    width: float
-    size: tuple[int, int]
-    schedule: ScheduleSettings
-    feature_net: FeatureNetSettings
-    seeds: int
-    miniature_frames: dict[str, int]
-    miniature_kitti: dict[str, int]
-    finetune_steps: int
-
-
-PROFILES = {
-    "smoke": Profile(
-        name="smoke",
-        depth=34,
-        width=0.125,
-        size=(64, 192),
-        schedule=ScheduleSettings(steps=4, batch_size=2, learning_rate=1e-3),
-        feature_net=FeatureNetSettings(depth=18, width=0.125, steps=3, batch_size=2, learning_rate=1e-3),
-        seeds=1,
-        miniature_frames={"Scene01": 2, "Scene02": 4, "Scene06": 2, "Scene18": 4, "Scene20": 2},
-        miniature_kitti={"train": 3, "val": 1, "test": 3},
-        finetune_steps=2,
-    ),
-    "quick": Profile(
-        name="quick",
-        depth=34,
-        width=0.25,
-        size=(96, 320),
-        schedule=ScheduleSettings(steps=200, batch_size=8, learning_rate=1e-3),
-        feature_net=FeatureNetSettings(depth=18, width=0.5, steps=150, batch_size=8, learning_rate=1e-3),
-        seeds=1,
-        miniature_frames={"Scene01": 20, "Scene02": 100, "Scene06": 20, "Scene18": 100, "Scene20": 20},
-        miniature_kitti={"train": 8, "val": 4, "test": 20},
-        finetune_steps=60,
-    ),
-    "standard": Profile(
-        name="standard",
-        depth=50,
-        width=1.0,
-        size=(192, 640),
-        schedule=ScheduleSettings(steps=6_000, batch_size=12, learning_rate=1e-4),
-        feature_net=FeatureNetSettings(depth=50, steps=3_000),
-        seeds=3,
-        miniature_frames={"Scene01": 60, "Scene02": 600, "Scene06": 60, "Scene18": 600, "Scene20": 60},
-        miniature_kitti={"train": 20, "val": 10, "test": 60},
-        finetune_steps=500,
-    ),
-    "paper": Profile(
-        name="paper",
-        depth=50,
-        width=1.0,
-        size=(192, 640),
-        # 45,200 targets / 12 a step * 20 epochs
-        schedule=ScheduleSettings(steps=75_340, batch_size=12, learning_rate=1e-4),
-        feature_net=FeatureNetSettings(depth=50, steps=30_000),
-        seeds=3,
-        miniature_frames={},
-        miniature_kitti={},
-        finetune_steps=5_000,
-    ),
-}
-
 _BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
 _BASELINE_LOSS = {"data_term": "pixels", "smooth_second": 0.0, "edge_decay": 1.0, "auto_mask": True}
 
@@ -227,12 +165,6 @@ NAMED = {
         "loss": {"data_term": "features"},
     },
 }
-
-
-def get_profile(name: str) -> Profile:
-    """The profile of that name; `OptionError` lists the known ones."""
-    require_choice("profile", name, PROFILES)
-    return PROFILES[name]
 
 
 def named_experiment(

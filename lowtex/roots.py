@@ -10,8 +10,12 @@ from lowtex.errors import DataError, OptionError, require_choice
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The checkout the package runs from; the kit is installed in place."""
 
-DATASETS = ("vkitti2", "kitti", "kitti_depth")
-"""Names a root can be given for: Virtual KITTI 2, KITTI raw, and KITTI's improved ground truth."""
+DATASETS = ("vkitti2", "kitti", "kitti_depth", "make3d", "cityscapes", "stereo")
+"""Names a root can be given for: Virtual KITTI 2, KITTI raw, KITTI's improved ground truth, Make3D, Cityscapes, and a
+folder of one's own stereo pairs."""
+
+MINIATURE_FOLDERS = {name: "kitti_raw" if name == "kitti" else name for name in DATASETS}
+"""Folder of each data set's miniature, within the profile's."""
 
 MINIATURE_MANIFEST = "manifest.json"
 """Left beside a profile's miniatures, one file for all its roots."""
@@ -78,7 +82,7 @@ def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = ""
     """The user's folders, and the profile's miniatures for the data sets not named."""
     named = parse_roots(data_root)
     base = miniature_folder(profile)
-    paths = {"vkitti2": base / "vkitti2", "kitti": base / "kitti_raw", "kitti_depth": base / "kitti_depth"}
+    paths = {name: base / folder for name, folder in MINIATURE_FOLDERS.items()}
     return Roots(paths={**paths, **named}, named=frozenset(named))
 
 

@@ -1,33 +1,45 @@
 """`lowtex data`.
 
-The miniatures stand in for the real data sets wherever none is named: a small world of our own, in the layouts of
-Virtual KITTI 2, KITTI raw and KITTI's improved ground truth. What is complete is not written again.
+The miniatures stand in for the real data sets wherever none is named: a small world of our own, in their layouts.
+Real data are looked at, checked, prepared and, where their licence lets everybody, downloaded.
 """
 
 import argparse
-from pathlib import Path
+import importlib
+import textwrap
 
-from lowtex.commands import add_profile
+ACTIONS = {
+    "status": "say which data sets are found, where, and how complete they are",
+    "check": "verify a data root against its split: what is missing, truncated or of a wrong size",
+    "prepare": "keep a split at training size, so that no image is decoded twice",
+    "download": "fetch KITTI raw drives and calibrations, resumable",
+    "rig": "draw whether a stereo folder's rig.yaml, order and rectification are right",
+    "miniature": "write the miniature data sets",
+}
 
 EXAMPLE = """\
-  lowtex data miniature
-  lowtex data miniature --profile standard --out ~/miniature"""
+  lowtex data status
+  lowtex data check --data kitti=~/kitti_raw --split test
+  lowtex data miniature --profile quick"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("what", choices=("miniature",), help="what to write")
-    add_profile(parser)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default data/miniature/PROFILE, where all look")
+    """Add the actions; each is a module ``lowtex.commands.data_<action>``, made like a subcommand's."""
+    actions = parser.add_subparsers(dest="data_action", metavar="ACTION", required=True)
+    for name, summary in ACTIONS.items():
+        module = importlib.import_module(f"lowtex.commands.data_{name}")
+        told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
+        child = actions.add_parser(
+            name,
+            help=summary,
+            description=textwrap.fill(" ".join(told.split()), 100),
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(child)
+        child.set_defaults(data_run=module.run)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Write the miniatures."""
-    from lowtex.miniature_store import ensure_miniature
-    from lowtex.paths import shown
-
-    folder = ensure_miniature(options.profile, options.out and options.out.expanduser().absolute())
-    for path in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        files = [file for file in path.rglob("*") if file.is_file()]
-        print(f"{shown(path)}: {len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
-    return 0
+def run(options: argparse.Namespace) -> int | None:
+    """Carry the chosen action out."""
+    return options.data_run(options)

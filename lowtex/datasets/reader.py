@@ -1,6 +1,8 @@
 """What all readers share: a pair of views at one size, and errors that count what is missing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,13 @@ class StereoReader(Dataset):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r}, split={self.split!r}, size={self.size}): {len(self)} samples"
+
+    def needed(self, index: int) -> list[Path]:
+        """The files that sample ``index`` is made of: views, ground truth and calibration, whether there or not.
+
+        A file that a sample may lack (the scan of a frame without ground truth, say) is named only where it exists.
+        """
+        raise NotImplementedError
 
     def _read(self, index: int) -> StereoSample:
         raise NotImplementedError
@@ -109,9 +118,22 @@ def checked_camera(camera: str | None) -> str | None:
     return CAMERAS[camera]
 
 
+_tolerant: ContextVar[bool] = ContextVar("tolerant", default=False)
+
+
+@contextmanager
+def tolerating_missing() -> Iterator[None]:
+    """Within it, readers open although files of their split are missing; `StereoReader.needed` then names them all."""
+    token = _tolerant.set(True)
+    try:
+        yield
+    finally:
+        _tolerant.reset(token)
+
+
 def report_missing(missing: Sequence[Path], total: int, split: str, what: str, way_out: str) -> None:
-    """Raise one error that counts the missing files of a split, if there are any."""
-    if missing:
+    """Raise one error that counts the missing files of a split, if there are any; see also `tolerating_missing`."""
+    if missing and not _tolerant.get():
         raise DataError(
             f"{len(missing)} of {total} {what} of split {split!r} are missing, first: {missing[0]}; {way_out}. "
             "split='available' takes the frames that are there"

@@ -1,0 +1,31 @@
+"""`lowtex data miniature`.
+
+What is complete is not written again.
+"""
+
+import argparse
+from pathlib import Path
+
+from lowtex.commands import add_profile
+
+EXAMPLE = """\
+  lowtex data miniature
+  lowtex data miniature --profile standard --out ~/miniature"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_profile(parser)
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default data/miniature/PROFILE, where all look")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the miniatures."""
+    from lowtex.miniature_store import ensure_miniature
+    from lowtex.paths import shown
+
+    folder = ensure_miniature(options.profile, options.out and options.out.expanduser().absolute())
+    for path in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        files = [file for file in path.rglob("*") if file.is_file()]
+        print(f"{shown(path)}: {len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
+    return 0
