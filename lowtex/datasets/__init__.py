@@ -10,6 +10,7 @@ from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
+from lowtex.datasets.stereo_folder import StereoFolder
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import OptionError, require_choice
 
@@ -17,6 +18,7 @@ READERS: dict[str, type[StereoReader]] = {
     "kitti": KittiRaw,
     "kitti_improved": KittiImproved,
     "vkitti2": VirtualKitti2,
+    "stereo": StereoFolder,
 }
 """Readers by the name that experiments and the command line use."""
 
@@ -26,6 +28,7 @@ __all__ = [
     "KittiImproved",
     "KittiRaw",
     "StereoBatch",
+    "StereoFolder",
     "StereoReader",
     "StereoSample",
     "VirtualKitti2",
@@ -39,7 +42,7 @@ __all__ = [
 def open_dataset(
     name: str, root: str | Path, split: str = "train", size: Sequence[int] | None = (96, 320), **options
 ) -> StereoReader:
-    """Open a data set by name: ``kitti``, ``kitti_improved`` or ``vkitti2``.
+    """Open a data set by its name in `READERS`.
 
     Args:
         name: of the reader.

@@ -61,12 +61,14 @@ def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = Fal
         way_out: end of the message if the file is missing or damaged.
         any_kind: also take gray, 16-bit, transparent and rotated (EXIF) images and formats other than PNG and JPEG,
             and make 8-bit RGB of them: right for a photograph, wrong for a data set, where such a file is a mix-up.
+        bits: that a 16-bit image fills, with ``any_kind``: ``2 ** bits - 1`` becomes 255. A 12-bit camera's values
+            are mostly kept as they are, and would be all but black taken for 16 bits.
 
     Returns:
         ``(H, W, 3)`` uint8, RGB.
 
     Raises:
-        DataError: missing, empty, truncated, damaged, not an image, or not 8-bit RGB.
+        DataError: missing, empty, truncated, damaged, not an image, not 8-bit RGB, or brighter than ``bits`` allow.
     """
     path = Path(path)
     data = read_bytes(path, way_out)

@@ -62,6 +62,10 @@ class StereoReader(Dataset):
     def _read(self, index: int) -> StereoSample:
         raise NotImplementedError
 
+    def _decode(self, path: Path, way_out: str) -> np.ndarray:
+        """One image as ``(H, W, 3)`` uint8 RGB; a reader that takes more kinds of images has its own."""
+        return read_rgb(path, way_out)
+
     def _views(
         self,
         target: Path,
@@ -75,12 +79,12 @@ class StereoReader(Dataset):
         ``native_rig`` is asked for the rig of the target's width and height; it raises if they don't fit.
         ``kept_rows`` says which rows of an image of that height a crop keeps; the crop comes before the resizing.
         """
-        image = read_rgb(target, way_out)
+        image = self._decode(target, way_out)
         height, width = image.shape[:2]
         rig = native_rig(target, width, height)
         views = [image]
         if other is not None:
-            views.append(read_rgb(other, way_out))
+            views.append(self._decode(other, way_out))
             if views[1].shape != image.shape:
                 raise DataError(
                     f"{other} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
