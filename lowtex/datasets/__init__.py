@@ -6,8 +6,10 @@ from pathlib import Path
 
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import CachedPairs
+from lowtex.datasets.cityscapes import Cityscapes
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_improved import KittiImproved
+from lowtex.datasets.make3d import Make3D
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.datasets.stereo_folder import StereoFolder
@@ -18,6 +20,8 @@ READERS: dict[str, type[StereoReader]] = {
     "kitti": KittiRaw,
     "kitti_improved": KittiImproved,
     "vkitti2": VirtualKitti2,
+    "make3d": Make3D,
+    "cityscapes": Cityscapes,
     "stereo": StereoFolder,
 }
 """Readers by the name that experiments and the command line use."""
@@ -25,8 +29,10 @@ READERS: dict[str, type[StereoReader]] = {
 __all__ = [
     "READERS",
     "CachedPairs",
+    "Cityscapes",
     "KittiImproved",
     "KittiRaw",
+    "Make3D",
     "StereoBatch",
     "StereoFolder",
     "StereoReader",
