@@ -125,7 +125,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("train nothing", "experiment='nothing' is not known; choose one of: baseline, encoder"),
         ("train baseline --set loss.nothing=1", "has no setting 'loss__nothing'"),
         ("train baseline --set smooth=1", "must read part.name=value"),
-        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: kitti, vkitti2"),
+        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: vkitti2, kitti, citys"),
         ("train baseline --data kitti=. --data vkitti2=.", "train on one data set at a time"),
         ("evaluate --checkpoint no/such", "no checkpoint at no/such"),
         ("predict no/such.png --checkpoint x", "no/such.png does not exist; give image files"),
@@ -178,7 +178,7 @@ def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, tmp_path)
     assert cli.main([*words, *both, "--protocol", "eigen_raw"]) == 0
     frame = read_rows(rows)
     assert set(frame["protocol"]) == {"vkitti2_dense", "improved", "eigen_raw"}
-    assert set(frame["eval_data"]) == {"vkitti2", "kitti_depth", "kitti"}
+    assert set(frame["eval_data"]) == {"vkitti2 clone", "kitti_depth", "kitti"}
     assert frame["miniature"].all() and (frame["experiment"] == "baseline").all()
     improved = frame[frame["protocol"] == "improved"]
     assert improved["flip"].all() and (improved["scaling"] == "median").all()

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.protocols import (
-    PROTOCOLS,
-    Protocol,
-    flip_postprocess,
-    flip_ramps,
-    get_protocol,
-    resize_map,
-)
+from lowtex.postprocessing import flip_postprocess, flip_ramps, resize_map
+from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
 
 
 def test_garg_crop_at_the_size_the_literature_prints():
@@ -62,7 +56,10 @@ def test_every_protocol_describes_itself(name):
     protocol = PROTOCOLS[name]
     text = protocol.describe()
     assert protocol.name == name and text.startswith(name)
-    assert "no scaling" in text and "80" in text and "without flip" in text
+    median = protocol.ground_truth == "make3d"
+    assert ("median scaling" if median else "no scaling") in text and "without flip" in text
+    assert f"{protocol.min_depth_m:g}, {protocol.cap_m:g}] m" in text
+    assert f"by {protocol.interpolation.replace('_', ' ')} interpolation" in text and protocol.source
     assert (f"{protocol.crop} crop" if protocol.crop else "no crop") in text
 
 
