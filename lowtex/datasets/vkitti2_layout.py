@@ -21,6 +21,9 @@ VKITTI2_WAY_OUT = (
     "unpack them into the root, as SceneXX/<variation>/frames/rgb/Camera_0/"
 )
 
+VKITTI2_FRAMES_A_VARIATION = 2126
+"""Frames of each camera that every one of the ten variations has, in all five scenes together."""
+
 CAMERA_NUMBERS = {"l": 0, "r": 1}
 """Virtual KITTI 2's number of the left and of the right camera."""
 
