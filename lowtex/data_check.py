@@ -125,7 +125,7 @@ def check_split(
     """
     rules, root = RULES[name], Path(root)
     looks = {} if looks is None else looks
-    official = 0 if is_miniature(root) or (root / "splits" / f"{split}.txt").is_file() else rules.official.get(split, 0)
+    official = official_frames(name, root, split)
     try:
         reader, notes = open_tolerantly(name, root, split, one_view, raw_root)
         with tolerating_missing():
@@ -157,6 +157,13 @@ def check_split(
         gaps=_gaps(rules, reader, needed, problems),
         images=reader.tree.root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
     )
+
+
+def official_frames(name: str, root: Path, split: str) -> int:
+    """How many frames a split has officially, where it is whatever a folder holds; 0 where that is not known."""
+    if is_miniature(root) or (root / "splits" / f"{split}.txt").is_file():
+        return 0
+    return RULES[name].official.get(split, 0)
 
 
 def open_tolerantly(

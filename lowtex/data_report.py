@@ -5,7 +5,7 @@ import re
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from lowtex.data_check import RootCheck, SplitCheck
@@ -36,15 +36,15 @@ def describe(check: RootCheck) -> str:
         lines += [f"  images from {named.images}"]
     lines += [""]
     if named.failure and (there is None or there.failure):
-        return "\n".join([*lines, *_wrapped(named.failure, 2)])
+        return "\n".join([*lines, *wrapped(named.failure, 2)])
     rows = [_row(named)] + ([_row(there)] if there is not None else [])
     head = ("split", "frames complete", "with ground truth", "files needed", *_COLUMNS, "other")
     lines += [f"  {line}".rstrip() for line in aligned([head, *rows])]
-    lines += ["", *_wrapped(_verdict(named), 2)]
+    lines += ["", *wrapped(_verdict(named), 2)]
     if there is not None:
-        lines += _wrapped(_verdict(there), 2)
+        lines += wrapped(_verdict(there), 2)
     notes = dict.fromkeys([*named.notes, *(there.notes if there else ())])
-    lines += [line for note in notes for line in _wrapped(f"note: {note}", 2)]
+    lines += [line for note in notes for line in wrapped(f"note: {note}", 2)]
     files = {problem.path: problem for part in (named, there) if part for problem in part.problems}
     lines += _files(list(files.values()), named.root)
     if not named.fine:
@@ -69,13 +69,13 @@ def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
     return len(rows)
 
 
-def aligned(rows: Sequence[Sequence[object]], right_from: int = 1) -> list[str]:
-    """Rows of a table as lines of text; columns from ``right_from`` on are set to the right."""
+def aligned(rows: Sequence[Sequence[object]], left: Collection[int] = (0,)) -> list[str]:
+    """Rows of a table as lines of text; columns are set to the right, but for those in ``left``."""
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))]
     return [
         "  ".join(
-            cell.rjust(width) if column >= right_from else cell.ljust(width)
+            cell.ljust(width) if column in left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in texts
@@ -121,7 +121,7 @@ def _files(problems: list[Problem], root: Path) -> list[str]:
         if not found:
             continue
         where = Counter(_sort(problem.path, root) for problem in found).most_common()
-        lines += ["", *_wrapped(f"{kind}: {', '.join(f'{count:,} {name}' for name, count in where)}", 2)]
+        lines += ["", *wrapped(f"{kind}: {', '.join(f'{count:,} {name}' for name, count in where)}", 2)]
         for problem in found[:SHOWN_FILES]:
             reason = "" if problem.reason == "is missing" else f": {problem.reason.replace(f'{root}/', '')}"
             lines.append(f"    {_inside(problem.path, root)}{reason}")
@@ -148,8 +148,8 @@ def _way_out(check: RootCheck) -> list[str]:
     lines = ["", "  how to get what is missing:"]
     if named.data in ("kitti", "kitti_depth"):
         lines += _kitti_commands(named)
-    lines += _wrapped(ORIGINS[named.data].way_out, 4)
-    return lines + (_wrapped(ORIGINS["kitti"].way_out, 4) if named.data == "kitti_depth" and named.gaps else [])
+    lines += wrapped(ORIGINS[named.data].way_out, 4)
+    return lines + (wrapped(ORIGINS["kitti"].way_out, 4) if named.data == "kitti_depth" and named.gaps else [])
 
 
 def _kitti_commands(named: SplitCheck) -> list[str]:
@@ -161,7 +161,7 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
         told = ", ".join(f"{name.split('/')[1]} ({lack} of {all_})" for name, lack, all_ in named.gaps[:SHOWN_DRIVES])
         more = f", and {len(drives) - SHOWN_DRIVES} more" if len(drives) > SHOWN_DRIVES else ""
         some = f"{_number(len(drives), 'drive')} (frames without a good image or scan, of those listed)"
-        lines += _wrapped(f"{some}: {told}{more}", 4)
+        lines += wrapped(f"{some}: {told}{more}", 4)
         chosen = f"--split {named.split}" if named.split in KITTI_SPLITS else f"--drive {' '.join(drives)}"
         if len(drives) <= SHOWN_DRIVES:
             chosen = f"--drive {' '.join(drives)}"
@@ -177,8 +177,9 @@ def _first_clause(message: str, root: Path) -> str:
     return message.split("; ")[0].replace(str(root), "the root")
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
-    space = " " * indent
+def wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:
+    """A sentence as lines of `WIDTH`, the first indented by ``indent``, the others by ``hanging`` or as the first."""
+    first, others = " " * indent, " " * (indent if hanging is None else hanging)
     return textwrap.wrap(
-        text, WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+        text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
     )

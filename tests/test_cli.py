@@ -287,8 +287,8 @@ def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys)
     text = capsys.readouterr().out
     for part in ("software", "machine", "notebooks", "data", "results", "torch", "memory", "disk", "kernel"):
         assert f"\n{part}" in text or f"  {part} " in text
-    assert " stereo pairs in " in text and " depth maps in " in text
-    assert "to get it:" in text, "what is missing comes with the way to get it"
+    assert f"kitti        {world / 'kitti_raw'}" in text and "ground truth" in text
+    assert "to get the real ones" in text, "what is missing comes with the way to get it"
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main(["doctor", "--data", f"kitti={tmp_path}"]) == 1
     assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]

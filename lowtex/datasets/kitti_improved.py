@@ -81,7 +81,7 @@ class KittiImproved(KittiRaw):
         if key not in self._maps:
             names = {}
             for data in self._map_folders(folder, side):
-                matches = (_MAP.fullmatch(entry.name) for entry in data.iterdir()) if data.is_dir() else ()
+                matches = map(_MAP.fullmatch, entries(data)) if data.is_dir() else ()
                 names |= {int(match[1]): data / match[0] for match in matches if match}
             self._maps[key] = names
         return self._maps[key]

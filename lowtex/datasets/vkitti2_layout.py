@@ -11,7 +11,7 @@ from lowtex.datasets.calibration import (
     read_vkitti2_baselines,
     read_vkitti2_intrinsics,
 )
-from lowtex.datasets.reader import checked_root, tolerates_missing
+from lowtex.datasets.reader import checked_root, entries, tolerates_missing
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 
@@ -95,8 +95,7 @@ class Vkitti2Tree:
         if key not in self._files:
             inner, pattern = _FILES[kind]
             data = self._find(kind, f"{folder}/{inner}/Camera_{CAMERA_NUMBERS[side]}")
-            entries = sorted(entry.name for entry in data.iterdir()) if data is not None else []
-            matches = (pattern.fullmatch(name) for name in entries)
+            matches = (pattern.fullmatch(name) for name in (entries(data) if data is not None else []))
             self._files[key] = {int(match[1]): data / match[0] for match in matches if match}
         return self._files[key]
 
