@@ -3,24 +3,26 @@
 import cv2
 import numpy as np
 
-INTERPOLATIONS = {
-    "linear": cv2.INTER_LINEAR,
-    "nearest": cv2.INTER_NEAREST,
-    "nearest_centre": cv2.INTER_NEAREST_EXACT,
-}
-"""``nearest`` is OpenCV's (and torch's) old rule, new cell i takes old cell ``floor(i * old / new)``: the corner of
-what it covers, not its middle, so that a map made smaller is shifted by up to half a new cell. ``nearest_centre`` takes
-the old cell under the new one's centre, ``floor((i + 0.5) * old / new)``."""
+INTERPOLATIONS = ("linear", "nearest", "nearest_centre")
+"""Ways to resize a map, old cells to new cells.
+
+``linear``: pixel centres aligned, as OpenCV has it. ``nearest``: OpenCV's INTER_NEAREST (and torch's rule), new cell i
+takes old cell ``floor(i * old / new)``: the corner of what it covers, not its middle, so that a map made smaller is
+shifted by up to half a new cell. ``nearest_centre``: the old cell under the new one's centre,
+``floor((i + 0.5) * old / new)``, in whole numbers (OpenCV's INTER_NEAREST_EXACT takes the other cell at some ties)."""
 
 
 def resize_map(values: np.ndarray, height: int, width: int, interpolation: str = "linear") -> np.ndarray:
-    """A map ``(h, w)`` at another size; the same size returns it unchanged.
-
-    Linear has pixel centres aligned, as OpenCV has it; for the two kinds of nearest see `INTERPOLATIONS`.
-    """
+    """A map ``(h, w)`` at another size, by one of `INTERPOLATIONS`; the same size returns it unchanged."""
     if values.shape == (height, width):
         return values
-    return cv2.resize(values, (width, height), interpolation=INTERPOLATIONS[interpolation])
+    if interpolation == "nearest_centre":
+        rows, columns = (
+            (2 * np.arange(new) + 1) * old // (2 * new) for old, new in zip(values.shape, (height, width), strict=True)
+        )
+        return values[rows[:, None], columns]
+    how = {"linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}[interpolation]
+    return cv2.resize(values, (width, height), interpolation=how)
 
 
 def flip_ramps(width: int) -> tuple[np.ndarray, np.ndarray]:
