@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from lowtex.datasets.prepared import read_header
-from lowtex.datasets.prepared_format import HEADER, JOURNAL, MAPS, SAMPLES, VIEWS, versions
+from lowtex.datasets.prepared_format import HEADER, JOURNAL, SAMPLES, versions
 from lowtex.disk_space import disk_problem
 from lowtex.errors import DataError, OptionError
 from lowtex.files import read_json, write_text
@@ -54,16 +54,14 @@ def finished_records(folder: Path, about: dict, names: list[str]) -> tuple[dict[
     Raises:
         OptionError: the folder holds something else, which must not be written over.
     """
+    begun, whole = (folder / JOURNAL).is_file(), (folder / HEADER).is_file()
+    if not (begun or whole):
+        strangers = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        if strangers:
+            raise OptionError(f"{folder} holds other files ({strangers[0]}, …); choose a new or empty folder")
+        return {}, None
     try:
-        if (folder / HEADER).is_file():
-            made, theirs, records = _whole(folder)
-        elif (folder / JOURNAL).is_file():
-            made, theirs, records = _begun(folder / JOURNAL)
-        else:
-            strangers = sorted(set(os.listdir(folder)) - {VIEWS, MAPS, SAMPLES})
-            if any(not name.startswith(".") for name in strangers):
-                raise OptionError(f"{folder} holds other files ({strangers[-1]}, …); choose a new or empty folder")
-            return {}, None
+        made, theirs, records = _whole(folder) if whole else _begun(folder / JOURNAL)
     except (DataError, KeyError, TypeError, ValueError, IndexError):
         # whatever it was, this is a folder of ours that is damaged
         return {}, None

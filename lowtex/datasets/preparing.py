@@ -153,24 +153,22 @@ class _Work:
         """Decode what is missing, each sample journaled when it is finished."""
         threads_before = torch.get_num_threads()
         title = f"preparing {self.about['dataset']} {self.reader.split}"
-        bar = Progress(title, len(self.reader), "sample") if self.progress else nullcontext(None)
+        missing = self.todo
         with (
             opened(self.folder / VIEWS) as views,
             opened(self.folder / MAPS) as maps,
             self.journal as journal,
-            bar as shown_bar,
             ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+            Progress(title, len(missing), "sample") if self.progress else nullcontext(None) as bar,
         ):
-            if shown_bar is not None and self.records:
-                shown_bar.update(len(self.records))
-            jobs = [pool.submit(self._one, index, views, maps) for index in self.todo]
+            jobs = [pool.submit(self._one, index, views, maps) for index in missing]
             try:
                 for job in as_completed(jobs):
                     index, record = job.result()
                     journal.add(index, record)
                     self.records[index] = record
-                    if shown_bar is not None:
-                        shown_bar.update()
+                    if bar is not None:
+                        bar.update()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

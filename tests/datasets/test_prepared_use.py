@@ -1,0 +1,121 @@
+"""Prepared samples are used without being asked where they are right, and only there."""
+
+import pickle
+import shutil
+
+import pytest
+from dataset_trees import DATE, DRIVE
+from dataset_trees_make3d import write_make3d
+from prepared_helpers import SIZE, assert_same, pairs, quiet
+
+from lowtex.datasets import CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepared_for
+from lowtex.errors import OptionError
+from lowtex.roots import fingerprint, is_miniature
+
+
+def reads_no_file(monkeypatch):
+    monkeypatch.setattr(KittiRaw, "_read", lambda *_: pytest.fail("read from its files"))
+
+
+def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys, monkeypatch):
+    folder = quiet(pairs(kitti[0]))
+    expected = [pairs(kitti[0])[i] for i in range(3)]
+    for _ in range(2):
+        dataset = open_dataset("kitti", kitti[0], "available", SIZE, depth=None)
+    assert capsys.readouterr().out.count("prepared samples are used") == 1
+    assert isinstance(dataset, KittiRaw) and dataset.prepared.folder == folder
+    reads_no_file(monkeypatch)
+    for index in range(3):
+        assert_same(dataset[index], expected[index])
+    cached = CachedPairs(dataset)
+    for index in range(3):
+        assert_same(cached[index], expected[index])
+    assert CachedPairs(PreparedPairs(folder)).names == dataset.names
+
+
+def test_serves_readers_of_less(kitti, monkeypatch, tmp_path):
+    quiet(KittiRaw(kitti[0], "available", SIZE, camera="both"))
+    some = tmp_path / "some.txt"
+    some.write_text(f"{DATE}/{DRIVE} 7 r\n{DATE}/{DRIVE} 0 l\n")
+    for reader in (
+        KittiRaw(kitti[0], str(some), SIZE, depth=None),
+        KittiRaw(kitti[0], str(some), SIZE, views=False),
+        KittiRaw(kitti[0], "available", SIZE, depth="velodyne"),
+    ):
+        kept = prepared_for(reader)
+        assert kept.names == reader.names
+        for index in range(len(reader)):
+            assert_same(kept[index], reader[index])
+
+
+@pytest.mark.parametrize("options", [{"depth": "velodyne_z"}, {"size": (24, 40)}, {"camera": "both"}, {"views": True}])
+def test_does_not_serve_readers_of_more_or_of_something_else(options, kitti):
+    quiet(KittiRaw(kitti[0], "available", SIZE, views=False))
+    assert prepared_for(KittiRaw(kitti[0], "available", **{"size": SIZE, "views": False, **options})) is None
+
+
+def test_another_crop_is_something_else(tmp_path):
+    write_make3d(tmp_path / "m")
+    quiet(Make3D(tmp_path / "m", size=(32, 64)))
+    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64))) is not None
+    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64), crop=None)) is None
+
+
+def test_a_moved_root_is_found_again(kitti, tmp_path):
+    quiet(pairs(kitti[0]))
+    shutil.move(kitti[0], tmp_path / "elsewhere")
+    assert prepared_for(pairs(tmp_path / "elsewhere")) is not None
+
+
+def test_a_reader_that_changed_is_noticed(kitti, monkeypatch):
+    quiet(pairs(kitti[0]))
+    monkeypatch.setattr("lowtex.datasets.reader.resize_area", lambda image, size: 255 - image[: size[0], : size[1]])
+    lines = []
+    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
+    assert "differs from the one prepared" in lines[0] and "lowtex data prepare" in lines[0]
+
+
+def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
+    reader = KittiRaw(kitti[0], "available", SIZE)
+    expected = [reader[i] for i in range(3)]
+    folder = quiet(reader)
+    shutil.rmtree(kitti[1] / "velodyne_points")
+    shutil.rmtree(kitti[1] / "image_03")
+    kept = PreparedPairs(folder)
+    assert "6 of 11 files that it was made of are gone" in capsys.readouterr().out
+    shutil.rmtree(kitti[0])
+    again = open_dataset("kitti", folder, "available", SIZE, views=True)
+    for index in range(3):
+        assert_same(kept[index], expected[index])
+        assert_same(again[index], expected[index])
+
+
+def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
+    folder = quiet(KittiRaw(kitti[0], "available", SIZE, views=False))
+    bare = open_dataset("kitti", folder, "available", SIZE, depth=None, views=False)
+    assert bare[0].depth is None and bare[0].other is None
+    for asked, options in {
+        "data set": {"name": "vkitti2"},
+        "split": {"split": "train"},
+        "size": {"size": (96, 320)},
+        "views": {"views": True},
+        "depth": {"depth": "velodyne_z"},
+    }.items():
+        with pytest.raises(OptionError, match=f"{folder.name} was prepared with {asked}="):
+            open_dataset(**{"name": "kitti", "root": folder, "split": "available", "size": SIZE, **options})
+
+
+def test_prepared_miniatures_stay_miniatures(kitti):
+    (kitti[0] / "miniature.json").write_text('{"world_version": 1}\n')
+    folder = quiet(pairs(kitti[0]))
+    names = pairs(kitti[0]).names
+    shutil.move(kitti[0], f"{kitti[0]}_away")
+    assert is_miniature(PreparedPairs(folder).root)
+    assert fingerprint(folder, names) == fingerprint(f"{kitti[0]}_away", names)
+
+
+def test_goes_to_other_processes(kitti):
+    kept = PreparedPairs(quiet(KittiRaw(kitti[0], "available", SIZE)))
+    data = pickle.dumps(kept)
+    assert len(data) < 10_000
+    assert_same(pickle.loads(data)[2], kept[2])
