@@ -1,13 +1,12 @@
 """Verify a data root against a split: every file of every frame is looked at, and all that is wrong is counted."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_files import KINDS, Look, Problem, explained, first_named, look_at
+from lowtex.data_files import KINDS, Problem
+from lowtex.data_passes import Looks
 from lowtex.data_rules import RULES, TRUTHS, Rules
 from lowtex.datasets import Cityscapes, KittiRaw, VirtualKitti2
 from lowtex.datasets.kitti_improved import DepthMaps
@@ -16,11 +15,7 @@ from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION
 from lowtex.errors import DataError, require_choice
-from lowtex.progress import Progress
 from lowtex.roots import is_miniature
-
-FILES_A_TASK = 32
-MOST_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class SplitCheck:
         files: distinct files looked at.
         problems: one for each file that something is wrong with.
         failure: why the root could not be opened at all; empty if it could.
+        caveats: what was not looked at, or is not as good as it could be, a sentence each.
         notes: what else a person should know, a sentence each.
         gaps: for KITTI, ``(<date>/<drive>, frames that lack an image or a scan, frames listed)`` where any does.
         images: folder of the images, if it is another one than the root.
@@ -55,6 +51,7 @@ class SplitCheck:
     files: int = 0
     problems: tuple[Problem, ...] = ()
     failure: str = ""
+    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     gaps: tuple[tuple[str, int, int], ...] = ()
     images: Path | None = None
@@ -102,8 +99,7 @@ def check_root(
         OptionError: the data set or the split is unknown. Anything else that is wrong is in the result.
     """
     require_choice("data set", name, RULES)
-    looks: dict[Path, Look] = {}
-    options = dict(one_view=one_view, raw_root=raw_root, looks=looks)
+    options = dict(one_view=one_view, raw_root=raw_root, looks=Looks())
     named = check_split(name, root, split or RULES[name].split, thorough, **options)
     if named.split == AVAILABLE:
         return RootCheck(named, None)
@@ -117,7 +113,7 @@ def check_split(
     thorough: bool = False,
     one_view: bool = False,
     raw_root: Path | None = None,
-    looks: dict[Path, Look] | None = None,
+    looks: Looks | None = None,
 ) -> SplitCheck:
     """Check one split; arguments as in `check_root`. ``looks`` keeps what was seen, so that no file is looked at twice.
 
@@ -125,24 +121,21 @@ def check_split(
         OptionError: the data set or the split is unknown.
     """
     rules, root = RULES[name], Path(root)
-    looks = {} if looks is None else looks
     official = official_frames(name, root, split)
     try:
         if is_prepared(root):
             raise DataError(f"{root} holds samples prepared by lowtex; name the folder of the data set itself")
-        reader, notes = open_tolerantly(name, root, split, one_view, raw_root)
+        reader, caveats = open_tolerantly(name, root, split, one_view, raw_root)
         with tolerating_missing():
             needed = [reader.needed(index) for index in range(len(reader))]
     except DataError as error:
         return SplitCheck(name, root, split, thorough, expected=official, failure=str(error))
     files = list(dict.fromkeys(path for paths in needed for path in paths))
-    _look_at_all(f"looking at {name}, {reader.split}", rules, [path for path in files if path not in looks], looks)
-    problems = {path: looks[path].problem for path in files if looks[path].problem}
+    looks = Looks() if looks is None else looks
+    looks.at_ends(rules, reader, needed)
+    looks.by_decoding(rules, reader, needed, thorough)
+    problems = {path: looks.problems[path] for path in files if path in looks.problems}
     problems |= {path: Problem(path, "missing", "is a folder of the split and missing") for path in reader.absent}
-    for problem in _misfits(rules, reader, needed, looks):
-        problems.setdefault(problem.path, problem)
-    for problem in _unreadable(rules, reader, needed, problems, thorough):
-        problems.setdefault(problem.path, problem)
     whole = [all(path not in problems for path in paths) for paths in needed]
     truths = [any(rules.role(path) in TRUTHS for path in paths) for paths in needed]
     return SplitCheck(
@@ -156,7 +149,8 @@ def check_split(
         with_truth=sum(both for both in map(min, whole, truths)),
         files=len(files),
         problems=tuple(problems.values()),
-        notes=(*notes, *_counted_variations(reader, root)),
+        caveats=tuple(caveats),
+        notes=tuple(_counted_variations(reader, root)),
         gaps=_gaps(rules, reader, needed, problems),
         images=reader.tree.root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
     )
@@ -178,99 +172,28 @@ def open_tolerantly(
         DataError: the root holds nothing of that data set.
         OptionError: the split is unknown.
     """
-    rules, options, notes = RULES[name], {}, []
+    rules, options, caveats = RULES[name], {}, []
     with tolerating_missing():
         if name == "kitti_depth":
             if raw_root is None and not (root.resolve().parent / "kitti_raw").is_dir():
                 try:
-                    return rules.open(root, split, one_view, raw_root=root), notes
+                    return rules.open(root, split, one_view, raw_root=root), caveats
                 except DataError:
-                    notes.append(
+                    caveats.append(
                         "only the depth maps were looked at, not the images they belong to: name the folder of those "
                         "with --data kitti=FOLDER"
                     )
-                    return DepthMaps(root, split), notes
+                    return DepthMaps(root, split), caveats
             options["raw_root"] = raw_root
         if name == "cityscapes" and split == AVAILABLE:
             options["typical_camera"] = True
         reader = rules.open(root, split, one_view, **options)
     if isinstance(reader, Cityscapes) and reader.rig_is_nominal:
-        notes.append(
+        caveats.append(
             "camera files are missing: without them metres rest on typical values, right to a few percent only, and "
             "only where typical_camera=True asks for that"
         )
-    return reader, notes
-
-
-def _look_at_all(title: str, rules: Rules, files: Sequence[Path], looks: dict[Path, Look]) -> None:
-    if not files:
-        return
-    tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
-
-    def look(paths: Sequence[Path]) -> list[Look]:
-        return [look_at(path, rules.role(path)) for path in paths]
-
-    with Progress(title, len(files), "file") as progress:
-        # waiting for a disk or a network takes no processor, so more threads than cores are of use
-        for paths, found in zip(tasks, in_threads(look, tasks, MOST_THREADS), strict=True):
-            looks.update(zip(paths, found, strict=True))
-            progress.update(len(paths))
-
-
-def in_threads(work: Callable, items: Iterable, threads: int) -> Iterator:
-    """``map`` in threads, in order; what has not begun is given up when the caller stops."""
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            yield from pool.map(work, items)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _misfits(rules: Rules, reader: StereoReader, needed: list[list[Path]], looks: dict) -> Iterator[Problem]:
-    for index, paths in enumerate(needed):
-        sizes = {path: looks[path].size for path in paths if looks[path].size}
-        yield from rules.misfits(reader, index, sizes)
-
-
-def _unreadable(
-    rules: Rules, reader: StereoReader, needed: list[list[Path]], problems: dict[Path, Problem], thorough: bool
-) -> Iterator[Problem]:
-    """What only decoding finds: of every sample, or of the first whole one, which stands for mistakes all have."""
-    whole = {i for i, paths in enumerate(needed) if paths and all(path not in problems for path in paths)}
-    # maps without their images are no samples
-    readable = set() if isinstance(reader, DepthMaps) else whole
-    if not thorough:
-        for index in sorted(readable)[:1]:
-            yield from _read(rules, reader, index, needed[index], problems)
-        return
-
-    def read(index: int) -> list[Problem]:
-        return _read(rules, reader, index, needed[index], problems, decode=index in readable)
-
-    with Progress(f"decoding {reader.split}", len(needed), "frame") as progress:
-        for found in in_threads(read, range(len(needed)), min(8, os.cpu_count() or 1)):
-            yield from found
-            progress.update()
-
-
-def _read(
-    rules: Rules, reader: StereoReader, index: int, paths: list[Path], known: dict[Path, Problem], decode: bool = True
-) -> list[Problem]:
-    """Decode a sample through its reader; where that can't be or fails, its files one by one."""
-    message = ""
-    if decode:
-        try:
-            reader[index]
-            return []
-        except DataError as error:
-            message = str(error)
-    looks = (look_at(path, rules.role(path), thorough=True) for path in paths if path not in known)
-    found = [look.problem for look in looks if look.problem]
-    if message and not found:
-        path = first_named(message, paths) or paths[0]
-        found = [Problem(path, *explained(message, path))]
-    return found
+    return reader, caveats
 
 
 def _counted_variations(reader: StereoReader, root: Path) -> Iterator[str]:

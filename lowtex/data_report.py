@@ -43,9 +43,10 @@ def describe(check: RootCheck) -> str:
     lines += ["", *wrapped(_verdict(named), 2)]
     if there is not None:
         lines += wrapped(_verdict(there), 2)
-    notes = dict.fromkeys([*named.notes, *(there.notes if there else ())])
+    parts = [part for part in (named, there) if part is not None]
+    notes = dict.fromkeys(note for part in parts for note in (*part.caveats, *part.notes))
     lines += [line for note in notes for line in wrapped(f"note: {note}", 2)]
-    files = {problem.path: problem for part in (named, there) if part for problem in part.problems}
+    files = {problem.path: problem for part in parts for problem in part.problems}
     lines += _files(list(files.values()), named.root)
     if not named.fine:
         lines += _way_out(check)
@@ -100,10 +101,11 @@ def _verdict(check: SplitCheck) -> str:
     if check.failure:
         return f"{what}: {_first_clause(check.failure, check.root)}"
     if check.fine:
-        return f"{what}: {_number(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine"
+        but = ", but see the note" if check.caveats else ""
+        return f"{what}: {_number(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine{but}"
     text = f"{what}: {check.complete:,} of {_number(check.expected, 'frame')} complete"
     if check.frames < check.expected:
-        text += f"; {check.expected:,} is the official number, and there are files of {check.frames:,}"
+        text += f"; of the official {check.expected:,}, {check.expected - check.frames:,} are not here at all"
     counts = {kind: count for kind, count in check.counts.items() if count}
     if counts:
         text += f"; files {', '.join(f'{kind}: {count:,}' for kind, count in counts.items())}"
@@ -155,6 +157,13 @@ def _way_out(check: RootCheck) -> list[str]:
 def _kitti_commands(named: SplitCheck) -> list[str]:
     """The commands that fetch the drives, calibrations and maps which are missing."""
     lines = []
+    there = [p for p in named.problems if p.kind not in ("missing", "empty") and p.path.suffix != ".txt"]
+    if there:
+        lines += wrapped(
+            f"first delete the {_number(len(there), 'file')} that are there but not good: what is there, a download "
+            "leaves alone (--list FILE lists them)",
+            4,
+        )
     drives = [folder.split("/")[1] for folder, _, _ in named.gaps]
     raw = shlex.quote(str(named.images or named.root))
     if drives:

@@ -1,5 +1,6 @@
 """`lowtex data check`: what it counts, what it says, its exit code; and that it is quick and writes nothing."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ from dataset_trees import (
 )
 from dataset_trees_cityscapes import write_cityscapes
 
-from lowtex import cli, data_check
+from lowtex import cli, data_check, data_passes
 from lowtex.data_check import check_root
 from lowtex.data_files import KINDS, look_at
 from lowtex.data_report import describe
@@ -56,6 +57,34 @@ def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
     assert reasons["wrong size"] == f"is 20x12 pixels, but calib_cam_to_cam.txt says {WIDTH}x{HEIGHT}"
     assert reasons["wrong kind"] == "is 8-bit gray where 8-bit RGB is expected"
     assert deep.gaps == ((FOLDER, 7, 9),)
+
+
+def test_nothing_is_looked_at_or_decoded_twice(tmp_path, monkeypatch):
+    write_kitti(tmp_path)
+    a_list(tmp_path, frames(0, 1), "test")
+    looked, decoded = [], []
+    monkeypatch.setattr(data_passes, "look_at", lambda path, *rest: looked.append(path) or look_at(path, *rest))
+    decode = images._decode
+    monkeypatch.setattr(images, "_decode", lambda *args: decoded.append(1) or decode(*args))
+    found = check_root("kitti", tmp_path, thorough=True)
+    assert (found.named.complete, found.there.complete) == (2, 3)
+    assert len(looked) == len(set(looked)) == 3 * 3 + 2 and len(decoded) == 3 * 2
+
+
+def test_what_may_not_be_opened_is_one_problem(tmp_path, monkeypatch):
+    write_kitti(tmp_path)
+    name = a_list(tmp_path, frames(0, 1, 7))
+    opened = os.open
+
+    def refuse(path, *rest, **more):
+        if str(path) == str(image(tmp_path, 1)):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    [problem] = check_root("kitti", tmp_path, name).named.problems
+    assert (problem.path, problem.kind) == (image(tmp_path, 1), "unreadable")
+    assert problem.reason == "can't be read (Permission denied)"
 
 
 def test_a_file_of_many_frames_is_one_problem(tmp_path):
@@ -101,7 +130,7 @@ def test_improved_with_its_images_and_without(tmp_path, capsys):
         alone = check_root("kitti_depth", depth, thorough=thorough)
         assert (alone.named.files, alone.named.complete, alone.there.files) == (3, 2, 3)
         assert [p.kind for p in alone.named.problems] == ["truncated"]
-        assert "only the depth maps were looked at, not the images" in alone.named.notes[0]
+        assert "only the depth maps were looked at, not the images" in alone.named.caveats[0]
     words = ["data", "check", "--data", f"kitti_depth={depth}", "--split", "available"]
     assert cli.main([*words, "--data", f"kitti={raw}"]) == 1
     assert f"images from {raw}" in capsys.readouterr().out
@@ -114,7 +143,7 @@ def test_official_numbers_are_asked_of_real_roots_only(tmp_path):
     write_cityscapes(tmp_path / "city")
     train = check_root("cityscapes", tmp_path / "city", "train").named
     assert (train.complete, train.frames, train.expected, train.fine) == (3, 3, 2975, False)
-    assert "2,975 is the official number, and there are files of 3" in describe(data_check.RootCheck(train, None))
+    assert "of the official 2,975, 2,972 are not here at all" in describe(data_check.RootCheck(train, None))
     (tmp_path / "city" / "miniature.json").write_text("{}")
     assert check_root("cityscapes", tmp_path / "city", "train").named.fine
     text = describe(check_root("cityscapes", tmp_path / "city"))
@@ -137,7 +166,7 @@ def test_a_cityscapes_without_camera_files_is_not_called_fine(tmp_path):
     a_list(tmp_path, "ulm/ulm_000003_000000 l\n")
     found = check_root("cityscapes", tmp_path, "mine")
     assert [p.path.name for p in found.named.problems] == ["ulm_000003_000000_camera.json"]
-    assert found.there.complete == 1 and "typical_camera=True" in found.there.notes[0]
+    assert found.there.complete == 1 and "typical_camera=True" in found.there.caveats[0]
 
 
 def test_own_stereo_pairs(tmp_path):
