@@ -6,10 +6,13 @@ from pathlib import Path
 
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import CachedPairs
+from lowtex.datasets.cityscapes import Cityscapes
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_improved import KittiImproved
+from lowtex.datasets.make3d import Make3D
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
+from lowtex.datasets.stereo_folder import StereoFolder
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import OptionError, require_choice
 
@@ -17,15 +20,21 @@ READERS: dict[str, type[StereoReader]] = {
     "kitti": KittiRaw,
     "kitti_improved": KittiImproved,
     "vkitti2": VirtualKitti2,
+    "make3d": Make3D,
+    "cityscapes": Cityscapes,
+    "stereo": StereoFolder,
 }
 """Readers by the name that experiments and the command line use."""
 
 __all__ = [
     "READERS",
     "CachedPairs",
+    "Cityscapes",
     "KittiImproved",
     "KittiRaw",
+    "Make3D",
     "StereoBatch",
+    "StereoFolder",
     "StereoReader",
     "StereoSample",
     "VirtualKitti2",
@@ -39,7 +48,7 @@ __all__ = [
 def open_dataset(
     name: str, root: str | Path, split: str = "train", size: Sequence[int] | None = (96, 320), **options
 ) -> StereoReader:
-    """Open a data set by name: ``kitti``, ``kitti_improved`` or ``vkitti2``.
+    """Open a data set by its name in `READERS`.
 
     Args:
         name: of the reader.

@@ -53,7 +53,7 @@ def read_text(path: str | Path, way_out: str = UNPACK_AGAIN) -> str:
         raise DataError(f"{path} is not a text file ({error.reason} at byte {error.start}); {way_out}") from error
 
 
-def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = False) -> np.ndarray:
+def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = False, bits: int = 16) -> np.ndarray:
     """Decode a colour image.
 
     Args:
@@ -61,17 +61,21 @@ def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = Fal
         way_out: end of the message if the file is missing or damaged.
         any_kind: also take gray, 16-bit, transparent and rotated (EXIF) images and formats other than PNG and JPEG,
             and make 8-bit RGB of them: right for a photograph, wrong for a data set, where such a file is a mix-up.
+        bits: that a 16-bit image fills, with ``any_kind``: ``2 ** bits - 1`` becomes 255. A 12-bit camera's values
+            are mostly kept as they are, and would be all but black taken for 16 bits.
 
     Returns:
         ``(H, W, 3)`` uint8, RGB.
 
     Raises:
-        DataError: missing, empty, truncated, damaged, not an image, or not 8-bit RGB.
+        DataError: missing, empty, truncated, damaged, not an image, not 8-bit RGB, or brighter than ``bits`` allow.
     """
     path = Path(path)
     data = read_bytes(path, way_out)
     _check_complete(data, path, way_out, others=any_kind)
-    image = _decode(data, cv2.IMREAD_COLOR if any_kind else cv2.IMREAD_UNCHANGED, path, way_out)
+    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH if any_kind else cv2.IMREAD_UNCHANGED, path, way_out)
+    if any_kind and image.dtype == np.uint16:
+        image = _to_8_bit(image, bits, path)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataError(
             f"{path} is {_describe(image)} where 8-bit RGB is expected; "
@@ -178,6 +182,15 @@ def _decode(data: bytes, flags: int, path: Path, way_out: str) -> np.ndarray:
     if image is None:
         raise DataError(f"{path} can't be decoded as an image; {way_out}")
     return image
+
+
+def _to_8_bit(image: np.ndarray, bits: int, path: Path) -> np.ndarray:
+    white = 2**bits - 1
+    if image.max() > white:
+        raise DataError(
+            f"{path} holds values up to {image.max()}, but {bits} bits end at {white}; give the bits it really has"
+        )
+    return np.rint(image * (255.0 / white)).astype(np.uint8)
 
 
 def _describe(image: np.ndarray) -> str:

@@ -6,7 +6,15 @@ from pathlib import Path
 from torch import Tensor
 
 from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT, KittiTree
-from lowtex.datasets.reader import DIRECTIONS, StereoReader, checked_camera, checked_size, depth_tensor, report_missing
+from lowtex.datasets.reader import (
+    DIRECTIONS,
+    StereoReader,
+    checked_camera,
+    checked_size,
+    depth_tensor,
+    report_missing,
+    tolerates_missing,
+)
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, find_split
 from lowtex.datasets.velodyne import project_velodyne, read_velodyne
@@ -83,8 +91,23 @@ class KittiRaw(StereoReader):
                 raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
             self._check_listed()
         self.names = [f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}" for f in self.frames]
-        for folder in sorted({f.folder for f in self.frames}):
+        for folder in () if tolerates_missing() else sorted({f.folder for f in self.frames}):
             self.tree.calibration(folder)
+
+    def needed(self, index: int) -> list[Path]:
+        """The target view, its partner, the calibration, then the ground truth's files; see `StereoReader.needed`."""
+        f = self.frames[index]
+        sides = (f.side, _other(f.side)) if self.views else f.side
+        views = [self.tree.image(f.folder, f.frame, side) for side in sides]
+        return [*views, self.tree.calibration_file(f.folder, "calib_cam_to_cam.txt"), *self._needed_for_depth(f)]
+
+    def _needed_for_depth(self, f: ListedFrame) -> list[Path]:
+        if self.depth is None or not (self.depth_required or self.tree.has_velodyne(f.folder, f.frame)):
+            return []
+        return [
+            self.tree.velodyne(f.folder, f.frame),
+            self.tree.calibration_file(f.folder, "calib_velo_to_cam.txt"),
+        ]
 
     def _available(self, sides: str) -> list[ListedFrame]:
         frames = []

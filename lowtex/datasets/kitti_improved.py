@@ -11,7 +11,7 @@ from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.images import read_gray_png
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT, KittiTree
-from lowtex.datasets.reader import checked_root, depth_tensor
+from lowtex.datasets.reader import checked_root, depth_tensor, tolerates_missing
 from lowtex.datasets.splits import ListedFrame
 from lowtex.errors import DataError
 
@@ -98,7 +98,7 @@ class KittiImproved(KittiRaw):
     def _check_listed(self) -> None:
         super()._check_listed()
         gone = [f for f in self.frames if f.frame not in self.maps(f.folder, f.side)] if self.depth_required else []
-        if gone:
+        if gone and not tolerates_missing():
             raise DataError(
                 f"{len(gone)} of {len(self.frames)} depth maps of split {self.split!r} are missing, first: "
                 f"{self._usual(gone[0])}; 'eigen_benchmark/test' lists the test images that have one. "
@@ -110,6 +110,12 @@ class KittiImproved(KittiRaw):
         # the first folder that is there tells which arrangement this root has
         folder = next((data for data in folders if data.is_dir()), folders[0])
         return folder / f"{f.frame:010d}.png"
+
+    def _needed_for_depth(self, f: ListedFrame) -> list[Path]:
+        path = self.maps(f.folder, f.side).get(f.frame)
+        if path is None and not self.depth_required:
+            return []
+        return [path or self._usual(f)]
 
     def _depth(self, f: ListedFrame, target: Path, size: tuple[int, int]) -> Tensor | None:
         path = self.maps(f.folder, f.side).get(f.frame)

@@ -39,6 +39,8 @@ class KittiTree:
         self.root = checked_root(root, KITTI_RAW_WAY_OUT)
         self.drives = dict(sorted(self._find_drives()))
         self._images: dict[tuple[str, str], dict[int, Path]] = {}
+        self._scans: dict[str, set[str]] = {}
+        self._calibration_files: dict[tuple[str, str], Path] = {}
         self._calibrations: dict[str, KittiCalibration] = {}
         self._velodyne: dict[str, np.ndarray] = {}
         if not self.drives:
@@ -85,11 +87,18 @@ class KittiTree:
         """Path of one laser scan, whether it is there or not."""
         return self.drive_folder(folder) / "velodyne_points" / "data" / f"{frame:010d}.bin"
 
+    def has_velodyne(self, folder: str, frame: int) -> bool:
+        """Whether a frame's laser scan is there, from one listing of the drive's folder."""
+        if folder not in self._scans:
+            data = self.velodyne(folder, frame).parent
+            self._scans[folder] = {entry.name for entry in data.iterdir()} if data.is_dir() else set()
+        return self.velodyne(folder, frame).name in self._scans[folder]
+
     def calibration(self, folder: str) -> KittiCalibration:
         """Calibration of the recording date of ``<date>/<drive>``."""
         date = folder.split("/")[0]
         if date not in self._calibrations:
-            path = self._calibration_file(folder, "calib_cam_to_cam.txt")
+            path = self.calibration_file(folder, "calib_cam_to_cam.txt")
             self._calibrations[date] = read_kitti_calibration(path, KITTI_RAW_WAY_OUT)
         return self._calibrations[date]
 
@@ -97,14 +106,20 @@ class KittiTree:
         """``(4, 4)`` from laser to camera 0 coordinates of the date of ``<date>/<drive>``."""
         date = folder.split("/")[0]
         if date not in self._velodyne:
-            path = self._calibration_file(folder, "calib_velo_to_cam.txt")
+            path = self.calibration_file(folder, "calib_velo_to_cam.txt")
             self._velodyne[date] = read_velodyne_to_camera(path, KITTI_RAW_WAY_OUT)
         return self._velodyne[date]
 
-    def _calibration_file(self, folder: str, name: str) -> Path:
+    def calibration_file(self, folder: str, name: str) -> Path:
+        """Path of a calibration file of the recording date of ``<date>/<drive>``; the usual one if there is none."""
+        if (folder, name) in self._calibration_files:
+            return self._calibration_files[folder, name]
         date = folder.split("/")[0]
         drive = self.drive_folder(folder)
         usual = self.root / date / name
         places = [usual, self.root / f"{date}_calib" / date / name, self.root / f"{date}_calib" / name]
         places += [drive.parent / name, drive / name]
-        return next((path for path in places if path.is_file()), usual)
+        found = next((path for path in places if path.is_file()), None)
+        if found is not None:
+            self._calibration_files[folder, name] = found
+        return found or usual

@@ -1,5 +1,6 @@
 """What all readers share: a pair of views at one size, and errors that count what is missing."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,12 +31,15 @@ class StereoReader(Dataset):
         split: full name of the split.
         size: ``(H, W)`` of the samples' images, or None for native size.
         names: one name a sample.
+        absent: folders of the split that are not there at all, so that it is not known which files they would hold;
+            only within `tolerating_missing`, elsewhere they are an error.
     """
 
     root: Path
     split: str
     size: tuple[int, int] | None
     names: list[str]
+    absent: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -58,24 +62,38 @@ class StereoReader(Dataset):
     def _read(self, index: int) -> StereoSample:
         raise NotImplementedError
 
+    def _decode(self, path: Path, way_out: str) -> np.ndarray:
+        """One image as ``(H, W, 3)`` uint8 RGB; a reader that takes more kinds of images has its own."""
+        return read_rgb(path, way_out)
+
     def _views(
-        self, target: Path, other: Path | None, native_rig: Callable[[Path, int, int], StereoRig], way_out: str
+        self,
+        target: Path,
+        other: Path | None,
+        native_rig: Callable[[Path, int, int], StereoRig],
+        way_out: str,
+        kept_rows: Callable[[int], slice] | None = None,
     ) -> tuple[Tensor, Tensor | None, StereoRig, tuple[int, int]]:
         """Decode one or two views and bring them, and the rig, to the reader's size; also gives the native (H, W).
 
         ``native_rig`` is asked for the rig of the target's width and height; it raises if they don't fit.
+        ``kept_rows`` says which rows of an image of that height a crop keeps; the crop comes before the resizing.
         """
-        image = read_rgb(target, way_out)
+        image = self._decode(target, way_out)
         height, width = image.shape[:2]
         rig = native_rig(target, width, height)
         views = [image]
         if other is not None:
-            views.append(read_rgb(other, way_out))
+            views.append(self._decode(other, way_out))
             if views[1].shape != image.shape:
                 raise DataError(
                     f"{other} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
                     f"{target}, is {width}x{height}; {way_out}"
                 )
+        if kept_rows is not None:
+            rows = kept_rows(height)
+            rig = rig.cropped(0, rows.start, width, rows.stop - rows.start)
+            views = [view[rows] for view in views]
         if self.size is not None:
             rig = rig.resized(self.size[1], self.size[0])
             views = [resize_area(view, self.size) for view in views]
@@ -92,9 +110,21 @@ def checked_root(root: str | Path, way_out: str) -> Path:
     root = Path(root).expanduser()
     if not root.is_dir():
         raise DataError(f"data root {root} is not a folder; {way_out}")
-    if not any(root.iterdir()):
+    if not entries(root):
         raise DataError(f"data root {root} is empty; {way_out}")
     return root
+
+
+def entries(folder: Path) -> list[str]:
+    """Sorted names in a folder, without the hidden ones that some systems leave beside every file.
+
+    Raises:
+        DataError: the folder can't be listed.
+    """
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{folder} can't be listed ({error.strerror}); check its permissions and the disk") from error
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
@@ -131,9 +161,14 @@ def tolerating_missing() -> Iterator[None]:
         _tolerant.reset(token)
 
 
+def tolerates_missing() -> bool:
+    """Whether this is within `tolerating_missing`; a reader then opens no file that might be missing or damaged."""
+    return _tolerant.get()
+
+
 def report_missing(missing: Sequence[Path], total: int, split: str, what: str, way_out: str) -> None:
     """Raise one error that counts the missing files of a split, if there are any; see also `tolerating_missing`."""
-    if missing and not _tolerant.get():
+    if missing and not tolerates_missing():
         raise DataError(
             f"{len(missing)} of {total} {what} of split {split!r} are missing, first: {missing[0]}; {way_out}. "
             "split='available' takes the frames that are there"

@@ -8,8 +8,9 @@ have improved ground truth, ``eigen_benchmark``). The Cityscapes lists are the s
 import gzip
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -51,12 +52,13 @@ class Split:
 
     Attributes:
         name: its full name, for messages.
-        frames: its lines in order; None where the reader finds the frames itself (`AVAILABLE`, and scene splits).
+        frames: its lines in order, as the data set writes them; None where the reader finds the frames itself
+            (`AVAILABLE`, and scene splits).
         is_test: its frames are there to be evaluated, so each must have ground truth.
     """
 
     name: str
-    frames: list[ListedFrame] | None
+    frames: list | None
     is_test: bool
 
 
@@ -98,6 +100,7 @@ def find_split(
     known: Sequence[str],
     aliases: Mapping[str, str],
     folder: re.Pattern = KITTI_FOLDER,
+    read: Callable[[Path], list] | None = None,
 ) -> Split:
     """Find out what ``split`` means.
 
@@ -110,16 +113,18 @@ def find_split(
         known: packaged names the data set takes; those that are tables are read, others are left to the reader.
         aliases: short names, e.g. ``test`` for ``eigen/test``.
         folder: what the first word of a line must look like.
+        read: reads a text file whose lines are of another form than those of `read_list`.
 
     Raises:
         OptionError: it is none of them; lists what there is.
         DataError: the list is damaged.
     """
     split = os.fspath(split)
+    read = read or partial(read_list, folder=folder)
     inside = root / "splits"
     own = inside / f"{split}.txt"
     if own.is_file():
-        return Split(split, read_list(own, folder), _is_test(split))
+        return Split(split, read(own), _is_test(split))
     name = aliases.get(split, split)
     if name in known:
         return Split(name, packaged_frames(name) if name in KITTI_SPLITS else None, _is_test(name))
@@ -128,7 +133,7 @@ def find_split(
     path = Path(split).expanduser()
     if path.is_file():
         # the name alone: it goes into rows and experiments, which must not depend on a machine's folders
-        return Split(path.stem, read_list(path, folder), _is_test(split))
+        return Split(path.stem, read(path), _is_test(split))
     lists = sorted(str(p.relative_to(inside).with_suffix("")) for p in inside.rglob("*.txt")) if inside.is_dir() else []
     raise OptionError(
         f"split={split!r} is not known; choose {', '.join([*lists, *aliases, *known])}, {AVAILABLE!r} (what is found "

@@ -16,6 +16,7 @@ from lowtex.datasets.reader import (
     checked_size,
     depth_tensor,
     report_missing,
+    tolerates_missing,
 )
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, VKITTI2_FOLDER, ListedFrame, Split, find_split
@@ -97,14 +98,14 @@ class VirtualKitti2(StereoReader):
         found = find_split(split, self.root, tuple(VKITTI2_SPLITS), self.aliases, VKITTI2_FOLDER)
         self.split = found.name
         frames = found.frames or list(self._scene_frames(found, variations, sides or "l"))
-        if not frames:
+        if not frames and not self.absent:
             raise DataError(f"{self.root} holds no complete frame; {VKITTI2_WAY_OUT}")
         self.frames = [
             f
             for f in frames
             if (sides is None or f.side in sides) and (variations is None or f.folder.split("/")[1] in variations)
         ]
-        if not self.frames:
+        if not self.frames and not self.absent:
             raise OptionError(f"camera={camera!r}, variation={variation!r} leave no frame of split {self.split!r}")
         missing = [path for path in map(self._first_missing, self.frames) if path is not None]
         report_missing(missing, len(self.frames), self.split, "frames", VKITTI2_WAY_OUT)
@@ -135,6 +136,9 @@ class VirtualKitti2(StereoReader):
                     yield from (f for f in listed if self._first_missing(f) is None)
             return
         for folder in (f"{scene}/{name}" for scene in VKITTI2_SPLITS[split.name] for name in variations or ["clone"]):
+            if folder not in self.tree.folders and tolerates_missing():
+                self.absent += (self.root / folder,)
+                continue
             if folder not in self.tree.folders:
                 raise DataError(
                     f"{folder} of split {split.name!r} is missing in {self.root}, which has "
@@ -143,11 +147,22 @@ class VirtualKitti2(StereoReader):
             count = max(self.tree.frames(folder, kinds) | self.tree.recorded_frames(folder), default=-1) + 1
             yield from (ListedFrame(folder, frame, side) for frame in range(count) for side in sides)
 
+    def needed(self, index: int) -> list[Path]:
+        """The target view, its partner, the ground truth's maps, and the texts; see `StereoReader.needed`."""
+        f = self.frames[index]
+        kinds = self._needed_kinds(f)
+        if self.depth:
+            # of miniatures only; read where any is there
+            kinds += [(kind, f.side) for kind in ("contrast", "visible") if self.tree.files(kind, f.folder, f.side)]
+        return [self.tree.file(kind, f.folder, f.frame, side) for kind, side in kinds] + self.tree.texts(f.folder)
+
+    def _needed_kinds(self, f: ListedFrame) -> list[tuple[str, str]]:
+        kinds = [("rgb", f.side)]
+        kinds += [("rgb", "r" if f.side == "l" else "l")] if self.views else []
+        return kinds + ([("depth", f.side)] if self.depth else [])
+
     def _first_missing(self, f: ListedFrame) -> Path | None:
-        needed = [("rgb", f.side)]
-        needed += [("rgb", "r" if f.side == "l" else "l")] if self.views else []
-        needed += [("depth", f.side)] if self.depth else []
-        for kind, side in needed:
+        for kind, side in self._needed_kinds(f):
             if f.frame not in self.tree.files(kind, f.folder, side):
                 return self.tree.file(kind, f.folder, f.frame, side)
         return None

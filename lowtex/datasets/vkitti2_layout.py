@@ -11,7 +11,7 @@ from lowtex.datasets.calibration import (
     read_vkitti2_baselines,
     read_vkitti2_intrinsics,
 )
-from lowtex.datasets.reader import checked_root
+from lowtex.datasets.reader import checked_root, tolerates_missing
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 
@@ -59,6 +59,7 @@ class Vkitti2Tree:
         self._files: dict[tuple[str, str, str], dict[int, Path]] = {}
         self._intrinsics: dict[str, dict] = {}
         self._baselines: dict[str, dict] = {}
+        self._texts: dict[str, list[Path]] = {}
         self.folders = sorted(self._find_folders())
         """Every ``<scene>/<variation>`` that has images."""
         if not self.folders:
@@ -98,9 +99,11 @@ class Vkitti2Tree:
 
     def file(self, kind: str, folder: str, frame: int, side: str) -> Path:
         """Path of one file; the usual name if there is none."""
+        found = self.files(kind, folder, side).get(frame)
+        if found is not None:
+            return found
         place = next((p for p in self._places[kind] if (p / folder).is_dir()), self._places[kind][0])
-        usual = place / folder / _FILES[kind][0] / f"Camera_{CAMERA_NUMBERS[side]}" / _USUAL_NAME[kind].format(frame)
-        return self.files(kind, folder, side).get(frame, usual)
+        return place / folder / _FILES[kind][0] / f"Camera_{CAMERA_NUMBERS[side]}" / _USUAL_NAME[kind].format(frame)
 
     def frames(self, folder: str, kinds: Iterable[str]) -> set[int]:
         """Frame numbers of ``<scene>/<variation>`` for which any file of these kinds is there, of either camera."""
@@ -108,8 +111,20 @@ class Vkitti2Tree:
 
     def recorded_frames(self, folder: str) -> set[int]:
         """Frame numbers that ``intrinsic.txt`` lists; none if there is no such file."""
-        listed = self._text("intrinsic.txt", folder, self._intrinsics, read_vkitti2_intrinsics) or {}
+        try:
+            listed = self._text("intrinsic.txt", folder, self._intrinsics, read_vkitti2_intrinsics) or {}
+        except DataError:
+            if tolerates_missing():
+                return set()
+            raise
         return {frame for frame, _ in listed}
+
+    def texts(self, folder: str) -> list[Path]:
+        """Those of ``intrinsic.txt`` and ``extrinsic.txt`` that ``<scene>/<variation>`` has."""
+        if folder not in self._texts:
+            found = (self._find("textgt", f"{folder}/{name}") for name in ("intrinsic.txt", "extrinsic.txt"))
+            self._texts[folder] = [path for path in found if path is not None]
+        return self._texts[folder]
 
     def rig(self, folder: str, frame: int, side: str, image: Path, width: int, height: int) -> StereoRig:
         """The camera of one frame at the native size of its image.

@@ -10,6 +10,7 @@ are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` f
 """
 
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
+from lowtex.figures.data_sets import data_sets_panel
 from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
 from lowtex.figures.diagrams_networks import diagram_blocks, diagram_decoders
 from lowtex.figures.effects import claim_effects
@@ -31,6 +32,7 @@ __all__ = [
     "PLOTS",
     "STANDING",
     "claim_effects",
+    "data_sets_panel",
     "depth_grid",
     "diagram_blocks",
     "diagram_decoders",

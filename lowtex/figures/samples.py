@@ -44,7 +44,9 @@ def true_disparity(sample: StereoSample, spread: bool = False) -> torch.Tensor:
     return torch.where(depth > 0, sample.direction * disparity, torch.nan)
 
 
-def _warped(sample: StereoSample, offset_px: float = 0.0, spread: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def warped_by_truth(
+    sample: StereoSample, offset_px: float = 0.0, spread: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """The other view brought to the target by the truth, and where that can be judged, bool ``(H,W)``."""
     shift = true_disparity(sample, spread)
     judged = torch.isfinite(shift)
@@ -65,7 +67,8 @@ def _is_miniature(sample: StereoSample, miniature: bool | None) -> bool:
     return sample.texture_contrast is not None if miniature is None else miniature
 
 
-def _hide(picture: np.ndarray, judged: np.ndarray) -> np.ndarray:
+def hide_unjudged(picture: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """The picture, grey where ``judged`` is False."""
     grey = np.array([int(NO_DATA[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
     return np.where(judged[..., None], picture, grey)
 
@@ -83,13 +86,13 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float
         ValueError: the sample has no second view or no ground truth.
     """
     picture = as_picture(sample.image)
-    warped, judged = _warped(sample, spread=True)
+    warped, judged = warped_by_truth(sample, spread=True)
     here, there = _sides(sample)
     figure = new_figure(image_rows_height(3, 2, picture.shape[:2], extra_in=1.35), layout="compressed")
     axes = figure.subplots(3, 2)
     place_image(axes[0, 0], picture, f"{here} view (the target)")
     place_image(axes[0, 1], as_picture(sample.other), f"{there} view")
-    place_image(axes[1, 0], _hide(warped, judged), f"{there} view, warped by the true disparity")
+    place_image(axes[1, 0], hide_unjudged(warped, judged), f"{there} view, warped by the true disparity")
     difference = np.where(judged, np.abs(warped - picture).mean(-1), np.nan)
     error = place_image(
         axes[1, 1],
@@ -138,14 +141,16 @@ def warp_check(sample: StereoSample, miniature: bool | None = None, reach_px: in
     offsets = np.arange(-reach_px, reach_px + 0.01, 0.5)
     errors = []
     for offset in offsets:
-        warped, judged = _warped(sample, float(offset))
+        warped, judged = warped_by_truth(sample, float(offset))
         errors.append(np.abs(warped - picture).mean(-1)[judged].mean() if judged.any() else np.nan)
-    judged = _warped(sample)[1]
-    warped, shown = _warped(sample, spread=True)
+    judged = warped_by_truth(sample)[1]
+    warped, shown = warped_by_truth(sample, spread=True)
     figure = new_figure(image_rows_height(1, 2, picture.shape[:2], extra_in=3.6))
     grid = figure.add_gridspec(2, 2, height_ratios=[image_rows_height(1, 2, picture.shape[:2], extra_in=0), 2.3])
     place_image(figure.add_subplot(grid[0, 0]), picture, f"{here} view (the target)")
-    place_image(figure.add_subplot(grid[0, 1]), _hide(warped, shown), f"{there} view, warped by the true disparity")
+    place_image(
+        figure.add_subplot(grid[0, 1]), hide_unjudged(warped, shown), f"{there} view, warped by the true disparity"
+    )
     axes = figure.add_subplot(grid[1, :])
     axes.plot(offsets, errors, color="#0072B2", marker="o", markersize=4)
     axes.axvline(0, color=TRUTH, linestyle="--", linewidth=1.4)

@@ -1,6 +1,7 @@
 """What holds for every plotting function: it draws, says what its documentation promises, and leaves no trace."""
 
 import copy
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -37,6 +38,12 @@ CASES = {
         lambda: figures.pair_panel(SAMPLE),
         ["left view (the target)", "right view", "warped by the true disparity", "ground-truth depth", "depth in m",
          "known texture contrast", "miniature data", "Scene20/clone/00012/l", "baseline 0.500 m"],
+    ),
+    "data_sets_panel": (
+        lambda: figures.data_sets_panel(
+            {"ours": SAMPLE, "one view": replace(SAMPLE, other=None), "no truth": replace(SAMPLE, depth=None)}, ["ours"]
+        ),
+        ["ours (miniature) · 72×24 px, focal length 60 px", "no second view", "no ground truth to warp by"],
     ),
     "warp_check": (
         lambda: figures.warp_check(SAMPLE),
@@ -90,7 +97,8 @@ CASES = {
 
 
 def test_every_plot_of_these_modules_has_a_case():
-    modules = ("samples", "scenes", "predictions", "curves", "scores", "maps", "diagrams", "diagrams_networks")
+    modules = ("samples", "data_sets", "scenes", "predictions", "curves", "scores", "maps", "diagrams")
+    modules += ("diagrams_networks",)
     own = {name for name, f in figures.PLOTS.items() if f.__module__.removeprefix("lowtex.figures.") in modules}
     assert set(CASES) == own
 

@@ -1,0 +1,242 @@
+"""Make3D: single outdoor photographs with a coarse laser grid, the usual test of how a model carries over."""
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.io
+
+from lowtex.datasets.images import read_bytes, read_text
+from lowtex.datasets.reader import StereoReader, checked_root, checked_size, depth_tensor, entries, report_missing
+from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.splits import AVAILABLE, find_split
+from lowtex.errors import DataError, require_choice
+from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
+
+MAKE3D_WAY_OUT = (
+    "Make3D (free for research): get the archives Test134 (images) and Gridlaserdata (depths) from "
+    "http://make3d.cs.cornell.edu/data.html and unpack them into the root, side by side, as "
+    "Test134/img-<id>.jpg and Gridlaserdata/depth_sph_corr-<id>.mat"
+)
+
+MAKE3D_TEST_IMAGES = 134
+"""How many images the official test set has."""
+
+IMAGE_SIZE = (2272, 1704)
+"""(height, width) of every image, pixels: the photographs stand upright."""
+
+GRID_SHAPE = (55, 305, 4)
+"""A grid's rows, columns and channels; it covers the whole image, with 41 image rows but 6 columns to a value."""
+
+GRID_KEY, RANGE_CHANNEL = "Position3DGrid", 3
+"""The variable of a ``.mat`` file, and which of its channels (x, y, z, range) is the ground truth."""
+
+FARTHEST_M = 1000.0
+"""The scanner saw about 80 m; what is beyond this is not metres."""
+
+NOMINAL_RIG = StereoRig(
+    focal_px=2466.0, baseline_m=NOMINAL_BASELINE_M, cx=868.0, cy=1091.0, width=IMAGE_SIZE[1], height=IMAGE_SIZE[0]
+)
+"""A stand-in for the camera, whose numbers are not published and which had no partner.
+
+Focal length and principal point are read off four grids: x/z and y/z of their points are straight lines in row and
+column, of 2470 and 2462 pixels to the unit if the grid covers the image. The baseline is pretended."""
+
+
+class Crop(NamedTuple):
+    """The same part of an image and of its grid."""
+
+    image: slice
+    grid: slice
+
+
+CROPS = {"c1": Crop(slice(710, 1562), slice(17, 38)), None: Crop(slice(0, IMAGE_SIZE[0]), slice(0, GRID_SHAPE[0]))}
+"""Rows kept: ``c1`` is the middle of the image, twice as wide as high, and the grid's rows there."""
+
+_IMAGE_FOLDERS = ("Test134", "Test134/Test134")
+_GRID_FOLDERS = ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
+_IMAGE = re.compile(r"img-(.+)\.(?:jpe?g|png)", re.IGNORECASE)
+_GRID = re.compile(r"depth_sph_corr-(.+)\.mat", re.IGNORECASE)
+_PICTURE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|ppm|webp)", re.IGNORECASE)
+_ID = re.compile(r"[\w.+-]+")
+
+
+class Make3D(StereoReader):
+    """Make3D's test set (Saxena, Sun, Ng, "Make3D", TPAMI 2009), free for research.
+
+    Get "Test134" and "Gridlaserdata" from http://make3d.cs.cornell.edu/data.html. There are 134 photographs, each
+    2272 high and 1704 wide, with a grid of 55 x 305 laser ranges; no second views.
+
+    Layout under ``root``; the grids may also lie in ``Test134Depth/`` or ``Test134Depth/Gridlaserdata/``::
+
+        Test134/img-op31-p-220t000.jpg
+        Gridlaserdata/depth_sph_corr-op31-p-220t000.mat      `Position3DGrid`, 55 x 305 x 4: x, y, z, range in metres
+
+    Args:
+        root: that folder.
+        split: ``test``, every image and every grid of the root (no official list exists: it is all 134);
+            ``available``, the complete ones of them; a list of the root (``splits/<name>.txt``), or the path of a
+            text file with one id a line, e.g. ``op31-p-220t000``.
+        size: ``(H, W)`` of the images, or None for native size; the grid keeps its own.
+        crop: ``c1``: rows 710 to 1561 of the image and 17 to 37 of the grid, the middle part with an aspect of 2:1,
+            which published numbers are for (Godard et al., CVPR 2017). None: everything.
+
+    A sample's depth is ``(1, 21, 305)`` with the crop, ``(1, 55, 305)`` without, in metres; 0 where a grid holds
+    nothing positive (the real ones that were looked at have no such place). It is what the protocol compares with:
+    the distance from the camera to the point, not along z, so up to a fifth more than z in a corner of the image,
+    and at most 6 % more inside the crop. ``other`` is None. The rig is nominal (`NOMINAL_RIG`; ``rig_is_nominal``):
+    scores use median scaling, which takes its metres out again.
+
+    Raises:
+        DataError: the root is not Make3D, images or grids of the split are missing (counted), and, when a sample is
+            read, a file is damaged or of another size.
+        OptionError: an unknown split or crop.
+    """
+
+    ground_truth = "make3d"
+    way_out = MAKE3D_WAY_OUT
+    rig_is_nominal = True
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "test",
+        size: Sequence[int] | None = (96, 320),
+        crop: str | None = "c1",
+    ):
+        require_choice("crop", crop, CROPS)
+        self.size, self.crop = checked_size(size), crop
+        self.root = checked_root(root, MAKE3D_WAY_OUT)
+        self._images = self._find(_IMAGE_FOLDERS, _IMAGE)
+        self._grids = self._find(_GRID_FOLDERS, _GRID)
+        if not self._images and not self._grids:
+            raise DataError(f"{self.root} holds no image of Make3D{self._suggestion()}; {MAKE3D_WAY_OUT}")
+        found = find_split(split, self.root, ("test",), {}, read=read_ids)
+        self.split = found.name
+        images, grids = set(self._images), set(self._grids)
+        if found.frames is not None:
+            self.names = found.frames
+        else:
+            self.names = sorted(images & grids if self.split == AVAILABLE else images | grids)
+        if not self.names:
+            raise DataError(f"{self.root} holds no image with its grid; {MAKE3D_WAY_OUT}")
+        missing = [self._image(name) for name in self.names if name not in images]
+        missing += [self._grid(name) for name in self.names if name in images and name not in grids]
+        report_missing(missing, len(self.names), self.split, "images (or their grids)", MAKE3D_WAY_OUT)
+
+    def needed(self, index: int) -> list[Path]:
+        """The image and its grid."""
+        return [self._image(self.names[index]), self._grid(self.names[index])]
+
+    def _find(self, folders: Sequence[str], pattern: re.Pattern) -> dict[str, Path]:
+        """Files of the first of these folders that holds any, by id."""
+        for folder in (self.root / inner for inner in folders):
+            names = entries(folder) if folder.is_dir() else []
+            strange = [name for name in names if _PICTURE.fullmatch(name) and not _IMAGE.fullmatch(name)]
+            if strange:
+                raise DataError(
+                    f"{folder / strange[0]} is not named as Make3D's images are (img-<id>.jpg); take it away or "
+                    f"rename it. {MAKE3D_WAY_OUT}"
+                )
+            matches = [match for match in map(pattern.fullmatch, names) if match]
+            if matches:
+                return {match[1]: folder / match[0] for match in matches}
+        return {}
+
+    def _suggestion(self) -> str:
+        if self.root.name in (*_IMAGE_FOLDERS, *_GRID_FOLDERS):
+            return f" (give the folder above it, {self.root.parent})"
+        inner = next((name for name in entries(self.root) if (self.root / name / _IMAGE_FOLDERS[0]).is_dir()), None)
+        return "" if inner is None else f" (but {self.root / inner} seems to: give that folder)"
+
+    def _image(self, name: str) -> Path:
+        return self._images.get(name, self.root / _IMAGE_FOLDERS[0] / f"img-{name}.jpg")
+
+    def _grid(self, name: str) -> Path:
+        # where the other grids are, a missing one is looked for too
+        folder = next((path.parent for path in self._grids.values()), self.root / _GRID_FOLDERS[0])
+        return self._grids.get(name, folder / f"depth_sph_corr-{name}.mat")
+
+    def _read(self, index: int) -> StereoSample:
+        name = self.names[index]
+        crop = CROPS[self.crop]
+        depth = read_grid(self._grid(name))[crop.grid]
+        if not depth.any():
+            raise DataError(f"{self._grid(name)} holds no range > 0 m; {MAKE3D_WAY_OUT}")
+        image, _, rig, _ = self._views(
+            self._image(name), None, nominal_rig, MAKE3D_WAY_OUT, kept_rows=lambda height: crop.image
+        )
+        return StereoSample(image=image, rig=rig, name=name, depth=depth_tensor(depth))
+
+
+def nominal_rig(image: Path, width: int, height: int) -> StereoRig:
+    """`NOMINAL_RIG`, if the image has the size all of Make3D's have.
+
+    Raises:
+        DataError: it has another one, and both are named.
+    """
+    if (height, width) != IMAGE_SIZE:
+        raise DataError(
+            f"{image} is {width}x{height} pixels, but Make3D's test images are {IMAGE_SIZE[1]}x{IMAGE_SIZE[0]}, "
+            f"upright; a resized or turned copy does not fit the crop and the grid: {MAKE3D_WAY_OUT}"
+        )
+    return NOMINAL_RIG
+
+
+def read_grid(path: str | Path) -> np.ndarray:
+    """The ranges of a laser grid.
+
+    Returns:
+        ``(55, 305)`` float32 metres, row 0 at the image's top; 0 where the file has nothing > 0.
+
+    Raises:
+        DataError: missing, damaged, no MATLAB file, without `GRID_KEY`, of another shape or kind, not finite, or
+            beyond `FARTHEST_M`.
+    """
+    data = read_bytes(path, MAKE3D_WAY_OUT)
+    try:
+        # a damaged file makes scipy raise almost anything: zlib.error, KeyError, TypeError, NotImplementedError (a
+        # newer format), MemoryError (an absurd size)...
+        variables = scipy.io.loadmat(io.BytesIO(data), variable_names=[GRID_KEY])
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise DataError(
+            f"{path} can't be read as a MATLAB file ({type(error).__name__}: {reason[:120]}); {MAKE3D_WAY_OUT}"
+        ) from error
+    grid = variables.get(GRID_KEY)
+    if not isinstance(grid, np.ndarray):
+        raise DataError(f"{path} holds no {GRID_KEY}; it is another MATLAB file, or a damaged one: {MAKE3D_WAY_OUT}")
+    if grid.shape != GRID_SHAPE or grid.dtype.kind not in "fiu":
+        raise DataError(
+            f"{path}: {GRID_KEY} is {'x'.join(map(str, grid.shape))} of type {grid.dtype}, where "
+            f"{'x'.join(map(str, GRID_SHAPE))} real numbers are expected; {MAKE3D_WAY_OUT}"
+        )
+    ranges = grid[:, :, RANGE_CHANNEL].astype(np.float32)
+    if not np.isfinite(ranges).all():
+        raise DataError(f"{path}: {GRID_KEY} holds ranges that are not finite numbers (NaN or inf); {MAKE3D_WAY_OUT}")
+    if ranges.max() > FARTHEST_M:
+        raise DataError(f"{path}: a range of {ranges.max():g} can't be metres, the scanner saw 80; {MAKE3D_WAY_OUT}")
+    return np.maximum(ranges, 0.0)
+
+
+def read_ids(path: str | Path) -> list[str]:
+    """A text file with one image a line: its id (``op31-p-220t000``) or its name (``img-op31-p-220t000.jpg``).
+
+    Raises:
+        DataError: the file is missing or empty, or a line is something else; names the file and the line.
+    """
+    ids = []
+    for number, line in enumerate(read_text(path, "write one id for each image").splitlines(), start=1):
+        word = line.strip()
+        if not word:
+            continue
+        match = _IMAGE.fullmatch(word)
+        if not _ID.fullmatch(word):
+            raise DataError(f"{path} line {number}: {word!r} is no id; write a line for an image like 'op31-p-220t000'")
+        ids.append(match[1] if match else word)
+    if not ids:
+        raise DataError(f"{path} lists no image; write one id for each image")
+    return ids

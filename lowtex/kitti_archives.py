@@ -1,0 +1,181 @@
+"""Which archives of KITTI hold what: their names, their addresses, and lists of them.
+
+The archives of KITTI raw lie in one public folder of the KITTI project, a drive's under the drive's name::
+
+    raw_data/2011_09_26_calib.zip
+    raw_data/2011_09_26_drive_0001/2011_09_26_drive_0001_sync.zip
+    data_depth_annotated.zip                                    (improved depth maps, about 14 GB)
+
+KITTI publishes no checksums of them; a list of one's own may give some.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lowtex.datasets.images import read_text
+from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
+from lowtex.errors import DataError, OptionError
+
+SOURCE = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
+"""Folder the KITTI project serves its archives from."""
+
+LICENCE = (
+    "KITTI is licensed CC BY-NC-SA 3.0 (non-commercial, name the authors, share alike): "
+    "https://www.cvlibs.net/datasets/kitti/ ; its authors ask you to register there. No checksums are published."
+)
+
+DATES = ("2011_09_26", "2011_09_28", "2011_09_29", "2011_09_30", "2011_10_03")
+"""The five recording dates; each has one calibration."""
+
+CALIBRATION_FILES = ("calib_cam_to_cam.txt", "calib_imu_to_velo.txt", "calib_velo_to_cam.txt")
+"""What a date's calibration archive holds, in a folder named after the date."""
+
+IMPROVED = "data_depth_annotated"
+"""Name of the archive of improved depth maps; it holds ``train/<drive>/`` and ``val/<drive>/``."""
+
+IMPROVED_MAPS = {"train": 85898, "val": 6852}
+"""Depth maps in that archive, of both colour cameras (Uhrig et al. 2017: about 93 thousand)."""
+
+SPLIT_ALIASES = {"train": "eigen_full/train", "val": "eigen_full/val", "test": "eigen/test"}
+
+DRIVE = re.compile(r"(\d{4}_\d{2}_\d{2})_drive_\d{4}_sync")
+_DRIVE_AS_TYPED = re.compile(r"(?:\d{4}_\d{2}_\d{2}/)?(\d{4}_\d{2}_\d{2}_drive_\d{4})(?:_sync)?/?")
+_CALIBRATION = re.compile(r"(\d{4}_\d{2}_\d{2})_calib")
+_SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One archive to fetch.
+
+    Attributes:
+        name: its file's, without ``.zip``: a drive, ``<date>_calib`` or `IMPROVED`.
+        url: where it is served.
+        sha256: its checksum in small hexadecimal digits, where a list gives one.
+    """
+
+    name: str
+    url: str
+    sha256: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """``drive``, ``calibration`` or ``improved``."""
+        if self.name == IMPROVED:
+            return "improved"
+        return "calibration" if _CALIBRATION.fullmatch(self.name) else "drive"
+
+    @property
+    def date(self) -> str:
+        """Recording date of a drive or a calibration."""
+        return self.name[:10]
+
+    def belongs(self, parts: tuple[str, ...]) -> bool:
+        """Whether a file of the archive, by the parts of its path, is one the data set has there."""
+        if self.kind == "drive":
+            return len(parts) > 2 and parts[:2] == (self.date, self.name)
+        if self.kind == "calibration":
+            return len(parts) == 2 and parts[0] == self.date and parts[1] in CALIBRATION_FILES
+        return len(parts) > 2 and parts[0] in IMPROVED_MAPS and DRIVE.fullmatch(parts[1]) is not None
+
+
+def improved_archive(source: str = SOURCE) -> Archive:
+    """The archive of all improved depth maps."""
+    return Archive(IMPROVED, f"{source}/{IMPROVED}.zip")
+
+
+def calibration_archives(dates: Iterable[str], source: str = SOURCE) -> list[Archive]:
+    """The calibrations of recording dates."""
+    return [Archive(f"{date}_calib", f"{source}/raw_data/{date}_calib.zip") for date in sorted(set(dates))]
+
+
+def drive_archives(drives: Iterable[str], source: str = SOURCE) -> list[Archive]:
+    """The synced and rectified drives, each once, as ``2011_09_26_drive_0001_sync``; ``_sync`` may be left out.
+
+    Raises:
+        OptionError: a name that is none of a drive, or of a date KITTI was not recorded on.
+    """
+    names = []
+    for typed in drives:
+        match = _DRIVE_AS_TYPED.fullmatch(typed.strip())
+        if not match or match[1][:10] not in DATES:
+            raise OptionError(
+                f"drive {typed!r} is none of KITTI; write it like 2011_09_26_drive_0001_sync, of one of the dates "
+                f"{', '.join(DATES)}"
+            )
+        names.append(match[1])
+    return [Archive(f"{n}_sync", f"{source}/raw_data/{n}/{n}_sync.zip") for n in dict.fromkeys(names)]
+
+
+def split_drives(split: str) -> list[str]:
+    """The drives a packaged split takes frames from, in alphabetical order.
+
+    Raises:
+        OptionError: there is no such split.
+    """
+    name = SPLIT_ALIASES.get(split, split)
+    if name not in KITTI_SPLITS:
+        raise OptionError(f"--split {split} is not known; choose one of {', '.join([*SPLIT_ALIASES, *KITTI_SPLITS])}")
+    return sorted({frame.folder.split("/")[1] for frame in packaged_frames(name)})
+
+
+def checked_source(source: str) -> str:
+    """An http(s) address without the slash at its end.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if not _is_http(source):
+        raise OptionError(f"--source {source} must be an http:// or https:// address, e.g. {SOURCE}")
+    return source.rstrip("/")
+
+
+def read_archive_list(path: str | Path) -> list[Archive]:
+    """Read a text file of lines ``URL [sha256:DIGITS]``; empty lines and what follows a ``#`` are left out.
+
+    The last part of an address tells what the archive is: ``<drive>_sync.zip``, ``<date>_calib.zip`` or
+    ``data_depth_annotated.zip``.
+
+    Raises:
+        DataError: the file is missing or lists nothing, a line is something else, or an archive is listed twice with
+            different addresses or checksums; names the file and the line.
+    """
+    found: dict[str, Archive] = {}
+    for number, line in enumerate(read_text(path, "write one address for each line").splitlines(), start=1):
+        # the blank keeps the # of an address' fragment
+        words = re.sub(r"(^|\s)#.*", "", line).split()
+        if not words:
+            continue
+        archive = _listed(words, f"{path} line {number}: {line.strip()!r}")
+        if found.setdefault(archive.name, archive) != archive:
+            raise DataError(f"{path} line {number}: {archive.name} is listed twice, differently; keep one of the lines")
+    if not found:
+        raise DataError(f"{path} lists no archive; write one address for each line")
+    return list(found.values())
+
+
+def _listed(words: list[str], where: str) -> Archive:
+    url, *rest = words
+    if not _is_http(url):
+        raise DataError(f"{where} has no http:// or https:// address in front; write URL [sha256:DIGITS]")
+    checksum = _SHA256.fullmatch(rest[0]) if rest else None
+    if len(rest) > 1 or (rest and not checksum):
+        raise DataError(f"{where}: after the address, only sha256: with 64 hexadecimal digits may follow")
+    file = urlsplit(url).path.rpartition("/")[2]
+    name = file.removesuffix(".zip")
+    if not file.endswith(".zip") or not (DRIVE.fullmatch(name) or _CALIBRATION.fullmatch(name) or name == IMPROVED):
+        raise DataError(
+            f"{where} is no archive the kit reads; those are <drive>_sync.zip, <date>_calib.zip and {IMPROVED}.zip"
+        )
+    return Archive(name, url, checksum[1].lower() if checksum else None)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
