@@ -43,8 +43,8 @@ NOISE = 0.004
 CAMERA_X_M, CAMERA_Y_M = 1.7, 0.1
 """Place of the left camera before and beside the car's own origin."""
 _LAYOUT = """Layout of Cityscapes (leftImg8bit, rightImg8bit, disparity, camera). City names are made up. Disparities
-are exact, with no value (0) on the sky, on the car's own bonnet, where the right camera does not see the point, and where
-it is too near for the reach of the official matcher."""
+are exact. There is none (0) in the sky, on the car's own bonnet, where the right camera does not see the point, and
+where it is too near for the reach of the official matcher."""
 
 
 def write_cityscapes(

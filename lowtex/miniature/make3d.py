@@ -29,8 +29,8 @@ from lowtex.miniature.writing import Target, as_bgr8, check_count, check_size, d
 NATIVE_SIZE = (2272, 1704)
 GRID = (55, 305)
 FARTHEST_M, STEP_M = 80.0, 0.005
-MAKE3D_RIG = StereoRig(2500.0, 1.0, cx=851.5, cy=1135.5, width=NATIVE_SIZE[1], height=NATIVE_SIZE[0])
-"""One camera; its field of view is about that of the official grids. There is no second one: the baseline is void."""
+MAKE3D_RIG = StereoRig(2466.0, 1.0, cx=868.0, cy=1091.0, width=NATIVE_SIZE[1], height=NATIVE_SIZE[0])
+"""One camera, as read off four official grids. There is no second one: the baseline says nothing."""
 
 STREETS = ("make3d-1", "make3d-2", "make3d-3", "make3d-4")
 """Scene names that no other layout uses."""

@@ -23,6 +23,7 @@ WRITERS = {
 """Modules that only the layout's own files depend on; every module named nowhere here belongs to all layouts."""
 
 _NO_PICTURES = ("__init__.py", "versions.py")
+_MODULES = Path(__file__).parent
 
 
 @lru_cache(maxsize=len(WRITERS))
@@ -42,5 +43,4 @@ def world_version(layout: str) -> str:
 def sources(layout: str) -> list[Path]:
     """The modules whose change makes a layout's files old, sorted."""
     others = {name for names in WRITERS.values() for name in names} - set(WRITERS[layout])
-    modules = Path(__file__).parent.glob("*.py")
-    return sorted(path for path in modules if path.name not in others and path.name not in _NO_PICTURES)
+    return sorted(path for path in _MODULES.glob("*.py") if path.name not in others and path.name not in _NO_PICTURES)
