@@ -76,6 +76,8 @@ def test_other_variations_have_fewer_frames(varied):
             ]
         assert len(VirtualKitti2(varied, "available", size=None, variation=name)) == 2
     assert sorted(p.name for p in (varied / "Scene20").iterdir()) == ["clone"]
+    listed = (varied / "Scene01" / "clone" / "intrinsic.txt").read_text().splitlines()
+    assert len(listed) == 1 + 2 * FRAMES["Scene01"]
     everything = VirtualKitti2(varied, "available", size=None, variation="all")
     assert len(everything) == 3 + 1 + 2 * len(OTHERS)
 
