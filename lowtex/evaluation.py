@@ -22,8 +22,9 @@ from lowtex.datasets.sample import StereoSample, collate
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
+from lowtex.postprocessing import flip_postprocess
 from lowtex.progress import Progress
-from lowtex.protocols import PROTOCOLS, Protocol, flip_postprocess, get_protocol
+from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
 from lowtex.scoring import Comparison, Strata, compare, require_positive, score
 from lowtex.texture import strata_makers
 
@@ -88,13 +89,17 @@ class Evaluation:
 
 
 @torch.no_grad()
-def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, device=None) -> np.ndarray:
+def predict(
+    network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False, device=None
+) -> np.ndarray:
     """Inverse depth, 1 / metres, of images of one size, ``(B, H, W)`` float64 at the network's size.
 
     Args:
         network: has ``depth(image (B,3,H,W), rig) -> metres (B,1,H,W)``.
         samples: images of one size.
-        flip: average with the prediction for the mirrored image (see `lowtex.protocols.flip_postprocess`).
+        flip: average with the prediction for the mirrored image (see `lowtex.postprocessing.flip_postprocess`).
+        units: 1 / units of the network's pretended baseline instead: its ``depth_in_units(image)`` where it has one
+            (`lowtex.networks.DepthNet`), else its ``depth`` as it is.
         device: None = where the network's parameters are.
 
     Raises:
@@ -103,9 +108,14 @@ def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, dev
     batch = collate(list(samples))
     device = _device(network, device)
     image, rig = batch.image.to(device), batch.rig.to(device)
-    inverse = _inverse(network.depth(image, rig), batch.names)
+
+    def depth_of(seen: Tensor, rig: StereoRig) -> Tensor:
+        in_units = units and hasattr(network, "depth_in_units")
+        return network.depth_in_units(seen) if in_units else network.depth(seen, rig)
+
+    inverse = _inverse(depth_of(image, rig), batch.names)
     if flip:
-        mirrored = network.depth(image.flip(-1), _mirrored(rig))
+        mirrored = depth_of(image.flip(-1), _mirrored(rig))
         inverse = flip_postprocess(inverse, _inverse(mirrored, batch.names)[..., ::-1])
     return inverse
 
@@ -128,7 +138,9 @@ def evaluate(
         network: has ``depth(image, rig)``; put into evaluation mode meanwhile, if it has one.
         dataset: ``len`` and ``[i] -> StereoSample``; its ground truth must be the protocol's (`ground_truth_of`).
         protocol: name or value.
-        flip, scaling: instead of the protocol's own; stated in the rows.
+        flip, scaling: instead of the protocol's own; stated in the rows. ``scaling="x5.4"`` is for checkpoints that
+            were trained with a pretended baseline of 0.1 (Monodepth2's and its kin): one unit of the network is then
+            5.4 m, whatever the network or the data say of metres, see `lowtex.protocols.Protocol`.
         strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
             crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
         device: None = where the network's parameters are.
@@ -140,8 +152,10 @@ def evaluate(
         OptionError: unknown names, or a protocol that does not fit the data's ground truth.
     """
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
-    protocol.require(ground_truth_of(dataset), type(dataset).__name__)
+    told = _reader_of(dataset)
+    protocol.require(ground_truth_of(dataset), type(told).__name__, getattr(told, "crop", "any"))
     strata_makers(strata)
+    units = protocol.nominal_factor is not None
     start = time.perf_counter()
     rows: list[dict] = []
     unscored: dict[str, str] = {}
@@ -152,9 +166,8 @@ def evaluate(
         with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
             done = 0
             for samples in _batches(dataset, batch_size):
-                for sample, inverse in zip(
-                    samples, predict(network, samples, flip=protocol.flip, device=device), strict=True
-                ):
+                inverses = predict(network, samples, flip=protocol.flip, units=units, device=device)
+                for sample, inverse in zip(samples, inverses, strict=True):
                     if sample.depth is None or not bool((sample.depth != 0).any()):
                         unscored[sample.name] = NO_TRUTH
                         continue
@@ -182,14 +195,20 @@ def ground_truth_of(dataset) -> str | None:
 
     A data set of one's own says it in an attribute ``ground_truth``; a `torch.utils.data.Subset` has its parent's.
     """
+    reader = _reader_of(dataset)
+    if isinstance(reader, VirtualKitti2):
+        return "vkitti2"
+    if isinstance(reader, KittiRaw):
+        # KittiImproved is a KittiRaw whose depth is "improved"
+        return "velodyne_x" if reader.depth == "velodyne" else reader.depth
+    return getattr(reader, "ground_truth", None)
+
+
+def _reader_of(dataset):
+    """What a subset or another wrapper is made of."""
     while not hasattr(dataset, "ground_truth") and isinstance(getattr(dataset, "dataset", None), Dataset):
         dataset = dataset.dataset
-    if isinstance(dataset, VirtualKitti2):
-        return "vkitti2"
-    if isinstance(dataset, KittiRaw):
-        # KittiImproved is a KittiRaw whose depth is "improved"
-        return "velodyne_x" if dataset.depth == "velodyne" else dataset.depth
-    return getattr(dataset, "ground_truth", None)
+    return dataset
 
 
 def _batches(dataset, batch_size: int) -> Iterator[list[StereoSample]]:

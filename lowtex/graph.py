@@ -15,7 +15,10 @@ class Node:
     Attributes:
         name: file name without its ending; the first two characters are its number.
         needs: numbers of the notebooks whose results it reads.
-        data: data sets it reads (`lowtex.roots.DATASETS`); a run on real data repeats those that read one of them.
+        data: data sets it reads (`lowtex.roots.DATASETS`). A run on real data repeats it where all of them are named:
+            beside real files a miniature would be taken for one of them.
+        apart: it looks at its data sets one by one, each said to be real or miniature, and measures nothing across
+            them; a run on real data repeats it where any of them is named.
         trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures.
         threads: cores it keeps busy; `ALL_CORES` for a notebook that trains, whose numbers depend on the count.
         quick_s: its wall time in the quick profile on 2 cores, until a run has measured it.
@@ -24,6 +27,7 @@ class Node:
     name: str
     needs: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    apart: bool = False
     trains: bool = False
     threads: int = 1
     quick_s: int = 20
@@ -36,7 +40,7 @@ class Node:
 
 NOTEBOOKS = (
     Node("00_start_here", needs=("04",)),
-    Node("01_data", data=("kitti", "kitti_depth", "vkitti2")),
+    Node("01_data", data=("kitti", "kitti_depth", "vkitti2"), apart=True),
     Node("02_networks"),
     Node("03_losses", threads=ALL_CORES, quick_s=60),
     Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
@@ -64,14 +68,35 @@ def node(number: str) -> Node:
 
 
 def select(only: Iterable[str] = (), data_names: Iterable[str] = ()) -> tuple[Node, ...]:
-    """The notebooks a run is asked for: those named, or else all, or else those that read one of the real data sets."""
+    """The notebooks a run is asked for: those named, or else all, or else those whose data the real data sets are.
+
+    Raises:
+        OptionError: a notebook that is named, or every one that reads the real data sets, would mix them with
+            miniatures; or no notebook reads them. Says which data sets to name as well.
+    """
     chosen = {node(number).name for number in only}
-    names = set(data_names)
+    names = list(data_names)
+    mixed = left_out(names)
     if chosen:
+        refused = [reason for n, reason in mixed.items() if n.name in chosen]
+        if refused:
+            raise OptionError(f"{'; '.join(refused)}; name these too, or leave the notebook out")
         return tuple(n for n in NOTEBOOKS if n.name in chosen)
-    if names:
-        return tuple(n for n in NOTEBOOKS if names & set(n.data))
-    return NOTEBOOKS
+    if not names:
+        return NOTEBOOKS
+    found = tuple(n for n in NOTEBOOKS if set(names) & set(n.data) and n not in mixed)
+    if not found:
+        raise OptionError("; ".join(mixed.values()) or f"no notebook reads {' and '.join(names)}")
+    return found
+
+
+def left_out(data_names: Iterable[str]) -> dict[Node, str]:
+    """The notebooks that read some of these data sets but not only these, each with what else it reads."""
+    names = set(data_names)
+    partly = [n for n in NOTEBOOKS if not n.apart and names & set(n.data) and not set(n.data) <= names]
+    return {
+        n: f"{n.name} also reads {' '.join(f'--data {d}=FOLDER' for d in n.data if d not in names)}" for n in partly
+    }
 
 
 def with_upstream(nodes: Iterable[Node]) -> tuple[Node, ...]:

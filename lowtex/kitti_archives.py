@@ -36,8 +36,7 @@ CALIBRATION_FILES = ("calib_cam_to_cam.txt", "calib_imu_to_velo.txt", "calib_vel
 IMPROVED = "data_depth_annotated"
 """Name of the archive of improved depth maps; it holds ``train/<drive>/`` and ``val/<drive>/``."""
 
-IMPROVED_MAPS = {"train": 85898, "val": 6852}
-"""Depth maps in that archive, of both colour cameras (Uhrig et al. 2017: about 93 thousand)."""
+IMPROVED_FOLDERS = ("train", "val")
 
 SPLIT_ALIASES = {"train": "eigen_full/train", "val": "eigen_full/val", "test": "eigen/test"}
 
@@ -79,7 +78,7 @@ class Archive:
             return len(parts) > 2 and parts[:2] == (self.date, self.name)
         if self.kind == "calibration":
             return len(parts) == 2 and parts[0] == self.date and parts[1] in CALIBRATION_FILES
-        return len(parts) > 2 and parts[0] in IMPROVED_MAPS and DRIVE.fullmatch(parts[1]) is not None
+        return len(parts) > 2 and parts[0] in IMPROVED_FOLDERS and DRIVE.fullmatch(parts[1]) is not None
 
 
 def improved_archive(source: str = SOURCE) -> Archive:

@@ -88,20 +88,20 @@ def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = ""
 
 def is_miniature(root: str | Path) -> bool:
     """Whether the kit wrote this folder, or the one above it: it leaves a manifest there."""
-    return _manifest(root) is not None
+    return miniature_manifest(root) is not None
 
 
 def fingerprint(root: str | Path, names: Iterable[str]) -> str:
     """``miniature:<hash>`` or ``real:<hash>``: which frames these are, without a path of one machine in it."""
     digest = hashlib.sha256("\n".join(names).encode())
-    manifest = _manifest(root)
+    manifest = miniature_manifest(root)
     if manifest is not None:
         digest.update(manifest.read_bytes())
     return f"{'real' if manifest is None else 'miniature'}:{digest.hexdigest()[:12]}"
 
 
-def _manifest(root: str | Path) -> Path | None:
-    """The manifest nearest to the files: the root's own says which version of the world wrote them."""
+def miniature_manifest(root: str | Path) -> Path | None:
+    """The manifest nearest to the files, None for real data: the root's own says which world wrote them."""
     folders = (Path(root), Path(root).parent)
     places = [folder / name for folder in folders for name in (ROOT_MANIFEST, MINIATURE_MANIFEST)]
     return next((path for path in places if path.is_file()), None)

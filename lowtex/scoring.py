@@ -8,8 +8,10 @@ from torch import Tensor
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, require_choice
+from lowtex.geometry import NOMINAL_BASELINE_M, nominal_to_metres
 from lowtex.metrics import pixel_errors, summarise
-from lowtex.protocols import Protocol, get_protocol, resize_map
+from lowtex.postprocessing import resize_map
+from lowtex.protocols import Protocol, get_protocol
 from lowtex.texture import strata_makers
 
 Strata = str | Sequence[str] | Mapping[str, Callable] | None
@@ -21,10 +23,10 @@ class Comparison:
     """A prediction brought to its ground truth, ready for metrics and error maps; all ``(h, w)``, metres.
 
     Attributes:
-        truth: ground truth, 0 = none.
+        truth: ground truth, 0 = none; clamped where the protocol says so.
         prediction: resized, scaled as the protocol says, clamped.
         valid: bool, the pixels that count.
-        scale: what the prediction was multiplied with (1 without median scaling).
+        scale: what the prediction was multiplied with (1 without scaling).
     """
 
     truth: np.ndarray
@@ -40,7 +42,8 @@ def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quant
         prediction: ``(H, W)`` or ``(1, H, W)`` at any size, array or tensor, > 0 everywhere.
         sample: with ground truth.
         protocol: name or value; its ``flip`` is not applied here, it needs the network.
-        quantity: ``depth``, metres; or ``inverse_depth``, 1 / metres.
+        quantity: ``depth``, metres; or ``inverse_depth``, 1 / metres. With a scaling such as ``x5.4`` in units of a
+            pretended baseline instead of metres.
 
     Raises:
         DataError: no or damaged ground truth, or a prediction that is not finite and positive; names the image.
@@ -53,12 +56,17 @@ def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quant
     if quantity == "depth" and values.shape == truth.shape:
         depth = values
     else:
-        # interpolating between a wall and the sky in depth would invent points far behind the wall
-        inverse = 1.0 / values if quantity == "depth" else values
-        depth = 1.0 / resize_map(inverse, *truth.shape, protocol.interpolation)
+        # interpolating between a wall and the sky in depth invents points far behind the wall; some protocols do
+        resized = values if quantity == protocol.resized else 1.0 / values
+        resized = resize_map(resized, *truth.shape, protocol.interpolation)
+        depth = resized if protocol.resized == "depth" else 1.0 / resized
     valid = protocol.valid(truth)
+    if protocol.clamp_truth:
+        truth = np.where(truth > 0, np.clip(truth, protocol.min_depth_m, protocol.cap_m), 0.0)
     scale = 1.0
-    if protocol.scaling == "median" and valid.any():
+    if protocol.nominal_factor is not None:
+        scale = nominal_to_metres(1.0, protocol.nominal_factor * NOMINAL_BASELINE_M)
+    elif protocol.scaling == "median" and valid.any():
         scale = float(np.median(truth[valid]) / np.median(depth[valid]))
     return Comparison(truth, np.clip(depth * scale, protocol.min_depth_m, protocol.cap_m), valid, scale)
 

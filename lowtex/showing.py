@@ -11,7 +11,9 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.errors import OptionError
 from lowtex.evaluation import Evaluation, compare, predict
 from lowtex.figures import prediction_panel
-from lowtex.protocols import Protocol, get_protocol, resize_map
+from lowtex.geometry import NOMINAL_BASELINE_M, nominal_to_metres
+from lowtex.postprocessing import resize_map
+from lowtex.protocols import Protocol, get_protocol
 
 
 @dataclass
@@ -58,12 +60,15 @@ def show(networks: Mapping[str, object], dataset: Dataset, names: Sequence[str],
     shown = Shown(samples, [None] * len(samples))
     # what has no truth is shown at the size of what has one, so that a row of maps lines up
     size = next((tuple(s.depth.shape[-2:]) for s in samples if s.depth is not None), None)
+    units = protocol.nominal_factor is not None
     for method, network in networks.items():
         shown.predictions[method] = []
         for place, sample in enumerate(samples):
-            inverse = predict(network, [sample], flip=protocol.flip)[0]
+            inverse = predict(network, [sample], flip=protocol.flip, units=units)[0]
             if sample.depth is None or not bool((sample.depth != 0).any()):
                 depth = 1.0 / (inverse if size is None else resize_map(inverse, *size))
+                if units:
+                    depth = nominal_to_metres(depth, protocol.nominal_factor * NOMINAL_BASELINE_M)
                 shown.predictions[method].append(np.clip(depth, protocol.min_depth_m, protocol.cap_m))
                 continue
             compared = compare(inverse, sample, protocol, quantity="inverse_depth")

@@ -5,42 +5,37 @@ and which are miniatures, and that no training reads a test scene.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from torch.utils.data import Dataset
 
 from lowtex.checkpoints import load_feature_net, load_network
-from lowtex.datasets import CachedPairs, StereoReader, open_dataset
+from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import CheckpointError, DataError, OptionError, require_choice
 from lowtex.evaluation import Evaluation, evaluate
-from lowtex.experiments import NAMED, Experiment, change, named_experiment
+from lowtex.experiments import NAMED, TRAINABLE, Experiment, change, named_experiment
 from lowtex.networks import DepthNet, FeatureNet
 from lowtex.notebook import NotebookRun
 from lowtex.progress import say, track
-from lowtex.protocols import Protocol, get_protocol
+from lowtex.protocols import Protocol
 from lowtex.provenance import provenance
 from lowtex.results import merge_rows, rows_from, write_rows
-from lowtex.roots import fingerprint
+from lowtex.sources import data_name, needed_roots, open_pairs, open_test_set, source_of, training_settings
 from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
 
 METHODS = tuple(NAMED)
 """The rows of the main table, in their order."""
 
-READERS = {
-    "velodyne_x": ("kitti", {"depth": "velodyne"}),
-    "velodyne_z": ("kitti", {"depth": "velodyne_z"}),
-    "improved": ("kitti_depth", {}),
-    "vkitti2": ("vkitti2", {}),
-}
-"""The data root and reader options that give a protocol's kind of ground truth."""
-
 AUTO = "auto"
 """The split of `Study.test_set` that takes what a root holds."""
 
 LOADERS = 8
+
+_UNTRAINED = {"experiment_key": "none", "seed": 0}
 
 
 class Study:
@@ -48,15 +43,22 @@ class Study:
 
     Args:
         run: the notebook's run (`lowtex.notebook.start`).
-        train_on: data set that the named experiments are trained on; None takes ``vkitti2`` in the quick and the
-            standard profile and, in the paper profile, ``kitti`` where its root is named.
+        train_on: data set that the named experiments are trained on, one of `lowtex.experiments.TRAINABLE`; None takes
+            ``vkitti2`` in the quick and the standard profile and, in the paper profile, ``kitti`` where its root is
+            named. ``Study(run, "cityscapes")`` has the same experiments, trained on Cityscapes.
+        pair_options: of the reader of training pairs, by data set: ``{"cityscapes": {"typical_camera": True}}``.
     """
 
-    def __init__(self, run: NotebookRun, train_on: str | None = None):
+    def __init__(
+        self, run: NotebookRun, train_on: str | None = None, pair_options: Mapping[str, Mapping] = MappingProxyType({})
+    ):
         self.run = run
         real_kitti = run.profile.name == "paper" and "kitti" in run.roots.named
         self.train_on = train_on or ("kitti" if real_kitti else "vkitti2")
-        self._pairs: dict[tuple, tuple[Dataset, str]] = {}
+        for name in (self.train_on, *pair_options):
+            require_choice("training data", name, TRAINABLE)
+        self.pair_options = pair_options
+        self._pairs: dict[tuple, tuple[Dataset, dict]] = {}
         self._said: set[str] = set()
 
     @property
@@ -65,7 +67,7 @@ class Study:
         return range(self.run.seed, self.run.seed + self.run.profile.seeds)
 
     def pairs(self, data: str | None = None, split: str = "train") -> Dataset:
-        """Training pairs of ``kitti`` or ``vkitti2`` at the profile's size, in memory where they fit; without depth."""
+        """Pairs to train on (`lowtex.sources.PAIRS`) at the profile's size, in memory where they fit; without depth."""
         return self._open_pairs(data or self.train_on, split)[0]
 
     def experiment(self, name: str, seed: int | None = None, **changes: object) -> Experiment:
@@ -76,8 +78,7 @@ class Study:
             seed: None = the run's.
             changes: as in `lowtex.experiments.change`.
         """
-        dataset, source = self._open_pairs(self.train_on, "train")
-        settings = {"data__dataset": self.train_on, "data__split": dataset.split, "data__source": source, **changes}
+        settings = {**self._open_pairs(self.train_on, "train")[1], **changes}
         return named_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
 
     def train(self, name: str, seed: int | None = None, **changes: object) -> Path:
@@ -109,57 +110,73 @@ class Study:
         return pd.read_csv(self.train(name, seed, **changes) / "log.csv")
 
     def fine_tune(
-        self, name: str, data: str, split: str, steps: int | None = None, seed: int | None = None, **changes: object
+        self,
+        name: str | Experiment,
+        data: str,
+        split: str,
+        steps: int | None = None,
+        seed: int | None = None,
+        start: Mapping[str, object] = MappingProxyType({}),
+        **changes: object,
     ) -> tuple[DepthNet, Experiment]:
         """Go on training a network on other stereo pairs, without any ground truth.
 
         Args:
-            name: the experiment to start from.
+            name: the named experiment to start from; or an experiment that this returned, for a chain of them.
             data, split: the pairs, e.g. ``kitti`` and a text file that lists frames.
             steps: optimiser steps; None = the profile's.
-            changes: further settings, e.g. ``schedule__learning_rate=1e-5``.
+            seed: of the named experiment; None = the run's.
+            start: changes of the named experiment that it starts from, as `train` takes them, e.g.
+                ``{"schedule__steps": run.profile.transfer_steps}``; they hold for the fine-tuning too, but its steps.
+            changes: further settings of the fine-tuning, e.g. ``schedule__learning_rate=1e-5``.
 
         Returns:
             The network on the run's device, and its experiment (named ``<name>_finetuned``).
+
+        Raises:
+            CheckpointError: an experiment is given that was not trained in this run.
         """
-        first = self.train(name, seed)
-        dataset, source = self._open_pairs(data, split)
+        if isinstance(name, Experiment):
+            if seed is not None or start:
+                raise OptionError("fine_tune takes seed and start for a named experiment only; an experiment has both")
+            before, first = name, self._trained(name)
+        else:
+            before, first = self.experiment(name, seed, **start), self.train(name, seed, **start)
+        dataset, settings = self._open_pairs(data, split)
         experiment = change(
-            self.experiment(name, seed),
-            name=f"{name}_finetuned",
-            start_from=self.experiment(name, seed).key,
-            data__dataset=data,
-            data__split=dataset.split,
-            data__source=source,
+            before,
+            name=f"{before.name}_finetuned",
+            start_from=before.key,
             schedule__steps=steps or self.run.profile.finetune_steps,
+            **settings,
             **changes,
         )
-        options = self.run.loop_options(f"fine-tuning {name} on {len(dataset)} pairs")
+        options = self.run.loop_options(f"fine-tuning {before.name} on {len(dataset)} pairs")
         folder = train_experiment(experiment, dataset, self.run.run_dir / "experiments", start=first, options=options)
         return load_network(folder)[0].to(self.run.torch_device), experiment
 
-    def test_set(self, protocol: str | Protocol, split: str = "test", **options: object) -> StereoReader:
+    def test_set(self, protocol: str | Protocol, split: str | None = None, **options: object) -> StereoReader:
         """The images and ground truth that a protocol scores, at the size the networks see.
 
         Args:
             protocol: name or value; its kind of ground truth decides which root is read.
-            split: a split's name, or a text file that lists frames; ``auto`` is ``test`` where the root holds all its
-                frames, and otherwise ``available``, which a line then says.
+            split: a split's name, or a text file that lists frames; None is the usual one (``test``; ``val`` of
+                Cityscapes); ``auto`` is that where the root holds all its frames, and otherwise ``available``, which
+                a line then says.
             options: of the reader, e.g. ``variation="fog"`` for Virtual KITTI 2.
         """
         if split == AUTO:
             try:
-                return self.test_set(protocol, "test", **options)
+                return self.test_set(protocol, None, **options)
             except DataError:
                 dataset = self.test_set(protocol, AVAILABLE, **options)
-            self._say_once(f"the root lacks frames of the test split: its {len(dataset)} images are used instead")
+            usual = source_of(protocol).split
+            self._say_once(f"the root lacks frames of the {usual} split: its {len(dataset)} images are used instead")
             return dataset
-        root, settings = READERS[get_protocol(protocol).ground_truth]
-        settings = {"views": False, **settings, **options}
-        name = root
-        if root == "kitti_depth":
-            name, settings["raw_root"] = "kitti_improved", self.run.root("kitti")
-        return open_dataset(name, self.run.root(root), split, self.run.profile.size, **settings)
+        for root in needed_roots(protocol):
+            # writes the miniature where no folder is named
+            self.run.root(root)
+        return open_test_set(protocol, self.run.roots, split, self.run.profile.size, **options)
 
     def score(
         self,
@@ -169,13 +186,15 @@ class Study:
         protocol: str | Protocol,
         *,
         eval_data: str | None = None,
+        train_data: str = "not stated",
         **options: object,
     ) -> tuple[pd.DataFrame, Evaluation]:
         """Tidy rows of one network on one data set, and the scores of each image.
 
         Args:
             experiment: what the rows are filed under; a name where no training stands behind the predictions.
-            eval_data: the data set's name in the rows; None = its root's name.
+            eval_data: the data set's name in the rows; None = what `lowtex.sources.data_name` says.
+            train_data: what stands behind the predictions where ``experiment`` is a name.
             options: of `lowtex.evaluation.evaluate`: ``flip``, ``scaling``, ``strata``.
         """
         with warnings.catch_warnings():
@@ -184,19 +203,16 @@ class Study:
             result = evaluate(network, dataset, protocol, device=self.run.torch_device, **options)
         if result.unscored:
             self._say_once(result.describe())
-        root = READERS[get_protocol(protocol).ground_truth][0]
-        miniature = self.run.is_miniature(root)
-        variation = getattr(dataset, "variation", "")
-        name = eval_data or " ".join(part for part in (root, variation) if part)
+        root = source_of(protocol).root
         rows = rows_from(
             result,
             experiment,
-            eval_data=name,
+            eval_data=eval_data or data_name(dataset, root),
             split=dataset.split,
-            miniature=miniature,
+            miniature=self.run.is_miniature(root),
             profile=self.run.profile.name,
             origin=provenance("cpu" if self.run.torch_device.type == "cpu" else "auto"),
-            **({} if isinstance(experiment, Experiment) else {"experiment_key": "", "seed": 0, "train_data": ""}),
+            **({} if isinstance(experiment, Experiment) else {**_UNTRAINED, "train_data": train_data}),
         )
         return rows, result
 
@@ -228,16 +244,24 @@ class Study:
             self._said.add(line)
             say(line)
 
-    def _open_pairs(self, data: str, split: str) -> tuple[Dataset, str]:
+    def _trained(self, experiment: Experiment) -> Path:
+        """The folder of an experiment that was trained in this run, or where its checkpoints come from."""
+        for place in (self.run.run_dir / "experiments", self.run.experiments_dir):
+            folder = experiment_folder(place, experiment)
+            if is_finished(folder):
+                return folder
+        raise CheckpointError(f"{experiment.name} ({experiment.key}) has not been trained in this run; train it first")
+
+    def _open_pairs(self, data: str, split: str) -> tuple[Dataset, dict]:
+        """The pairs, and the settings of an experiment that learns from them."""
         if (data, split) not in self._pairs:
-            reader_options = {"depth": None} if data == "kitti" else {"depth": False}
-            root = self.run.root(data)
-            dataset = open_dataset(data, root, split, self.run.profile.size, **reader_options)
-            source, name = fingerprint(root, dataset.names), dataset.split
+            folder, options = self.run.root(data), self.pair_options.get(data, {})
+            dataset = open_pairs(data, folder, split, self.run.profile.size, **options)
+            settings, name = training_settings(dataset, data, folder, options), dataset.split
             try:
                 dataset = CachedPairs(dataset)
             except OptionError:
                 say(f"{len(dataset)} pairs do not fit into memory; they are read from disk")
             dataset.split = name
-            self._pairs[data, split] = dataset, source
+            self._pairs[data, split] = dataset, settings
         return self._pairs[data, split]

@@ -2,13 +2,11 @@
 
 Every table says how many images and seeds stand behind each line, and what kind of line it is: measured here, measured
 on the kit's miniature world, or reported by others. Reported numbers appear only when asked for, and only where their
-protocol is that of the measured ones.
+protocol is that of the measured ones (`lowtex.published.comparable_rows`).
 """
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,10 @@ from lowtex.errors import DataError, OptionError
 from lowtex.experiments import NAMED
 from lowtex.files import atomic_path, write_text
 from lowtex.metrics import LABELS, LOG10, METRICS
+from lowtex.published import REPORTED, published_rows, reported_lines
 
-REPORTED = "reported"
+__all__ = ["published_rows", "table", "to_markdown", "write_table"]
+
 _GROUP = (
     "experiment",
     "profile",
@@ -37,6 +37,14 @@ _GROUP = (
     "miniature",
     "status",
 )
+MINIATURE_MARK = ", MINIATURE"
+"""Ends the status of a line that was measured on the kit's own rendered world."""
+
+MINIATURE_NOTE = (
+    "Lines marked MINIATURE were measured on the kit's own small rendered world, not on the data set whose layout it "
+    "borrows. They compare methods with each other and say nothing beside reported numbers."
+)
+
 _STRATA = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
 _ALWAYS_SHOWN = ("method", "status", "images", "seeds")
 _HEADINGS = {
@@ -60,37 +68,6 @@ _HEADINGS = {
 }
 
 
-@cache
-def _published() -> pd.DataFrame:
-    with resources.files("lowtex").joinpath("published.csv").open(encoding="utf-8") as file:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    for name in (*METRICS, LOG10):
-        frame[name] = pd.to_numeric(frame[name].replace("", np.nan))
-    frame["images"] = frame["images"].astype(np.int64)
-    return frame
-
-
-def published_rows(protocol: str | Sequence[str] | None = None) -> pd.DataFrame:
-    """Numbers that others published, each read in the public source named beside it; never measured here.
-
-    Columns: method, training (``S`` stereo pairs, ``M`` one moving camera, ``MS`` both), resolution, postprocessing,
-    protocol, scaling, images, the metrics (NaN where the source was not seen to state one), source, note, status
-    (always ``reported``). The paper itself has no row: none of its numbers could be obtained.
-
-    Protocols beside the kit's own: ``eigen_raw_smde`` and ``improved_smde`` (scored by SMDE-Pytorch: Garg crop, true
-    depth clamped to 80 m instead of dropped, depth interpolated instead of disparity), ``improved_unstated`` (the
-    source does not say which variant), ``make3d_c1``.
-
-    Args:
-        protocol: only these.
-    """
-    frame = _published().copy()
-    if protocol is None:
-        return frame
-    wanted = [protocol] if isinstance(protocol, str) else list(protocol)
-    return frame[frame["protocol"].isin(wanted)].reset_index(drop=True)
-
-
 def table(
     rows: pd.DataFrame,
     *,
@@ -105,11 +82,11 @@ def table(
         rows: from `lowtex.results.read_rows`; filter them first to what the table is about.
         metrics: names, in order; None = all that the rows have.
         stratum_kind: ``none`` for whole images only; another kind adds its strata below each ``all``.
-        reported: add published rows of the same protocols (whole images only), marked as such.
+        reported: add the published rows that were taken in the same way (whole images only), marked as such.
         order: experiments in the order of the lines; others follow by name.
 
     Returns:
-        method, status (``measured``, ``measured, miniature`` or ``reported``), the columns that state data and
+        method, status (``measured``, ``measured, MINIATURE`` or ``reported``), the columns that state data and
         protocol, stratum, each metric and its ``…_sd`` (standard deviation over seeds, NaN for one seed), images
         (per seed), seeds (NaN for reported lines), source (reported lines).
 
@@ -134,7 +111,9 @@ def table(
             line[name] = values.mean()
             line[f"{name}_sd"] = values.std(ddof=1)
         line["method"] = line.pop("experiment")
-        line["status"] += ", miniature" if line.pop("miniature") else ""
+        if line.pop("miniature"):
+            line["status"] += MINIATURE_MARK
+            line["eval_data"] += " (miniature)"
         lines.append({**line, "images": int(group["images"].iloc[0]), "seeds": group["seed"].nunique(), "source": ""})
     frame = pd.DataFrame(lines).sort_values(
         ["status", "protocol", "eval_data", "method", "stratum"],
@@ -142,7 +121,7 @@ def table(
         kind="stable",
     )
     if reported:
-        frame = pd.concat([frame, _reported_lines(frame, metrics)], ignore_index=True)
+        frame = pd.concat([frame, reported_lines(frame, metrics)], ignore_index=True)
     values = [column for name in metrics for column in (name, f"{name}_sd")]
     statement = [name for name in _GROUP if name not in ("experiment", "status", "miniature", "stratum")]
     columns = ["method", "status", *statement, "stratum", *values, "images", "seeds", "source"]
@@ -179,6 +158,8 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
     lines.append("| " + " | ".join(shown) + " |")
     lines.append("| " + " | ".join("---:" if name in numeric else "---" for name in shown) + " |")
     lines += ["| " + " | ".join(cells) + " |" for cells in zip(*shown.values(), strict=True)]
+    if "status" in frame and frame["status"].astype(str).str.endswith(MINIATURE_MARK).any():
+        lines.append(f"\n{MINIATURE_NOTE}")
     return "\n".join(lines) + "\n"
 
 
@@ -200,27 +181,6 @@ def _require_one_row_a_seed(group: pd.DataFrame, line: dict) -> None:
         raise DataError(f"{where}: seed {seed} has more than one row (experiment keys {', '.join(keys)}); keep one run")
     if group["images"].nunique() > 1:
         raise DataError(f"{where}: seeds were scored on different numbers of images, {sorted(set(group['images']))}")
-
-
-def _reported_lines(measured: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    published = published_rows(sorted(set(measured["protocol"])))
-    published = published[published[list(metrics)].notna().any(axis=1)]
-    lines = pd.DataFrame(
-        {
-            "method": [
-                f"{m}, {r}" if r else m for m, r in zip(published["method"], published["resolution"], strict=True)
-            ],
-            "train_data": published["training"],
-            "flip": published["postprocessing"].map(lambda cell: {"none": False, "flip": True}.get(cell, cell)),
-            **{name: published[name] for name in ("status", "protocol", "scaling", "images", "source", *metrics)},
-        }
-    )
-    for name in ("crop", "cap_m", "ground_truth"):
-        lines[name] = published["protocol"].map(measured.drop_duplicates("protocol").set_index("protocol")[name])
-    fixed = {"eval_data": "KITTI, as published", "split": REPORTED, "profile": REPORTED}
-    return lines.assign(
-        **fixed, stratum_kind="none", stratum="all", seeds=np.nan, **{f"{m}_sd": np.nan for m in metrics}
-    )
 
 
 def _rank(column: str, cell: object, order: Sequence[str]) -> tuple:

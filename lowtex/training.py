@@ -86,7 +86,7 @@ def train_experiment(
         network.reference_focal = rig.focal_px / rig.width
         if start is not None:
             facts = load_weights_into(network, start)
-            network.metres_per_unit = facts.get("metres_per_unit", network.metres_per_unit)
+            network.metres_per_unit = _carried_over(facts, network)
         elif experiment.network.pretrained:
             load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
@@ -106,6 +106,16 @@ def train_experiment(
         )
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
+
+
+def _carried_over(facts: dict, network: DepthNet) -> float:
+    """Metres in a unit for weights learnt with another camera, so that they begin with the metres they gave before.
+
+    They take a longer lens for nearness (`DepthNet.reference_focal`), and from now on the lens of reference is the new
+    one.
+    """
+    metres = facts.get("metres_per_unit", network.metres_per_unit)
+    return metres * (network.reference_focal / facts.get("reference_focal", network.reference_focal))
 
 
 def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:

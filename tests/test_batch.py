@@ -50,7 +50,36 @@ def test_table_is_in_order_and_its_names_are_known():
 def test_a_run_on_real_data_takes_the_notebooks_that_read_it():
     assert graph.select() == graph.NOTEBOOKS
     assert names(graph.select(data_names=["vkitti2"])) == ["01", "12"]
-    assert names(graph.select(["11"], ["kitti"])) == ["11"]
+    assert names(graph.select(["04", "10"], ["kitti"])) == ["04", "10"]
+
+
+def test_real_data_and_miniatures_are_never_mixed_in_a_notebook():
+    assert names(graph.select(data_names=["kitti"])) == ["01", "10"]
+    assert names(graph.select(data_names=["kitti", "kitti_depth"])) == ["01", "10", "11"]
+    assert names(graph.select(data_names=["kitti_depth"])) == ["01"]
+    [(node, reason)] = graph.left_out(["kitti", "vkitti2"]).items()
+    assert node.number == "11" and reason == "11_improved_kitti also reads --data kitti_depth=FOLDER"
+    assert not graph.left_out(DATASETS) and not graph.left_out([])
+    with pytest.raises(OptionError, match="11_improved_kitti also reads --data kitti_depth=FOLDER; name these too"):
+        graph.select(["10", "11"], ["kitti"])
+    assert names(graph.select(["11"])) == ["11"], "on miniatures alone nothing is mixed"
+    for node in graph.NOTEBOOKS:
+        for first in node.data:
+            # whatever one names: a notebook that runs has all its data named, or shows them one by one
+            try:
+                selected = graph.select(data_names=[first])
+            except OptionError:
+                continue
+            assert all(n.apart or set(n.data) == {first} for n in selected)
+
+
+def test_real_data_that_no_notebook_reads_are_refused(monkeypatch):
+    monkeypatch.setattr(graph, "NOTEBOOKS", (graph.Node("10_kitti", data=("kitti",)),))
+    with pytest.raises(OptionError, match="no notebook reads stereo"):
+        graph.select(data_names=["stereo"])
+    monkeypatch.setattr(graph, "NOTEBOOKS", (graph.Node("14_transfer", data=("cityscapes", "kitti")),))
+    with pytest.raises(OptionError, match="14_transfer also reads --data kitti=FOLDER"):
+        graph.select(data_names=["cityscapes"])
 
 
 def test_settings_fill_in_what_is_left_out(notebooks, tmp_path):

@@ -125,7 +125,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("train nothing", "experiment='nothing' is not known; choose one of: baseline, encoder"),
         ("train baseline --set loss.nothing=1", "has no setting 'loss__nothing'"),
         ("train baseline --set smooth=1", "must read part.name=value"),
-        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: kitti, vkitti2"),
+        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: vkitti2, kitti, citys"),
         ("train baseline --data kitti=. --data vkitti2=.", "train on one data set at a time"),
         ("evaluate --checkpoint no/such", "no checkpoint at no/such"),
         ("predict no/such.png --checkpoint x", "no/such.png does not exist; give image files"),
@@ -178,7 +178,7 @@ def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, tmp_path)
     assert cli.main([*words, *both, "--protocol", "eigen_raw"]) == 0
     frame = read_rows(rows)
     assert set(frame["protocol"]) == {"vkitti2_dense", "improved", "eigen_raw"}
-    assert set(frame["eval_data"]) == {"vkitti2", "kitti_depth", "kitti"}
+    assert set(frame["eval_data"]) == {"vkitti2 clone", "kitti_depth", "kitti"}
     assert frame["miniature"].all() and (frame["experiment"] == "baseline").all()
     improved = frame[frame["protocol"] == "improved"]
     assert improved["flip"].all() and (improved["scaling"] == "median").all()
@@ -287,8 +287,8 @@ def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys)
     text = capsys.readouterr().out
     for part in ("software", "machine", "notebooks", "data", "results", "torch", "memory", "disk", "kernel"):
         assert f"\n{part}" in text or f"  {part} " in text
-    assert " stereo pairs in " in text and " depth maps in " in text
-    assert "to get it:" in text, "what is missing comes with the way to get it"
+    assert f"kitti        {world / 'kitti_raw'}" in text and "ground truth" in text
+    assert "to get the real ones" in text, "what is missing comes with the way to get it"
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main(["doctor", "--data", f"kitti={tmp_path}"]) == 1
     assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.protocols import (
-    PROTOCOLS,
-    Protocol,
-    flip_postprocess,
-    flip_ramps,
-    get_protocol,
-    resize_map,
-)
+from lowtex.postprocessing import flip_postprocess, flip_ramps, resize_map
+from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
 
 
 def test_garg_crop_at_the_size_the_literature_prints():
@@ -62,7 +56,10 @@ def test_every_protocol_describes_itself(name):
     protocol = PROTOCOLS[name]
     text = protocol.describe()
     assert protocol.name == name and text.startswith(name)
-    assert "no scaling" in text and "80" in text and "without flip" in text
+    median = protocol.ground_truth == "make3d"
+    assert ("median scaling" if median else "no scaling") in text and "without flip" in text
+    assert f"{protocol.min_depth_m:g}, {protocol.cap_m:g}] m" in text
+    assert f"by {protocol.interpolation.replace('_', ' ')} interpolation" in text and protocol.source
     assert (f"{protocol.crop} crop" if protocol.crop else "no crop") in text
 
 
@@ -81,11 +78,73 @@ def test_wrong_ground_truth_is_refused_with_the_fitting_protocol():
         {"ground_truth": "improved", "scaling": "mean"},
         {"ground_truth": "improved", "interpolation": "cubic"},
         {"ground_truth": "improved", "cap_m": 0.0},
+        {"ground_truth": "improved", "cap_m": float("nan")},
+        {"ground_truth": "improved", "min_depth_m": -1.0},
+        {"ground_truth": "improved", "image_crop": "half"},
+        {"ground_truth": "improved", "resized": "log"},
+        {"ground_truth": "improved", "clamp_truth": True},
     ],
 )
 def test_unknown_choices_are_refused(options):
     with pytest.raises(OptionError):
         Protocol("x", **options)
+
+
+def test_cityscapes_metric_crop_is_the_published_one():
+    box = PROTOCOLS["cityscapes"].crop_box
+    assert box(768, 2048) == (256, 768, 192, 1856)
+    # whatever the size: exact where the fractions are whole
+    assert all(box(3 * n, 64) == (n, 3 * n, 6, 58) for n in range(1, 400))
+    assert PROTOCOLS["cityscapes_full"].crop_box(768, 2048) == (0, 768, 0, 2048)
+
+
+def test_crops_of_the_images_are_stated_and_required():
+    row = PROTOCOLS["cityscapes"].row()
+    assert row["crop"] == "manydepth in bottom_quarter" and row["scaling"] == "none"
+    assert PROTOCOLS["make3d_c1"].row() == {
+        "protocol": "make3d_c1",
+        "crop": "c1",
+        "cap_m": 70.0,
+        "scaling": "median",
+        "flip": False,
+        "ground_truth": "make3d",
+    }
+    with pytest.raises(OptionError, match="needs images cropped to 'c1'.*Make3D has crop=None; open it with crop='c1'"):
+        PROTOCOLS["make3d_c1"].require("make3d", "Make3D", None)
+    with pytest.raises(OptionError, match="cropped to 'bottom_quarter'.*crop='bottom_fifth'"):
+        PROTOCOLS["cityscapes"].require("cityscapes", "Cityscapes", "bottom_fifth")
+    PROTOCOLS["cityscapes"].require("cityscapes", "Cityscapes", "bottom_quarter")
+    PROTOCOLS["cityscapes"].require("cityscapes", "a list of samples")
+    PROTOCOLS["cityscapes_full"].require("cityscapes", "Cityscapes", None)
+
+
+def test_make3d_counts_every_distance_below_70_metres():
+    truth = np.array([[0.0, 1e-4, 0.5, 69.99, 70.0, 81.0]])
+    assert PROTOCOLS["make3d_c1"].valid(truth)[0].tolist() == [False, True, True, True, False, False]
+
+
+def test_a_changed_protocol_is_not_passed_off_as_the_named_one():
+    from dataclasses import replace
+
+    raw = PROTOCOLS["eigen_raw"]
+    assert replace(raw, crop=None, cap_m=50.0).row()["protocol"] == "eigen_raw but crop=None, cap_m=50.0"
+    assert replace(raw, cap_truth=False).describe().startswith("eigen_raw but cap_truth=False: ")
+    assert raw.changed(flip=True, scaling="x5.4").row()["protocol"] == "eigen_raw", "these have columns of their own"
+    assert Protocol("mine", "improved").row()["protocol"] == "mine"
+
+
+@pytest.mark.parametrize(("given", "stated"), [("x5.4", "x5.4"), ("x5.40", "x5.4"), ("x36", "x36"), ("x0.5", "x0.5")])
+def test_a_fixed_factor_is_a_scaling(given, stated):
+    changed = PROTOCOLS["eigen_raw"].changed(scaling=given)
+    assert changed.row()["scaling"] == stated and changed.nominal_factor == float(stated[1:])
+    assert f"network units {stated} (a baseline of" in changed.describe()
+    assert PROTOCOLS["eigen_raw"].nominal_factor is None and changed == PROTOCOLS["eigen_raw"].changed(scaling=stated)
+
+
+@pytest.mark.parametrize("scaling", ["x0", "x", "x-5.4", "5.4", "xinf", "x5.4.1", "mean", "x1e999", "", "X5.4"])
+def test_other_scalings_are_refused(scaling):
+    with pytest.raises(OptionError, match="is not known; choose one of: none, median, or a factor such as x5.4"):
+        PROTOCOLS["eigen_raw"].changed(scaling=scaling)
 
 
 def test_unknown_protocol_lists_the_known_ones():
@@ -122,3 +181,23 @@ def test_resize_keeps_pixel_centres():
     assert doubled[0] == pytest.approx(np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3))
     assert resize_map(ramp, 2, 4) is ramp
     assert resize_map(ramp, 2, 8, "nearest")[0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(("old", "new"), [(96, 21), (192, 21), (320, 21), (320, 305), (640, 305), (512, 305), (7, 5)])
+def test_the_two_kinds_of_nearest(old, new):
+    rows = np.tile(np.arange(float(old))[:, None], (1, 4))
+    corner, centre = (resize_map(rows, new, 4, how)[:, 0] for how in ("nearest", "nearest_centre"))
+    assert corner.tolist() == [i * old // new for i in range(new)]
+    assert centre.tolist() == [int((i + 0.5) * old / new) for i in range(new)]
+    columns = rows.T
+    assert resize_map(columns, 4, new, "nearest")[0].tolist() == corner.tolist()
+    assert resize_map(columns, 4, new, "nearest_centre")[0].tolist() == centre.tolist()
+
+
+def test_nearest_is_half_a_grid_cell_off_on_make3d():
+    rows = np.tile(np.arange(192.0)[:, None], (1, 640))
+    corner, centre = (resize_map(rows, 21, 305, how)[:, 0] for how in ("nearest", "nearest_centre"))
+    # a grid row covers 9.14 rows of the prediction; its middle lies 4.07 behind its first
+    covered = (np.arange(21) + 0.5) * 192 / 21 - 0.5
+    assert np.abs(centre - covered).max() <= 0.5 + 1e-9
+    assert np.mean(covered - corner) == pytest.approx(4.5, abs=0.1)

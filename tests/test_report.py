@@ -122,7 +122,7 @@ def test_tables_are_there_main_one_included(page):
     assert len(page.all("table")) == 2
     assert "AbsRel" in page.text and "0.080" not in page.source.replace("0.0803", "")
     assert "0.103 ± 0.003" in page.text  # baseline, all pixels: mean and deviation of 0.100, 0.103, 0.106
-    assert "measured, miniature" in page.text
+    assert "measured, MINIATURE" in page.text
     assert 'a | b <script>alert("x")</script>' in page.text
 
 

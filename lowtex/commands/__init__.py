@@ -37,3 +37,25 @@ def add_data(parser: argparse.ArgumentParser, what: str) -> None:
 def natural(text: str) -> list:
     """Sort key under which ``frame_2`` comes before ``frame_10``."""
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]
+
+
+def named_values(texts: list[str], option: str) -> dict[str, object]:
+    """``["variation=fog", "typical_camera=True"]`` -> a dict; a value that is no Python literal is a text.
+
+    Raises:
+        OptionError: not of that form; names ``option``.
+    """
+    import ast
+
+    from lowtex.errors import OptionError
+
+    found: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name and value):
+            raise OptionError(f"{option} {text!r} must read name=value, e.g. variation=fog")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found

@@ -23,8 +23,6 @@ MOST_JOBS = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    from lowtex.kitti_archives import SOURCE
-
     parser.add_argument(
         "--to", type=Path, required=True, metavar="FOLDER", help="root of the data set; made if missing"
     )
@@ -42,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, help=f"archives fetched at a time, 1 to {MOST_JOBS}; default 2")
     parser.add_argument("--keep-archives", action="store_true", help="leave the archives in FOLDER/archives")
-    parser.add_argument("--source", default=SOURCE, metavar="URL", help=f"a mirror instead of {SOURCE}")
+    parser.add_argument("--source", metavar="URL", help="a mirror of KITTI's own server, which is the default")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,7 +62,7 @@ def chosen_archives(options: argparse.Namespace) -> list:
     """The archives the options name, calibrations first: they are small, and no drive is of use without."""
     from lowtex import kitti_archives as kitti
 
-    source = kitti.checked_source(options.source)
+    source = kitti.checked_source(options.source or kitti.SOURCE)
     if options.list is not None:
         archives = kitti.read_archive_list(options.list.expanduser())
         if options.calibration_only:

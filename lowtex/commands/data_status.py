@@ -1,19 +1,84 @@
 """`lowtex data status`.
 
-(being written)
+One table of all data sets: those named by --data, else those in data/NAME of the checkout, else the miniatures of the
+profile; with the pairs and the ground truth that each split has, told from the files' names. Nothing is written and no
+file is opened, but for lists: `lowtex data check` does that.
 """
 
 import argparse
+from pathlib import Path
 
-from lowtex.errors import OptionError
+from lowtex.commands import add_data, add_profile
 
-EXAMPLE = "  lowtex data status"
+EXAMPLE = """\
+  lowtex data status
+  lowtex data status --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    add_data(parser, "folder of a real data set; can be given several times")
+    add_profile(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Not there yet."""
-    raise OptionError("lowtex data status is not written yet")
+    """Print the table; returns 1 if a folder named can't be used."""
+    from lowtex.roots import parse_roots
+
+    problems = print_status(parse_roots(options.data), options.profile)
+    for problem in problems:
+        print(f"\n{problem}")
+    return 1 if problems else 0
+
+
+def print_status(named: dict[str, Path], profile: str = "quick") -> list[str]:
+    """Print the table, the folders and where to get what is missing; gives what is wrong with folders named."""
+    from lowtex.data_report import aligned, wrapped
+    from lowtex.data_status import prepared_folders, status
+    from lowtex.paths import shown
+
+    found = status(named, profile)
+    rows = [("data set", "what", "split", "frames", "pairs", "ground truth", "on disk", "licence")]
+    for data in found:
+        rows += _rows(data)
+    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 7))))
+    print("\nfolders")
+    for data in found:
+        print("\n".join(wrapped(f"{data.data:<12} {_place(data, profile)}", 2, 15)))
+    for folder in prepared_folders():
+        print("\n".join(wrapped(f"{'prepared':<12} {folder.text}, in {shown(folder.folder)}", 2, 15)))
+    absent = [data for data in found if data.kind in ("miniature", "none")]
+    if absent:
+        print("\nto get the real ones")
+        for data in absent:
+            print("\n".join(wrapped(f"{data.data:<12} {data.way_out}", 2, 15)))
+    return [f"{data.data}: {data.failure}" for data in found if data.named and data.failure]
+
+
+def _rows(data) -> list[tuple[str, ...]]:
+    from lowtex.data_status import megabytes
+
+    what = {"real": "real", "miniature": "miniature", "prepared": "prepared", "none": "not there"}[data.kind]
+    if data.failure:
+        what = "NOT USABLE"
+    size = f"{'' if data.counted else '> '}{megabytes(data.bytes)}" if data.files else "-"
+    first = (data.data, what)
+    if not data.splits:
+        return [(*first, "-", "-", "-", "-", size, data.licence)]
+    rows = []
+    for index, split in enumerate(data.splits):
+        counts = (split.split, f"{split.frames:,}", f"{split.pairs:,}", f"{split.truths:,}")
+        rows.append((*first, *counts, size, data.licence) if index == 0 else ("", "", *counts, "", ""))
+    return rows
+
+
+def _place(data, profile: str) -> str:
+    from lowtex.paths import shown
+    from lowtex.roots import REPOSITORY
+
+    if data.kind == "none":
+        return f"no miniature either: lowtex data miniature --profile {profile} writes it"
+    if data.kind == "miniature" or data.named:
+        return shown(data.root)
+    option = f"--data {data.data}={shown(REPOSITORY / 'data' / data.data)}"
+    return f"{shown(data.root)}, found; it is read only where it is named: {option}"

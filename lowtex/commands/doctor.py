@@ -1,8 +1,8 @@
 """`lowtex doctor`.
 
-Says what is installed and where, looks at the data sets (those named by --data, else data/kitti, data/kitti_depth and
-data/vkitti2 in the checkout) and at what has been run. Nothing is changed. The exit code is 0 if the quick profile can
-be run here.
+Says what is installed and where, looks at the data sets as `lowtex data status` does (those named by --data, else those
+in data/NAME of the checkout, else the miniatures) and at what has been run. Nothing is changed. The exit code is 0 if
+the quick profile can be run here.
 """
 
 import argparse
@@ -27,7 +27,7 @@ NEEDED_MEMORY_GB = 4.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_data(parser, "also look at this folder, as kitti, kitti_depth or vkitti2")
+    add_data(parser, "also look at this folder of a real data set; `lowtex data status` says the names")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -116,47 +116,18 @@ def _notebooks() -> list[str]:
 
 
 def _data(named: dict[str, Path]) -> list[str]:
-    from lowtex.datasets.kitti_improved import KITTI_DEPTH_WAY_OUT
-    from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT
-    from lowtex.datasets.vkitti2_layout import VKITTI2_WAY_OUT
-    from lowtex.errors import LowtexError
+    from lowtex.commands.data_status import print_status
     from lowtex.experiments import PROFILES
     from lowtex.miniature_store import is_written, manifest_of
-    from lowtex.paths import shown
-    from lowtex.roots import DATASETS, REPOSITORY, miniature_folder
+    from lowtex.roots import miniature_folder
 
     _title("data")
-    problems = []
-    ways_out = {"kitti": KITTI_RAW_WAY_OUT, "kitti_depth": KITTI_DEPTH_WAY_OUT, "vkitti2": VKITTI2_WAY_OUT}
-    for name in DATASETS:
-        folder = named.get(name, REPOSITORY / "data" / name)
-        try:
-            _line(name, f"{_frames(name, folder, named.get('kitti'))} in {shown(folder)}")
-        except LowtexError as error:
-            if name in named:
-                _line(name, "NOT USABLE")
-                problems.append(f"{name}: {error}")
-            else:
-                _line(name, f"not in {shown(folder)}, so the miniature is used")
-                _line("", f"to get it: {ways_out[name]}")
+    problems = print_status(named)
+    print("\nminiatures")
     for profile in (name for name in PROFILES if PROFILES[name].miniature_frames):
         there = is_written(miniature_folder(profile), manifest_of(profile))
         _line(f"miniature, {profile}", "there" if there else f"not yet; `lowtex data miniature --profile {profile}`")
     return problems
-
-
-def _frames(name: str, folder: Path, kitti: Path | None) -> str:
-    from lowtex.datasets import open_dataset
-    from lowtex.errors import DataError
-
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder")
-    if name == "kitti_depth":
-        count = sum(1 for _ in folder.glob("**/proj_depth/groundtruth/image_0[23]/*.png"))
-        if not count:
-            raise DataError(f"{folder} holds no */proj_depth/groundtruth/image_02/*.png")
-        return f"{count} depth maps"
-    return f"{len(open_dataset(name, folder, split='available'))} stereo pairs"
 
 
 def _runs() -> None:

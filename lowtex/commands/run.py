@@ -86,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
         plan.unlink(missing_ok=True)
         wanted = settings.nodes
         print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
+        if not settings.only:
+            for reason in graph.left_out(settings.roots).values():
+                print(f"left out: {reason}")
         print(f"results go to {shown(settings.run_dir)}", flush=True)
         words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
         words += ["--directory", str(settings.run_dir), "--configfile", str(config), "--cores", str(cores)]

@@ -21,8 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_profile(parser)
     add_seed(parser)
     add_device(parser)
-    add_data(parser, "train on the real pairs in this folder: kitti=FOLDER or vkitti2=FOLDER")
+    add_data(parser, "train on the real pairs in this folder: kitti, vkitti2, cityscapes or stereo=FOLDER")
     parser.add_argument("--split", default="train", help="a split's name, or a text file that lists frames")
+    parser.add_argument(
+        "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
+    )
     parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment")
     parser.add_argument("--steps", type=int, help="optimiser steps; default the profile's")
     parser.add_argument(
@@ -33,20 +36,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; prints the experiment's folder."""
-    from lowtex.datasets import open_dataset
+    from lowtex.commands import named_values
     from lowtex.experiments import change, get_profile, named_experiment
     from lowtex.loop import LoopOptions
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
-    from lowtex.roots import fingerprint
+    from lowtex.sources import open_pairs, training_settings
     from lowtex.training import content_hash, train_experiment
 
     profile = get_profile(options.profile)
     recipe = named_experiment(options.experiment, profile, options.seed, **settings(options.set))
     data, root = training_root(options.data, profile.name)
-    reader = {"depth": None} if data == "kitti" else {"depth": False}
-    dataset = open_dataset(data, root, options.split, recipe.data.size, **reader)
-    changes = {"data__dataset": data, "data__split": dataset.split, "data__source": fingerprint(root, dataset.names)}
+    given = named_values(options.reader, "--reader")
+    if recipe.data.variation != "clone":
+        given.setdefault("variation", recipe.data.variation)
+    dataset = open_pairs(data, root, options.split, recipe.data.size, **given)
+    changes = training_settings(dataset, data, root, given)
     steps = options.steps or (profile.finetune_steps if options.init else recipe.schedule.steps)
     name = recipe.name
     if options.init:
@@ -99,20 +104,16 @@ def settings(changes: list[str]) -> dict[str, object]:
     Raises:
         OptionError: not of that form.
     """
-    import ast
-
+    from lowtex.commands import named_values
     from lowtex.errors import OptionError
 
     found: dict[str, object] = {}
     for text in changes:
-        name, equals, value = text.partition("=")
-        part, dot, own = name.partition(".")
-        if not (equals and dot and own and value):
+        part, dot, own = text.partition("=")[0].partition(".")
+        if not (dot and own and text.partition("=")[2]):
             raise OptionError(f"--set {text!r} must read part.name=value, e.g. loss.smooth_first=0.01")
-        try:
-            found[f"{part}__{own}"] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[f"{part}__{own}"] = value
+        [value] = named_values([text], "--set").values()
+        found[f"{part}__{own}"] = value
     return found
 
 
@@ -124,6 +125,7 @@ def training_root(data: list[str], profile: str) -> tuple[str, Path]:
         DataError: the folder does not exist.
     """
     from lowtex.errors import OptionError, require_choice
+    from lowtex.experiments import TRAINABLE
     from lowtex.miniature_store import ensure_miniature
     from lowtex.roots import parse_roots
 
@@ -133,7 +135,7 @@ def training_root(data: list[str], profile: str) -> tuple[str, Path]:
     if len(roots) > 1:
         raise OptionError(f"--data names {' and '.join(roots)}; train on one data set at a time")
     [(name, folder)] = roots.items()
-    require_choice("--data", name, ("kitti", "vkitti2"))
+    require_choice("--data", name, TRAINABLE)
     return name, folder
 
 

@@ -10,6 +10,9 @@ from lowtex.datasets.cityscapes import Cityscapes
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.make3d import Make3D
+from lowtex.datasets.prepared import PreparedPairs
+from lowtex.datasets.prepared_use import is_prepared, open_prepared, prepared_for
+from lowtex.datasets.preparing import prepare
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.datasets.stereo_folder import StereoFolder
@@ -33,6 +36,7 @@ __all__ = [
     "KittiImproved",
     "KittiRaw",
     "Make3D",
+    "PreparedPairs",
     "StereoBatch",
     "StereoFolder",
     "StereoReader",
@@ -42,17 +46,27 @@ __all__ = [
     "flip_pair",
     "jitter_colour",
     "open_dataset",
+    "prepare",
+    "prepared_for",
 ]
 
 
 def open_dataset(
-    name: str, root: str | Path, split: str = "train", size: Sequence[int] | None = (96, 320), **options
+    name: str,
+    root: str | Path,
+    split: str = "train",
+    size: Sequence[int] | None = (96, 320),
+    *,
+    prepared: bool = True,
+    **options,
 ) -> StereoReader:
     """Open a data set by its name in `READERS`.
 
     Args:
         name: of the reader.
-        root, split, size: as every reader takes them; see its class for the layout and the splits.
+        root, split, size: as every reader takes them; see its class for the layout and the splits. The root may also
+            be a folder that ``lowtex data prepare`` made of this split.
+        prepared: take samples from prepared data instead of the files, where there are any that are current.
         options: further arguments of that reader.
 
     Raises:
@@ -65,4 +79,9 @@ def open_dataset(
     for option in options:
         if option not in known:
             raise OptionError(f"data set {name!r} has no option {option!r}; it has: {', '.join(known)}")
-    return reader(root, split=split, size=size, **options)
+    if is_prepared(root):
+        return open_prepared(name, reader, root, split, size, options)
+    opened = reader(root, split=split, size=size, **options)
+    if prepared:
+        opened.prepared = prepared_for(opened)
+    return opened

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from lowtex.datasets.images import unit_range
+from lowtex.datasets.prepared import PreparedPairs
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import OptionError
 
@@ -57,7 +58,13 @@ class CachedPairs(Dataset):
         self._other = torch.empty(shape, dtype=torch.uint8)
         self._bare: list[StereoSample | None] = [None] * len(dataset)
 
+        # prepared samples are bytes already
+        prepared = dataset if isinstance(dataset, PreparedPairs) else getattr(dataset, "prepared", None)
+
         def load(index: int) -> None:
+            if prepared is not None:
+                self._image[index], self._other[index], self._bare[index] = prepared.packed(index)
+                return
             sample = dataset[index]
             self._check(sample, first)
             self._image[index] = (sample.image * 255.0).round()

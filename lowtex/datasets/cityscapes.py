@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lowtex.datasets.cityscapes_camera import fitted, read_camera, typical
@@ -21,7 +20,7 @@ from lowtex.datasets.cityscapes_layout import (
     read_city_list,
 )
 from lowtex.datasets.images import read_gray_png
-from lowtex.datasets.reader import DIRECTIONS, StereoReader, checked_camera, checked_size, report_missing
+from lowtex.datasets.reader import DIRECTIONS, StereoReader, checked_camera, checked_size, depth_tensor, report_missing
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, CITYSCAPES_SPLITS, cityscapes_frames, find_split
 from lowtex.errors import DataError, OptionError, require_choice
@@ -163,8 +162,9 @@ class Cityscapes(StereoReader):
         image, other, rig, (height, width) = self._views(target, other, native_rig, self.way_out, self.kept_rows)
         depth = None
         if self.depth and f.side == "l":
-            whole = read_disparity_depth(self.tree.file(DISPARITY, f), self._rig(f, target, width, height), target)
-            depth = whole[:, self.kept_rows(height)]
+            disparity_px = read_disparity(self.tree.file(DISPARITY, f), (height, width), target)
+            native = self._rig(f, target, width, height)
+            depth = disparity_to_depth(disparity_px[:, self.kept_rows(height)], native)
         return StereoSample(image, rig, self.names[index], other, DIRECTIONS[f.side], depth)
 
     def kept_rows(self, height: int) -> slice:
@@ -179,25 +179,24 @@ class Cityscapes(StereoReader):
         return fitted(read_camera(path, CAMERA_WAY_OUT), path, image, width, height, self.way_out)
 
 
-def read_disparity_depth(path: str | Path, rig: StereoRig, image: Path) -> Tensor:
-    """A disparity PNG as ``(1, h, w)`` float32 metres along z; 0 where it holds 0 (none) or 1 (no disparity).
+def read_disparity(path: str | Path, size: tuple[int, int], image: Path) -> Tensor:
+    """A disparity PNG as ``(1, h, w)`` float32 pixels of the left view; 0 where it holds 0 (none) or 1 (exactly 0).
 
     Args:
         path: the PNG.
-        rig: of the image, at its native size.
+        size: ``(height, width)`` of its image.
         image: the left view it belongs to, for messages.
 
     Raises:
-        DataError: missing, damaged, not 16-bit gray, of another size than its image, or empty of disparities.
+        DataError: missing, damaged, not 16-bit gray, of another size than its image, or without any disparity.
     """
     values = read_gray_png(path, 16, CITYSCAPES_WAY_OUT)
-    if values.shape != (rig.height, rig.width):
+    if values.shape != size:
         raise DataError(
-            f"{path} is {values.shape[1]}x{values.shape[0]} pixels, but its image {image} is "
-            f"{rig.width}x{rig.height}; they belong to different frames, or one was resized: {CITYSCAPES_WAY_OUT}"
+            f"{path} is {values.shape[1]}x{values.shape[0]} pixels, but its image {image} is {size[1]}x{size[0]}; "
+            f"they belong to different frames, or one was resized: {CITYSCAPES_WAY_OUT}"
         )
     if values.max() <= 1:
         raise DataError(f"{path} holds no disparity > 0; {CITYSCAPES_WAY_OUT}")
-    # 0 becomes negative here, which is as little a depth as no disparity
-    disparity_px = (torch.from_numpy(values.astype(np.float32)) - 1.0) / 256.0
-    return disparity_to_depth(disparity_px[None], rig)
+    # (value - 1) / 256 of the stored 0 would be a negative disparity
+    return depth_tensor(np.maximum(values.astype(np.float32) - 1.0, 0.0) / 256.0)

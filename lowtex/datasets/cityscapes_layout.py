@@ -126,7 +126,7 @@ class CityscapesTree:
                 for city in self.cities(part):
                     self._parts_of.setdefault(city, []).append(part)
         parts = self._parts_of.get(f.city, [])
-        holding = [part for part in parts if (f.sequence, f.frame) in self.numbers(part, f.city)]
+        holding = [part for part in parts if any(self.has(kind, f._replace(part=part)) for kind in KINDS)]
         return f._replace(part=next(iter(holding or parts), _official_part(f.city)))
 
 

@@ -94,6 +94,11 @@ class KittiRaw(StereoReader):
         for folder in () if tolerates_missing() else sorted({f.folder for f in self.frames}):
             self.tree.calibration(folder)
 
+    @property
+    def ground_truth(self) -> str | None:
+        """Kind of ground truth that the samples have, a name of `lowtex.protocols.GROUND_TRUTHS`."""
+        return "velodyne_x" if self.depth == "velodyne" else self.depth
+
     def needed(self, index: int) -> list[Path]:
         """The target view, its partner, the calibration, then the ground truth's files; see `StereoReader.needed`."""
         f = self.frames[index]

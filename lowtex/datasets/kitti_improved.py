@@ -11,8 +11,8 @@ from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.images import read_gray_png
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT, KittiTree
-from lowtex.datasets.reader import checked_root, depth_tensor, tolerates_missing
-from lowtex.datasets.splits import ListedFrame
+from lowtex.datasets.reader import checked_root, depth_tensor, entries, tolerates_missing
+from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, find_split
 from lowtex.errors import DataError
 
 KITTI_DEPTH_WAY_OUT = (
@@ -22,6 +22,7 @@ KITTI_DEPTH_WAY_OUT = (
 )
 
 _MAP = re.compile(r"(\d+)\.png")
+_DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
 
 
 class KittiImproved(KittiRaw):
@@ -62,13 +63,17 @@ class KittiImproved(KittiRaw):
         camera: str | None = None,
         depth_required: bool | None = None,
     ):
-        depth_root = checked_root(root, KITTI_DEPTH_WAY_OUT)
+        depth_root = self._find_levels(root)
+        self._open(depth_root, _raw_root(depth_root, raw_root), split, size, views, camera, depth_required)
+
+    def _find_levels(self, root: str | Path) -> Path:
+        root = checked_root(root, KITTI_DEPTH_WAY_OUT)
         self.depth = "improved"
         self._levels = [
-            depth_root / above / level for above in ("", "data_depth_annotated") for level in ("train", "val", "")
+            root / above / level for above in ("", "data_depth_annotated") for level in ("train", "val", "")
         ]
         self._maps: dict[tuple[str, str], dict[int, Path]] = {}
-        self._open(depth_root, _raw_root(depth_root, raw_root), split, size, views, camera, depth_required)
+        return root
 
     def maps(self, folder: str, side: str) -> dict[int, Path]:
         """Depth maps of one camera of ``<date>/<drive>`` by frame number."""
@@ -76,7 +81,7 @@ class KittiImproved(KittiRaw):
         if key not in self._maps:
             names = {}
             for data in self._map_folders(folder, side):
-                matches = (_MAP.fullmatch(entry.name) for entry in data.iterdir()) if data.is_dir() else ()
+                matches = map(_MAP.fullmatch, entries(data)) if data.is_dir() else ()
                 names |= {int(match[1]): data / match[0] for match in matches if match}
             self._maps[key] = names
         return self._maps[key]
@@ -128,6 +133,38 @@ class KittiImproved(KittiRaw):
                 f"they belong to different frames, or one was resized: {KITTI_DEPTH_WAY_OUT}"
             )
         return depth_tensor(values.astype(np.float32) / 256.0)
+
+
+class DepthMaps(KittiImproved):
+    """The maps alone, for checks where the images are not at hand: `needed` names them, reading fails.
+
+    Args:
+        root, split: as in `KittiImproved`; ``available`` is every map of the left camera.
+
+    Raises:
+        DataError: there is no map in the root.
+        OptionError: an unknown split.
+    """
+
+    def __init__(self, root: str | Path, split: str = "test"):
+        self.root, self.size, self.views = self._find_levels(root), None, False
+        found = find_split(split, self.root, tuple(KITTI_SPLITS), self.aliases)
+        self.split = found.name
+        self.depth_required = found.is_test
+        there = sorted({f"{name[:10]}/{name}" for level in self._all_levels() for name in entries(level)})
+        maps = [ListedFrame(folder, frame, "l") for folder in there for frame in sorted(self.maps(folder, "l"))]
+        if not maps:
+            raise DataError(f"{self.root} holds no depth map; {KITTI_DEPTH_WAY_OUT}")
+        self.frames = maps if found.frames is None else found.frames
+        self.names = [f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}" for f in self.frames]
+
+    def _all_levels(self) -> list[Path]:
+        dates = [self.root / name for name in entries(self.root) if _DATE.fullmatch(name)]
+        return [level for level in (*self._levels, *dates) if level.is_dir()]
+
+    def needed(self, index: int) -> list[Path]:
+        """The map."""
+        return self._needed_for_depth(self.frames[index])
 
 
 def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:

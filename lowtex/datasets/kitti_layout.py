@@ -11,7 +11,7 @@ from lowtex.datasets.calibration import (
     read_kitti_calibration,
     read_velodyne_to_camera,
 )
-from lowtex.datasets.reader import checked_root
+from lowtex.datasets.reader import checked_root, entries
 from lowtex.errors import DataError
 
 KITTI_RAW_WAY_OUT = (
@@ -65,14 +65,14 @@ class KittiTree:
 
     def drive_folder(self, folder: str) -> Path:
         """Folder of ``<date>/<drive>``; where the usual layout would have it if it is not there."""
-        return self.drives.get(folder.split("/")[1], self.root / folder)
+        return self.drives.get(folder.split("/")[1]) or self.root / folder
 
     def images(self, folder: str, side: str) -> dict[int, Path]:
         """Images of one camera of ``<date>/<drive>`` by frame number; a PNG goes before a JPEG of the same frame."""
         key = folder, side
         if key not in self._images:
             data = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data"
-            names = sorted(entry.name for entry in data.iterdir()) if data.is_dir() else []
+            names = entries(data) if data.is_dir() else []
             # sorted order puts .png last, so that it stays
             matches = ((_FRAME.fullmatch(name), name) for name in names)
             self._images[key] = {int(match[1]): data / name for match, name in matches if match}
@@ -80,19 +80,19 @@ class KittiTree:
 
     def image(self, folder: str, frame: int, side: str) -> Path:
         """Path of one image; the usual PNG name if there is none."""
-        usual = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data" / f"{frame:010d}.png"
-        return self.images(folder, side).get(frame, usual)
+        found = self.images(folder, side).get(frame)
+        return found or self.drive_folder(folder) / f"image_{SIDES[side]}/data/{frame:010d}.png"
 
     def velodyne(self, folder: str, frame: int) -> Path:
         """Path of one laser scan, whether it is there or not."""
-        return self.drive_folder(folder) / "velodyne_points" / "data" / f"{frame:010d}.bin"
+        return self.drive_folder(folder) / f"velodyne_points/data/{frame:010d}.bin"
 
     def has_velodyne(self, folder: str, frame: int) -> bool:
         """Whether a frame's laser scan is there, from one listing of the drive's folder."""
         if folder not in self._scans:
             data = self.velodyne(folder, frame).parent
-            self._scans[folder] = {entry.name for entry in data.iterdir()} if data.is_dir() else set()
-        return self.velodyne(folder, frame).name in self._scans[folder]
+            self._scans[folder] = set(entries(data)) if data.is_dir() else set()
+        return f"{frame:010d}.bin" in self._scans[folder]
 
     def calibration(self, folder: str) -> KittiCalibration:
         """Calibration of the recording date of ``<date>/<drive>``."""
@@ -119,7 +119,5 @@ class KittiTree:
         usual = self.root / date / name
         places = [usual, self.root / f"{date}_calib" / date / name, self.root / f"{date}_calib" / name]
         places += [drive.parent / name, drive / name]
-        found = next((path for path in places if path.is_file()), None)
-        if found is not None:
-            self._calibration_files[folder, name] = found
-        return found or usual
+        found = next((path for path in places if path.is_file()), usual)
+        return self._calibration_files.setdefault((folder, name), found)

@@ -51,17 +51,18 @@ def project_velodyne(
     Returns:
         ``(height, width)`` float32 metres, 0 = no point.
     """
-    forwards, left, up = (points[points[:, 0] >= 0, axis].astype(np.float64) for axis in range(3))
+    ahead = points.take(np.flatnonzero(points[:, 0] >= 0), axis=0)
+    forwards, left, up = ahead.T[:3].astype(np.float64, order="C")
     # row by row, because a matrix product wakes all BLAS threads: 0.2 ms against up to 12 on busy cores
     u, v, z = (row[0] * forwards + row[1] * left + row[2] * up + row[3] for row in projection)
     # a point behind the camera's plane has no pixel, although the division would give it one
     with np.errstate(divide="ignore", invalid="ignore"):
-        column, row = np.round(u / z) - 1, np.round(v / z) - 1
+        column, row = np.rint(u / z) - 1, np.rint(v / z) - 1
     inside = np.flatnonzero((z > 0) & (column >= 0) & (row >= 0) & (column < width) & (row < height))
-    pixel = (row[inside] * width + column[inside]).astype(np.int64)
-    value = (forwards if forward else z)[inside].astype(np.float32)
-    # far to near: of several values assigned to one place numpy keeps the last
-    order = np.argsort(value)[::-1]
-    depth = np.zeros(height * width, np.float32)
-    depth[pixel[order]] = value[order]
+    pixel = (row.take(inside) * width + column.take(inside)).astype(np.int64)
+    value = (forwards if forward else z).take(inside).astype(np.float32)
+    depth = np.full(height * width, np.inf, np.float32)
+    # of several values for one place the smallest stays; half the time of sorting them
+    np.minimum.at(depth, pixel, value)
+    depth[np.isinf(depth)] = 0
     return depth.reshape(height, width)

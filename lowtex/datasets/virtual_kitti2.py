@@ -76,6 +76,7 @@ class VirtualKitti2(StereoReader):
         OptionError: an unknown split, variation or option.
     """
 
+    ground_truth = "vkitti2"
     aliases = {part: f"eigen_like/{part}" for part in ("train", "val", "test")}
 
     def __init__(

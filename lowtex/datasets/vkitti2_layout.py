@@ -11,7 +11,7 @@ from lowtex.datasets.calibration import (
     read_vkitti2_baselines,
     read_vkitti2_intrinsics,
 )
-from lowtex.datasets.reader import checked_root, tolerates_missing
+from lowtex.datasets.reader import checked_root, entries, tolerates_missing
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 
@@ -20,6 +20,9 @@ VKITTI2_WAY_OUT = (
     "vkitti_2.0.3_depth and vkitti_2.0.3_textgt from https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/ and "
     "unpack them into the root, as SceneXX/<variation>/frames/rgb/Camera_0/"
 )
+
+VKITTI2_FRAMES_A_VARIATION = 2126
+"""Frames of each camera that every one of the ten variations has, in all five scenes together."""
 
 CAMERA_NUMBERS = {"l": 0, "r": 1}
 """Virtual KITTI 2's number of the left and of the right camera."""
@@ -92,8 +95,7 @@ class Vkitti2Tree:
         if key not in self._files:
             inner, pattern = _FILES[kind]
             data = self._find(kind, f"{folder}/{inner}/Camera_{CAMERA_NUMBERS[side]}")
-            entries = sorted(entry.name for entry in data.iterdir()) if data is not None else []
-            matches = (pattern.fullmatch(name) for name in entries)
+            matches = (pattern.fullmatch(name) for name in (entries(data) if data is not None else []))
             self._files[key] = {int(match[1]): data / match[0] for match in matches if match}
         return self._files[key]
 

@@ -21,6 +21,7 @@ from lowtex.figures.panels import depth_grid, line_panels
 from lowtex.figures.predictions import prediction_panel
 from lowtex.figures.recipe import PLOTS, plot
 from lowtex.figures.redrawing import STANDING, draw_standing, redraw
+from lowtex.figures.rig_check import draw_rig_check, rig_check
 from lowtex.figures.samples import pair_panel, stereo_anaglyph, warp_check
 from lowtex.figures.saving import save_figure
 from lowtex.figures.scenes import point_cloud_bird_eye, texture_strata_overlay
@@ -39,6 +40,7 @@ __all__ = [
     "diagram_smoothness",
     "diagram_stereo_loop",
     "diagram_white_wall",
+    "draw_rig_check",
     "draw_standing",
     "encoder_maps",
     "error_by_distance",
@@ -54,6 +56,7 @@ __all__ = [
     "point_cloud_bird_eye",
     "prediction_panel",
     "redraw",
+    "rig_check",
     "save_figure",
     "stereo_anaglyph",
     "styled",

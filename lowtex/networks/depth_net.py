@@ -88,6 +88,14 @@ class DepthNet(nn.Module):
         """
         return self.metric_depth(self(image)[0], rig)
 
+    def depth_in_units(self, image: Tensor) -> Tensor:
+        """Depth ``1 / sd`` in the network's own units, ``(B, 1, H, W)``, between ``min_depth`` and ``max_depth``.
+
+        For a checkpoint that was trained with a pretended baseline these are what the literature multiplies by 5.4 on
+        KITTI; neither ``metres_per_unit`` nor a rig has a part in them.
+        """
+        return 1.0 / self.scaled_disparity(self(image)[0])
+
     def _unit_m(self, rig: StereoRig, like: Tensor) -> Tensor | float:
         """Metres in one unit for this rig, a float or ``(B, 1, 1, 1)``."""
         if self.metres_per_unit is None:

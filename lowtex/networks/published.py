@@ -68,7 +68,7 @@ def load_published(module: nn.Module, path: str | Path, as_start: bool = False) 
     path = Path(path)
     if isinstance(module, DepthNet) or path.is_dir():
         return _load_folder(module, path)
-    weights = _read(path)
+    weights = read_weights(path)
     if isinstance(module, UNetDecoder):
         return _load(module, _monodepth2_decoder(weights, path), path, "monodepth2 decoder")
     if not isinstance(module, ResNetEncoder | IResNetEncoder):
@@ -117,7 +117,7 @@ def _load_folder(module: nn.Module, folder: Path) -> dict[str, Loaded]:
         if files[part] is None:
             raise CheckpointError(f"{folder} has no {stem}.pth; a Monodepth2 model is encoder.pth and depth.pth")
     # the decoder's file is looked at before anything is loaded, so that a wrong folder leaves the network as it was
-    decoder_weights = _monodepth2_decoder(_read(files["decoder"]), files["decoder"])
+    decoder_weights = _monodepth2_decoder(read_weights(files["decoder"]), files["decoder"])
     _compare(module.decoder, decoder_weights, files["decoder"])
     return {
         "encoder": load_published(module.encoder, files["encoder"]),
@@ -125,7 +125,7 @@ def _load_folder(module: nn.Module, folder: Path) -> dict[str, Loaded]:
     }
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
     """All tensors of a file, unwrapped and without the prefixes that wrappers add."""
     if not path.is_file():
         raise CheckpointError(f"no weights at {path}; download them and give the path of the file")

@@ -1,5 +1,6 @@
 """Ways to damage a file."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,22 @@ def copied_from(relative: str) -> Damage:
 
 def points(values: list) -> Damage:
     return lambda path: path.write_bytes(np.array(values, np.float32).tobytes())
+
+
+def forbid(path: Path, monkeypatch) -> None:
+    """Take the right to read a file or folder away; where that stops nobody (root), the refusal is acted out."""
+    path.chmod(0)
+    if not os.access(path, os.R_OK):
+        return
+    owner, name = (os, "listdir") if path.is_dir() else (Path, "read_bytes")
+    allowed = getattr(owner, name)
+
+    def refuse(asked):
+        if Path(asked) == path:
+            raise PermissionError(13, "Permission denied")
+        return allowed(asked)
+
+    monkeypatch.setattr(owner, name, refuse)
 
 
 def check(message: str, where: Path, word: str) -> None:

@@ -1,0 +1,290 @@
+"""Verify a data root against a split: every file of every frame is looked at, and all that is wrong is counted."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowtex.data_files import KINDS, Look, Problem, explained, look_at
+from lowtex.data_rules import RULES, TRUTHS, Rules
+from lowtex.datasets import Cityscapes, KittiRaw, VirtualKitti2
+from lowtex.datasets.kitti_improved import DepthMaps
+from lowtex.datasets.reader import StereoReader, tolerating_missing
+from lowtex.datasets.splits import AVAILABLE
+from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION
+from lowtex.errors import DataError, require_choice
+from lowtex.progress import Progress
+from lowtex.roots import is_miniature
+
+FILES_A_TASK = 32
+MOST_THREADS = 16
+
+
+@dataclass(frozen=True)
+class SplitCheck:
+    """What was found for one split of one root.
+
+    Attributes:
+        data: name of the data set, as `lowtex.roots.DATASETS` has it.
+        root: its folder.
+        split: full name of the split.
+        thorough: every sample was decoded, not only looked at.
+        expected: frames the split has to have; where it is not a list, the official number.
+        frames: frames it has, complete or not.
+        complete: frames of which every file is there and whole.
+        with_truth: complete frames with ground truth.
+        files: distinct files looked at.
+        problems: one for each file that something is wrong with.
+        failure: why the root could not be opened at all; empty if it could.
+        notes: what else a person should know, a sentence each.
+        gaps: for KITTI, ``(<date>/<drive>, frames that lack an image or a scan, frames listed)`` where any does.
+        images: folder of the images, if it is another one than the root.
+    """
+
+    data: str
+    root: Path
+    split: str
+    thorough: bool = False
+    expected: int = 0
+    frames: int = 0
+    complete: int = 0
+    with_truth: int = 0
+    files: int = 0
+    problems: tuple[Problem, ...] = ()
+    failure: str = ""
+    notes: tuple[str, ...] = ()
+    gaps: tuple[tuple[str, int, int], ...] = ()
+    images: Path | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Files by kind of problem, all kinds."""
+        found = Counter(problem.kind for problem in self.problems)
+        return {kind: found[kind] for kind in KINDS}
+
+    @property
+    def fine(self) -> bool:
+        """All of the split is there and nothing is wrong with it."""
+        return not self.failure and not self.problems and self.expected > 0 and self.complete == self.expected
+
+
+@dataclass(frozen=True)
+class RootCheck:
+    """The split that was asked for, and what is there at all (None if that was what was asked for)."""
+
+    named: SplitCheck
+    there: SplitCheck | None
+
+
+def check_root(
+    name: str,
+    root: str | Path,
+    split: str | None = None,
+    thorough: bool = False,
+    one_view: bool = False,
+    raw_root: Path | None = None,
+) -> RootCheck:
+    """Check a root against a split, and beside it whatever complete frames it has.
+
+    Args:
+        name: of the data set, as `lowtex.roots.DATASETS` has it.
+        root: its folder.
+        split: as its reader takes it; None is the split that is scored (`Rules.split`), and then what is there is
+            checked as thoroughly.
+        thorough: decode every sample through the reader.
+        one_view: without the partner of the view that is scored, which only training needs.
+        raw_root: of KITTI raw, for ``kitti_depth``; None looks beside the root.
+
+    Raises:
+        OptionError: the data set or the split is unknown. Anything else that is wrong is in the result.
+    """
+    require_choice("data set", name, RULES)
+    looks: dict[Path, Look] = {}
+    options = dict(one_view=one_view, raw_root=raw_root, looks=looks)
+    named = check_split(name, root, split or RULES[name].split, thorough, **options)
+    if named.split == AVAILABLE:
+        return RootCheck(named, None)
+    return RootCheck(named, check_split(name, root, AVAILABLE, thorough and split is None, **options))
+
+
+def check_split(
+    name: str,
+    root: str | Path,
+    split: str,
+    thorough: bool = False,
+    one_view: bool = False,
+    raw_root: Path | None = None,
+    looks: dict[Path, Look] | None = None,
+) -> SplitCheck:
+    """Check one split; arguments as in `check_root`. ``looks`` keeps what was seen, so that no file is looked at twice.
+
+    Raises:
+        OptionError: the data set or the split is unknown.
+    """
+    rules, root = RULES[name], Path(root)
+    looks = {} if looks is None else looks
+    official = official_frames(name, root, split)
+    try:
+        reader, notes = open_tolerantly(name, root, split, one_view, raw_root)
+        with tolerating_missing():
+            needed = [reader.needed(index) for index in range(len(reader))]
+    except DataError as error:
+        return SplitCheck(name, root, split, thorough, expected=official, failure=str(error))
+    files = list(dict.fromkeys(path for paths in needed for path in paths))
+    _look_at_all(f"looking at {name}, {reader.split}", rules, [path for path in files if path not in looks], looks)
+    problems = {path: looks[path].problem for path in files if looks[path].problem}
+    problems |= {path: Problem(path, "missing", "is a folder of the split and missing") for path in reader.absent}
+    for problem in _misfits(rules, reader, needed, looks):
+        problems.setdefault(problem.path, problem)
+    for problem in _unreadable(rules, reader, needed, problems, thorough):
+        problems.setdefault(problem.path, problem)
+    whole = [all(path not in problems for path in paths) for paths in needed]
+    truths = [any(rules.role(path) in TRUTHS for path in paths) for paths in needed]
+    return SplitCheck(
+        data=name,
+        root=root,
+        split=reader.split,
+        thorough=thorough,
+        expected=max(len(reader), official),
+        frames=len(reader),
+        complete=sum(whole),
+        with_truth=sum(both for both in map(min, whole, truths)),
+        files=len(files),
+        problems=tuple(problems.values()),
+        notes=(*notes, *_counted_variations(reader, root)),
+        gaps=_gaps(rules, reader, needed, problems),
+        images=reader.tree.root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
+    )
+
+
+def official_frames(name: str, root: Path, split: str) -> int:
+    """How many frames a split has officially, where it is whatever a folder holds; 0 where that is not known."""
+    if is_miniature(root) or (root / "splits" / f"{split}.txt").is_file():
+        return 0
+    return RULES[name].official.get(split, 0)
+
+
+def open_tolerantly(
+    name: str, root: Path, split: str, one_view: bool = False, raw_root: Path | None = None
+) -> tuple[StereoReader, list[str]]:
+    """A reader whose files may be missing, at native size; and what a person should know of how it was opened.
+
+    Raises:
+        DataError: the root holds nothing of that data set.
+        OptionError: the split is unknown.
+    """
+    rules, options, notes = RULES[name], {}, []
+    with tolerating_missing():
+        if name == "kitti_depth":
+            if raw_root is None and not (root.resolve().parent / "kitti_raw").is_dir():
+                try:
+                    return rules.open(root, split, one_view, raw_root=root), notes
+                except DataError:
+                    notes.append(
+                        "only the depth maps were looked at, not the images they belong to: name the folder of those "
+                        "with --data kitti=FOLDER"
+                    )
+                    return DepthMaps(root, split), notes
+            options["raw_root"] = raw_root
+        if name == "cityscapes" and split == AVAILABLE:
+            options["typical_camera"] = True
+        reader = rules.open(root, split, one_view, **options)
+    if isinstance(reader, Cityscapes) and reader.rig_is_nominal:
+        notes.append(
+            "camera files are missing: without them metres rest on typical values, right to a few percent only, and "
+            "only where typical_camera=True asks for that"
+        )
+    return reader, notes
+
+
+def _look_at_all(title: str, rules: Rules, files: Sequence[Path], looks: dict[Path, Look]) -> None:
+    if not files:
+        return
+    tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
+
+    def look(paths: Sequence[Path]) -> list[Look]:
+        return [look_at(path, rules.role(path)) for path in paths]
+
+    with Progress(title, len(files), "file") as progress:
+        # waiting for a disk or a network takes no processor, so more threads than cores are of use
+        for paths, found in zip(tasks, in_threads(look, tasks, MOST_THREADS), strict=True):
+            looks.update(zip(paths, found, strict=True))
+            progress.update(len(paths))
+
+
+def in_threads(work: Callable, items: Iterable, threads: int) -> Iterator:
+    """``map`` in threads, in order; what has not begun is given up when the caller stops."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield from pool.map(work, items)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _misfits(rules: Rules, reader: StereoReader, needed: list[list[Path]], looks: dict) -> Iterator[Problem]:
+    for index, paths in enumerate(needed):
+        sizes = {path: looks[path].size for path in paths if looks[path].size}
+        yield from rules.misfits(reader, index, sizes)
+
+
+def _unreadable(
+    rules: Rules, reader: StereoReader, needed: list[list[Path]], problems: dict[Path, Problem], thorough: bool
+) -> Iterator[Problem]:
+    """What only decoding finds: of every sample, or of the first whole one, which stands for mistakes all have."""
+    whole = {i for i, paths in enumerate(needed) if paths and all(path not in problems for path in paths)}
+    # maps without their images are no samples
+    readable = set() if isinstance(reader, DepthMaps) else whole
+    if not thorough:
+        for index in sorted(readable)[:1]:
+            yield from _read(rules, reader, index, needed[index], problems)
+        return
+
+    def read(index: int) -> list[Problem]:
+        return _read(rules, reader, index, needed[index], problems, decode=index in readable)
+
+    with Progress(f"decoding {reader.split}", len(needed), "frame") as progress:
+        for found in in_threads(read, range(len(needed)), min(8, os.cpu_count() or 1)):
+            yield from found
+            progress.update()
+
+
+def _read(
+    rules: Rules, reader: StereoReader, index: int, paths: list[Path], known: dict[Path, Problem], decode: bool = True
+) -> list[Problem]:
+    """Decode a sample through its reader; where that can't be or fails, its files one by one."""
+    message = ""
+    if decode:
+        try:
+            reader[index]
+            return []
+        except DataError as error:
+            message = str(error)
+    looks = (look_at(path, rules.role(path), thorough=True) for path in paths if path not in known)
+    found = [look.problem for look in looks if look.problem]
+    if message and not found:
+        named = [path for path in paths if str(path) in message]
+        path = min(named, key=lambda path: message.index(str(path))) if named else paths[0]
+        found = [Problem(path, *explained(message, path))]
+    return found
+
+
+def _counted_variations(reader: StereoReader, root: Path) -> Iterator[str]:
+    """Virtual KITTI 2's scenes are whole if a variation has its official number of frames."""
+    if isinstance(reader, VirtualKitti2) and reader.split == AVAILABLE and not is_miniature(root):
+        counts = Counter(f.folder.split("/")[1] for f in reader.frames)
+        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+        yield f"frames by variation, of {VKITTI2_FRAMES_A_VARIATION:,} each in all five scenes: {told}"
+
+
+def _gaps(rules: Rules, reader: StereoReader, needed: list[list[Path]], problems: dict[Path, Problem]) -> tuple:
+    """Drives of KITTI of which a frame lacks an image or a scan, or has a damaged one."""
+    if not isinstance(reader, KittiRaw) or isinstance(reader, DepthMaps):
+        return ()
+    listed, lacking = Counter(), Counter()
+    for f, paths in zip(reader.frames, needed, strict=True):
+        listed[f.folder] += 1
+        lacking[f.folder] += any(path in problems and rules.role(path) in ("picture", "scan") for path in paths)
+    return tuple((folder, lacking[folder], listed[folder]) for folder in sorted(listed) if lacking[folder])

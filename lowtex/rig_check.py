@@ -1,0 +1,251 @@
+"""Is a stereo folder's rig right? Measures some pairs, and says so in a few lines; `lowtex.figures.rig_check` draws it.
+
+check = check_rig(StereoFolder(root, size=None))
+print("\n".join(check.lines()))
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from lowtex import rig_rules as rules
+from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.stereo_folder import StereoFolder
+from lowtex.errors import DataError, OptionError
+from lowtex.geometry import StereoRig
+from lowtex.rig_matching import RowFit, difference, fit_rows, match_densely, match_points, warp_right
+
+DENSE_WIDTH = 1280
+"""Dense matching and the pictures are made at no more than this width, pixels."""
+
+REACH = 0.2
+"""Share of the width that disparities may reach where too few points were matched to say."""
+
+MOST_TRUTH = 20000
+"""Pixels of a pair with ground truth that are looked at."""
+
+ADDED_PX = tuple(range(-8, 9))
+"""Pixels by which a disparity is made wrong, or the right view is moved down, to see what that does."""
+
+
+@dataclass(frozen=True)
+class RigCheck:
+    """What was found; the arrays are of the one pair that is shown.
+
+    Attributes:
+        verdict: ``right``, ``wrong`` or ``cannot judge``.
+        findings: columns ``topic``, ``verdict``, ``text``.
+        points: matched points of all pairs at native size: ``pair``, ``left_column``, ``left_row``, ``right_column``,
+            ``right_row``, ``row_agrees``.
+        curves: ``curve``, ``added_px``, ``difference`` (mean absolute, of [0, 1]) of the pair shown.
+        truth: ``depth_m``, ``disparity_px`` of pixels with ground truth, all pairs; may have no rows.
+        fitted: (k, offset in px) that ground truth asks for, at the size of the arrays, or None.
+        name: of the pair shown.
+        pairs: how many were looked at.
+        left, right: ``(H, W, 3)`` uint8.
+        disparity, swapped: matched disparity ``(H, W)`` pixels as it is and with the views swapped, NaN = no match.
+        rig: at the size of the arrays.
+        infinity_native_px: disparity of infinity at native size.
+        native_width: width of the images, pixels.
+    """
+
+    verdict: str
+    findings: pd.DataFrame
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    truth: pd.DataFrame
+    fitted: tuple[float, float] | None
+    name: str
+    pairs: int
+    left: np.ndarray
+    right: np.ndarray
+    disparity: np.ndarray
+    swapped: np.ndarray
+    rig: StereoRig
+    infinity_native_px: float
+    native_width: int
+
+    def lines(self) -> list[str]:
+        """The verdict for a terminal."""
+        rows = [f"{row.topic:<17}{row.verdict:<14}{row.text}" for row in self.findings.itertuples()]
+        said = {
+            rules.RIGHT: "right, as far as pairs can show",
+            rules.WRONG: "something is wrong",
+            rules.UNKNOWN: "cannot judge",
+        }
+        return [*rows, f"verdict: {said[self.verdict]} ({self.pairs} pair{'s' if self.pairs > 1 else ''} looked at)"]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    name: str
+    left: np.ndarray
+    right: np.ndarray
+    rig: StereoRig
+    depth: np.ndarray | None
+    points: np.ndarray
+
+
+def check_rig(reader: StereoFolder, pairs: int = 4, tell: Callable[[str], None] | None = None) -> RigCheck:
+    """Look at some pairs, spread evenly over the reader's.
+
+    Args:
+        reader: opened with ``size=None`` and ``camera="left"`` (its default), so that nothing is hidden by resizing.
+        pairs: how many; fewer if it has fewer.
+        tell: is told the name of each pair before it is looked at.
+
+    Raises:
+        OptionError: ``pairs`` is not > 0, or the reader was opened otherwise.
+        DataError: a file of a pair is missing or damaged.
+    """
+    if pairs < 1:
+        raise OptionError(f"pairs={pairs} must be 1 or more")
+    if reader.size is not None or not reader.views or not all(name.endswith("/l") for name in reader.names):
+        raise OptionError("a rig is checked at native size and from the left: open the folder with size=None alone")
+    chosen = sorted(set(np.linspace(0, len(reader) - 1, min(pairs, len(reader))).round().astype(int).tolist()))
+    measured = []
+    for index in chosen:
+        if tell is not None:
+            tell(reader.names[index])
+        measured.append(_measure(reader[index]))
+    return _judge(measured, reader.truth_folder)
+
+
+def _measure(sample: StereoSample) -> _Pair:
+    left, right = (_bytes(view) for view in (sample.image, sample.other))
+    depth = None if sample.depth is None else sample.depth[0].numpy()
+    return _Pair(sample.name.removesuffix("/l"), left, right, sample.rig, depth, match_points(left, right))
+
+
+def _bytes(view) -> np.ndarray:
+    return np.ascontiguousarray((view.permute(1, 2, 0) * 255).round().byte().numpy())
+
+
+def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
+    widths = {pair.rig.width for pair in pairs}
+    if len(widths) > 1:
+        raise DataError(f"the pairs have different widths, {sorted(widths)} px; check them apart, by split=LIST")
+    native = pairs[0].rig
+    points, fit = _pool(pairs)
+    agreeing = points[points.row_agrees]
+    shift = (agreeing.left_column - agreeing.right_column).to_numpy()
+    alone = [(pair.name, fit_rows(pair.points, native.width)[0]) for pair in pairs if len(pair.points)]
+    judged_alone = [(name, own) for name, own in alone if own.points >= rules.MIN_POINTS]
+    worst = max(judged_alone, key=lambda pair: pair[1].largest_px + pair[1].spread_px, default=None)
+    order = rules.judge_order(shift, native.cx_offset_px)
+    rows = rules.judge_rows(fit, worst)
+    nearest = _nearest(shift, native)
+    shown = next((pair for pair in pairs if worst and pair.name == worst[0]), pairs[0])
+    dense = {pair.name: _match_small(pair, nearest) for pair in pairs}
+    truth = pd.concat([_truth(pair, *dense[pair.name]) for pair in pairs], ignore_index=True)
+    small, disparity = dense[shown.name]
+    depths = np.concatenate([_depths(rig, found) for (_, _, rig), found in dense.values()])
+    left, right, rig = small
+    findings = [order, rows]
+    fitted = None
+    if rules.WRONG in (order.verdict, rows.verdict):
+        findings.append(rules.Finding("scale", rules.UNKNOWN, "first mend order and rows"))
+    else:
+        inverse = 1 / truth.depth_m.to_numpy()
+        found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), rig, truth_kind, depths)
+        findings += found
+    findings.append(rules.judge_numbers(native))
+    findings.append(_views(pairs))
+    swapped = match_densely(right, left, nearest * rig.width / native.width, rig.cx_offset_px)
+    return RigCheck(
+        verdict=rules.overall(findings),
+        findings=pd.DataFrame([vars(finding) for finding in findings]),
+        points=points,
+        curves=_curves(small, disparity, shown),
+        truth=truth,
+        fitted=fitted,
+        name=shown.name,
+        pairs=len(pairs),
+        left=left,
+        right=right,
+        disparity=disparity,
+        swapped=swapped,
+        rig=rig,
+        infinity_native_px=float(native.cx_offset_px),
+        native_width=int(native.width),
+    )
+
+
+def _pool(pairs: list[_Pair]) -> tuple[pd.DataFrame, RowFit | None]:
+    """All pairs' points in one table, and how they lie to each other's rows."""
+    names = ["left_column", "left_row", "right_column", "right_row"]
+    tables = [pd.DataFrame(pair.points, columns=names).assign(pair=pair.name) for pair in pairs]
+    table = pd.concat(tables, ignore_index=True)[["pair", *names]]
+    if table.empty:
+        return table.assign(row_agrees=np.zeros(0, bool)), None
+    fit, agrees = fit_rows(table[names].to_numpy(), pairs[0].rig.width)
+    return table.assign(row_agrees=agrees), fit
+
+
+def _nearest(shift: np.ndarray, rig: StereoRig) -> float:
+    """The largest parallax to look for, pixels; whichever way round the views are."""
+    if shift.size < rules.MIN_POINTS:
+        return REACH * rig.width
+    reach = max(np.percentile(np.abs(sign * shift - rig.cx_offset_px), 99) for sign in (1, -1))
+    return float(min(1.1 * reach + 8, 0.8 * rig.width))
+
+
+def _match_small(pair: _Pair, nearest_px: float) -> tuple[tuple[np.ndarray, np.ndarray, StereoRig], np.ndarray]:
+    """Views and rig at `DENSE_WIDTH` or less, and the dense disparity there."""
+    left, right, rig = pair.left, pair.right, pair.rig
+    scale = min(1.0, DENSE_WIDTH / rig.width)
+    if scale < 1:
+        rig = rig.resized(DENSE_WIDTH, round(rig.height * scale))
+        left, right = (cv2.resize(v, (rig.width, rig.height), interpolation=cv2.INTER_AREA) for v in (left, right))
+    return (left, right, rig), match_densely(left, right, nearest_px * rig.width / pair.rig.width, rig.cx_offset_px)
+
+
+def _truth(pair: _Pair, small: tuple, disparity: np.ndarray) -> pd.DataFrame:
+    """Depth and matched disparity of the pixels that have both."""
+    depth = np.zeros_like(disparity) if pair.depth is None else _nearest_size(pair.depth, disparity.shape)
+    rows, columns = np.nonzero((depth > 0) & np.isfinite(disparity))
+    step = max(1, rows.size // MOST_TRUTH)
+    rows, columns = rows[::step], columns[::step]
+    return pd.DataFrame({"depth_m": depth[rows, columns], "disparity_px": disparity[rows, columns]})
+
+
+def _nearest_size(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if values.shape == shape:
+        return values
+    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _depths(rig: StereoRig, disparity: np.ndarray) -> np.ndarray:
+    parallax = disparity - rig.cx_offset_px
+    return rig.focal_px * rig.baseline_m / parallax[parallax > 0.5]
+
+
+def _views(pairs: list[_Pair]) -> rules.Finding:
+    means = np.mean([[pair.left.mean(), pair.right.mean()] for pair in pairs], axis=0) / 255
+    apart = np.mean([np.abs(pair.left.astype(np.float32) - pair.right).mean() / 255 for pair in pairs])
+    return rules.judge_brightness(float(means[0]), float(means[1]), float(apart))
+
+
+def _curves(small: tuple, disparity: np.ndarray, pair: _Pair) -> pd.DataFrame:
+    """What is left of the difference when a disparity is made wrong, or the right view is moved up or down."""
+    left, right, rig = small
+    known = {"matched disparity, moved sideways": disparity}
+    if pair.depth is not None:
+        depth = _nearest_size(pair.depth, disparity.shape)
+        with np.errstate(divide="ignore"):
+            true = np.where(depth > 0, rig.focal_px * rig.baseline_m / depth + rig.cx_offset_px, np.nan)
+        known["ground truth, moved sideways"] = true
+    rows = []
+    for name, shift in known.items():
+        if np.isfinite(shift).any():
+            for added in ADDED_PX:
+                left_over = difference(left, warp_right(right, shift + added), shift + added)
+                rows.append((name, added, float(np.nanmean(left_over))))
+    if np.isfinite(disparity).any():
+        for added in ADDED_PX:
+            left_over = difference(left, warp_right(right, disparity, added), disparity)
+            rows.append(("matched disparity, right view moved down", added, float(np.nanmean(left_over))))
+    return pd.DataFrame(rows, columns=["curve", "added_px", "difference"])
