@@ -99,8 +99,8 @@ def _options_of(profile: str) -> dict[str, dict]:
         # a third wider than the network's pictures, so that these are never blown up
         "make3d": {"images": chosen.miniature_make3d, "size": [4 * (width * 4 // 9), 3 * (width * 4 // 9)]},
         # of the proportions of the official pictures, and large enough to lose the bonnet and be made smaller
-        "cityscapes": {"frames": chosen.miniature_cityscapes, "size": [width, 2 * width]},
-        "stereo": {"pairs": chosen.miniature_stereo, "size": [width * 27 // 32, width * 3 // 2]},
+        "cityscapes": {"frames": chosen.miniature_cityscapes, "size": [width * 9 // 10, 2 * (width * 9 // 10)]},
+        "stereo": {"pairs": chosen.miniature_stereo, "size": [width * 9 // 8, 2 * width]},
     }
 
 

@@ -25,7 +25,7 @@ depth/ (uint16, times depth_unit_m of rig.yaml = metres along the optical axis o
 
 
 def write_stereo_folder(
-    root: str | Path, pairs: int = 8, size: tuple[int, int] = (270, 480), seed: int = 0, progress: bool = True
+    root: str | Path, pairs: int = 8, size: tuple[int, int] = (360, 640), seed: int = 0, progress: bool = True
 ) -> Path:
     """Write a folder of rectified pairs.
 
