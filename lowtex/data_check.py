@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_files import KINDS, Look, Problem, explained, look_at
+from lowtex.data_files import KINDS, Look, Problem, explained, first_named, look_at
 from lowtex.data_rules import RULES, TRUTHS, Rules
 from lowtex.datasets import Cityscapes, KittiRaw, VirtualKitti2
 from lowtex.datasets.kitti_improved import DepthMaps
+from lowtex.datasets.prepared_use import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION
@@ -127,6 +128,8 @@ def check_split(
     looks = {} if looks is None else looks
     official = official_frames(name, root, split)
     try:
+        if is_prepared(root):
+            raise DataError(f"{root} holds samples prepared by lowtex; name the folder of the data set itself")
         reader, notes = open_tolerantly(name, root, split, one_view, raw_root)
         with tolerating_missing():
             needed = [reader.needed(index) for index in range(len(reader))]
@@ -265,8 +268,7 @@ def _read(
     looks = (look_at(path, rules.role(path), thorough=True) for path in paths if path not in known)
     found = [look.problem for look in looks if look.problem]
     if message and not found:
-        named = [path for path in paths if str(path) in message]
-        path = min(named, key=lambda path: message.index(str(path))) if named else paths[0]
+        path = first_named(message, paths) or paths[0]
         found = [Problem(path, *explained(message, path))]
     return found
 

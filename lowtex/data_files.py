@@ -9,7 +9,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,12 @@ def explained(message: str, path: Path) -> tuple[str, str]:
     if len(reason) > 160:
         reason = reason[:157] + "..."
     return next((kind for kind, words in _WORDS.items() if words.match(reason)), "damaged"), reason
+
+
+def first_named(message: str, paths: Iterable[Path]) -> Path | None:
+    """The one of some files that a reader's message names first, which is the one it is about."""
+    named = [path for path in paths if str(path) in message]
+    return min(named, key=lambda path: message.index(str(path)), default=None)
 
 
 _WORDS = {

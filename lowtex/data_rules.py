@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_files import Problem, explained
+from lowtex.data_files import Problem, explained, first_named
 from lowtex.datasets import READERS
 from lowtex.datasets.cityscapes_camera import fitted, read_camera
 from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT
@@ -54,34 +54,37 @@ class Rules:
         return READERS[self.reader](root, split=split, size=None, **options)
 
     def misfits(self, reader: StereoReader, index: int, sizes: Sizes) -> Iterator[Problem]:
-        """Files of a sample whose size is not that of the others, or not the calibration's."""
-        odd = dict(_odd_ones_out(sizes))
-        for path, reason in odd.items():
-            yield Problem(path, "wrong size", reason)
-        for path, (width, height) in sizes.items():
-            if self.fits is None or path in odd or self.role(path) not in VIEWS:
-                continue
-            try:
-                self.fits(reader, index, path, width, height)
-            except DataError as error:
-                message = str(error)
-                # a calibration that can't be read does not name the image; its own file is looked at as all others
-                if str(path) in message:
-                    yield Problem(path, "wrong size", explained(message, path)[1])
+        """Files of a sample whose size is not the calibration's, or not that of the others."""
+        views = [path for path in sizes if self.fits is not None and self.role(path) in VIEWS]
+        refused = {path: message for path in views if (message := self._refusal(reader, index, path, sizes[path]))}
+        agreeing = {path: size for path, size in sizes.items() if path not in refused}
+        for path, message in refused.items():
+            # if no view fits, the readers' message tells whether it is about the views or about the calibration
+            blamed = first_named(message, reader.needed(index)) if len(refused) == len(views) else path
+            yield Problem(blamed or path, "wrong size", explained(message, blamed or path)[1])
+        yield from _odd_ones_out(agreeing)
+
+    def _refusal(self, reader: StereoReader, index: int, path: Path, size: tuple[int, int]) -> str:
+        """The readers' message on a view that does not fit its calibration; empty if it does."""
+        try:
+            self.fits(reader, index, path, *size)
+        except DataError as error:
+            # a calibration that can't be read does not name the view; its own file is looked at as all others are
+            return str(error) if str(path) in str(error) else ""
+        return ""
 
 
-def _odd_ones_out(sizes: Sizes) -> Iterator[tuple[Path, str]]:
+def _odd_ones_out(sizes: Sizes) -> Iterator[Problem]:
     """All files of a sample have one size; what most of them have is right, and in a draw what the first has."""
     counts: dict[tuple[int, int], list[Path]] = {}
     for path, size in sizes.items():
         counts.setdefault(size, []).append(path)
-    if len(counts) < 2:
-        return
     # max takes the first of equals, and the target view comes first
-    usual = max(counts, key=lambda size: len(counts[size]))
+    usual = max(counts, key=lambda size: len(counts[size]), default=None)
     for size, paths in counts.items():
         for path in paths if size != usual else ():
-            yield path, f"is {size[0]}x{size[1]} pixels, but {counts[usual][0]} is {usual[0]}x{usual[1]}"
+            is_, are = "{}x{} pixels".format(*size), "{}x{}".format(*usual)
+            yield Problem(path, "wrong size", f"is {is_}, but {counts[usual][0]} is {are}")
 
 
 def _kitti_fits(reader, index: int, path: Path, width: int, height: int) -> None:

@@ -32,7 +32,10 @@ MEGABYTE = 1_000_000
 LONG_UNPACKING = 1000 * MEGABYTE
 """From this size on, testing and unpacking show their progress."""
 
-GRACE_S = 5.0
+UNPACKING = ".unpacking"
+"""Ending of the folder an archive is unpacked in, before its files are moved into place."""
+
+GRACE_S = 2.0
 """How long an interrupted download waits for its threads; what they wrote is safe at any moment."""
 
 
@@ -89,7 +92,11 @@ class _Download:
         self.served: dict[str, Served] = {}
 
     def bring(self, archives: Sequence[Archive]) -> list[str]:
+        self._sweep()
         missing = [archive for archive in archives if not self.tree.has(archive)]
+        for archive in archives:
+            if archive not in missing:
+                self._discard(archive)
         if len(missing) < len(archives):
             say(f"{len(archives) - len(missing)} of {len(archives)} archives are unpacked in {self.folder} already")
         self._in_threads([archive for archive in missing if not self._is_fetched(archive)], self._look)
@@ -152,15 +159,25 @@ class _Download:
             path.unlink()
             mark.forget()
             raise DataError(f"{error}; it was deleted, the same command fetches it anew") from error
-        if mark.was_fetched:
-            if not self.keep:
-                path.unlink()
-            mark.forget()
+        self._discard(archive)
+
+    def _discard(self, archive: Archive) -> None:
+        """The archive has served. One that was fetched goes unless it's to be kept; one that was put there stays."""
+        mark = PartialFile(self.tree.archive(archive), archive.url)
+        if mark.was_fetched and not self.keep:
+            mark.target.unlink()
+        mark.forget()
+
+    def _sweep(self) -> None:
+        """Remove what calls that were killed left half made."""
+        for entry in (self.folder / ARCHIVES).iterdir():
+            if entry.suffix == UNPACKING:
+                _remove(entry)
+            elif entry.name.startswith(".") and entry.suffix == ".json":
+                entry.unlink()
 
     def _unpack(self, archive: Archive, path: Path) -> None:
-        staging = path.with_suffix(".unpacking")
-        # a killed call leaves one
-        _remove(staging)
+        staging = path.with_suffix(UNPACKING)
         try:
             with ArchiveFile(path, archive.belongs) as content:
                 require_space(self.folder, content.size, f"unpacking {archive.name}")

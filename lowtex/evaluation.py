@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.sample import StereoSample, collate
-from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
 from lowtex.postprocessing import flip_postprocess
@@ -195,13 +193,7 @@ def ground_truth_of(dataset) -> str | None:
 
     A data set of one's own says it in an attribute ``ground_truth``; a `torch.utils.data.Subset` has its parent's.
     """
-    reader = _reader_of(dataset)
-    if isinstance(reader, VirtualKitti2):
-        return "vkitti2"
-    if isinstance(reader, KittiRaw):
-        # KittiImproved is a KittiRaw whose depth is "improved"
-        return "velodyne_x" if reader.depth == "velodyne" else reader.depth
-    return getattr(reader, "ground_truth", None)
+    return getattr(_reader_of(dataset), "ground_truth", None)
 
 
 def _reader_of(dataset):

@@ -35,7 +35,9 @@ GROUND_TRUTHS = {
 
 IMAGE_CROPS = {
     "c1": "the middle 2:1 window of image and grid",
+    "wide": "the middle 2.5:1 window of image and grid",
     "bottom_quarter": "images without their lowest quarter (the recording car)",
+    "bottom_fifth": "images without their lowest fifth",
 }
 """Crops that the reader makes, before the network sees the image (its attribute ``crop``)."""
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from lowtex.datasets import StereoReader, open_dataset
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.experiments import TRAINABLE
+from lowtex.experiments import TRAINABLE, Experiment
 from lowtex.protocols import Protocol, get_protocol
 from lowtex.roots import Roots, fingerprint
 
@@ -158,6 +158,13 @@ def training_settings(
     if root == "vkitti2":
         settings["data__variation"] = variations_of(dataset.names)
     return settings
+
+
+def learnt_from(experiment: Experiment | str, dataset: StereoReader, root: str) -> bool:
+    """Whether an experiment was trained on exactly these images (part of them goes unnoticed)."""
+    if not isinstance(experiment, Experiment) or experiment.data.dataset != root:
+        return False
+    return experiment.data.source.split(" ")[0] == fingerprint(dataset.root, dataset.names)
 
 
 def variations_of(names: Collection[str]) -> str:

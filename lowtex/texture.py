@@ -152,14 +152,16 @@ def edge_strata(
     itself gets wrong on the road. A pixel without ground truth counts as infinitely far (sky).
 
     Raises:
-        DataError: too few pixels have ground truth to tell an edge from a gap.
+        DataError: too few pixels have ground truth to tell an edge from a gap, or they are far from square (a grid).
     """
-    truth = _truth(sample)
-    if (truth > 0).mean() < DENSE_SHARE:
-        raise DataError(
-            f"{sample.name}: depth edges need dense ground truth, but only {(truth > 0).mean():.0%} of the pixels have "
-            "any; use this on Virtual KITTI 2 or its miniature"
-        )
+    truth, rig = _truth(sample), sample.rig
+    (height, width), (rows, columns), known = sample.image.shape[-2:], truth.shape, (truth > 0).mean()
+    tall = height / rows / rig.fy * rig.focal_px / (width / columns)
+    if known < DENSE_SHARE or not 0.25 < tall < 4:
+        sparse, oblong = f"only {known:.0%} of the pixels have any", f"each is {tall:.2g} times as high as wide"
+        what = sparse if known < DENSE_SHARE else oblong
+        way_out = "use this on Virtual KITTI 2 or its miniature"
+        raise DataError(f"{sample.name}: depth edges need dense ground truth of square pixels, but {what}; {way_out}")
     if radius_px is None:
         radius_px = max(1, round(truth.shape[1] * EDGE_FRACTION))
     inverse = np.divide(1.0, truth, out=np.zeros_like(truth), where=truth > 0)

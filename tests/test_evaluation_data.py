@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import Subset
 
-from lowtex.datasets import KittiImproved, KittiRaw, VirtualKitti2
+from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, VirtualKitti2
 from lowtex.errors import OptionError
 from lowtex.evaluation import compare, evaluate, ground_truth_of, score
 from lowtex.metrics import HIGHER_IS_BETTER, METRICS
@@ -118,3 +118,46 @@ def test_taking_velodyne_x_for_z_is_seen(real_data):
         offset = np.median((compared.truth - compared.prediction)[compared.valid])
         assert 0.2 < offset < 0.35
         assert score(filled(z), x, "eigen_raw")[0]["abs_rel"] > 0.01
+
+
+def test_real_make3d_images(real_data):
+    images = Make3D(real_data / "make3d", split="available", size=(96, 320))
+    for protocol in ("make3d_c1", "make3d_c1_centred"):
+        result = evaluate(Constant(), images, protocol)
+        assert result.images == len(images) == 4 and not result.unscored
+        assert result.per_image["pixels"].between(1000, 21 * 305).all()
+        # one depth everywhere becomes the median of the truth, so half of it lies on either side
+        assert result.per_image["log10"].between(0.1, 0.6).all()
+        for sample in images:
+            row = score(filled(sample), sample, protocol)[0]
+            require_perfect(row)
+            assert row["log10"] == pytest.approx(0, abs=1e-9) and row["scale"] == 1
+
+
+def test_what_the_old_nearest_costs_on_make3d(real_data):
+    """The truth itself, spread over an image of 192 x 640, is far from perfect by the literature's protocol."""
+    for sample in Make3D(real_data / "make3d", split="available", size=(96, 320)):
+        rows, columns = np.indices((192, 640))
+        spread = sample.depth[0].numpy()[rows * 21 // 192, columns * 305 // 640]
+        require_perfect(score(spread, sample, "make3d_c1_centred")[0])
+        # a grid row covers 9.14 rows: floor(9.14) = 9 belongs to the row before
+        assert score(spread, sample, "make3d_c1")[0]["abs_rel"] > 0.03
+        between = (rows + 0.5) * 21 / 192 - 0.5
+        low = np.clip(np.floor(between), 0, 19).astype(int)
+        part = np.clip(between - low, 0, 1)
+        truth = sample.depth[0].numpy()[:, columns[0] * 305 // 640]
+        smooth = (1 - part) * np.take_along_axis(truth, low, 0) + part * np.take_along_axis(truth, low + 1, 0)
+        shifted, centred = (score(smooth, sample, name)[0]["abs_rel"] for name in ("make3d_c1", "make3d_c1_centred"))
+        assert centred < 0.25 * shifted and shifted > 0.01
+
+
+def test_real_cityscapes_frame(real_data):
+    options = {"size": (96, 320), "views": False, "typical_camera": True}
+    frame = Cityscapes(real_data / "cityscapes", split="train", **options)
+    metric, full = (evaluate(Constant(), frame, name).per_image.iloc[0] for name in ("cityscapes", "cityscapes_full"))
+    assert tuple(frame[0].depth.shape) == (1, 768, 2048)
+    assert 0.5 * 512 * 1664 < metric["pixels"] < 512 * 1664 < full["pixels"] < 768 * 2048
+    for name in ("cityscapes", "cityscapes_full"):
+        require_perfect(score(filled(frame[0]), frame[0], name)[0])
+    with pytest.raises(OptionError, match="needs images cropped to 'bottom_quarter'"):
+        evaluate(Constant(), Cityscapes(real_data / "cityscapes", split="train", crop=None, **options), "cityscapes")

@@ -151,6 +151,17 @@ def test_sparse_ground_truth_has_no_edges():
         strata(make_sample(depth=depth), "edges")
 
 
+def test_a_grid_of_tall_cells_has_no_edges():
+    # Make3D: as wide as the picture, but 7 times as high as wide each; how the picture was squeezed does not matter
+    grid = torch.full((1, 21, 305), 10.0)
+    rig = StereoRig(focal_px=463.0, focal_y_px=278.0, baseline_m=0.1, width=320, height=96)
+    with pytest.raises(DataError, match="of square pixels, but each is 7.3 times as high as wide"):
+        strata(StereoSample(torch.rand(3, 96, 320), rig, "one", depth=grid), "edges")
+    squeezed = StereoSample(torch.rand(3, 96, 320), rig, "two", depth=torch.full((1, 200, 400), 10.0))
+    assert strata(squeezed, "edges")["interior"].all()
+    assert strata(StereoSample(torch.rand(3, 96, 320), rig, "one", depth=grid), "gradient")["all"].shape == (21, 305)
+
+
 def test_bad_options_are_refused():
     with pytest.raises(OptionError, match="strata='tecture'.*known.*gradient"):
         strata(full_sample(), "tecture")

@@ -74,11 +74,9 @@ def _rows(data) -> list[tuple[str, ...]]:
 
 def _place(data, profile: str) -> str:
     from lowtex.paths import shown
-    from lowtex.roots import REPOSITORY
 
     if data.kind == "none":
         return f"no miniature either: lowtex data miniature --profile {profile} writes it"
     if data.kind == "miniature" or data.named:
         return shown(data.root)
-    option = f"--data {data.data}={shown(REPOSITORY / 'data' / data.data)}"
-    return f"{shown(data.root)}, found; it is read only where it is named: {option}"
+    return f"{shown(data.root)}, found; it is read only where it is named: --data {data.data}={shown(data.root)}"

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.provenance import provenance
     from lowtex.results import append_rows, rows_from, table, to_markdown
     from lowtex.roots import is_miniature, parse_roots
-    from lowtex.sources import data_name, source_of
+    from lowtex.sources import data_name, learnt_from, source_of
 
     device = resolve_device(options.device)
     network, known = load_any(options.checkpoint)
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
             progress=True,
         )
     print(result.describe())
+    if learnt_from(known["experiment"], dataset, root):
+        print("note: these are the very images it was trained on; no test of how it does on others")
     if known["facts"].get("use_stereo") is False and result.protocol.scaling != "median":
         print("note: this checkpoint was trained with one camera and has no scale; evaluate it with --scaling median")
     rows = rows_from(

@@ -53,8 +53,13 @@ class Crop(NamedTuple):
     grid: slice
 
 
-CROPS = {"c1": Crop(slice(710, 1562), slice(17, 38)), None: Crop(slice(0, IMAGE_SIZE[0]), slice(0, GRID_SHAPE[0]))}
-"""Rows kept: ``c1`` is the middle of the image, twice as wide as high, and the grid's rows there."""
+CROPS = {
+    "c1": Crop(slice(710, 1562), slice(17, 38)),
+    "wide": Crop(slice(795, 1477), slice(19, 36)),
+    None: Crop(slice(0, IMAGE_SIZE[0]), slice(0, GRID_SHAPE[0])),
+}
+"""Rows kept: ``c1`` is the middle of the image, twice as wide as high, and the grid's rows there; ``wide`` is 2.5 times
+as wide as high, the crop that monodepth's issue 104 names and its issue 189 takes back."""
 
 _IMAGE_FOLDERS = ("Test134", "Test134/Test134")
 _GRID_FOLDERS = ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
@@ -82,7 +87,8 @@ class Make3D(StereoReader):
             text file with one id a line, e.g. ``op31-p-220t000``.
         size: ``(H, W)`` of the images, or None for native size; the grid keeps its own.
         crop: ``c1``: rows 710 to 1561 of the image and 17 to 37 of the grid, the middle part with an aspect of 2:1,
-            which published numbers are for (Godard et al., CVPR 2017). None: everything.
+            which published numbers are for (Godard et al., CVPR 2017). None: everything. ``wide``: a mistake that is
+            around, 2.5:1, to see what it costs.
 
     A sample's depth is ``(1, 21, 305)`` with the crop, ``(1, 55, 305)`` without, in metres; 0 where a grid holds
     nothing positive (the real ones that were looked at have no such place). It is what the protocol compares with:

@@ -27,12 +27,14 @@ from lowtex.figures.saving import save_figure
 from lowtex.figures.scenes import point_cloud_bird_eye, texture_strata_overlay
 from lowtex.figures.scores import error_by_distance, error_vs_contrast, metric_bars
 from lowtex.figures.style import METHODS, method_styles, styled
+from lowtex.figures.windows import crop_windows
 
 __all__ = [
     "METHODS",
     "PLOTS",
     "STANDING",
     "claim_effects",
+    "crop_windows",
     "data_sets_panel",
     "depth_grid",
     "diagram_blocks",

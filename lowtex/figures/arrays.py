@@ -41,6 +41,17 @@ def image_rows_height(rows: float, columns: int, shape: tuple[int, int], *, extr
     return rows * (cell + title_in) + extra_in
 
 
+def keep_proportions(panels, aspect: float | None) -> None:
+    """Draw what the panels show in boxes of that height over width; None leaves every pixel square.
+
+    For pictures that were squeezed to a network's size, and for ground truth on a grid of other proportions.
+    """
+    for axes in panels:
+        if aspect is not None and axes.images:
+            height, width = axes.images[0].get_array().shape[:2]
+            axes.set_aspect(aspect * width / height)
+
+
 def depth_range(depth: np.ndarray, near_m: float | None = None, far_m: float | None = None) -> tuple[float, float]:
     """The range to colour: what was asked for, else what the valid depths (> 0) span, at most 80 m."""
     valid = depth[np.isfinite(depth) & (depth > 0)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lowtex.figures.arrays import as_map, as_picture, image_rows_height
+from lowtex.figures.arrays import as_map, as_picture, image_rows_height, keep_proportions
 from lowtex.figures.recipe import plot, to_array
 from lowtex.figures.style import NO_DATA, contrast_colormap, error_colormap, finish, new_figure, place_image
 
@@ -23,6 +23,7 @@ def image_grid(
     bar: str = "",
     marks: Mapping[str, object] | None = None,
     miniature: bool = False,
+    aspect: float | None = None,
 ):
     """Pictures in colour and maps on one shared colour scale, row by row.
 
@@ -36,6 +37,8 @@ def image_grid(
         bar: label of the colour bar; empty draws none.
         marks: name -> (x, y), points to mark in every colour picture.
         miniature: mark it as such.
+        aspect: height over width to draw every panel with, where pictures were squeezed or the ground truth's grid has
+            other proportions; None = every pixel square.
 
     Raises:
         ValueError: no picture, more than twelve, or another shape.
@@ -50,7 +53,7 @@ def image_grid(
     values = np.concatenate(maps) if maps else np.ones(1)
     end = float(np.nanquantile(values, 0.99)) if top is None else top
     rows = -(-len(shown) // columns)
-    shape = next(iter(shown.values())).shape[:2]
+    shape = (aspect, 1) if aspect else next(iter(shown.values())).shape[:2]
     figure = new_figure(image_rows_height(rows, columns, shape, extra_in=1.3 if bar else 0.7), layout="compressed")
     axes = figure.subplots(rows, columns, squeeze=False)
     scale = None
@@ -62,6 +65,7 @@ def image_grid(
             place_image(panel, array, name, cmap="gray", vmin=-0.35, vmax=1)
         else:
             scale = place_image(panel, array, name, cmap=_COLORS[colors](), vmin=0, vmax=end if end > 0 else 1.0)
+    keep_proportions(axes.flat, aspect)
     for panel in axes.flat[len(shown) :]:
         panel.set_axis_off()
     if bar and scale is not None:

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lowtex.figures.arrays import as_map, as_picture, depth_bar, depth_range, image_rows_height, show_depth
+from lowtex.figures.arrays import (
+    as_map,
+    as_picture,
+    depth_bar,
+    depth_range,
+    image_rows_height,
+    keep_proportions,
+    show_depth,
+)
 from lowtex.figures.recipe import plot, to_array
 from lowtex.figures.style import TRUTH, finish, legend_row, method_styles, new_figure, place_image
 from lowtex.figures.tidy import require_columns
@@ -22,6 +30,7 @@ def depth_grid(
     near_m: float | None = None,
     far_m: float | None = None,
     miniature: bool = False,
+    aspect: float | None = None,
 ):
     """Depth maps (and pictures) side by side on one colour scale in metres, read row by row.
 
@@ -32,6 +41,8 @@ def depth_grid(
         columns: panels in a row.
         near_m, far_m: range of the colours; None = what the maps span, at most 80 m.
         miniature: mark it as such.
+        aspect: height over width to draw every panel with, where pictures were squeezed or the ground truth's grid has
+            other proportions; None = every pixel square.
 
     Raises:
         ValueError: no panel, more than twelve, none that is a depth map, or another shape.
@@ -42,7 +53,7 @@ def depth_grid(
         raise ValueError(f"depth_grid takes 1 to {MOST_PANELS} panels, one of them a depth map, got {len(arrays)}")
     depths = {name: as_map(a).astype(np.float32) for name, a in arrays.items() if name not in coloured}
     near, far = depth_range(np.concatenate([depth.ravel() for depth in depths.values()]), near_m, far_m)
-    shape = next(iter(depths.values())).shape
+    shape = (aspect, 1) if aspect else next(iter(depths.values())).shape
     rows = -(-len(arrays) // columns)
     figure = new_figure(image_rows_height(rows, columns, shape, extra_in=1.2), layout="compressed")
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -53,6 +64,7 @@ def depth_grid(
             shown = show_depth(panel, depths[name], near, far, name)
     for blank in axes.flat[len(arrays) :]:
         blank.set_axis_off()
+    keep_proportions(axes.flat, aspect)
     bar = {"location": "bottom", "aspect": 45, "pad": 0.02, "shrink": 0.6}
     depth_bar(figure, shown, axes.ravel().tolist(), near, far, **bar)
     return finish(figure, title, caption + " · grey: no value" if caption else "grey: no value", miniature=miniature)

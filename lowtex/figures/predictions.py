@@ -11,6 +11,7 @@ from lowtex.figures.arrays import (
     depth_range,
     image_rows_height,
     is_sparse,
+    keep_proportions,
     shorten,
     show_depth,
     thicken,
@@ -32,6 +33,7 @@ def prediction_panel(
     error_top: float = 0.4,
     title: str = "Predicted depth beside the truth",
     miniature: bool = False,
+    aspect: float | None = None,
 ):
     """Images, ground truth, and for each method its depth and its relative error, all on shared colour scales.
 
@@ -47,6 +49,8 @@ def prediction_panel(
         error_top: relative error that gets the darkest colour.
         title: replaces the standard one.
         miniature: mark it as such.
+        aspect: height over width to draw every panel with, where pictures were squeezed or the ground truth's grid has
+            other proportions; None = every pixel square.
 
     Raises:
         ValueError: the counts do not match, more than four images, or a prediction of another size than its truth.
@@ -69,7 +73,7 @@ def prediction_panel(
     labels = {name: style.label for name, style in method_styles(depths).items()}
     with_truth = any(t is not None for t in maps)
     draw = _one if count == 1 else _columns
-    figure = draw(pictures, maps, depths, errors, labels, names, (near, far), error_top, with_truth)
+    figure = draw(pictures, maps, depths, errors, labels, names, (near, far), error_top, with_truth, aspect)
     parts = [f"{count} image{'s' if count > 1 else ''}", "near is bright", f"colours end at {far:.0f} m"]
     if with_truth:
         parts.append("AbsRel = mean of |prediction − truth| / truth over the pixels shown")
@@ -95,9 +99,9 @@ def _error(axes, error: np.ndarray | None, top: float, label: str = ""):
     return place_image(axes, thicken(error), title, cmap=error_colormap(), vmin=0, vmax=top)
 
 
-def _one(pictures, maps, depths, errors, labels, names, span, error_top, with_truth):
+def _one(pictures, maps, depths, errors, labels, names, span, error_top, with_truth, aspect):
     rows = 1 + len(depths)
-    height = image_rows_height(rows, 2, pictures[0].shape[:2], extra_in=1.4)
+    height = image_rows_height(rows, 2, (aspect, 1) if aspect else pictures[0].shape[:2], extra_in=1.4)
     figure = new_figure(height, layout="compressed")
     axes = figure.subplots(rows, 2, squeeze=False)
     place_image(axes[0, 0], pictures[0], shorten(names[0], 2) if names else "image")
@@ -109,14 +113,16 @@ def _one(pictures, maps, depths, errors, labels, names, span, error_top, with_tr
     for row, method in enumerate(labels, start=1):
         depth_image = show_depth(axes[row, 0], depths[method][0], *span, labels[method])
         error_image = _error(axes[row, 1], errors[method][0], error_top, f"{labels[method]}: ") or error_image
+    keep_proportions(axes.flat, aspect)
     _bars(figure, axes, depth_image, error_image, span)
     return figure
 
 
-def _columns(pictures, maps, depths, errors, labels, names, span, error_top, with_truth):
+def _columns(pictures, maps, depths, errors, labels, names, span, error_top, with_truth, aspect):
     per_method = 2 if with_truth else 1
     rows = 1 + with_truth + per_method * len(depths)
-    height = image_rows_height(rows, len(pictures), pictures[0].shape[:2], extra_in=1.4)
+    shape = (aspect, 1) if aspect else pictures[0].shape[:2]
+    height = image_rows_height(rows, len(pictures), shape, extra_in=1.4)
     figure = new_figure(height, layout="compressed")
     axes = figure.subplots(rows, len(pictures), squeeze=False)
     depth_image = error_image = None
@@ -135,6 +141,7 @@ def _columns(pictures, maps, depths, errors, labels, names, span, error_top, wit
             if with_truth:
                 error = _error(axes[row + 1, column], errors[method][column], error_top)
                 error_image = error or error_image
+    keep_proportions(axes.flat, aspect)
     _bars(figure, axes, depth_image, error_image, span)
     return figure
 

@@ -43,11 +43,12 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
     folder = Path(folder)
     path = next(folder / f"encoder{end}" for end in (".pth", ".pt") if (folder / f"encoder{end}").is_file())
     weights, told = read_weights(path), _plain_values(path)
+    depth = _depth(weights, path)
     try:
         size = (int(told["height"]), int(told["width"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say its height and width; Monodepth2's encoder.pth does") from error
-    depth, width = _depth(weights, path), weights["conv1.weight"].shape[0] / STEM_CHANNELS
+    width = weights["conv1.weight"].shape[0] / STEM_CHANNELS
     encoder = ResNetEncoder(depth, width)
     network = DepthNet(encoder, UNetDecoder(encoder.channels, width))
     load_published(network, folder)

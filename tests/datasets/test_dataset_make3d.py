@@ -55,7 +55,8 @@ def test_crop_cuts_image_grid_and_rig_alike(tmp_path):
     # what is decoded goes by the content, not by the name; and a PNG keeps row numbers exactly
     cv2.imwrite(str(tmp_path / "rows.png"), rows_numbered())
     (tmp_path / "rows.png").rename(tmp_path / "Test134" / f"img-{IDS[0]}.jpg")
-    for crop, rows, grid_rows in (("c1", range(710, 1562), range(17, 38)), (None, range(2272), range(55))):
+    parts = {"c1": (range(710, 1562), range(17, 38)), "wide": (range(795, 1477), range(19, 36))}
+    for crop, (rows, grid_rows) in {**parts, None: (range(2272), range(55))}.items():
         sample = Make3D(tmp_path, size=None, crop=crop)[0]
         image = (sample.image * 255).round().int()
         numbers = image[2] * 256 + image[1]

@@ -1,9 +1,19 @@
 """A server on this machine that serves files from memory and fails in the ways real ones do."""
 
+import random
 import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from lowtex.http_files import Patience
+
+BODY = random.Random(0).randbytes(3000)
+PATH = "/a.zip"
+"""One file for the tests of fetching."""
+
+FAST = Patience(tries=3, pause_s=0.001, longest_pause_s=0.01, connect_s=2, read_s=2)
+"""No test waits long."""
 
 
 @dataclass
@@ -38,6 +48,8 @@ class DownloadServer:
         self.headers: list[dict[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        # clients that go away in the middle are what these tests are about
+        self._server.handle_error = lambda *request: None
         # short polls end the server at once when a test is over
         self._thread = threading.Thread(target=lambda: self._server.serve_forever(0.01), daemon=True)
         self._thread.start()

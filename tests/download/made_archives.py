@@ -3,11 +3,13 @@
 import io
 import stat
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
 DRIVE = "2011_09_26_drive_0001_sync"
 DATE = DRIVE[:10]
+OTHER = "2011_09_26_drive_0002_sync"
 FRAMES = 3
 
 
@@ -94,3 +96,15 @@ def with_declared_size(archive: bytes, real: int, declared: int) -> bytes:
     before, after = real.to_bytes(4, "little"), declared.to_bytes(4, "little")
     assert archive.count(before) >= 2
     return archive.replace(before, after)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Files below a folder by name, less what belongs to downloading itself."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    named = ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in files)
+    return {name: content for name, content in named if not name.startswith("archives/")}
+
+
+def kept(root: Path) -> list[str]:
+    """What is kept for downloading, less the lock."""
+    return sorted(entry.name for entry in (root / "archives").iterdir() if entry.name != ".lock")

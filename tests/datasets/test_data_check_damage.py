@@ -1,0 +1,131 @@
+"""`lowtex data check` finds every damage that the readers refuse: once, under the name of the damaged file."""
+
+from pathlib import Path
+
+import pytest
+import test_damage_cityscapes as cityscapes
+import test_damage_make3d as make3d
+import test_dataset_damage as damage
+from dataset_trees import FOLDER, depth_values, write_kitti, write_kitti_depth, write_map, write_vkitti2
+from dataset_trees_cityscapes import write_cityscapes
+from dataset_trees_make3d import write_make3d
+
+from lowtex.data_check import RootCheck, SplitCheck, check_root
+
+ONLY_DECODING_TELLS = {
+    # the damage is at no end of the file, or in what the file says; the first frame of a split is decoded anyway,
+    # so that nothing of Virtual KITTI 2 stands here
+    ("kitti", "left with a wrong byte"),
+    ("kitti", "scan of nothing in view"),
+    ("kitti_depth", "map with a wrong byte"),
+    ("cityscapes", "left with a wrong byte"),
+    ("cityscapes", "disparity with a wrong byte"),
+    ("cityscapes", "disparity without any"),
+    ("make3d", "nothing measured"),
+    ("make3d", "nothing but negative"),
+}
+
+
+def kitti(root: Path) -> Path:
+    write_kitti(root, frames=(0, 1), scans=(0, 1))
+    (root / "splits").mkdir()
+    (root / "splits" / "test.txt").write_text(f"{FOLDER} 1 l\n{FOLDER} 0 l\n")
+    return root
+
+
+def kitti_depth(root: Path) -> Path:
+    write_kitti(root.parent / "kitti_raw", frames=(0, 1), scans=())
+    write_kitti_depth(root, frames=(0, 1))
+    (root / "splits").mkdir()
+    (root / "splits" / "test.txt").write_text(f"{FOLDER} 1 l\n{FOLDER} 0 l\n")
+    return root
+
+
+def vkitti2(root: Path) -> Path:
+    write_vkitti2(root, {"Scene01": 2, "Scene20": 1})
+    for frame in (0, 1):
+        for name, values in (("lowtexContrast", depth_values(frame)), ("lowtexVisible", damage.GRAY)):
+            stem = "contrast" if name == "lowtexContrast" else "visible"
+            write_map(root / damage.V / name / "Camera_0" / f"{stem}_{frame:05d}.png", values)
+    return root
+
+
+def whole_cityscapes(root: Path) -> Path:
+    write_cityscapes(root, {"train": {"ulm": (0, 5)}})
+    # a list, so that the official 2,975 frames are not asked for
+    (root / "splits").mkdir()
+    (root / "splits" / "train.txt").write_text("ulm/ulm_000003_000005 l\nulm/ulm_000003_000000 l\n")
+    return root
+
+
+def whole_make3d(root: Path) -> Path:
+    write_make3d(root)
+    (root / "splits").mkdir()
+    (root / "splits" / "test.txt").write_text("".join(f"{name}\n" for name in make3d.IDS))
+    return root
+
+
+WRITERS = {
+    "kitti": (kitti, "test"),
+    "kitti_depth": (kitti_depth, "test"),
+    "vkitti2": (vkitti2, "test"),
+    "cityscapes": (whole_cityscapes, "train"),
+    "make3d": (whole_make3d, "test"),
+}
+OTHERS_ARE_NAMED = {
+    # calibration and images contradict each other; the images are named, because a resized copy is what happens
+    ("kitti", "S_rect of another size"),
+    ("vkitti2", "intrinsics missing, odd size"),
+}
+TABLES = {
+    "kitti": damage.KITTI,
+    "kitti_depth": damage.IMPROVED,
+    "vkitti2": damage.VKITTI2,
+    "cityscapes": cityscapes.CASES,
+    "make3d": make3d.CASES,
+}
+CASES = [(name, case) for name, table in TABLES.items() for case in table]
+
+
+def checked(name: str, root: Path, thorough: bool = False) -> SplitCheck:
+    result = check_root(name, root, WRITERS[name][1], thorough)
+    assert isinstance(result, RootCheck)
+    return result.named
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_undamaged_one_is_fine(tmp_path, name):
+    root = WRITERS[name][0](tmp_path / name)
+    for thorough in (False, True):
+        result = checked(name, root, thorough)
+        assert result.fine and result.problems == () and result.complete == result.frames == result.with_truth > 0
+
+
+@pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}: {case}" for name, case in CASES])
+def test_every_damage_is_found_once_and_named(tmp_path, name, case):
+    where, inflict, _ = TABLES[name][case]
+    root = WRITERS[name][0](tmp_path / name)
+    whole = checked(name, root)
+    inflict(root / where)
+    found = checked(name, root, thorough=True)
+    assert not found.fine
+    start = str((root / where).with_suffix(""))
+    named = [problem.path for problem in found.problems if str(problem.path).startswith(start)]
+    if found.failure:
+        # a folder without one good name in it can't be opened at all
+        assert found.complete == 0 and (root / where).name in found.failure
+        return
+    if (name, case) in OTHERS_ARE_NAMED:
+        assert {problem.kind for problem in found.problems} == {"wrong size"} and not named
+        return
+    assert named, found.problems
+    assert len(named) == len(found.problems), "nothing else is blamed"
+    assert len(found.problems) == 1 or (root / where).suffix == "", "one file, one problem"
+    assert 0 <= found.complete < whole.complete or found.frames < whole.frames
+    assert all("\n" not in problem.reason and "http" not in problem.reason for problem in found.problems)
+    quick = checked(name, root)
+    if (name, case) in ONLY_DECODING_TELLS:
+        assert quick.fine
+    else:
+        assert [p.path for p in quick.problems] == [p.path for p in found.problems], "seen without decoding too"
+        assert quick.complete == found.complete

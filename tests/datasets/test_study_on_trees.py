@@ -1,0 +1,143 @@
+"""A study on real layouts: learn on Cityscapes, score on KITTI with and without fine-tuning, find all again by key."""
+
+import json
+
+import pytest
+import torch
+from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
+from dataset_trees_cityscapes import BASELINE, FX, WIDTH, write_cityscapes
+
+from lowtex.checkpoints import load_network
+from lowtex.errors import CheckpointError, OptionError
+from lowtex.experiments import change, get_profile
+from lowtex.notebook import NotebookRun
+from lowtex.roots import DATASETS, Roots
+from lowtex.study import Study
+
+KITTI_STEPS = 2
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    top = tmp_path_factory.mktemp("study")
+    paths = {name: top / name for name in DATASETS}
+    write_kitti(paths["kitti"])
+    write_kitti_depth(paths["kitti_depth"])
+    write_cityscapes(paths["cityscapes"])
+    write_vkitti2(paths["vkitti2"], {"Scene02": 2, "Scene18": 1})
+    (paths["kitti"] / "splits").mkdir()
+    names = [f"2011_09_26/2011_09_26_drive_0001_sync {frame} l" for frame in (0, 1)]
+    (paths["kitti"] / "splits" / "train.txt").write_text("\n".join(names))
+    return NotebookRun(
+        name="14_transfer",
+        profile=get_profile("smoke"),
+        seed=0,
+        run_dir=top / "run",
+        experiments_dir=top / "run" / "experiments",
+        roots=Roots(paths, frozenset(DATASETS)),
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="module")
+def transferred(run):
+    """The study, the network from Cityscapes and the one that went on with KITTI, with their experiments."""
+    study, steps = Study(run, "cityscapes"), {"schedule__steps": run.profile.transfer_steps}
+    before = study.network("baseline", **steps), study.experiment("baseline", **steps)
+    after = study.fine_tune("baseline", "kitti", "train", steps=KITTI_STEPS, start=steps)
+    return study, before, after
+
+
+def test_an_experiment_on_cityscapes_is_named_and_found_again(run, transferred, capsys):
+    study, (_, experiment), _ = transferred
+    data = experiment.data
+    assert (experiment.name, data.dataset, data.split) == ("baseline", "cityscapes", "train")
+    assert data.source.startswith("real:") and experiment.schedule.steps == run.profile.transfer_steps == 3
+    again = Study(run, "cityscapes")
+    folder = again.train("baseline", schedule__steps=run.profile.transfer_steps)
+    assert folder.name.endswith(experiment.key) and "found, trained before" in capsys.readouterr().out
+    assert Study(run, "vkitti2").experiment("baseline").key != experiment.key
+    assert again.experiment("baseline").key != experiment.key, "other steps, another experiment"
+
+
+def test_it_keeps_its_own_camera(transferred):
+    study, (network, experiment), _ = transferred
+    assert network.metres_per_unit == pytest.approx(BASELINE / 0.1)
+    assert network.reference_focal == pytest.approx(FX / WIDTH)
+    # half the focal ratio, half the metres: nothing of KITTI's baseline comes in
+    pairs = study.pairs("kitti")
+    image, rig = pairs[0].image[None], pairs[0].rig
+    with torch.no_grad():
+        units, metres = network.depth_in_units(image), network.depth(image, rig)
+    ratio = (rig.focal_px / rig.width) / (FX / WIDTH)
+    torch.testing.assert_close(metres, units * (BASELINE / 0.1) * ratio)
+
+
+def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
+    study, (network, experiment), (tuned, tuned_experiment) = transferred
+    for protocol, root in (("improved", "kitti_depth"), ("cityscapes", "cityscapes bottom_quarter")):
+        split = "available" if protocol == "improved" else None
+        dataset = study.test_set(protocol, split)
+        rows, result = study.score(network, experiment, dataset, protocol)
+        assert set(rows["eval_data"]) == {root} and rows["train_data"].str.startswith("cityscapes train real:").all()
+        assert result.images == len(dataset) and not rows["miniature"].any()
+    dataset = study.test_set("improved", "available")
+    rows = study.score(tuned, tuned_experiment, dataset, "improved")[0]
+    [told] = set(rows["train_data"])
+    assert told.startswith("kitti train real:") and told.endswith(f", from {experiment.key}")
+    assert set(rows["experiment"]) == {"baseline_finetuned"} and set(rows["experiment_key"]) == {tuned_experiment.key}
+
+
+def test_fine_tuning_begins_with_the_metres_it_had(run, transferred):
+    study, (network, experiment), (tuned, tuned_experiment) = transferred
+    assert tuned_experiment.start_from == experiment.key and tuned_experiment.schedule.steps == KITTI_STEPS
+    rig = study.pairs("kitti")[0].rig
+    kitti = rig.focal_px / rig.width
+    assert tuned.reference_focal == pytest.approx(kitti)
+    assert tuned.metres_per_unit == pytest.approx(BASELINE / 0.1 * kitti / (FX / WIDTH))
+    sigmoid = torch.full((1, 1, 2, 2), 0.01)
+    torch.testing.assert_close(tuned.metric_depth(sigmoid, rig), network.metric_depth(sigmoid, rig))
+
+
+def test_chains_of_fine_tuning(run, transferred):
+    study, (_, experiment), (_, second) = transferred
+    third_network, third = study.fine_tune(second, "vkitti2", "train", steps=1)
+    assert third.start_from == second.key and third.name == "baseline_finetuned_finetuned"
+    assert (third.data.dataset, third.data.variation) == ("vkitti2", "clone")
+    assert study.fine_tune(second, "vkitti2", "train", steps=1)[1].key == third.key
+    folder = next((run.run_dir / "experiments").glob(f"*-{third.key}"))
+    assert load_network(folder)[1]["experiment"] == third
+    assert json.loads((folder / "done.json").read_text())["steps"] == 1
+    assert not third_network.training
+    stranger = change(second, schedule__steps=77)
+    with pytest.raises(CheckpointError, match="baseline_finetuned .* has not been trained in this run"):
+        study.fine_tune(stranger, "kitti", "train", steps=1)
+    with pytest.raises(OptionError, match="takes seed and start for a named experiment only"):
+        study.fine_tune(second, "kitti", "train", steps=1, seed=1)
+
+
+def test_options_of_the_reader_lead_to_another_experiment(run):
+    plain, typical = Study(run, "cityscapes"), Study(run, "cityscapes", {"cityscapes": {"typical_camera": True}})
+    first, second = plain.experiment("ours"), typical.experiment("ours")
+    assert first.key != second.key and second.data.source == f"{first.data.source} typical_camera=True"
+
+
+def test_auto_takes_what_there_is_and_says_so(run, capsys):
+    study = Study(run)
+    assert study.test_set("improved", "auto").split == "available"
+    assert "lacks frames of the test split" in capsys.readouterr().out
+    assert study.test_set("cityscapes", "auto").split == "val", "Cityscapes' usual split is whole here"
+
+
+def test_predictions_without_a_training_have_rows_too(run, transferred):
+    study, (network, _), _ = transferred
+    dataset = study.test_set("cityscapes")
+    rows = study.score(network, "a network", dataset, "cityscapes", train_data="published weights", scaling="x5.4")[0]
+    assert set(rows["train_data"]) == {"published weights"} and set(rows["experiment_key"]) == {"none"}
+    assert set(rows["scaling"]) == {"x5.4"} and set(rows["crop"]) == {"manydepth in bottom_quarter"}
+
+
+@pytest.mark.parametrize("name", ["make3d", "kitti_depth", "nothing"])
+def test_only_pairs_can_be_learnt_from(run, name):
+    with pytest.raises(OptionError, match=f"training data='{name}' is not known; choose one of: vkitti2, kitti"):
+        Study(run, name)

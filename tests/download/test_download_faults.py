@@ -1,0 +1,219 @@
+"""What each fault leaves: damaged and dangerous archives, full disks, a kill at any moment, two processes at once."""
+
+import errno
+import os
+import shutil
+import threading
+import time
+from collections import namedtuple
+from functools import partial
+from pathlib import Path
+
+import pytest
+from made_archives import (
+    DATE,
+    DRIVE,
+    OTHER,
+    calibration_files,
+    calibration_path,
+    drive_files,
+    drive_path,
+    kept,
+    link_entry,
+    tree,
+    zip_bytes,
+)
+
+from lowtex import cli, download, downloaded
+from lowtex.http_files import Patience
+from lowtex.kitti_archives import drive_archives
+from lowtex.partial_files import PartialFile
+
+DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
+
+
+@pytest.mark.parametrize("damage", ["byte", "truncated", "page"])
+def test_a_damaged_archive_is_deleted_and_nothing_of_it_used(get, server, root, damage):
+    broken = bytearray(DRIVE_ZIP)
+    broken[2000] ^= 0xFF
+    server.add(drive_path(), {"byte": bytes(broken), "truncated": DRIVE_ZIP[:-99], "page": b"<html>"}[damage])
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT and len(errors) == 1
+    assert "is damaged" in errors[0] and "it was deleted, the same command fetches it anew" in errors[0]
+    assert tree(root) == calibration_files()
+    assert kept(root) == [f"{DATE}_calib.unpacked.json"]
+    server.add(drive_path(), DRIVE_ZIP, etag='"v2"')
+    assert get("--drive", DRIVE)[0] == 0
+    assert tree(root) == drive_files() | calibration_files()
+
+
+def test_a_damaged_archive_of_the_user_is_not_deleted(get, server, root):
+    (root / "archives").mkdir(parents=True)
+    path = root / "archives" / f"{DRIVE}.zip"
+    path.write_bytes(DRIVE_ZIP[:-99])
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT and "delete it or put a good one in its place" in errors[0]
+    assert path.read_bytes() == DRIVE_ZIP[:-99]
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        zip_bytes(drive_files() | {"../../evil.txt": b"evil"}),
+        zip_bytes(drive_files() | {f"{DATE}/{DRIVE}/../../../../evil.txt": b"evil"}),
+        zip_bytes(drive_files() | {"/tmp/lowtex_evil.txt": b"evil"}),
+        zip_bytes(drive_files() | {"C:\\evil.txt": b"evil"}),
+        zip_bytes(drive_files() | {f"{DATE}/{DRIVE}/IMAGE_02/data/0000000000.png": b"evil"}),
+        link_entry(f"{DATE}/{DRIVE}/image_02", "/tmp"),
+        zip_bytes(drive_files() | {f"{DATE}/{DRIVE}/zeros.bin": bytes(30_000_000)}),
+    ],
+    ids=["up", "up from within", "absolute", "windows", "case", "link", "bomb"],
+)
+def test_a_dangerous_archive_leaves_nothing_anywhere(get, server, root, tmp_path, evil):
+    server.add(drive_path(), evil)
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT and len(errors) == 1
+    assert tree(root) == calibration_files()
+    assert not any("evil" in path.name for path in tmp_path.rglob("*")) and not Path("/tmp/lowtex_evil.txt").exists()
+
+
+def test_another_drive_in_the_archive_is_an_error(get, server, root):
+    server.add(drive_path(), zip_bytes(drive_files(OTHER)))
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT
+    assert f"holds nothing of what its name promises, but for example {DATE}/{OTHER}/" in errors[0]
+    assert tree(root) == calibration_files()
+
+
+def disk(monkeypatch, *free: int) -> None:
+    """Pretend how much is left, at each time it's asked."""
+    left = list(free)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(
+        "lowtex.disk_space.shutil.disk_usage", lambda path: usage(0, 0, left.pop(0) if len(left) > 1 else left[0])
+    )
+
+
+def test_too_small_a_disk_is_refused_before_anything_is_fetched(get, server, root, monkeypatch):
+    disk(monkeypatch, len(DRIVE_ZIP))
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT and len(errors) == 1
+    assert f"this download needs about {2.1 * (len(DRIVE_ZIP) + len(CALIBRATION_ZIP)) / 1000:.0f} kB" in errors[0]
+    assert all(method == "HEAD" for method, _, _ in server.log)
+
+
+def test_a_disk_that_filled_up_meanwhile_keeps_the_archive(get, server, root, monkeypatch):
+    disk(monkeypatch, 10**9, 100)
+    code, _, errors = get("--drive", DRIVE, "--jobs", "1")
+    assert code == cli.BAD_INPUT and len(errors) == 1 and "unpacking 2011_09_26_calib needs about" in errors[0]
+    assert tree(root) == {}
+    disk(monkeypatch, 10**9)
+    assert get("--drive", DRIVE)[0] == 0
+    assert server.gets(calibration_path()) == [None]
+
+
+def test_a_full_disk_ends_everything_with_one_error(get, server, root, monkeypatch):
+    server.add(drive_path(OTHER), zip_bytes(drive_files(OTHER)))
+
+    def full(part, file, chunk):
+        raise download.disk_problem(OSError(errno.ENOSPC, "No space left on device"), part.path)
+
+    monkeypatch.setattr(PartialFile, "write", full)
+    code, _, errors = get("--drive", DRIVE, OTHER, "--jobs", "1")
+    assert code == cli.BAD_INPUT and len(errors) == 1 and "no space left while writing" in errors[0]
+    assert len([method for method, _, _ in server.log if method == "GET"]) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(get, root):
+    root.parent.mkdir(parents=True)
+    root.write_text("a file")
+    code, _, errors = get("--drive", DRIVE)
+    assert code == cli.BAD_INPUT and len(errors) == 1 and str(root) in errors[0]
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at one certain call."""
+
+
+def test_a_kill_at_any_moment_leaves_no_half_drive_and_the_next_call_completes_it(server, root, monkeypatch):
+    """Every rename, replacement, removal and new folder is once the last thing the process does."""
+    [archive] = drive_archives([DRIVE], server.url)
+    names = [(os, "rename"), (os, "replace"), (os, "unlink"), (os, "mkdir"), (os, "rmdir")]
+    originals = {name: getattr(module, name) for module, name in names}
+    calls, last = 0, None
+
+    def counted(name, *arguments, **options):
+        nonlocal calls
+        calls += 1
+        if last is not None and calls > last:
+            raise Killed
+        return originals[name](*arguments, **options)
+
+    for module, name in names:
+        monkeypatch.setattr(module, name, partial(counted, name))
+    moments = 0
+    while True:
+        calls, last = 0, moments
+        try:
+            assert download.download([archive], root, patience=Patience(tries=1)) == []
+            done = True
+        except Killed:
+            done = False
+        last = None
+        there = tree(root)
+        # the staging folder is below archives/, so whatever is seen outside of it has to be the whole drive
+        assert there in ({}, drive_files())
+        assert download.download([archive], root, patience=Patience(tries=1)) == []
+        assert tree(root) == drive_files()
+        assert [name for name in kept(root) if not name.endswith(".unpacked.json")] == []
+        shutil.rmtree(root)
+        if done:
+            break
+        moments += 1
+    assert moments > 15
+
+
+def test_two_downloads_into_one_folder_exclude_each_other(get, server, root, monkeypatch):
+    hold, begun = threading.Event(), threading.Event()
+
+    def wait(handler) -> bool:
+        begun.set()
+        hold.wait(10)
+        return False
+
+    server.files[drive_path()].faults = [wait]
+    first = threading.Thread(target=download.download, args=(drive_archives([DRIVE], server.url), root))
+    first.start()
+    assert begun.wait(10)
+    code, _, errors = get("--drive", DRIVE)
+    hold.set()
+    first.join(10)
+    assert code == cli.BAD_INPUT and "another lowtex data download is at work" in errors[0]
+    assert tree(root) == drive_files()
+
+
+def test_jobs_bounds_how_many_come_at_a_time(server, root):
+    drives = [f"2011_09_26_drive_{number:04d}_sync" for number in range(40, 48)]
+    lock, now, most = threading.Lock(), 0, 0
+
+    def slow(handler) -> bool:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return False
+
+    for drive in drives:
+        server.add(drive_path(drive), zip_bytes(drive_files(drive, frames=1))).faults = [slow]
+    assert download.download(drive_archives(drives, server.url), root, jobs=3) == []
+    assert most == 3
+    assert {name.split("/")[1] for name in tree(root)} == set(drives)
+
+
+def test_an_error_that_is_nobodys_fault_is_not_swallowed(server, root, monkeypatch):
+    monkeypatch.setattr(downloaded.DownloadedTree, "record", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        download.download(drive_archives([DRIVE], server.url), root)

@@ -1,0 +1,240 @@
+"""`lowtex data check`: what it counts, what it says, its exit code; and that it is quick and writes nothing."""
+
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "datasets"))
+
+import dataset_damages as damages
+from damaged_kitti import a_list, frames, image, write_damaged_kitti
+from dataset_trees import (
+    ALL_SCENES,
+    DATE,
+    DRIVE,
+    FOLDER,
+    HEIGHT,
+    WIDTH,
+    picture,
+    scan,
+    write_kitti,
+    write_kitti_depth,
+    write_picture,
+    write_vkitti2,
+)
+from dataset_trees_cityscapes import write_cityscapes
+
+from lowtex import cli, data_check
+from lowtex.data_check import check_root
+from lowtex.data_files import KINDS, look_at
+from lowtex.data_report import describe
+from lowtex.data_rules import RULES
+from lowtex.datasets import images
+from lowtex.errors import OptionError
+from lowtex.roots import DATASETS
+
+
+def test_every_data_set_has_rules():
+    assert set(RULES) == set(DATASETS)
+
+
+def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
+    root = write_damaged_kitti(tmp_path)
+    quick = check_root("kitti", root, "mine").named
+    expected = dict(zip(KINDS, (1, 1, 1, 1, 1, 0, 1), strict=True))
+    assert quick.counts == expected and sum(expected.values()) == len(quick.problems) == 6
+    assert (quick.complete, quick.frames, quick.expected) == (3, 9, 9) and not quick.fine
+    assert quick.files == 9 * 3 + 2, "views and scans of nine frames, two calibrations"
+    deep = check_root("kitti", root, "mine", thorough=True).named
+    assert deep.counts == expected | {"damaged": 1} and deep.complete == 2
+    assert [p.path for p in deep.problems if p.kind == "damaged"] == [image(root, 7)]
+    reasons = {p.kind: p.reason for p in deep.problems}
+    assert reasons["wrong size"] == f"is 20x12 pixels, but calib_cam_to_cam.txt says {WIDTH}x{HEIGHT}"
+    assert reasons["wrong kind"] == "is 8-bit gray where 8-bit RGB is expected"
+    assert deep.gaps == ((FOLDER, 7, 9),)
+
+
+def test_a_file_of_many_frames_is_one_problem(tmp_path):
+    write_kitti(tmp_path)
+    name = a_list(tmp_path, frames(0, 1, 7))
+    damages.keep(0.5)(tmp_path / DATE / "calib_cam_to_cam.txt")
+    damages.flip_middle(image(tmp_path, 7))
+    found = check_root("kitti", tmp_path, name, thorough=True).named
+    assert {p.path.name for p in found.problems} == {"calib_cam_to_cam.txt", "0000000007.png"}, "decoded all the same"
+    assert found.complete == 0 and len(found.problems) == 2
+
+
+def test_both_views_are_listed_and_their_files_looked_at_once(tmp_path):
+    write_kitti(tmp_path)
+    name = a_list(tmp_path, f"{FOLDER} 0 l\n{FOLDER} 0 r\n{FOLDER} 1 l\n")
+    damages.empty(image(tmp_path, 0))
+    found = check_root("kitti", tmp_path, name).named
+    assert (found.files, found.complete, len(found.problems)) == (4 + 2 + 2, 1, 1)
+
+
+def test_the_partner_may_be_left_out(tmp_path):
+    write_kitti(tmp_path)
+    name = a_list(tmp_path, frames(0, 1, 7))
+    damages.delete(tmp_path / FOLDER / "image_03")
+    assert check_root("kitti", tmp_path, name).named.counts["missing"] == 3
+    alone = check_root("kitti", tmp_path, name, one_view=True)
+    assert alone.named.fine and alone.there.complete == 3
+
+
+def test_improved_with_its_images_and_without(tmp_path, capsys):
+    raw, depth = tmp_path / "raw", tmp_path / "depth"
+    write_kitti(raw, scans=())
+    write_kitti_depth(depth)
+    a_list(depth, frames(0, 1, 7), "test")
+    both = check_root("kitti_depth", depth, raw_root=raw)
+    assert both.named.fine and both.named.images == raw and both.named.files == 3 * 3 + 1
+    damages.keep(0.5)(depth / "train" / DRIVE / "proj_depth/groundtruth/image_02/0000000001.png")
+    damages.empty(image(raw, 7))
+    both = check_root("kitti_depth", depth, raw_root=raw).named
+    assert {p.kind for p in both.problems} == {"truncated", "empty"} and both.complete == 1
+    assert f"lowtex data download --to {raw} --drive {DRIVE}" in describe(data_check.RootCheck(both, None))
+    for thorough in (False, True):
+        alone = check_root("kitti_depth", depth, thorough=thorough)
+        assert (alone.named.files, alone.named.complete, alone.there.files) == (3, 2, 3)
+        assert [p.kind for p in alone.named.problems] == ["truncated"]
+        assert "only the depth maps were looked at, not the images" in alone.named.notes[0]
+    words = ["data", "check", "--data", f"kitti_depth={depth}", "--split", "available"]
+    assert cli.main([*words, "--data", f"kitti={raw}"]) == 1
+    assert f"images from {raw}" in capsys.readouterr().out
+    for path in (depth / "train" / DRIVE / "proj_depth/groundtruth").rglob("*.png"):
+        path.unlink()
+    assert "holds no depth map" in check_root("kitti_depth", depth).named.failure
+
+
+def test_official_numbers_are_asked_of_real_roots_only(tmp_path):
+    write_cityscapes(tmp_path / "city")
+    train = check_root("cityscapes", tmp_path / "city", "train").named
+    assert (train.complete, train.frames, train.expected, train.fine) == (3, 3, 2975, False)
+    assert "2,975 is the official number, and there are files of 3" in describe(data_check.RootCheck(train, None))
+    (tmp_path / "city" / "miniature.json").write_text("{}")
+    assert check_root("cityscapes", tmp_path / "city", "train").named.fine
+    text = describe(check_root("cityscapes", tmp_path / "city"))
+    assert "a miniature written by lowtex" in text and "get the archives" not in text
+
+
+def test_missing_scenes_are_named_and_variations_counted(tmp_path):
+    write_vkitti2(tmp_path, ALL_SCENES, ("clone", "fog"))
+    whole = check_root("vkitti2", tmp_path)
+    assert whole.named.fine and whole.there.complete == 18
+    assert whole.there.notes == ("frames by variation, of 2,126 each in all five scenes: clone 9, fog 9",)
+    damages.delete(tmp_path / "Scene20")
+    found = check_root("vkitti2", tmp_path)
+    assert [(p.path, p.kind) for p in found.named.problems] == [(tmp_path / "Scene20" / "clone", "missing")]
+    assert not found.named.fine and found.named.complete == 2 and found.there.complete == 16
+
+
+def test_a_cityscapes_without_camera_files_is_not_called_fine(tmp_path):
+    write_cityscapes(tmp_path, {"train": {"ulm": (0,)}}, cameras=False)
+    a_list(tmp_path, "ulm/ulm_000003_000000 l\n")
+    found = check_root("cityscapes", tmp_path, "mine")
+    assert [p.path.name for p in found.named.problems] == ["ulm_000003_000000_camera.json"]
+    assert found.there.complete == 1 and "typical_camera=True" in found.there.notes[0]
+
+
+def test_own_stereo_pairs(tmp_path):
+    for stem in ("a", "b", "c"):
+        for side in ("left", "right"):
+            write_picture(tmp_path / side / f"{stem}.png", picture(0))
+    rig = f"focal_px: 30\nbaseline_m: 0.1\ncx: 20\ncy: 12\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
+    (tmp_path / "rig.yaml").write_text(rig)
+    (tmp_path / "depth").mkdir()
+    np.save(tmp_path / "depth" / "a.npy", np.ones((HEIGHT, WIDTH), np.float32))
+    found = check_root("stereo", tmp_path).named
+    assert found.fine and (found.complete, found.with_truth, found.files) == (3, 1, 8)
+    np.save(tmp_path / "depth" / "b.npy", np.ones((HEIGHT, WIDTH - 1), np.float32))
+    write_picture(tmp_path / "left" / "c.png", picture(0, HEIGHT, WIDTH - 9))
+    damages.delete(tmp_path / "right" / "a.png")
+    found = check_root("stereo", tmp_path).named
+    assert {(p.path.relative_to(tmp_path).as_posix(), p.kind) for p in found.problems} == {
+        ("depth/b.npy", "wrong size"),
+        ("left/c.png", "wrong size"),
+        ("right/a.png", "missing"),
+    }
+    (tmp_path / "rig.yaml").write_text(rig + "focal_lenght: 3\n")
+    found = check_root("stereo", tmp_path, thorough=True).named
+    assert "rig.yaml" in {p.path.name for p in found.problems} and found.complete == 0
+
+
+def test_a_mistake_that_all_have_is_found_without_decoding_all(tmp_path):
+    for side in ("left", "right"):
+        write_picture(tmp_path / side / "a.png", picture(0))
+    rig = f"focal_px: 30\nbaseline_m: 0.1\ncx: 20\ncy: 12\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
+    (tmp_path / "rig.yaml").write_text(rig)
+    (tmp_path / "depth").mkdir()
+    cv2.imwrite(str(tmp_path / "depth" / "a.png"), np.ones((HEIGHT, WIDTH), np.uint16))
+    [problem] = check_root("stereo", tmp_path).named.problems
+    assert problem.path.name == "a.png" and "unit" in problem.reason
+
+
+@pytest.mark.parametrize("colour", ["rgb", "gray", "exif"])
+def test_sizes_of_photos_are_those_of_the_decoded_ones(tmp_path, colour):
+    path = tmp_path / "left" / "a.jpg"
+    picture_ = picture(0, 30, 50)
+    write_picture(path, picture_)
+    if colour == "gray":
+        cv2.imwrite(str(path), picture_[:, :, 0])
+    if colour == "exif":
+        # orientation 6, a camera held upright: big-endian TIFF with the one tag 0x0112
+        tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+        code = path.read_bytes()
+        path.write_bytes(
+            code[:2] + b"\xff\xe1" + (8 + len(tiff)).to_bytes(2, "big") + b"Exif\x00\x00" + tiff + code[2:]
+        )
+    look = look_at(path, "photo")
+    assert look.problem is None
+    assert look.size == look_at(path, "photo", thorough=True).size == ((30, 50) if colour == "exif" else (50, 30))
+
+
+def test_bytes_after_the_end_are_no_damage(tmp_path):
+    for name, role in (("a.png", "picture"), ("a.jpg", "picture")):
+        write_picture(tmp_path / name, picture(0))
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + bytes(100))
+        assert look_at(tmp_path / name, role).size == (WIDTH, HEIGHT)
+
+
+def test_ten_thousand_files_are_looked_at_without_decoding_them(tmp_path, monkeypatch):
+    drive = write_kitti(tmp_path, frames=(0,), scans=(0,))
+    png, bin_ = image(tmp_path, 0).read_bytes(), scan().tobytes()
+    for number in range(1, 3333):
+        for camera in ("02", "03"):
+            (drive / f"image_{camera}" / "data" / f"{number:010d}.png").write_bytes(png)
+        (drive / "velodyne_points" / "data" / f"{number:010d}.bin").write_bytes(bin_)
+    decoded = []
+    decode = images._decode
+    monkeypatch.setattr(images, "_decode", lambda *args: decoded.append(1) or decode(*args))
+    started = time.monotonic()
+    found = check_root("kitti", tmp_path, "available").named
+    spent = time.monotonic() - started
+    assert found.fine and found.files == 3333 * 3 + 2 and len(decoded) == 2, "the first pair stands for all"
+    assert spent < 10, f"{found.files / spent:.0f} files/s"
+
+
+def test_an_unknown_data_set_is_an_option_error(tmp_path):
+    with pytest.raises(OptionError, match="'kitty' is not known"):
+        check_root("kitty", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "named", "there", "truths"),
+    [
+        ("kitti", "kitti_raw", ("eigen/test", 0, 697), 8, 4),
+        ("kitti_depth", "kitti_depth", ("eigen_benchmark/test", 0, 652), 3, 3),
+        ("make3d", "make3d", ("test", 4, 134), 4, 4),
+        ("cityscapes", "cityscapes", ("val", 0, 500), 1, 1),
+    ],
+)
+@pytest.mark.parametrize("thorough", [False, True])
+def test_real_samples(real_data, name, folder, named, there, truths, thorough):
+    found = check_root(name, real_data / folder, thorough=thorough)
+    assert (found.named.split, found.named.complete, found.named.expected) == named
+    assert not found.named.fine
+    assert found.there.fine and (found.there.complete, found.there.with_truth) == (there, truths)

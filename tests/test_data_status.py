@@ -1,0 +1,155 @@
+"""`lowtex data status`: what is there of each data set, told from names alone."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "datasets"))
+
+import dataset_damages as damages
+from damaged_kitti import a_list, everything_in, frames, image
+from dataset_trees import ALL_SCENES, FOLDER, write_kitti, write_kitti_depth, write_vkitti2
+from dataset_trees_cityscapes import write_cityscapes
+
+from lowtex import cli, data_status, roots
+from lowtex.data_status import SplitCount, disk_usage, megabytes, prepared_folders, status
+from lowtex.datasets import images
+from lowtex.roots import DATASETS
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout, so that no data of this one show up."""
+    folder = tmp_path / "checkout"
+    (folder / "data").mkdir(parents=True)
+    monkeypatch.setattr(roots, "REPOSITORY", folder)
+    monkeypatch.setattr(data_status, "REPOSITORY", folder)
+    monkeypatch.setenv("LOWTEX_PREPARED", str(folder / "data" / "prepared"))
+    return folder
+
+
+def of(found: list, name: str):
+    return next(data for data in found if data.data == name)
+
+
+def test_nothing_anywhere(checkout, capsys):
+    found = status({})
+    assert [data.data for data in found] == list(DATASETS)
+    assert {data.kind for data in found} == {"none"} and not any(data.failure for data in found)
+    assert cli.main(["data", "status"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("not there") == 6 and "lowtex data miniature --profile quick" in text
+    for page in ("raw_data.php", "depth_prediction", "vkitti-2", "make3d.cs.cornell.edu", "cityscapes-dataset.com"):
+        assert page in text
+    assert everything_in(checkout).keys() == {checkout / "data"}, "nothing is written"
+
+
+def test_counts_by_split_without_opening_a_file(checkout, tmp_path, monkeypatch):
+    raw, depth, city = tmp_path / "raw", tmp_path / "depth", tmp_path / "city"
+    write_kitti(raw, scans=(0, 1))
+    a_list(raw, frames(0, 1, 7, 8), "mine")
+    write_kitti_depth(depth, frames=(0, 1))
+    write_vkitti2(tmp_path / "virtual", ALL_SCENES, ("clone", "fog"))
+    write_cityscapes(city)
+    damages.delete(raw / FOLDER / "image_03/data/0000000007.png")
+    damages.empty(image(raw, 0))
+    opened = []
+    read = images.read_bytes
+    monkeypatch.setattr(images, "read_bytes", lambda path, *rest: opened.append(Path(path).name) or read(path, *rest))
+    named = {"kitti": raw, "kitti_depth": depth, "vkitti2": tmp_path / "virtual", "cityscapes": city}
+    found = status(named)
+    assert of(found, "kitti").splits[0] == SplitCount("mine", frames=4, pairs=2, truths=2)
+    assert of(found, "kitti").splits[-1] == SplitCount("available", frames=2, pairs=2, truths=2)
+    listed = {split.split: split.frames for split in of(found, "kitti").splits}
+    assert listed["eigen_full/train"] == 45200 and "eigen/test" not in listed, "drive 0001 is one to train on"
+    assert of(found, "kitti_depth").splits == (SplitCount("available", 2, 2, 2),)
+    virtual = {split.split: split.frames for split in of(found, "vkitti2").splits}
+    assert virtual == {"eigen_like/train": 5, "eigen_like/val": 1, "eigen_like/test": 3, "available": 18}
+    assert of(found, "cityscapes").splits[0] == SplitCount("train", frames=2975, pairs=3, truths=3)
+    assert all(of(found, name).named and of(found, name).kind == "real" for name in named)
+    assert set(opened) <= {"mine.txt", "intrinsic.txt"}, "only lists of frames are read"
+
+
+def test_what_is_found_is_told_how_to_name(checkout, capsys):
+    write_kitti(checkout / "data" / "kitti")
+    assert cli.main(["data", "status"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"--data kitti={checkout / 'data' / 'kitti'}" in text and "it is read only where it is named" in text
+    assert of(status({}), "kitti").kind == "real" and not of(status({}), "kitti").named
+
+
+def test_a_miniature_is_called_one(checkout, capsys):
+    folder = checkout / "data" / "miniature" / "quick"
+    write_kitti(folder / "kitti_raw")
+    a_list(folder / "kitti_raw", frames(0, 7), "test")
+    (folder / "manifest.json").write_text("{}")
+    found = of(status({}, "quick"), "kitti")
+    assert found.kind == "miniature" and [s.split for s in found.splits] == ["test", "available"]
+    assert of(status({}, "standard"), "kitti").kind == "none"
+    cli.main(["data", "status", "--profile", "quick"])
+    assert "kitti        miniature" in capsys.readouterr().out
+
+
+def test_a_named_folder_that_is_something_else(checkout, tmp_path, capsys):
+    wrong = tmp_path / "wrong"
+    write_kitti(wrong / "raw")
+    assert cli.main(["data", "status", "--data", f"kitti={wrong}"]) == 1
+    text = capsys.readouterr().out
+    assert "NOT USABLE" in text and f"{wrong / 'raw'} seems to: give that folder" in text
+    assert cli.main(["data", "status", "--data", "kitti=no/such"]) == 2
+    assert "no/such is not a folder" in capsys.readouterr().err
+
+
+def test_left_images_alone_are_usable_but_no_pairs(checkout, tmp_path):
+    write_kitti(tmp_path / "raw")
+    damages.delete(tmp_path / "raw" / FOLDER / "image_03")
+    a_list(tmp_path / "raw", frames(0, 1), "mine")
+    found = of(status({"kitti": tmp_path / "raw"}), "kitti")
+    assert found.failure == "" and found.splits[0] == SplitCount("mine", 2, 0, 2)
+
+
+def test_prepared_folders_are_listed(checkout, tmp_path, capsys):
+    root = tmp_path / "own"
+    write_vkitti2(root, {"Scene01": 2})
+    words = ["data", "prepare", "--data", f"vkitti2={root}", "--split", "available", "--size", "12x20"]
+    assert cli.main(words) == 0
+    [prepared] = prepared_folders()
+    assert "vkitti2 available: 2 samples of 12x20" in prepared.text
+    capsys.readouterr()
+    cli.main(["data", "status"])
+    assert "prepared     vkitti2 available: 2 samples" in capsys.readouterr().out
+    (prepared.folder / "prepared.json").write_text("{")
+    assert "prepared.json" in prepared_folders()[0].text
+    assert of(status({"vkitti2": prepared.folder}), "vkitti2").kind == "prepared"
+    assert cli.main(["data", "check", "--data", f"vkitti2={prepared.folder}"]) == 1
+    assert "name the folder of the data set itself" in capsys.readouterr().out
+
+
+def test_disk_usage_stops_in_time_and_says_so(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for path, size in ((tmp_path / "x", 10), (tmp_path / "a" / "y", 20), (tmp_path / "a" / "b" / "z", 30)):
+        path.write_bytes(bytes(size))
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    files, amount, counted = disk_usage(tmp_path)
+    assert (files, counted) == (4, True) and 60 <= amount < 1000, "a link is a small file, never followed"
+    assert disk_usage(tmp_path, longest_s=-1.0) == (0, 0, False)
+    assert [megabytes(n) for n in (999, 3_400_000, 12_000_000_000)] == ["0.999 kB", "3.4 MB", "12 GB"]
+
+
+def test_real_samples(real_data, checkout):
+    named = {
+        "kitti": real_data / "kitti_raw",
+        "kitti_depth": real_data / "kitti_depth",
+        "make3d": real_data / "make3d",
+        "cityscapes": real_data / "cityscapes",
+    }
+    found = status(named)
+    available = {data.data: data.splits[-1] for data in found if data.splits}
+    assert {name: (s.split, s.pairs, s.truths) for name, s in available.items()} == {
+        "kitti": ("available", 8, 4),
+        "kitti_depth": ("available", 3, 3),
+        "make3d": ("available", 4, 4),
+        "cityscapes": ("available", 1, 1),
+    }
+    assert SplitCount("test", 134, 4, 4) in of(found, "make3d").splits

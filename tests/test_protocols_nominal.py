@@ -1,0 +1,161 @@
+"""Checkpoints with a pretended baseline: x5.4 is one unit = 5.4 metres, by the kit's one conversion."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import OptionError
+from lowtex.evaluation import evaluate, predict, score
+from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig, nominal_to_metres
+from lowtex.networks import DepthNet
+from lowtex.protocols import PROTOCOLS
+from lowtex.results import rows_from
+from lowtex.showing import show
+
+SIZE = (32, 64)
+# the colour cameras of 2011_09_26
+KITTI = StereoRig(721.5377, 0.5327, cx=609.0, cy=172.0, width=1242, height=375).resized(SIZE[1], SIZE[0])
+SIGMOID = 0.002 + 0.05 * torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(1)).double()
+MIRRORED = 0.002 + 0.05 * torch.rand(1, 1, *SIZE, generator=torch.Generator().manual_seed(2)).double()
+TRUTH = 2 + 70 * torch.rand(1, *SIZE, generator=torch.Generator().manual_seed(3))
+
+
+def make_sample(name="drive/0/l", rig=KITTI):
+    image = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0))
+    return StereoSample(image, rig, name, depth=TRUTH)
+
+
+class Sigmoids(nn.Module):
+    """The decoder of a network with known outputs, for an image and for its mirror image."""
+
+    def __init__(self):
+        super().__init__()
+        self.image = make_sample().image
+
+    def forward(self, image):
+        return [SIGMOID if torch.equal(image[0], self.image) else MIRRORED]
+
+
+def network(**options):
+    return DepthNet(nn.Identity(), Sigmoids(), **options)
+
+
+def formula(factor, sigmoid=SIGMOID):
+    """Monodepth2: disp = 1/100 + (1/0.1 - 1/100) s, depth = 1/disp, then the factor; numpy ``(H, W)``."""
+    return factor / (0.01 + 9.99 * sigmoid[0, 0].numpy())
+
+
+def abs_rel(depth):
+    truth = TRUTH[0].double().numpy()
+    return np.mean(np.abs(truth - np.clip(depth, 1e-3, 80)) / truth)
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [{}, {"metres_per_unit": 5.0}, {"metres_per_unit": 1.0}, {"metres_per_unit": 2.09, "reference_focal": 1.1}],
+)
+def test_units_times_5_4_whatever_the_network_says_of_metres(meaning):
+    result = evaluate(network(**meaning), [make_sample()], "improved", scaling="x5.4")
+    row = result.per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(abs_rel(formula(5.4)), rel=1e-9)
+    assert row["scale"] == pytest.approx(COMMUNITY_KITTI_SCALE, rel=1e-12)
+
+
+def test_without_it_the_rig_gives_the_metres():
+    row = evaluate(network(), [make_sample()], "improved").per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(abs_rel(formula(0.5327 / 0.1)), rel=1e-6)
+    assert row["abs_rel"] != pytest.approx(abs_rel(formula(5.4)), rel=1e-3), "1.4 % apart, and seen"
+    # what is in metres already must not be multiplied again: 5.4 * 5.327 would be the mistake
+    times_too_often = abs_rel(formula(5.4 * 5.327))
+    x54 = evaluate(network(), [make_sample()], "improved", scaling="x5.4").per_image.iloc[0]
+    assert abs(x54["abs_rel"] - times_too_often) > 0.1
+
+
+def test_featdepth_pretends_another_baseline():
+    row = evaluate(network(), [make_sample()], "improved", scaling="x36").per_image.iloc[0]
+    assert 0.54 / 0.015 == pytest.approx(36)
+    assert row["abs_rel"] == pytest.approx(abs_rel(formula(nominal_to_metres(1.0, 0.54, 0.015))), rel=1e-9)
+
+
+def test_the_rows_say_so():
+    sample = make_sample()
+    result = evaluate(network(), [sample], "eigen_raw", scaling="x5.4")
+    place = {"eval_data": "kitti", "split": "test", "miniature": False, "profile": "quick"}
+    rows = rows_from(result, "monodepth2", experiment_key="k", seed=0, train_data="published weights", **place)
+    assert set(rows["scaling"]) == {"x5.4"} and set(rows["protocol"]) == {"eigen_raw"}
+    assert "network units x5.4 (a baseline of 0.54 m where 0.1 was pretended)" in result.describe()
+
+
+def test_flipping_is_done_in_units_too():
+    inverse = predict(network(), [make_sample()], flip=True, units=True)[0]
+    a, b = 1 / formula(1.0), (1 / formula(1.0, MIRRORED))[:, ::-1]
+    middle = slice(10, -10)
+    assert inverse[:, middle] == pytest.approx((0.5 * (a + b))[:, middle], rel=1e-12)
+    row = evaluate(network(), [make_sample()], "improved", scaling="x5.4", flip=True).per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(abs_rel(5.4 / inverse), rel=1e-9)
+
+
+class Foreign:
+    """Somebody else's network: it knows no metres, its ``depth`` is units."""
+
+    def depth(self, image, rig):
+        return 1 / (0.01 + 9.99 * SIGMOID)
+
+
+def test_networks_of_others_are_taken_as_they_are():
+    row = evaluate(Foreign(), [make_sample()], "improved", scaling="x5.4").per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(abs_rel(formula(5.4)), rel=1e-9)
+    row = evaluate(Foreign(), [make_sample()], "improved").per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(abs_rel(formula(1.0)), rel=1e-9)
+
+
+def test_predictions_from_files_are_scaled_as_well():
+    changed = PROTOCOLS["improved"].changed(scaling="x5.4")
+    by_depth = score(formula(1.0), make_sample(), changed)[0]
+    by_disparity = score(1 / formula(1.0), make_sample(), changed, quantity="inverse_depth")[0]
+    assert by_depth["abs_rel"] == pytest.approx(abs_rel(formula(5.4)), rel=1e-9)
+    assert by_disparity["abs_rel"] == pytest.approx(by_depth["abs_rel"], rel=1e-12)
+
+
+def test_pictures_show_the_same_metres():
+    class One(list):
+        names, split = ["drive/0/l"], "x"
+
+    changed = PROTOCOLS["improved"].changed(scaling="x5.4")
+    for depth in (TRUTH, None):
+        sample = make_sample()
+        sample.depth = depth
+        [map_m] = show({"m": network(metres_per_unit=9.0)}, One([sample]), One.names, changed).predictions["m"]
+        assert map_m == pytest.approx(np.clip(formula(5.4), 1e-3, 80), rel=1e-9)
+
+
+def test_it_cannot_be_had_together_with_the_median():
+    with pytest.raises(OptionError, match="scaling='x5.4 median' is not known"):
+        evaluate(network(), [make_sample()], "improved", scaling="x5.4 median")
+
+
+def test_a_network_from_cityscapes_gives_metres_on_kitti():
+    """By hand: units become metres by its own baseline, and a shorter lens makes things look farther than they are.
+
+    A car of 1.5 m at 20 m covers 1.10475 * 1.5 / 20 of a Cityscapes image's width. In KITTI's picture, whose lens is
+    0.58095 widths long, the same share of the width is the same car at 20 m * 0.58095 / 1.10475 = 10.517 m.
+    """
+    cityscapes = StereoRig(2262.52, 0.209313, cx=1096.98, cy=513.14, width=2048, height=1024)
+    cityscapes = cityscapes.cropped(0, 0, 2048, 768).resized(SIZE[1], SIZE[0])
+    reference = cityscapes.focal_px / cityscapes.width
+    assert reference == pytest.approx(1.10475, abs=1e-5)
+    net = network(metres_per_unit=0.209313 / 0.1, reference_focal=reference)
+    # the sigmoid value of 20 m at home
+    s = (2.09313 / 20 - 0.01) / 9.99
+    value = torch.full((1, 1, *SIZE), s, dtype=torch.float64)
+    assert net.metric_depth(value, cityscapes).unique().tolist() == pytest.approx([20.0])
+    on_kitti = net.metric_depth(value, KITTI)[0, 0, 0, 0].item()
+    assert on_kitti == pytest.approx(20 * (721.5377 / 1242) / (2262.52 / 2048), rel=1e-12)
+    assert on_kitti == pytest.approx(10.517, abs=1e-3)
+    # and its pixels of disparity there are those of that distance
+    assert net.shift_px(value, KITTI)[0, 0, 0, 0].item() == pytest.approx(KITTI.focal_px * 0.5327 / on_kitti)
+    # the rows of the picture do not enter: Cityscapes' crop and the resize to another shape change nothing
+    other = StereoRig(721.5377, 0.5327, width=1242, height=375).resized(640, 96)
+    assert net.metric_depth(value, other)[0, 0, 0, 0].item() == pytest.approx(on_kitti)
