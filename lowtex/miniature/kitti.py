@@ -18,7 +18,7 @@ from lowtex.geometry import StereoRig
 from lowtex.miniature import kitti_calibration as calibration
 from lowtex.miniature.lidar import ABOVE_M, BEHIND_M, pattern, scan
 from lowtex.miniature.pair import Scene, StereoPair, render, world_at
-from lowtex.miniature.writing import Target, as_bgr8, check_counts, check_size, in_parallel, write_image
+from lowtex.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, in_parallel, write_image
 
 DATE = "2011_09_26"
 DRIVES = {"train": (9001, 9002), "val": (9101,), "test": (9201, 9202)}
@@ -81,7 +81,7 @@ def write_kitti(
     jobs = []
     for split, count in frames.items():
         lines = []
-        for drive, drive_frames in _deal(split, count):
+        for drive, drive_frames in deal(_drives(split), count):
             scene = Scene(drive, seed)
             lines += [f"{DATE}/{drive} {k:010d} {side}" for k in range(drive_frames) for side in _sides(split)]
             jobs += [(scene, k, _paths(raw.root, depth.root, split, drive, k)) for k in range(drive_frames)]
@@ -93,11 +93,8 @@ def write_kitti(
     return root
 
 
-def _deal(split: str, count: int) -> list[tuple[str, int]]:
-    """Drives of a split with their numbers of frames."""
-    numbers = DRIVES[split][:count]
-    share, rest = divmod(count, len(numbers))
-    return [(f"{DATE}_drive_{n}_sync", share + (i < rest)) for i, n in enumerate(numbers)]
+def _drives(split: str) -> list[str]:
+    return [f"{DATE}_drive_{number}_sync" for number in DRIVES[split]]
 
 
 def _sides(split: str) -> str:

@@ -128,7 +128,7 @@ def render(
     views = []
     for camera, offset in enumerate((0.0, rig.baseline_m)):
         origin = (x + offset * cos, y, z - offset * sin)
-        light, depth, contrast, fine = _view(world, origin, (cos, sin), rig, height, width)
+        light, depth, contrast, fine = view(world, origin, (cos, sin), rig, height, width)
         image = expose(
             light, scene.seed, scene.name, frame, variation, camera, noise=noise, exposure=exposure, streaks=w.streaks
         )
@@ -160,8 +160,11 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
     return World(solids, lit)
 
 
-def _view(world: World, origin, heading, rig: StereoRig, height: int, width: int):
-    """Light ``(3,H,W)``, depth ``(1,H,W)``, contrast ``(1,H,W)`` and depth at four points a pixel ``(2H, 2W)``."""
+def view(world: World, origin, heading, rig: StereoRig, height: int, width: int):
+    """What one camera at ``origin`` (x, y, z) sees; ``heading`` is (cos, sin), ``rig`` belongs to ``height, width``.
+
+    Light ``(3,H,W)``, depth ``(1,H,W)``, contrast ``(1,H,W)`` and depth at four points a pixel ``(2H, 2W)``.
+    """
     cos, sin = heading
     fx, fy, cx, cy = rig.focal_px, rig.fy, rig.cx, rig.cy
 
@@ -255,4 +258,4 @@ def _visible(depth: Tensor, other_fine: Tensor, rig: StereoRig, sign: int) -> Te
     return (seen & inside)[None]
 
 
-__all__ = ["VARIATIONS", "VKITTI2_RIG", "WORLD_VERSION", "Scene", "StereoPair", "World", "render", "world_at"]
+__all__ = ["VARIATIONS", "VKITTI2_RIG", "WORLD_VERSION", "Scene", "StereoPair", "World", "render", "view", "world_at"]

@@ -20,7 +20,7 @@ from lowtex.errors import OptionError
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
 from lowtex.miniature.pair import VKITTI2_RIG, Scene, render
-from lowtex.miniature.weather import weather
+from lowtex.miniature.weather import VARIATIONS, weather
 from lowtex.miniature.writing import Target, as_bgr8, check_counts, check_size, in_parallel, write_image
 
 DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, "Scene20": 40}
@@ -39,6 +39,7 @@ def write_vkitti2(
     variations: Sequence[str] = ("clone",),
     seed: int = 0,
     progress: bool = True,
+    variation_frames: dict[str, int] | None = None,
 ) -> Path:
     """Write scenes in Virtual KITTI 2's layout.
 
@@ -49,9 +50,11 @@ def write_vkitti2(
         frames: number of frames of each scene, e.g. ``{"Scene02": 60}``; names are ``Scene`` and two digits.
             None means `DEFAULT_FRAMES`.
         size: (height, width) of the images; the cameras are Virtual KITTI 2's, scaled to it.
-        variations: any of `lowtex.miniature.VARIATIONS`.
+        variations: any of `lowtex.miniature.VARIATIONS`; each scene has all its frames in all of them.
         seed: of the whole world.
         progress: show a bar.
+        variation_frames: number of frames, from the first one on, that these scenes have in every other variation.
+            A frame of one number shows the same place in all variations. None means no other variation.
 
     Returns:
         ``root`` as a path.
@@ -61,29 +64,33 @@ def write_vkitti2(
         DataError: the disk is full or the folder cannot be written.
     """
     frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames)
-    for name in frames:
-        if not re.fullmatch(r"Scene\d\d", name):
-            raise OptionError(f"frames: {name!r} is no scene name; Virtual KITTI 2 names are like Scene02")
+    more = check_counts("variation_frames", variation_frames) if variation_frames else {}
+    for option, names in (("frames", frames), ("variation_frames", more)):
+        for name in names:
+            if not re.fullmatch(r"Scene\d\d", name):
+                raise OptionError(f"{option}: {name!r} is no scene name; Virtual KITTI 2 names are like Scene02")
     if isinstance(variations, str) or not variations:
         raise OptionError(f"variations must be a non-empty list of names, got {variations!r}")
     for variation in variations:
         weather(variation)
     size = check_size(size)
     parameters = {
-        "layout": "vkitti2", "frames": frames, "size": list(size), "variations": list(variations), "seed": int(seed)
+        "layout": "vkitti2", "frames": frames, "size": list(size), "variations": list(variations), "seed": int(seed),
+        "variation_frames": more,
     }  # fmt: skip
     target = Target(root, parameters)
     if not target.begin(lambda folder: [p for p in folder.glob("Scene[0-9][0-9]")]):
         return target.root
     target.readme(_LAYOUT)
     rig = VKITTI2_RIG.resized(size[1], size[0])
+    parts = [(name, variation, count) for name, count in frames.items() for variation in variations]
+    others = [variation for variation in VARIATIONS if variation not in variations]
+    parts += [(name, variation, count) for name, count in more.items() for variation in others]
     jobs = []
-    for name, count in frames.items():
-        scene = Scene(name, int(seed))
-        for variation in variations:
-            folder = target.root / name / variation
-            _write_cameras(folder, scene, count, variation, rig)
-            jobs += [(scene, frame, variation, _paths(folder / "frames", frame)) for frame in range(count)]
+    for name, variation, count in parts:
+        scene, folder = Scene(name, int(seed)), target.root / name / variation
+        _write_cameras(folder, scene, count, variation, rig)
+        jobs += [(scene, frame, variation, _paths(folder / "frames", frame)) for frame in range(count)]
     in_parallel(lambda job: _write_frame(*job, size), jobs, "Virtual KITTI 2 miniature", progress)
     target.end()
     return target.root

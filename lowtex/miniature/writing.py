@@ -1,11 +1,9 @@
-"""What both writers share: a folder that is finished, half finished or somebody else's, and files written once."""
+"""What all writers share: a folder that is finished, half finished or somebody else's, and files written once."""
 
-import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -15,20 +13,11 @@ from torch import Tensor
 
 from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path, read_json, write_json, write_text
-from lowtex.miniature.pair import WORLD_VERSION
+from lowtex.miniature.versions import world_version
 from lowtex.progress import Progress
 
 MANIFEST = "miniature.json"
 UNFINISHED = "miniature.unfinished.json"
-
-
-@lru_cache(maxsize=1)
-def world_version() -> str:
-    """`WORLD_VERSION` and a hash of this package's sources, so that data of an older world are never taken for new."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return f"{WORLD_VERSION}-{digest.hexdigest()[:12]}"
 
 
 class Target:
@@ -40,8 +29,9 @@ class Target:
     """
 
     def __init__(self, root: str | Path, parameters: dict):
+        """``parameters`` are all that decides the files; ``parameters["layout"]`` is one of `versions.WRITERS`."""
         self.root = Path(root)
-        self.parameters = {"world_version": world_version(), **parameters}
+        self.parameters = {"world_version": world_version(parameters["layout"]), **parameters}
 
     def begin(self, made: Callable[[Path], list[Path]]) -> bool:
         """Prepare the folder; False where it is finished already. ``made(root)`` lists what a writer may have made.
@@ -139,9 +129,26 @@ def check_counts(option: str, counts: dict[str, int]) -> dict[str, int]:
     if not counts:
         raise OptionError(f"{option} is empty; name at least one with its number of frames")
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise OptionError(f"{option}: {name} must have a whole number of frames above 0, got {count!r}")
+        check_count(f"{option}: {name}", count)
     return dict(counts)
+
+
+def check_count(option: str, count: int) -> int:
+    """How many frames, pairs or images.
+
+    Raises:
+        OptionError: not a whole number above 0.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionError(f"{option} must be a whole number above 0, got {count!r}")
+    return count
+
+
+def deal(names: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """Deal ``count`` frames out to streets of these names in equal parts; no street goes without a frame."""
+    names = list(names)[:count]
+    share, rest = divmod(count, len(names))
+    return [(name, share + (i < rest)) for i, name in enumerate(names)]
 
 
 def check_size(size) -> tuple[int, int]:

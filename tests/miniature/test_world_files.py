@@ -1,11 +1,9 @@
 """What the writers leave on disk: Virtual KITTI 2's and KITTI's layouts, and how they are carried on with."""
 
-import hashlib
-
-import cv2
 import numpy as np
 import pytest
 import torch
+from written_files import read, tree
 
 from lowtex.errors import OptionError
 from lowtex.files import read_json
@@ -21,18 +19,6 @@ FILES = (
     ("lowtexVisible", "visible", "png"),
 )
 DRIVE = "2011_09_26_drive_9201_sync"
-
-
-def read(path):
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert image is not None, path
-    return image
-
-
-def tree(root):
-    """Every file under a root with its content's hash."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,105 @@
+"""A profile's miniatures: all layouts, each written anew only when its own numbers or sources change."""
+
+from dataclasses import replace
+
+import pytest
+
+from lowtex import miniature_store
+from lowtex.errors import OptionError
+from lowtex.files import read_json
+from lowtex.miniature import versions
+from lowtex.miniature_store import ensure_miniature, is_written, manifest_of
+from lowtex.profiles import PROFILES
+from lowtex.roots import MINIATURE_FOLDERS, is_miniature
+
+TINY = replace(
+    PROFILES["smoke"],
+    size=(16, 48),
+    miniature_frames={"Scene01": 1, "Scene02": 1},
+    miniature_variations={"Scene01": 1},
+    miniature_kitti={"train": 1, "test": 1},
+    miniature_cityscapes={"train": 1, "val": 1},
+    miniature_make3d=1,
+    miniature_stereo=1,
+)
+FOLDERS = set(MINIATURE_FOLDERS.values())
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    monkeypatch.setattr(miniature_store, "get_profile", lambda name: TINY if name == "smoke" else PROFILES[name])
+    return ensure_miniature("smoke", tmp_path / "world", progress=False)
+
+
+def stamps(folder):
+    return {name: (folder / name / "miniature.json").stat().st_mtime_ns for name in FOLDERS}
+
+
+def changed(folder, before):
+    return {name for name, stamp in stamps(folder).items() if stamp != before[name]}
+
+
+def test_every_root_is_written_and_checked_on_its_own(world, monkeypatch):
+    assert {path.name for path in world.iterdir() if path.is_dir()} == FOLDERS
+    manifest = manifest_of("smoke")
+    assert read_json(world / "manifest.json") == manifest and set(manifest["roots"]) == FOLDERS
+    for name in FOLDERS:
+        own = read_json(world / name / "miniature.json")
+        assert own.items() >= manifest["roots"][name].items() and own["world_version"] == versions.world_version(name)
+        assert "SYNTHETIC DATA" in (world / name / "README.txt").read_text() and is_miniature(world / name)
+    assert (world / "vkitti2" / "Scene01" / "30-deg-right").is_dir()
+    assert not (world / "vkitti2" / "Scene02" / "fog").exists()
+    before = stamps(world)
+    ensure_miniature("smoke", world, progress=False)
+    assert changed(world, before) == set()
+
+    # an edit of one layout's writer
+    version = versions.world_version
+    monkeypatch.setattr(versions, "world_version", lambda name: "new" if name == "stereo" else version(name))
+    monkeypatch.setattr("lowtex.miniature.writing.world_version", versions.world_version)
+    assert not is_written(world, manifest_of("smoke"))
+    ensure_miniature("smoke", world, progress=False)
+    assert changed(world, before) == {"stereo"} and is_written(world, manifest_of("smoke"))
+
+
+def test_a_changed_number_writes_its_own_layout(world, monkeypatch):
+    before = stamps(world)
+    monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_make3d=2))
+    ensure_miniature("smoke", world, progress=False)
+    assert changed(world, before) == {"make3d"}
+    assert len(list((world / "make3d" / "Test134").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["root gone", "manifest cut", "root unfinished"])
+def test_what_is_not_complete_is_completed(world, damage):
+    before, manifest = stamps(world), manifest_of("smoke")
+    if damage == "root gone":
+        (world / "cityscapes").rename(world.parent / "away")
+    elif damage == "manifest cut":
+        (world / "manifest.json").write_text('{"profile"')
+    else:
+        (world / "cityscapes" / "miniature.json").rename(world / "cityscapes" / "miniature.unfinished.json")
+    assert not is_written(world, manifest)
+    ensure_miniature("smoke", world, progress=False)
+    assert is_written(world, manifest)
+    assert changed(world, before) == (set() if damage == "manifest cut" else {"cityscapes"})
+    assert list((world / "cityscapes" / "leftImg8bit").rglob("*.png"))
+
+
+def test_a_profile_of_real_data_has_none(tmp_path):
+    assert manifest_of("paper")["roots"] == {}
+    with pytest.raises(OptionError, match="profile=paper has no miniatures"):
+        ensure_miniature("paper", tmp_path)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick", "standard"])
+def test_sizes_of_every_profile_are_ones_the_writers_take(profile):
+    roots = manifest_of(profile)["roots"]
+    height, width = PROFILES[profile].size
+    assert roots["vkitti2"]["size"] == roots["kitti_raw"]["size"] == [height, width]
+    tall, wide = roots["make3d"]["size"]
+    # the middle of the picture, twice as wide as high, is at least as large as what the network sees
+    assert 3 * tall == 4 * wide and wide >= width and wide // 2 >= height
+    assert roots["cityscapes"]["size"][1] == 2 * roots["cityscapes"]["size"][0]
+    assert roots["cityscapes"]["size"][0] * 3 // 4 >= height
+    assert min(roots["stereo"]["size"]) >= height

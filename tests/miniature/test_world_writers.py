@@ -1,0 +1,164 @@
+"""What every writer does alike: it carries on, replaces its own, refuses the rest; and which sources it depends on."""
+
+import ast
+
+import pytest
+import torch
+from written_files import tree
+
+from lowtex.errors import OptionError
+from lowtex.miniature import (
+    cityscapes,
+    make3d,
+    stereo_folder,
+    versions,
+    write_cityscapes,
+    write_kitti,
+    write_make3d,
+    write_stereo_folder,
+    write_vkitti2,
+)
+from lowtex.miniature.writing import MANIFEST, UNFINISHED, deal
+
+# module, name of what makes one frame in it, writer, amounts, size
+NEW = {
+    "make3d": (make3d, "picture_and_grid", write_make3d, 3, 2, (64, 48)),
+    "cityscapes": (cityscapes, "render", write_cityscapes, {"train": 5, "val": 1}, {"train": 1}, (32, 64)),
+    "stereo": (stereo_folder, "render", write_stereo_folder, 3, 2, (32, 64)),
+}
+
+
+@pytest.mark.parametrize("layout", NEW)
+def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeypatch, layout):
+    module, maker, write, amount, _, size = NEW[layout]
+    whole = write(tmp_path / "whole", amount, size, progress=False)
+    torch.set_num_threads(1)  # frames in order, so that the third one fails after two are written
+    make, made = getattr(module, maker), []
+
+    def stop(*arguments, **options):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(arguments)
+        return make(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, maker, stop)
+        with pytest.raises(KeyboardInterrupt):
+            write(tmp_path / "cut", amount, size, progress=False)
+    part = tree(tmp_path / "cut")
+    assert UNFINISHED in part and MANIFEST not in part and len(part) > 2
+    count = []
+    with monkeypatch.context() as patch:
+        patch.setattr(module, maker, lambda *a, **k: count.append(a) or make(*a, **k))
+        write(tmp_path / "cut", amount, size, progress=False)
+    total = sum(amount.values()) if isinstance(amount, dict) else amount
+    assert tree(tmp_path / "cut") == tree(whole) and len(count) == total - 2
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    monkeypatch.setattr(module, maker, None)  # would fail if called
+    write(whole, amount, size, progress=False)
+    assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+
+
+@pytest.mark.parametrize("layout", NEW)
+def test_other_parameters_replace_the_whole(tmp_path, layout):
+    _, _, write, amount, fewer, size = NEW[layout]
+    write(tmp_path / "root", amount, size, progress=False)
+    write(tmp_path / "root", fewer, size, seed=3, progress=False)
+    write(tmp_path / "fresh", fewer, size, seed=3, progress=False)
+    assert tree(tmp_path / "root") == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("layout", NEW)
+def test_foreign_folders_are_refused(tmp_path, layout):
+    _, _, write, amount, _, size = NEW[layout]
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "mine.png").write_text("keep")
+    with pytest.raises(OptionError, match="not empty"):
+        write(tmp_path, amount, size, progress=False)
+    assert tree(tmp_path).keys() == {"left/mine.png"}
+
+
+@pytest.mark.parametrize(
+    "write, options, words",
+    [
+        (write_make3d, {"images": 0}, "images"),
+        (write_make3d, {"images": True}, "images"),
+        (write_make3d, {"size": (100, 100)}, "4 to 3"),
+        (write_make3d, {"size": (8, 6)}, "size"),
+        (write_cityscapes, {"frames": {"test": 3}}, "test"),
+        (write_cityscapes, {"frames": {}}, "frames is empty"),
+        (write_cityscapes, {"size": (100, 320)}, "twice the height"),
+        (write_stereo_folder, {"pairs": -1}, "pairs"),
+        (write_stereo_folder, {"size": (270.5, 480)}, "size"),
+    ],
+)
+def test_bad_options_leave_nothing_behind(tmp_path, write, options, words):
+    with pytest.raises(OptionError, match=words):
+        write(tmp_path / "new", progress=False, **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
+    """Nor are two cities or drives of one layout the same street."""
+    calls = {
+        "vkitti2": (write_vkitti2, {"frames": {"Scene01": 1, "Scene02": 1}, "variation_frames": {"Scene01": 1}}),
+        "kitti": (write_kitti, {"frames": {"train": 2, "val": 1, "test": 2}}),
+        "make3d": (write_make3d, {"images": 8}),
+        "cityscapes": (write_cityscapes, {"frames": {"train": 4, "val": 2}}),
+    }
+    streets = {"stereo": {stereo_folder.STREET}}
+    for layout, (write, options) in calls.items():
+        jobs = []
+        monkeypatch.setattr(
+            f"{write.__module__}.in_parallel", lambda work, found, *rest, jobs=jobs, **more: jobs.extend(found)
+        )
+        write(tmp_path / layout, progress=False, **options)
+        streets[layout] = {job[0].name for job in jobs}
+    assert {layout: len(names) for layout, names in streets.items()} == {
+        "vkitti2": 2, "kitti": 5, "make3d": 4, "cityscapes": 6, "stereo": 1
+    }  # fmt: skip
+    assert len(set().union(*streets.values())) == 18
+
+
+def test_frames_are_dealt_out_in_equal_parts():
+    assert deal(("a", "b", "c"), 8) == [("a", 3), ("b", 3), ("c", 2)]
+    assert deal({"a": 1, "b": 2}, 1) == [("a", 1)]
+
+
+def test_a_writer_is_no_other_layouts_source(tmp_path, monkeypatch):
+    for path in versions.sources("vkitti2") + [p for name in versions.WRITERS for p in versions.sources(name)]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in ("__init__.py", "versions.py"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(versions, "_MODULES", tmp_path)
+    version = versions.world_version.__wrapped__
+    before = {layout: version(layout) for layout in versions.WRITERS}
+
+    def changed_by(name):
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text + "# another line\n")
+        found = {layout for layout in versions.WRITERS if version(layout) != before[layout]}
+        (tmp_path / name).write_text(text)
+        return found
+
+    assert changed_by("bonnet.py") == changed_by("cityscapes.py") == {"cityscapes"}
+    assert changed_by("lidar.py") == {"kitti_raw", "kitti_depth"}
+    assert changed_by("vkitti2.py") == {"vkitti2"}
+    assert changed_by("street.py") == changed_by("writing.py") == set(versions.WRITERS)
+    assert changed_by("versions.py") == changed_by("__init__.py") == set()
+    with pytest.raises(OptionError, match="sintel"):
+        version("sintel")
+
+
+def test_no_source_of_a_layout_uses_another_layouts_writer():
+    """Else a change there would change files whose version stays."""
+    for layout in versions.WRITERS:
+        sources = versions.sources(layout)
+        allowed = {path.stem for path in sources} | {"versions"}
+        assert set(versions.WRITERS[layout]) <= {path.name for path in sources}
+        for path in sources:
+            imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+            # `from lowtex.miniature.street import block`, and `from lowtex.miniature import objects`
+            used = {node.module.split(".")[2] for node in imports if node.module.startswith("lowtex.miniature.")}
+            used |= {name.name for node in imports if node.module == "lowtex.miniature" for name in node.names}
+            assert used <= allowed, (layout, path.name)
