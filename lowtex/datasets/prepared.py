@@ -36,6 +36,7 @@ from lowtex.geometry import StereoRig
 from lowtex.paths import shown
 from lowtex.progress import say
 
+_REOPENED = ("_views", "_maps", "_seen", "_seen_maps")
 _HEADER_KEYS = ("format", "dataset", "root", "split", "size", "views", "depth", "options", "samples", "bytes")
 
 
@@ -168,11 +169,13 @@ class PreparedPairs(StereoReader):
         return pixels
 
     def _map(self, index: int, name: str, record: dict) -> Tensor:
-        data = self._maps[record["place"] : record["place"] + record["bytes"]].tobytes()
+        data = self._maps[record["place"] : record["place"] + record["bytes"]]
         try:
-            return unpack_map(record, data)
+            values = unpack_map(record, data, check=record["place"] not in self._seen_maps)
         except ValueError as error:
             raise self._damaged(MAPS, f"{error} of {name} of {self.names[index]}") from error
+        self._seen_maps.add(record["place"])
+        return values
 
     def _open_files(self) -> None:
         try:
@@ -184,11 +187,11 @@ class PreparedPairs(StereoReader):
             self._maps = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
         except (ValueError, EOFError, FileNotFoundError) as error:
             raise self._damaged(VIEWS, str(error)) from error
-        self._seen = np.zeros(self._views.shape[:2], bool)
+        self._seen, self._seen_maps = np.zeros(self._views.shape[:2], bool), set()
 
     def __getstate__(self) -> dict:
         # a memory map would be pickled with all it holds
-        return {name: value for name, value in self.__dict__.items() if name not in ("_views", "_maps", "_seen")}
+        return {name: value for name, value in self.__dict__.items() if name not in _REOPENED}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
