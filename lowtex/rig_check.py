@@ -150,7 +150,7 @@ def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
         findings.append(rules.Finding("scale", rules.UNKNOWN, "first mend order and rows"))
     else:
         inverse = 1 / truth.depth_m.to_numpy()
-        found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), rig, truth_kind, depths)
+        found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), rig, native.width, truth_kind, depths)
         findings += found
     findings.append(rules.judge_numbers(native))
     findings.append(_views(pairs))

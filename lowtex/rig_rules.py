@@ -168,7 +168,12 @@ def _rows_verdict(fit: RowFit) -> str:
 
 
 def judge_scale(
-    inverse_depth: np.ndarray, disparity_px: np.ndarray, rig: StereoRig, kind: str | None, depths_m: np.ndarray
+    inverse_depth: np.ndarray,
+    disparity_px: np.ndarray,
+    rig: StereoRig,
+    native_width: int,
+    kind: str | None,
+    depths_m: np.ndarray,
 ) -> tuple[list[Finding], tuple[float, float] | None]:
     """Are focal x baseline and the principal points right? Only depth measured otherwise can tell.
 
@@ -178,6 +183,7 @@ def judge_scale(
         inverse_depth: of pixels with ground truth and a dense match, 1/m; may be empty.
         disparity_px: the matched disparity there.
         rig: at the size the disparities belong to.
+        native_width: of the images, pixels.
         kind: ``depth``, ``disparity`` or None: what the ground truth is kept as. The latter is only turned into depth
             by the rig, so it can't tell whether the rig is right, but it can be compared with the matched one.
         depths_m: what the rig makes of the matched disparities.
@@ -215,7 +221,10 @@ def judge_scale(
                 f", which is {rig.focal_px * rig.baseline_m:.4g} px m at {rig.width} px width: look at focal_px, "
                 "baseline_m, width and depth_unit_m"
             )
-        points = f"what ground truth asks for beside cx - cx_right of rig.yaml: {offset_text}"
+        points = "all depths are alike, so ground truth can't tell them from the scale"
+        if varied:
+            wanted, given = (value * native_width / rig.width for value in (extra + rig.cx_offset_px, rig.cx_offset_px))
+            points = f"ground truth asks for cx - cx_right = {wanted:+.1f} px, rig.yaml says {given:+.1f} px"
         findings = [Finding("scale", verdict, text), Finding("principal points", offset_verdict, points)]
     return findings, (scale, extra + rig.cx_offset_px)
 

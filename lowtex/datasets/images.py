@@ -188,7 +188,8 @@ def _to_8_bit(image: np.ndarray, bits: int, path: Path) -> np.ndarray:
     white = 2**bits - 1
     if image.max() > white:
         raise DataError(
-            f"{path} holds values up to {image.max()}, but {bits} bits end at {white}; give the bits it really has"
+            f"{path} holds values up to {image.max()}, but {bits} bits end at {white}; give the bits it really has "
+            "(image_bits in a rig.yaml)"
         )
     return np.rint(image * (255.0 / white)).astype(np.uint8)
 

@@ -1,6 +1,5 @@
 """A folder of one's own rectified stereo pairs: ``left/``, ``right/`` and one ``rig.yaml``."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowtex.datasets.images import read_rgb, read_text
+from lowtex.datasets.images import read_rgb
 from lowtex.datasets.measured_maps import MAP_SUFFIXES, read_map, refuse_values
 from lowtex.datasets.reader import (
     DIRECTIONS,
     StereoReader,
     checked_camera,
-    checked_root,
     checked_size,
     depth_tensor,
     report_missing,
@@ -25,25 +23,18 @@ from lowtex.datasets.reader import (
 from lowtex.datasets.rig_file import RIG_FILE, RigFile, read_rig_file
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE
+from lowtex.datasets.stereo_layout import FOLDERS, IMAGE_SUFFIXES, checked_pair_root, files_by_stem, read_stems
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, disparity_to_depth
 
 ALL = "all"
 """The split that holds every pair."""
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-"""Image formats read, in small or capital letters."""
-
-OTHER_PICTURES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".exr", ".raw", ".dng", ".nef", ".cr2", ".arw", ".svg")
-"""Formats not read; to pass them over would make a smaller data set in silence."""
-
 STEREO_WAY_OUT = (
     "give a folder with left/ and right/, in them the images of each rectified pair under the same name, and "
     f"{RIG_FILE} (`lowtex data rig --template` prints one)"
 )
 PAIR_WAY_OUT = "write or copy the file again"
-
-FOLDERS = {"l": "left", "r": "right"}
 
 
 class StereoFolder(StereoReader):
@@ -103,11 +94,17 @@ class StereoFolder(StereoReader):
     ):
         self.size, self.views = checked_size(size), views
         sides = checked_camera(camera) or "l"
-        self.root = checked_root(root, STEREO_WAY_OUT)
         wanted = "lr" if views else sides
-        self.images = {side: _by_stem(self.root / FOLDERS[side], IMAGE_SUFFIXES, STEREO_WAY_OUT) for side in wanted}
+        self.root = checked_pair_root(root, wanted, STEREO_WAY_OUT)
+        folders = [self.root / FOLDERS[side] for side in wanted]
+        self.absent = tuple(folder for folder in folders if not folder.is_dir())
+        self.images = {
+            side: files_by_stem(self.root / FOLDERS[side], IMAGE_SUFFIXES, STEREO_WAY_OUT) for side in wanted
+        }
         self.truth_folder = self._find_truth() if depth else None
-        self.maps = _by_stem(self.root / self.truth_folder, MAP_SUFFIXES, PAIR_WAY_OUT) if self.truth_folder else {}
+        self.maps = (
+            files_by_stem(self.root / self.truth_folder, MAP_SUFFIXES, PAIR_WAY_OUT) if self.truth_folder else {}
+        )
         self.split, stems = self._find_stems(str(split))
         is_held_back = self.split.startswith(("test", "val"))
         self.depth_required = bool(self.truth_folder) and (is_held_back if depth_required is None else depth_required)
@@ -246,46 +243,6 @@ class StereoFolder(StereoReader):
         )
         known = torch.from_numpy(values)
         return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)[None]
-
-
-def read_stems(path: str | Path) -> list[str]:
-    """The stems that a text file lists, one a line; an image's ending may stand there or not.
-
-    Raises:
-        DataError: the file is missing or damaged, lists nothing, or lists a stem twice.
-    """
-    lines = [line.strip() for line in read_text(path, "write the stem of one pair a line").splitlines()]
-    paths = [Path(line) for line in lines if line]
-    stems = [p.stem if p.suffix.lower() in IMAGE_SUFFIXES else str(p) for p in paths]
-    if not stems:
-        raise DataError(f"{path} lists no pair; write the stem of one pair a line")
-    stem, count = Counter(stems).most_common(1)[0]
-    if count > 1:
-        raise DataError(f"{path} lists {stem!r} {count} times; write each pair once")
-    return stems
-
-
-def _by_stem(folder: Path, suffixes: Sequence[str], way_out: str) -> dict[str, Path]:
-    """The files of a folder by stem, sorted; hidden files and those of other kinds don't count."""
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; {way_out}")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if path.name.startswith("."):
-            continue
-        if suffix in OTHER_PICTURES:
-            raise DataError(f"{path}: {suffix} is not read; write it as one of {', '.join(suffixes)}")
-        if suffix not in suffixes:
-            continue
-        if path.stem in found:
-            raise DataError(
-                f"{folder} holds {found[path.stem].name} and {path.name}, which have one stem; give it once"
-            )
-        found[path.stem] = path
-    if not found and not tolerates_missing():
-        raise DataError(f"{folder} holds no file of a kind that is read ({', '.join(suffixes)}); {way_out}")
-    return found
 
 
 def _other(side: str) -> str:

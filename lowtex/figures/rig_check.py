@@ -5,12 +5,12 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from lowtex.figures.arrays import depth_bar, depth_range, image_rows_height, show_depth
+from lowtex.figures.arrays import depth_range, show_depth
 from lowtex.figures.recipe import plot
+from lowtex.figures.rig_plots import plot_curves, plot_shifts, plot_truth
 from lowtex.figures.style import (
     MUTED,
     NO_DATA,
-    TRUTH,
     WIDTH_IN,
     count,
     depth_colormap,
@@ -21,7 +21,7 @@ from lowtex.figures.style import (
 )
 from lowtex.geometry import StereoRig
 from lowtex.rig_matching import difference, warp_right
-from lowtex.rig_rules import DOUBTFUL, RIGHT, ROWS_RIGHT_PX, UNKNOWN, WRONG
+from lowtex.rig_rules import DOUBTFUL, RIGHT, UNKNOWN, WRONG
 
 VERDICT_COLOURS = {RIGHT: "#00795a", DOUBTFUL: "#b07400", WRONG: "#c23b00", UNKNOWN: MUTED}
 TITLES = {
@@ -34,10 +34,10 @@ WIDE = 2.2
 """Images of at least this aspect ratio stand in two columns, others in three."""
 
 _LINE_IN = 0.145
-_TEXT_WIDTH = 96
+_TEXT_WIDTH = 92
+_BAR_IN = 0.72
 _SHOWN_POINTS = 60
 _POINTS_IN_PLOT = 3000
-_BLUE = "#0072B2"
 
 
 @plot
@@ -65,37 +65,40 @@ def rig_check(
     native_width = native_width or rig.width
     shape = left.shape[:2]
     columns = 2 if shape[1] / shape[0] >= WIDE else 3
-    panels = _panels(left, right, np.asarray(disparity, np.float32), np.asarray(swapped, np.float32), rig, columns)
+    guess = _middle_parallax(points, rig, native_width)
+    disparities = (np.asarray(values, np.float32) for values in (disparity, swapped))
+    panels = _panels(left, right, *disparities, rig, guess, columns)
     rows = -(-len(panels) // columns)
     lines = [(row.topic, row.verdict, textwrap.wrap(row.text, _TEXT_WIDTH)) for row in findings.itertuples()]
     text_in = _LINE_IN * (sum(len(text) for *_, text in lines) + 0.4 * len(lines)) + 0.1
-    image_in = image_rows_height(1, columns, shape, extra_in=0)
+    image_in = (WIDTH_IN / columns - _BAR_IN) * shape[0] / shape[1] + 0.34
     plots = 4 if truth is not None and len(truth) else 3
     plot_rows, plot_in = (2, 2.3) if plots == 4 else (1, 2.6)
     figure = new_figure(text_in + rows * image_in + plot_rows * plot_in + 0.95)
-    heights = [text_in, *[image_in] * rows, *[plot_in] * plot_rows]
-    grid = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    heights = [text_in, image_in * rows, *[plot_in] * plot_rows]
+    grid = figure.add_gridspec(2 + plot_rows, 1, height_ratios=heights)
     _write(figure.add_subplot(grid[0]), lines, text_in)
-    for row in range(rows):
-        cells = grid[1 + row].subgridspec(1, columns)
-        for column, draw in enumerate(panels[row * columns : (row + 1) * columns]):
-            draw(figure, figure.add_subplot(cells[column]))
+    # one grid, so that all pictures are of one size
+    cells = grid[1].subgridspec(rows, columns)
+    for index, draw in enumerate(panels):
+        draw(figure.add_subplot(cells[index // columns, index % columns]))
     _mark_points(figure, points[points.pair == name], rig.width / native_width)
-    places = [grid[1 + rows + r].subgridspec(1, plots // plot_rows) for r in range(plot_rows)]
+    places = [grid[2 + r].subgridspec(1, plots // plot_rows) for r in range(plot_rows)]
     cells = [place[c] for place in places for c in range(plots // plot_rows)]
     axes = [figure.add_subplot(cell) for cell in cells]
-    _plot_shifts(axes[0], points, infinity_native_px)
-    _plot_rows(axes[1], points)
-    _plot_curves(axes[2], curves)
+    plot_shifts(axes[0], points, infinity_native_px)
+    plot_rows(axes[1], points)
+    plot_curves(axes[2], curves)
     if plots == 4:
-        _plot_truth(axes[3], truth, rig)
+        plot_truth(axes[3], truth, rig)
     size = f"{rig.width}×{rig.height} px" + ("" if native_width == rig.width else f" (of {native_width} px width)")
     caption = (
         f"pair {name}, {size} · points, shifts and rows: {count(pairs, 'pair')}, at native size · grey: no clear match "
         f"· rig.yaml: focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4g} m, "
-        f"cx - cx_right {rig.cx_offset_px:.4g} px, at that size"
+        f"cx−cx_right {rig.cx_offset_px:.4g} px, at that size"
     )
-    return finish(figure, TITLES[verdict], caption)
+    wrong = [row.topic for row in findings.itertuples() if row.verdict == WRONG]
+    return finish(figure, TITLES[verdict] + (f": {', '.join(wrong)}" if wrong else ""), caption)
 
 
 def draw_rig_check(check):
@@ -128,67 +131,76 @@ def _write(axes, lines: list, height_in: float) -> None:
     axes.set_ylim(height_in, 0)
     y = 0.05
     for topic, verdict, text in lines:
-        axes.text(0.0, y, topic, va="top", fontsize=9, fontweight="bold")
-        axes.text(1.2, y, verdict, va="top", fontsize=9, fontweight="bold", color=VERDICT_COLOURS[verdict])
-        axes.text(2.15, y, "\n".join(text), va="top", fontsize=8.5, linespacing=1.2)
+        axes.text(0.05, y, topic, va="top", fontsize=9, fontweight="bold")
+        axes.text(1.35, y, verdict, va="top", fontsize=9, fontweight="bold", color=VERDICT_COLOURS[verdict])
+        axes.text(2.4, y, "\n".join(text), va="top", fontsize=8.5, linespacing=1.2)
         y += _LINE_IN * (len(text) + 0.4)
 
 
-def _panels(left, right, disparity, swapped, rig: StereoRig, columns: int) -> list:
-    """What draws each image panel, in reading order: called with the figure and its axes."""
+def _middle_parallax(points: pd.DataFrame, rig: StereoRig, native_width: int) -> float:
+    """A middle parallax at the size of ``rig``, pixels, whichever way round the views are."""
+    shift = (points.left_column - points.right_column)[points.row_agrees].to_numpy() * rig.width / native_width
+    return float(np.median(np.abs(shift - rig.cx_offset_px))) if shift.size else rig.width / 20
+
+
+def _panels(left, right, disparity, swapped, rig: StereoRig, guess: float, columns: int) -> list:
+    """What draws each image panel into its axes, in reading order."""
     infinity = float(rig.cx_offset_px)
-    parallax, other_parallax = disparity - infinity, swapped - infinity
+    parallax = disparity - infinity
     seen = np.isfinite(disparity)
     top = float(np.quantile(parallax[seen], 0.995)) if seen.any() else 1.0
-    guess = float(np.median(disparity[seen])) if seen.any() else infinity + rig.width / 20
-    warped = _hidden(warp_right(right, disparity), ~seen)
-    guessed = warp_right(right, guess)
+    warped = warp_right(right, disparity)
     depth = np.where(parallax > 0.25, rig.focal_px * rig.baseline_m / np.maximum(parallax, 0.25), np.nan)
 
-    def view(picture, title):
-        return lambda figure, axes: _lined(axes, picture, title)
-
-    def plain(picture, title):
-        return lambda figure, axes: place_image(axes, picture, title)
-
     def matched(values, title):
-        def draw(figure, axes):
+        def draw(axes):
             image = place_image(axes, values, title, cmap=depth_colormap(), vmin=0, vmax=max(top, 1.0))
-            _bar(figure, image, axes, "px nearer than infinity")
+            _bar(axes, image, "px, 0 is infinitely far")
 
         return draw
 
-    def left_over(warped, shift, title):
-        def draw(figure, axes):
-            values = difference(left, np.asarray(warped, np.float32), np.float32(shift))
-            values = np.where(np.isnan(shift), np.nan, values)
-            shown = f"{title}: mean {np.nanmean(values):.3f}" if np.isfinite(values).any() else title
-            _bar(figure, place_image(axes, values, shown, cmap=error_colormap(), vmin=0, vmax=0.25), axes, "of 1")
+    def left_over(picture, shift, title):
+        def draw(axes):
+            values = difference(left, picture, shift)
+            shown = f"{title} {np.nanmean(values):.3f}" if np.isfinite(values).any() else title
+            _bar(axes, place_image(axes, values, shown, cmap=error_colormap(), vmin=0, vmax=0.25), "of 1")
 
         return draw
 
-    def metres(figure, axes):
-        near, far = depth_range(depth, far_m=None if not seen.any() else float(np.nanquantile(depth, 0.95)))
+    def moved(by, title):
+        shift = np.full(left.shape[:2], infinity + by, np.float32)
+        return left_over(warp_right(right, shift), shift, f"{title} {infinity + by:+.0f} px: differs by")
+
+    def metres(axes):
+        near, far = depth_range(depth, far_m=float(np.nanquantile(depth, 0.95)) if np.isfinite(depth).any() else None)
         image = show_depth(axes, depth, near, far, "distance by rig.yaml: is it so?")
-        depth_bar(figure, image, axes, near, far, location="right", aspect=14, pad=0.01)
+        ticks = np.geomspace(near, far, 4)
+        bar = _bar(axes, image, "m")
+        bar.set_ticks(ticks, labels=[f"{tick:.2g}" if tick < 10 else f"{tick:.0f}" for tick in ticks])
+        bar.ax.minorticks_off()
 
-    unmatched = np.where(seen, disparity, np.nan)
     named = {
-        "left": view(left, "left view"),
-        "right": view(right, "right view: same things on same lines"),
-        "matched": matched(np.where(seen, parallax, np.nan), f"disparity found: {seen.mean():.0%} of pixels"),
-        "swapped": matched(other_parallax, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be few)"),
-        "warped": plain(warped, "right view warped by it (as left?)"),
-        "warped_error": left_over(warp_right(right, disparity), unmatched, "its difference from left"),
-        "guessed": plain(guessed, f"right view moved by {guess:.0f} px"),
-        "guessed_error": left_over(guessed, np.full(left.shape[:2], guess), "its difference"),
+        "left": lambda axes: _lined(axes, left, "left view"),
+        "right": lambda axes: _lined(axes, right, "right view: same things on same lines"),
+        "matched": matched(parallax, f"disparity found: {seen.mean():.0%} of pixels"),
+        "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be fewer)"),
+        "warped": lambda axes: place_image(
+            axes, _hidden(warped, ~seen), "right view warped by it: must look like left"
+        ),
+        "warped_error": left_over(warped, disparity, "differs from left by"),
+        "guessed": lambda axes: place_image(
+            axes,
+            np.clip(warp_right(right, infinity + guess), 0, 1),
+            f"right view moved by the guess, {infinity + guess:+.0f} px",
+        ),
+        "guessed_error": moved(guess, "guessed shift"),
+        "other_way": moved(-guess, "swapped guess"),
         "metres": metres,
-        "other_way": left_over(warp_right(right, -guess), np.full(left.shape[:2], -guess), f"moved by {-guess:.0f} px"),
     }
     if columns == 2:
-        order = "left right matched swapped warped warped_error guessed guessed_error metres other_way"
+        order = "left right matched swapped warped warped_error guessed_error other_way guessed metres"
     else:
-        order = "left right metres matched warped warped_error swapped guessed guessed_error"
+        order = "left right metres matched warped warped_error swapped guessed_error other_way"
     return [named[key] for key in order.split()]
 
 
@@ -205,8 +217,12 @@ def _hidden(picture: np.ndarray, hide: np.ndarray) -> np.ndarray:
     return np.where(hide[..., None], grey, np.clip(picture, 0, 1))
 
 
-def _bar(figure, image, axes, label: str) -> None:
-    figure.colorbar(image, ax=axes, location="right", aspect=14, pad=0.01).set_label(label, fontsize=8)
+def _bar(axes, image, label: str):
+    """A colour bar as high as the picture."""
+    bar = axes.figure.colorbar(image, cax=axes.inset_axes([1.02, 0, 0.035, 1]))
+    bar.ax.tick_params(labelsize=7.5)
+    bar.set_label(label, fontsize=8)
+    return bar
 
 
 def _mark_points(figure, points: pd.DataFrame, scale: float) -> None:
@@ -217,64 +233,3 @@ def _mark_points(figure, points: pd.DataFrame, scale: float) -> None:
         x = (some[f"{side}_column"] + 0.5) * scale - 0.5
         y = (some[f"{side}_row"] + 0.5) * scale - 0.5
         axes.scatter(x, y, c=np.arange(len(some)) % 10, cmap="tab10", s=9, edgecolors="white", linewidths=0.4)
-
-
-def _plot_shifts(axes, points: pd.DataFrame, infinity_px: float) -> None:
-    agreeing = points[points.row_agrees]
-    shift = (agreeing.left_column - agreeing.right_column).to_numpy()
-    low, high = np.percentile(shift, [0.5, 99.5]) if shift.size else (-1, 1)
-    reach = max(high - infinity_px, infinity_px - low, 4.0)
-    edges = np.linspace(infinity_px - 1.05 * reach, infinity_px + 1.05 * reach, 61)
-    axes.hist(shift, edges, color=_BLUE)
-    axes.axvspan(edges[0], infinity_px, color=TRUTH, alpha=0.12, linewidth=0)
-    axes.axvline(infinity_px, color=TRUTH, linewidth=1.4)
-    axes.text(0.03, 0.95, "behind infinity:\nimpossible", transform=axes.transAxes, va="top", fontsize=8.5, color=TRUTH)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_title("Order: points right of the line")
-    axes.set_xlabel("left column − right column, px")
-    axes.set_ylabel("matched points")
-
-
-def _plot_rows(axes, points: pd.DataFrame) -> None:
-    offset = (points.left_row - points.right_row).to_numpy()
-    reach = max(3.0, 1.3 * float(np.percentile(np.abs(offset), 90))) if offset.size else 3.0
-    axes.axhspan(-ROWS_RIGHT_PX, ROWS_RIGHT_PX, color="#00795a", alpha=0.12, linewidth=0)
-    axes.axhline(0, color="#00795a", linewidth=1)
-    axes.scatter(points.left_column, np.clip(offset, -reach, reach), s=3, color=_BLUE, alpha=0.5, linewidths=0)
-    axes.set_ylim(-1.05 * reach, 1.05 * reach)
-    axes.set_title("Rows: points inside the band")
-    axes.set_xlabel("column in the left view, px")
-    axes.set_ylabel("left row − right row, px")
-
-
-def _plot_curves(axes, curves: pd.DataFrame) -> None:
-    styles = {"matched disparity, moved sideways": (_BLUE, "-", "disparity wrong by x"),
-              "matched disparity, right view moved down": ("#009E73", "--", "right view x lower"),
-              "ground truth, moved sideways": (TRUTH, "-", "ground truth wrong by x")}  # fmt: skip
-    for curve, part in curves.groupby("curve", sort=False):
-        colour, line, label = styles[curve]
-        axes.plot(part.added_px, part.difference, line, color=colour, label=label, marker="o", markersize=2.5)
-    if len(curves):
-        axes.legend(fontsize=8, loc="lower right", handlelength=1.6, borderaxespad=0.1)
-    else:
-        axes.text(0.5, 0.5, "nothing was matched", transform=axes.transAxes, ha="center", color=MUTED)
-        axes.plot([0], [0], alpha=0)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_ylim(0, None)
-    axes.set_title("What a warp leaves: least at 0")
-    axes.set_xlabel("x, px")
-    axes.set_ylabel("difference from left")
-
-
-def _plot_truth(axes, truth: pd.DataFrame, rig: StereoRig) -> None:
-    inverse = 1 / truth.depth_m.to_numpy()
-    axes.scatter(inverse, truth.disparity_px, s=2, color=_BLUE, alpha=0.25, linewidths=0)
-    ends = np.array([0, np.percentile(inverse, 99.5)])
-    axes.plot(ends, rig.focal_px * rig.baseline_m * ends + rig.cx_offset_px, color=TRUTH, label="what rig.yaml says")
-    axes.set_xlim(0, ends[1])
-    low, high = np.percentile(truth.disparity_px, [0.5, 99.5])
-    axes.set_ylim(min(low, rig.cx_offset_px) - 1, 1.1 * max(high, 1))
-    axes.legend(fontsize=8, loc="upper left")
-    axes.set_title("Scale: points on the line")
-    axes.set_xlabel("1 / true depth, 1/m")
-    axes.set_ylabel("matched disparity, px")
