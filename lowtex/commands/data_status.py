@@ -38,7 +38,7 @@ def print_status(named: dict[str, Path], profile: str = "quick") -> list[str]:
     from lowtex.paths import shown
 
     found = status(named, profile)
-    rows = [("data set", "what", "split", "frames", "pairs", "ground truth", "on disk", "licence")]
+    rows = [("data set", "what", "split", "frames", "pairs", "ground truth", "on disk", "licence of the real one")]
     for data in found:
         rows += _rows(data)
     print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 7))))
