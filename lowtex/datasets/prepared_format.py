@@ -74,7 +74,7 @@ def described(reader: StereoReader) -> dict:
 def covers(header: dict, wanted: dict) -> bool:
     """Samples made as ``header`` says hold all that a reader described by ``wanted`` gives, made the same way."""
     return (
-        all(header[name] == wanted[name] for name in ("dataset", "size", "options"))
+        all(header.get(name, "") == wanted[name] for name in ("format", "dataset", "size", "options"))
         and header["views"] >= wanted["views"]
         and wanted["depth"] in (None, header["depth"])
     )

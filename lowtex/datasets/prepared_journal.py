@@ -40,6 +40,15 @@ class Journal:
             raise disk_problem(error, self.path) from error
 
 
+def begun_as(folder: Path) -> dict | None:
+    """What an unfinished folder is to become, None where it holds no journal of ours."""
+    try:
+        with open(folder / JOURNAL, encoding="utf-8") as file:
+            return json.loads(file.readline())["about"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def finished_records(folder: Path, about: dict, names: list[str]) -> tuple[dict[int, dict], str | None]:
     """What a folder already holds of the samples that are to be made.
 

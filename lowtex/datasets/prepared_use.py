@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lowtex.datasets.prepared import PreparedPairs, Sources, read_header, say_once
 from lowtex.datasets.prepared_format import HEADER, JOURNAL, covers, described, prepared_base, versions
+from lowtex.datasets.prepared_journal import begun_as
 from lowtex.datasets.reader import StereoReader, tolerates_missing
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
@@ -32,6 +33,10 @@ def prepared_for(
         return None
     wanted = described(reader)
     for folder in sorted(base.glob(f"{wanted['dataset']}-*")):
+        if not (folder / HEADER).is_file():
+            if covers(begun_as(folder) or {}, wanted):
+                tell(f"{shown(folder)} is not finished, and not used; the same lowtex data prepare goes on with it")
+            continue
         try:
             header = read_header(folder)
             if not covers(header, wanted) or header["samples"] < len(reader):

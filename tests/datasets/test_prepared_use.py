@@ -1,5 +1,6 @@
 """Prepared samples are used without being asked where they are right, and only there."""
 
+import json
 import pickle
 import shutil
 
@@ -119,3 +120,15 @@ def test_goes_to_other_processes(kitti):
     data = pickle.dumps(kept)
     assert len(data) < 10_000
     assert_same(pickle.loads(data)[2], kept[2])
+
+
+def test_unfinished_ones_of_other_sizes_and_empty_folders_are_no_news(kitti, base, capsys):
+    for size in (SIZE, (24, 40)):
+        folder = quiet(KittiRaw(kitti[0], "available", size, depth=None))
+        journal = json.dumps({"about": json.loads((folder / "prepared.json").read_text()), "names": []})
+        (folder / "journal.jsonl").write_text(journal + "\n")
+        (folder / "prepared.json").unlink()
+    (base / "kitti-available-20x12-00000000").mkdir()
+    lines = []
+    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
+    assert len(lines) == 1 and "20x12" in lines[0] and "is not finished" in lines[0]
