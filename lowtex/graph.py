@@ -40,7 +40,7 @@ class Node:
 
 NOTEBOOKS = (
     Node("00_start_here", needs=("04",)),
-    Node("01_data", data=("kitti", "kitti_depth", "vkitti2"), apart=True),
+    Node("01_data", data=("kitti", "kitti_depth", "vkitti2", "make3d", "cityscapes", "stereo"), apart=True),
     Node("02_networks"),
     Node("03_losses", threads=ALL_CORES, quick_s=60),
     Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
