@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from lowtex.data_check import RootCheck, SplitCheck
-from lowtex.data_files import KINDS, Problem
+from lowtex.checking.check import RootCheck, SplitCheck
+from lowtex.checking.files import KINDS, Problem
 from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.files import atomic_path

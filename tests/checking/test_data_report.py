@@ -1,18 +1,14 @@
 """What `lowtex data check` prints and lists, and its exit code."""
 
 import csv
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 
 import dataset_damages as damages
 from damaged_kitti import a_list, everything_in, frames, image, write_damaged_kitti
 from dataset_trees import DATE, DRIVE, write_kitti
 
 from lowtex import cli
-from lowtex.data_check import check_root
-from lowtex.data_report import describe
+from lowtex.checking.check import check_root
+from lowtex.checking.report import describe
 
 
 def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
