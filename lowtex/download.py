@@ -123,7 +123,7 @@ class _Download:
         unknown = sum(size is None for size in sizes.values())
         left = {name: max((size or 0) - came[name], 0) for name, size in sizes.items()}
         say(
-            f"{len(todo)} archives to unpack into {self.folder}, {shown_size(sum(left.values()))} to fetch"
+            f"{len(todo)} archive{'s' * (len(todo) != 1)} to unpack into {self.folder}, {shown_size(sum(left.values()))} to fetch"
             + (f", {shown_size(sum(came.values()))} came before" if any(came.values()) else "")
             + (f"; {unknown} of unknown size" if unknown else "")
         )
@@ -206,7 +206,6 @@ class _Download:
             unit, destination = self.tree.place(archive, parts)
             moves.setdefault(unit, (destination, {}))[1][parts[len(unit) :]] = facts
         placer = Placer(self.folder, self.folder / ARCHIVES / "replaced")
-        self.tree.forget(archive)
         for unit, (destination, inside) in moves.items():
             placer.place(staging.joinpath(*unit), destination, inside)
         self.tree.record(

@@ -53,10 +53,6 @@ class DownloadedTree:
             folders.setdefault(inside.parent.as_posix(), {})[inside.name] = size
         write_json(self._record(archive), {"url": archive.url, "folders": folders})
 
-    def forget(self, archive: Archive) -> None:
-        """The record is no longer true, or won't be in a moment."""
-        self._record(archive).unlink(missing_ok=True)
-
     def has(self, archive: Archive) -> bool:
         """All of the archive is there.
 
