@@ -123,7 +123,7 @@ class _Download:
         unknown = sum(size is None for size in sizes.values())
         left = {name: max((size or 0) - came[name], 0) for name, size in sizes.items()}
         say(
-            f"{len(todo)} archive{'s' * (len(todo) != 1)} to unpack into {self.folder}, {shown_size(sum(left.values()))} to fetch"
+            f"archives to unpack into {self.folder}: {len(todo)}, {shown_size(sum(left.values()))} to fetch"
             + (f", {shown_size(sum(came.values()))} came before" if any(came.values()) else "")
             + (f"; {unknown} of unknown size" if unknown else "")
         )
@@ -186,12 +186,12 @@ class _Download:
                 files = self._pass(
                     content, f"{archive.name}: unpacking", lambda report: content.unpack(staging, self.stop, report)
                 )
-                left_out = f"; {content.left_out} others in it are of no use" if content.left_out else ""
+                left_out = f", others in it of no use: {content.left_out}" if content.left_out else ""
             replaced = self._place(archive, staging, files)
         finally:
             _remove(staging)
-        gave_way = f"; {replaced} that differed were moved to {ARCHIVES}/replaced" if replaced else ""
-        say(f"{archive.name}: {len(files)} files unpacked{left_out}{gave_way}")
+        gave_way = f"; moved to {ARCHIVES}/replaced because they differed: {replaced}" if replaced else ""
+        say(f"{archive.name}: files unpacked: {len(files)}{left_out}{gave_way}")
 
     def _pass(self, content: ArchiveFile, title: str, action: Callable):
         if content.size < LONG_UNPACKING:

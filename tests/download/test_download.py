@@ -34,7 +34,7 @@ def test_a_drive_comes_with_its_calibration_and_the_reader_finds_it(get, root, s
     assert tree(root) == drive_files() | calibration_files()
     assert kept(root) == [f"{DATE}_calib.unpacked.json", f"{DRIVE}.unpacked.json"]
     assert "CC BY-NC-SA 3.0" in out and "https://www.cvlibs.net/datasets/kitti/" in out
-    assert f"2 archives to unpack into {root}, {(len(DRIVE_ZIP) + len(CALIBRATION_ZIP)) / 1000:.1f} kB to fetch" in out
+    assert f"archives to unpack into {root}: 2, {(len(DRIVE_ZIP) + len(CALIBRATION_ZIP)) / 1000:.1f} kB to fetch" in out
     pairs = KittiRaw(root, split="available", size=None)
     assert pairs.names == [f"{DRIVE}/{frame:010d}/l" for frame in range(3)]
     assert (pairs[2].depth > 0).sum() > 50
@@ -88,7 +88,7 @@ def test_improved_maps_keep_their_two_folders_and_the_reader_finds_them(get, ser
     files = {f"train/{DRIVE}/{inside}": depth, f"val/{OTHER}/{inside}": depth}
     server.add("/data_depth_annotated.zip", zip_bytes(files | {"readme.txt": b"hello"}))
     code, out, _ = get("--improved")
-    assert code == 0 and "2 files unpacked; 1 others in it are of no use" in out
+    assert code == 0 and "files unpacked: 2, others in it of no use: 1" in out
     assert tree(root) == files
     server.log.clear()
     assert get("--improved")[0] == 0 and server.log == []
