@@ -45,6 +45,7 @@ def download(
     jobs: int = 2,
     keep_archives: bool = False,
     patience: Patience | None = None,
+    again: bool = False,
 ) -> list[str]:
     """Bring archives into a root. What is there already is left alone.
 
@@ -54,6 +55,7 @@ def download(
         jobs: archives that are fetched at the same time.
         keep_archives: leave them there once they're unpacked. One that the user put there stays anyway.
         patience: with slow and failing servers.
+        again: also bring what seems to be there; files that are the same stay.
 
     Returns:
         One line for each problem; if there is none, all that was asked for is there.
@@ -76,7 +78,7 @@ def download(
     except OSError as error:
         raise disk_problem(error, folder) from error
     try:
-        return _Download(folder, jobs, keep_archives, patience or Patience()).bring(archives)
+        return _Download(folder, jobs, keep_archives, patience or Patience()).bring(archives, again)
     finally:
         lock.release()
 
@@ -91,14 +93,16 @@ class _Download:
         self.problems: dict[str, str] = {}
         self.served: dict[str, Served] = {}
 
-    def bring(self, archives: Sequence[Archive]) -> list[str]:
+    def bring(self, archives: Sequence[Archive], again: bool) -> list[str]:
         self._sweep()
-        missing = [archive for archive in archives if not self.tree.has(archive)]
+        missing = [archive for archive in archives if again or not self.tree.has(archive)]
         for archive in archives:
             if archive not in missing:
                 self._discard(archive)
         if len(missing) < len(archives):
-            say(f"{len(archives) - len(missing)} of {len(archives)} archives are unpacked in {self.folder} already")
+            say(
+                f"{len(archives) - len(missing)} of {len(archives)} archives are in {self.folder} already; --again: all the same"
+            )
         self._in_threads([archive for archive in missing if not self._is_fetched(archive)], self._look)
         todo = [archive for archive in missing if self._is_fetched(archive) or archive.name in self.served]
         if todo:

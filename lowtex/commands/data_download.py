@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, help=f"archives fetched at a time, 1 to {MOST_JOBS}; default 2")
     parser.add_argument("--keep-archives", action="store_true", help="leave the archives in FOLDER/archives")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="fetch what seems to be there, too: files that differ from the archive's are set aside and replaced",
+    )
     parser.add_argument("--source", metavar="URL", help="a mirror of KITTI's own server, which is the default")
 
 
@@ -51,7 +56,11 @@ def run(options: argparse.Namespace) -> int:
     if not 1 <= options.jobs <= MOST_JOBS:
         raise OptionError(f"--jobs {options.jobs} must be 1 to {MOST_JOBS}")
     problems = download(
-        chosen_archives(options), options.to.expanduser(), jobs=options.jobs, keep_archives=options.keep_archives
+        chosen_archives(options),
+        options.to.expanduser(),
+        jobs=options.jobs,
+        keep_archives=options.keep_archives,
+        again=options.again,
     )
     for problem in problems:
         print(f"lowtex: {' '.join(problem.split())}", file=sys.stderr)

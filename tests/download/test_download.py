@@ -45,7 +45,19 @@ def test_what_is_there_is_not_asked_for_again(get, server):
     server.log.clear()
     code, out, errors = get("--drive", DRIVE)
     assert (code, errors, server.log) == (0, [], [])
-    assert "2 of 2 archives are unpacked" in out
+    assert "2 of 2 archives are in" in out and "--again" in out
+
+
+def test_again_mends_what_only_a_comparison_shows(get, server, root):
+    get("--drive", DRIVE)
+    name = f"{DATE}/{DRIVE}/image_03/data/0000000001.png"
+    flipped = bytearray(drive_files()[name])
+    flipped[-20] ^= 1
+    (root / name).write_bytes(flipped)
+    assert get("--drive", DRIVE)[0] == 0 and (root / name).read_bytes() == flipped
+    code, out, _ = get("--drive", DRIVE, "--again")
+    assert code == 0 and "because they differed: 1" in out
+    assert tree(root) == drive_files() | calibration_files()
 
 
 def test_only_what_is_missing_is_fetched(get, server, root):
