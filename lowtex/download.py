@@ -100,9 +100,8 @@ class _Download:
             if archive not in missing:
                 self._discard(archive)
         if len(missing) < len(archives):
-            say(
-                f"{len(archives) - len(missing)} of {len(archives)} archives are in {self.folder} already; --again: all the same"
-            )
+            there = f"{len(archives) - len(missing)} of {len(archives)} archives"
+            say(f"{there} are in {self.folder} already (--again fetches them all the same)")
         self._in_threads([archive for archive in missing if not self._is_fetched(archive)], self._look)
         todo = [archive for archive in missing if self._is_fetched(archive) or archive.name in self.served]
         if todo:
