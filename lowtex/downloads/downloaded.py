@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.kitti_layout import KittiTree
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
+from lowtex.downloads.kitti_archives import CALIBRATION_FILES, IMPROVED_FOLDERS, Archive
 from lowtex.errors import DataError
 from lowtex.files import read_json, write_json
-from lowtex.kitti_archives import CALIBRATION_FILES, IMPROVED_FOLDERS, Archive
 
 ARCHIVES = "archives"
 """Folder in a root for archives, their parts, and the records of what was unpacked."""

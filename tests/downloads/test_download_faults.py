@@ -24,10 +24,11 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import cli, download, downloaded
-from lowtex.http_files import Patience
-from lowtex.kitti_archives import drive_archives
-from lowtex.partial_files import PartialFile
+from lowtex import cli
+from lowtex.downloads import download, downloaded
+from lowtex.downloads.http_files import Patience
+from lowtex.downloads.kitti_archives import drive_archives
+from lowtex.downloads.partial_files import PartialFile
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 

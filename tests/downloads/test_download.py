@@ -23,7 +23,7 @@ from made_archives import (
 
 from lowtex import cli
 from lowtex.datasets import KittiImproved, KittiRaw
-from lowtex.kitti_archives import read_archive_list, split_drives
+from lowtex.downloads.kitti_archives import read_archive_list, split_drives
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 

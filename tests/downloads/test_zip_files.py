@@ -8,11 +8,11 @@ import zipfile
 import pytest
 from made_archives import link_entry, renamed, special_entry, with_declared_size, zip_bytes
 
-from lowtex import zip_files
 from lowtex.disk_space import NoSpaceError
+from lowtex.downloads import zip_files
+from lowtex.downloads.http_files import StoppedError
+from lowtex.downloads.zip_files import ArchiveFile, BadArchiveError
 from lowtex.errors import DataError
-from lowtex.http_files import StoppedError
-from lowtex.zip_files import ArchiveFile, BadArchiveError
 
 GO_ON = threading.Event()
 

@@ -9,8 +9,8 @@ import time
 import pytest
 from download_server import BODY, PATH, answer, cut_after, stall_after
 
+from lowtex.downloads.partial_files import PartialFile, Served
 from lowtex.errors import DataError
-from lowtex.partial_files import PartialFile, Served
 
 
 def cut_once(server, fetch, count: int = 1000, **how) -> None:
@@ -147,7 +147,7 @@ def test_a_killed_process_leaves_a_part_that_is_continued(server, fetch, tmp_pat
     hold = threading.Event()
     server.add(PATH, BODY).faults = [stall_after(2000, hold)]
     script = (
-        "import sys; from pathlib import Path; from lowtex.http_files import Fetcher; "
+        "import sys; from pathlib import Path; from lowtex.downloads.http_files import Fetcher; "
         "Fetcher().fetch(sys.argv[1], Path(sys.argv[2]))"
     )
     target = tmp_path / "a.zip"

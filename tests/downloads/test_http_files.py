@@ -13,11 +13,11 @@ import pytest
 import requests
 from download_server import BODY, FAST, PATH, answer, cut_after
 
-from lowtex import http_files
 from lowtex.disk_space import NoSpaceError
+from lowtex.downloads import http_files
+from lowtex.downloads.http_files import Fetcher, Patience, StoppedError
+from lowtex.downloads.partial_files import PartialFile, Served
 from lowtex.errors import DataError
-from lowtex.http_files import Fetcher, Patience, StoppedError
-from lowtex.partial_files import PartialFile, Served
 
 
 def test_a_whole_file_comes_in_one_request(server, fetch, tmp_path):

@@ -15,14 +15,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lowtex.disk_space import NoSpaceError, disk_problem, require_space, shown_size
-from lowtex.downloaded import ARCHIVES, DownloadedTree
+from lowtex.downloads.downloaded import ARCHIVES, DownloadedTree
+from lowtex.downloads.http_files import Fetcher, Patience, StoppedError
+from lowtex.downloads.kitti_archives import LICENCE, Archive
+from lowtex.downloads.partial_files import PartialFile, Served
+from lowtex.downloads.placing import Placer
+from lowtex.downloads.zip_files import ArchiveFile, BadArchiveError
 from lowtex.errors import DataError
-from lowtex.http_files import Fetcher, Patience, StoppedError
-from lowtex.kitti_archives import LICENCE, Archive
-from lowtex.partial_files import PartialFile, Served
-from lowtex.placing import Placer
 from lowtex.progress import Progress, say
-from lowtex.zip_files import ArchiveFile, BadArchiveError
 
 UNPACKED_GROWTH = 1.1
 """Estimate of what an archive unpacks to, before its table is there: pictures and scans hardly compress."""
