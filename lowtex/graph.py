@@ -47,6 +47,7 @@ NOTEBOOKS = (
     Node("10_kitti", needs=("04",), data=("kitti",), quick_s=40),
     Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), threads=ALL_CORES, quick_s=110),
     Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
+    Node("13_make3d", needs=("04",), data=("make3d",), quick_s=30),
     Node("15_low_texture", needs=("04",), quick_s=40),
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
 )

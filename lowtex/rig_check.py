@@ -17,6 +17,8 @@ from lowtex.datasets.stereo_folder import StereoFolder
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex.rig_matching import RowFit, difference, fit_rows, match_densely, match_points, warp_right
+from lowtex.rig_sanity import judge_numbers, judge_views
+from lowtex.roots import is_miniature
 
 DENSE_WIDTH = 1280
 """Dense matching and the pictures are made at no more than this width, pixels."""
@@ -24,8 +26,8 @@ DENSE_WIDTH = 1280
 REACH = 0.2
 """Share of the width that disparities may reach where too few points were matched to say."""
 
-MOST_TRUTH = 20000
-"""Pixels of a pair with ground truth that are looked at."""
+MOST_TRUTH = 5000
+"""Densely matched pixels of a pair with ground truth that are looked at."""
 
 ADDED_PX = tuple(range(-8, 9))
 """Pixels by which a disparity is made wrong, or the right view is moved down, to see what that does."""
@@ -41,15 +43,15 @@ class RigCheck:
         points: matched points of all pairs at native size: ``pair``, ``left_column``, ``left_row``, ``right_column``,
             ``right_row``, ``row_agrees``.
         curves: ``curve``, ``added_px``, ``difference`` (mean absolute, of [0, 1]) of the pair shown.
-        truth: ``depth_m``, ``disparity_px`` of pixels with ground truth, all pairs; may have no rows.
-        fitted: (k, offset in px) that ground truth asks for, at the size of the arrays, or None.
+        truth: ``depth_m``, ``disparity_px`` (native) of matched points with ground truth, all pairs; may have no rows.
+        fitted: (k, offset in px) that ground truth asks for, at native size, or None.
         name: of the pair shown.
         pairs: how many were looked at.
         left, right: ``(H, W, 3)`` uint8.
         disparity, swapped: matched disparity ``(H, W)`` pixels as it is and with the views swapped, NaN = no match.
         rig: at the size of the arrays.
-        infinity_native_px: disparity of infinity at native size.
-        native_width: width of the images, pixels.
+        native_rig: at the size of the images.
+        miniature: the pairs are the kit's own small world.
     """
 
     verdict: str
@@ -65,18 +67,22 @@ class RigCheck:
     disparity: np.ndarray
     swapped: np.ndarray
     rig: StereoRig
-    infinity_native_px: float
-    native_width: int
+    native_rig: StereoRig
+    miniature: bool
 
     def lines(self) -> list[str]:
         """The verdict for a terminal."""
         rows = [f"{row.topic:<17}{row.verdict:<14}{row.text}" for row in self.findings.itertuples()]
+        doubts = list(self.findings.topic[self.findings.verdict == rules.DOUBTFUL])
         said = {
-            rules.RIGHT: "right, as far as pairs can show",
+            rules.RIGHT: f"right, but look at {', '.join(doubts)}" if doubts else "right, as far as pairs can show",
             rules.WRONG: "something is wrong",
             rules.UNKNOWN: "cannot judge",
         }
-        return [*rows, f"verdict: {said[self.verdict]} ({self.pairs} pair{'s' if self.pairs > 1 else ''} looked at)"]
+        pairs = (
+            f"{self.pairs} pair{'s' if self.pairs > 1 else ''} {'of the miniature ' if self.miniature else ''}looked at"
+        )
+        return [*rows, f"verdict: {said[self.verdict]} ({pairs})"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ def check_rig(reader: StereoFolder, pairs: int = 4, tell: Callable[[str], None] 
         if tell is not None:
             tell(reader.names[index])
         measured.append(_measure(reader[index]))
-    return _judge(measured, reader.truth_folder)
+    return _judge(measured, reader.truth_folder, is_miniature(reader.root))
 
 
 def _measure(sample: StereoSample) -> _Pair:
@@ -124,7 +130,7 @@ def _bytes(view) -> np.ndarray:
     return np.ascontiguousarray((view.permute(1, 2, 0) * 255).round().byte().numpy())
 
 
-def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
+def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCheck:
     widths = {pair.rig.width for pair in pairs}
     if len(widths) > 1:
         raise DataError(f"the pairs have different widths, {sorted(widths)} px; check them apart, by split=LIST")
@@ -132,15 +138,15 @@ def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
     points, fit = _pool(pairs)
     agreeing = points[points.row_agrees]
     shift = (agreeing.left_column - agreeing.right_column).to_numpy()
-    alone = [(pair.name, fit_rows(pair.points, native.width)[0]) for pair in pairs if len(pair.points)]
+    alone = [(pair.name, fit_rows(pair.points)[0]) for pair in pairs if len(pair.points)]
     judged_alone = [(name, own) for name, own in alone if own.points >= rules.MIN_POINTS]
     worst = max(judged_alone, key=lambda pair: pair[1].largest_px + pair[1].spread_px, default=None)
-    order = rules.judge_order(shift, native.cx_offset_px)
+    order = rules.judge_order(shift, native.cx_offset_px, fit)
     rows = rules.judge_rows(fit, worst)
     nearest = _nearest(shift, native)
     shown = next((pair for pair in pairs if worst and pair.name == worst[0]), pairs[0])
     dense = {pair.name: _match_small(pair, nearest) for pair in pairs}
-    truth = pd.concat([_truth(pair, *dense[pair.name]) for pair in pairs], ignore_index=True)
+    truth = _truth(pairs, agreeing, {name: found for name, (_, found) in dense.items()})
     small, disparity = dense[shown.name]
     depths = np.concatenate([_depths(rig, found) for (_, _, rig), found in dense.values()])
     left, right, rig = small
@@ -150,9 +156,9 @@ def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
         findings.append(rules.Finding("scale", rules.UNKNOWN, "first mend order and rows"))
     else:
         inverse = 1 / truth.depth_m.to_numpy()
-        found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), rig, native.width, truth_kind, depths)
+        found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), native, truth_kind, depths)
         findings += found
-    findings.append(rules.judge_numbers(native))
+    findings.append(judge_numbers(native))
     findings.append(_views(pairs))
     swapped = match_densely(right, left, nearest * rig.width / native.width, rig.cx_offset_px)
     return RigCheck(
@@ -169,8 +175,8 @@ def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
         disparity=disparity,
         swapped=swapped,
         rig=rig,
-        infinity_native_px=float(native.cx_offset_px),
-        native_width=int(native.width),
+        native_rig=native,
+        miniature=miniature,
     )
 
 
@@ -181,7 +187,7 @@ def _pool(pairs: list[_Pair]) -> tuple[pd.DataFrame, RowFit | None]:
     table = pd.concat(tables, ignore_index=True)[["pair", *names]]
     if table.empty:
         return table.assign(row_agrees=np.zeros(0, bool)), None
-    fit, agrees = fit_rows(table[names].to_numpy(), pairs[0].rig.width)
+    fit, agrees = fit_rows(table[names].to_numpy())
     return table.assign(row_agrees=agrees), fit
 
 
@@ -203,13 +209,28 @@ def _match_small(pair: _Pair, nearest_px: float) -> tuple[tuple[np.ndarray, np.n
     return (left, right, rig), match_densely(left, right, nearest_px * rig.width / pair.rig.width, rig.cx_offset_px)
 
 
-def _truth(pair: _Pair, small: tuple, disparity: np.ndarray) -> pd.DataFrame:
-    """Depth and matched disparity of the pixels that have both."""
-    depth = np.zeros_like(disparity) if pair.depth is None else _nearest_size(pair.depth, disparity.shape)
-    rows, columns = np.nonzero((depth > 0) & np.isfinite(disparity))
-    step = max(1, rows.size // MOST_TRUTH)
-    rows, columns = rows[::step], columns[::step]
-    return pd.DataFrame({"depth_m": depth[rows, columns], "disparity_px": disparity[rows, columns]})
+def _truth(pairs: list[_Pair], points: pd.DataFrame, dense: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Depth and matched disparity, at native size, of matched points with ground truth; of pixels if those are few."""
+    known = [pair for pair in pairs if pair.depth is not None]
+    tables = [_known(np.zeros(0), np.zeros(0))]
+    for pair in known:
+        own = points[points.pair == pair.name]
+        rows = own.left_row.round().astype(int).clip(0, pair.depth.shape[0] - 1)
+        columns = own.left_column.round().astype(int).clip(0, pair.depth.shape[1] - 1)
+        tables.append(_known(pair.depth[rows, columns], (own.left_column - own.right_column).to_numpy()))
+    if sum(map(len, tables)) >= rules.MIN_TRUTH:
+        return pd.concat(tables, ignore_index=True)
+    pixels = tables[:1]
+    for pair in known:
+        found = dense[pair.name]
+        table = _known(_nearest_size(pair.depth, found.shape), found * (pair.rig.width / found.shape[1]))
+        pixels.append(table.iloc[:: max(1, len(table) // MOST_TRUTH)])
+    return pd.concat(pixels if sum(map(len, pixels)) >= rules.MIN_DENSE else tables, ignore_index=True)
+
+
+def _known(depth: np.ndarray, disparity: np.ndarray) -> pd.DataFrame:
+    both = (depth > 0) & np.isfinite(disparity)
+    return pd.DataFrame({"depth_m": depth[both].astype(float), "disparity_px": disparity[both].astype(float)})
 
 
 def _nearest_size(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -226,7 +247,8 @@ def _depths(rig: StereoRig, disparity: np.ndarray) -> np.ndarray:
 def _views(pairs: list[_Pair]) -> rules.Finding:
     means = np.mean([[pair.left.mean(), pair.right.mean()] for pair in pairs], axis=0) / 255
     apart = np.mean([np.abs(pair.left.astype(np.float32) - pair.right).mean() / 255 for pair in pairs])
-    return rules.judge_brightness(float(means[0]), float(means[1]), float(apart))
+    contrast = np.mean([pair.left.mean(-1).std() / 255 for pair in pairs])
+    return judge_views(float(means[0]), float(means[1]), float(apart), float(contrast))
 
 
 def _curves(small: tuple, disparity: np.ndarray, pair: _Pair) -> pd.DataFrame:
@@ -242,10 +264,14 @@ def _curves(small: tuple, disparity: np.ndarray, pair: _Pair) -> pd.DataFrame:
     for name, shift in known.items():
         if np.isfinite(shift).any():
             for added in ADDED_PX:
-                left_over = difference(left, warp_right(right, shift + added), shift + added)
-                rows.append((name, added, float(np.nanmean(left_over))))
+                rows.append((name, added, _mean(difference(left, warp_right(right, shift + added), shift + added))))
     if np.isfinite(disparity).any():
         for added in ADDED_PX:
-            left_over = difference(left, warp_right(right, disparity, added), disparity)
-            rows.append(("matched disparity, right view moved down", added, float(np.nanmean(left_over))))
+            down = difference(left, warp_right(right, disparity, added), disparity)
+            rows.append(("matched disparity, right view moved down", added, _mean(down)))
     return pd.DataFrame(rows, columns=["curve", "added_px", "difference"])
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")

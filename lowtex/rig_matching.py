@@ -32,16 +32,18 @@ class RowFit:
         offset_px: left row minus right row in the middle of the points (> 0: the right view lies higher).
         largest_px: the largest offset of the plane, absolute, over the part of the image where points are.
         spread_px: of the points around the plane (1.48 times the median absolute deviation).
-        per_width_px: change from the left edge of the image to the right one, pixels.
-        width_px: of the image.
+        across_px: change of the plane from the leftmost points to the rightmost ones.
+        down_px: change of the plane from the topmost points to the lowest ones.
+        turned_deg: angle between the cameras' rows that ``across_px`` stands for.
         points: how many.
     """
 
     offset_px: float
     largest_px: float
     spread_px: float
-    per_width_px: float
-    width_px: int
+    across_px: float
+    down_px: float
+    turned_deg: float
     points: int
 
 
@@ -70,23 +72,31 @@ def match_points(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.unique(np.array(places, np.float64).reshape(-1, 4), axis=0)
 
 
-def fit_rows(points: np.ndarray, width: int) -> tuple[RowFit, np.ndarray]:
+def fit_rows(points: np.ndarray) -> tuple[RowFit, np.ndarray]:
     """Fit row offset = a + b column + c row robustly (Tukey's biweight), so that false matches don't count.
 
     Args:
         points: ``(N, 4)`` as `match_points` gives, N > 0.
-        width: of the image, pixels.
 
     Returns:
         The fit, and which points agree with it, bool ``(N,)``.
     """
     offset = points[:, 1] - points[:, 3]
     middle = np.median(points[:, :2], axis=0)
-    columns = np.column_stack([np.ones(len(points)), (points[:, :2] - middle) / width])
+    # in thousands of pixels, so that the three columns are of one size
+    columns = np.column_stack([np.ones(len(points)), (points[:, :2] - middle) / 1000])
     plane, spread = fit_robustly(columns, offset)
     low, high = np.percentile(columns, [2, 98], axis=0)
     corners = np.array([(1, x, y) for x in (low[1], high[1]) for y in (low[2], high[2])])
-    fit = RowFit(float(plane[0]), float(np.abs(corners @ plane).max()), spread, float(plane[1]), width, len(points))
+    fit = RowFit(
+        offset_px=float(plane[0]),
+        largest_px=float(np.abs(corners @ plane).max()),
+        spread_px=spread,
+        across_px=float(plane[1] * (high[1] - low[1])),
+        down_px=float(plane[2] * (high[2] - low[2])),
+        turned_deg=float(np.degrees(np.arctan(plane[1] / 1000))),
+        points=len(points),
+    )
     return fit, np.abs(offset - columns @ plane) <= 3 * max(spread, 0.5)
 
 

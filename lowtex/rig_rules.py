@@ -29,8 +29,11 @@ ROWS_RIGHT_PX, ROWS_WRONG_PX = 1.0, 2.0
 SPREAD_RIGHT_PX, SPREAD_WRONG_PX = 1.0, 2.0
 """Spread of the row offsets around their plane, likewise."""
 
-MIN_TRUTH = 500
-"""Pixels with ground truth and a dense match that a judgement on scale needs."""
+MIN_TRUTH = 100
+"""Matched points with ground truth that a judgement on scale needs. Where there are fewer, `MIN_DENSE` densely matched
+pixels do; they are second choice, because dense matching sees slanted surfaces some 0.2 px too far."""
+
+MIN_DENSE = 500
 
 MIN_VARIETY = 1.5
 """Far over near inverse depth (95th over 5th percentile) from which scale and offset can be told apart."""
@@ -40,23 +43,6 @@ SCALE_RIGHT, SCALE_WRONG = 0.03, 0.10
 
 OFFSET_RIGHT_PX, OFFSET_WRONG_PX = 1.5, 3.0
 """Deviation of the principal-point offset from what ground truth asks for, likewise, pixels."""
-
-BASELINE_USUAL_M = (0.01, 5.0)
-FIELD_OF_VIEW_USUAL = (5.0, 140.0)
-"""Horizontal, degrees."""
-
-CENTRE_USUAL = 0.25
-"""Distance of the principal point from the middle of the image, as a share of its side."""
-
-PIXEL_ASPECT_USUAL = (0.8, 1.25)
-BRIGHTNESS_USUAL = (0.8, 1.25)
-"""Right view over left view."""
-
-DARK = 0.06
-"""Mean brightness, of [0, 1], below which both views are taken for wrongly scaled 16-bit images."""
-
-SAME_PICTURE = 0.002
-"""Mean absolute difference of the views, of [0, 1], below which they are one picture."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +67,16 @@ def by_size(value: float, right: float, wrong: float) -> str:
     return RIGHT if value <= right else WRONG if value > wrong else DOUBTFUL
 
 
-def judge_order(shift_px: np.ndarray, offset_px: float) -> Finding:
+def judge_order(shift_px: np.ndarray, offset_px: float, rows: RowFit | None) -> Finding:
     """Are the views the right way round? A point in front of both cameras lies farther left in the right view.
 
     Args:
         shift_px: left column minus right column of points whose rows agree.
         offset_px: the rig's ``cx_offset_px``, the shift of what is infinitely far.
+        rows: how well the rows agree: points that lie anywhere are false matches, or not of one moment.
     """
+    if rows is not None and rows.points >= MIN_POINTS and rows.spread_px > SPREAD_WRONG_PX:
+        return Finding("order", UNKNOWN, "rows do not agree, so that matched points can't tell it")
     as_given, swapped = (_in_front(sign * shift_px - offset_px) for sign in (1, -1))
     if min(as_given[1], swapped[1]) < MIN_POINTS:
         text = f"only {min(as_given[1], swapped[1])} matched points lie near enough to tell; {MIN_POINTS} are needed"
@@ -105,14 +94,13 @@ def judge_order(shift_px: np.ndarray, offset_px: float) -> Finding:
             f"other way round, {share:.0%} as it is. Swap the folders left/ and right/ (or the images are mirrored, or "
             "upside down)",
         )
-    hint = "cx_right (or cx_offset_px) in rig.yaml is missing, wrong or of the wrong sign"
-    if offset_px == 0:
-        hint += ", or the views are not rectified"
+    unrectified = " Or the views are not rectified." if offset_px == 0 else ""
     return Finding(
         "order",
         WRONG,
         f"neither order is possible: {share:.0%} of the matched points lie in front of the cameras as it is, "
-        f"{other:.0%} with the views swapped. {hint[0].upper()}{hint[1:]}",
+        f"{other:.0%} with the views swapped. Look at cx_right (or cx_offset_px) in rig.yaml: it is missing, wrong, or "
+        f"of the wrong sign.{unrectified}",
     )
 
 
@@ -134,7 +122,7 @@ def judge_rows(fit: RowFit | None, worst: tuple[str, RowFit] | None = None) -> F
         )
     error = 1.25 * fit.spread_px / math.sqrt(fit.points)
     measured = (
-        f"offset {fit.offset_px:+.2f} px (±{max(error, 0.005):.2f}), at most {fit.largest_px:.1f} px anywhere, spread "
+        f"offset {fit.offset_px:+z.2f} px (±{max(error, 0.005):.2f}), at most {fit.largest_px:.1f} px anywhere, spread "
         f"{fit.spread_px:.2f} px, {fit.points:,} points"
     )
     verdict = _rows_verdict(fit)
@@ -150,9 +138,10 @@ def judge_rows(fit: RowFit | None, worst: tuple[str, RowFit] | None = None) -> F
         return Finding("rows", RIGHT, measured)
     if by_size(fit.spread_px, SPREAD_RIGHT_PX, SPREAD_WRONG_PX) != RIGHT:
         why = "Not rectified, lens distortion left in, or left and right not of the same moment"
-    elif fit.largest_px > 2 * abs(fit.offset_px) and abs(fit.per_width_px) > fit.largest_px / 2:
-        angle = math.degrees(math.atan(fit.per_width_px / fit.width_px))
-        why = f"One camera is turned against the other by about {abs(angle):.2f} degrees: rectify the pair"
+    elif abs(fit.across_px) > max(abs(fit.down_px), abs(fit.offset_px)):
+        why = f"One camera is turned against the other by about {abs(fit.turned_deg):.2f} degrees: rectify the pair"
+    elif abs(fit.down_px) > abs(fit.offset_px):
+        why = f"The offset changes by {abs(fit.down_px):.1f} px from top to bottom (focal lengths?): rectify the pair"
     else:
         up = "higher" if fit.offset_px > 0 else "lower"
         why = f"The right view's content lies {abs(fit.offset_px):.1f} px {up}: rectify the pair"
@@ -171,7 +160,6 @@ def judge_scale(
     inverse_depth: np.ndarray,
     disparity_px: np.ndarray,
     rig: StereoRig,
-    native_width: int,
     kind: str | None,
     depths_m: np.ndarray,
 ) -> tuple[list[Finding], tuple[float, float] | None]:
@@ -180,23 +168,23 @@ def judge_scale(
     Ground truth asks for disparity = k / depth + offset; k should be focal x baseline.
 
     Args:
-        inverse_depth: of pixels with ground truth and a dense match, 1/m; may be empty.
-        disparity_px: the matched disparity there.
-        rig: at the size the disparities belong to.
-        native_width: of the images, pixels.
+        inverse_depth: of points with ground truth and a match, 1/m; may be empty.
+        disparity_px: the matched disparity there, at native size.
+        rig: at native size.
         kind: ``depth``, ``disparity`` or None: what the ground truth is kept as. The latter is only turned into depth
             by the rig, so it can't tell whether the rig is right, but it can be compared with the matched one.
         depths_m: what the rig makes of the matched disparities.
 
     Returns:
-        The findings ``scale`` and ``ground truth``, and the fitted (k, offset) or None.
+        The findings on scale, principal points and ground truth, and the fitted (k, offset) or None.
     """
     told = _distances(depths_m)
+    unseen = Finding("principal points", UNKNOWN, _farthest(depths_m))
     if kind is None:
-        return [Finding("scale", UNKNOWN, f"a pair alone can't show focal x baseline. {told}")], None
+        return [Finding("scale", UNKNOWN, f"a pair alone can't show focal x baseline. {told}"), unseen], None
     if inverse_depth.size < MIN_TRUTH:
-        text = f"only {inverse_depth.size} pixels have ground truth and a clear match; {MIN_TRUTH} are needed"
-        return [Finding("scale", UNKNOWN, f"{text}. {told}"), Finding("ground truth", UNKNOWN, text)], None
+        text = f"only {inverse_depth.size} matched points have ground truth; {MIN_TRUTH} are needed"
+        return [Finding("scale", UNKNOWN, f"{text}. {told}"), unseen], None
     low, high = np.percentile(inverse_depth, [5, 95])
     varied = high / low >= MIN_VARIETY
     columns = np.column_stack([inverse_depth, np.ones(inverse_depth.size)])[:, : 2 if varied else 1]
@@ -206,16 +194,18 @@ def judge_scale(
     ratio = scale / (rig.focal_px * rig.baseline_m)
     verdict = by_size(abs(ratio - 1), SCALE_RIGHT, SCALE_WRONG)
     offset_verdict = by_size(abs(extra), OFFSET_RIGHT_PX, OFFSET_WRONG_PX) if varied else UNKNOWN
-    offset_text = f"{extra:+.1f} px" if varied else "not to be told, because all depths are alike"
+    offset_text = f"apart by {extra:+.1f} px" if varied else "all of one depth"
     worse = next(v for v in (WRONG, DOUBTFUL, RIGHT) if v in (verdict, offset_verdict))
     if kind == "disparity":
-        text = f"matched disparities are {ratio:.3f} times the given ones, and differ by {offset_text}"
+        text = f"disparities matched in {inverse_depth.size:,} points are {ratio:.3f} times those given, {offset_text}"
         if worse != RIGHT:
             text += ". Look at disparity_unit_px, cx_right, and at which image the disparities belong to"
         scale_told = f"disparities as ground truth can't show focal x baseline. {told}"
         findings = [Finding("scale", UNKNOWN, scale_told), Finding("ground truth", worse, text)]
     else:
-        text = f"ground truth asks for {ratio:.3f} times the focal x baseline of rig.yaml"
+        text = (
+            f"ground truth in {inverse_depth.size:,} points asks for {ratio:.3f} times the focal x baseline of rig.yaml"
+        )
         if verdict != RIGHT:
             text += (
                 f", which is {rig.focal_px * rig.baseline_m:.4g} px m at {rig.width} px width: look at focal_px, "
@@ -223,14 +213,14 @@ def judge_scale(
             )
         points = "all depths are alike, so ground truth can't tell them from the scale"
         if varied:
-            wanted, given = (value * native_width / rig.width for value in (extra + rig.cx_offset_px, rig.cx_offset_px))
-            points = f"ground truth asks for cx - cx_right = {wanted:+.1f} px, rig.yaml says {given:+.1f} px"
+            wanted = extra + rig.cx_offset_px
+            points = f"ground truth asks for cx - cx_right = {wanted:z.1f} px, rig.yaml says {rig.cx_offset_px:z.1f} px"
         findings = [Finding("scale", verdict, text), Finding("principal points", offset_verdict, points)]
     return findings, (scale, extra + rig.cx_offset_px)
 
 
 def _distances(depths_m: np.ndarray) -> str:
-    if depths_m.size < MIN_TRUTH:
+    if depths_m.size < MIN_DENSE:
         return "Too little could be matched to say at which distances things would lie"
     near, middle, far = np.percentile(depths_m, [5, 50, 95])
     return (
@@ -239,43 +229,8 @@ def _distances(depths_m: np.ndarray) -> str:
     )
 
 
-def judge_numbers(rig: StereoRig) -> Finding:
-    """Are the numbers of the kind that rigs have? What is unusual is not wrong, but may be of the wrong unit."""
-    angle = 2 * math.degrees(math.atan(rig.width / 2 / rig.focal_px))
-    odd = []
-    if not BASELINE_USUAL_M[0] <= rig.baseline_m <= BASELINE_USUAL_M[1]:
-        odd.append(f"a baseline of {rig.baseline_m:g} m (millimetres? it must be metres)")
-    if not FIELD_OF_VIEW_USUAL[0] <= angle <= FIELD_OF_VIEW_USUAL[1]:
-        odd.append(
-            f"a field of view of {angle:.0f} degrees, from focal_px {rig.focal_px:g} and width {rig.width} (is it the "
-            "focal length in pixels, at that width?)"
-        )
-    for name, place, side in (("cx", rig.cx, rig.width), ("cy", rig.cy, rig.height)):
-        if abs(place - (side - 1) / 2) > CENTRE_USUAL * side:
-            odd.append(f"{name} = {place:g}, far from the middle of {side} px (is it of that size?)")
-    if not PIXEL_ASPECT_USUAL[0] <= rig.fy / rig.focal_px <= PIXEL_ASPECT_USUAL[1]:
-        odd.append(f"focal_y_px {rig.fy:g} against focal_px {rig.focal_px:g}")
-    if odd:
-        return Finding("numbers", DOUBTFUL, f"unusual: {'; '.join(odd)}")
-    return Finding("numbers", RIGHT, f"baseline {rig.baseline_m:g} m, field of view {angle:.0f} degrees: usual")
-
-
-def judge_brightness(left: float, right: float, apart: float) -> Finding:
-    """Do the two cameras see alike?
-
-    Args:
-        left, right: mean brightness of the views, of [0, 1].
-        apart: mean absolute difference of the views, of [0, 1].
-    """
-    if apart < SAME_PICTURE:
-        return Finding("views", WRONG, "left and right are the same picture: one camera's images were copied twice")
-    ratio = right / max(left, 1e-6)
-    if max(left, right) < DARK:
-        return Finding(
-            "views",
-            DOUBTFUL,
-            f"both are almost black (mean {left:.3f} of 1); if a camera fills fewer than 16 bits, give image_bits",
-        )
-    if not BRIGHTNESS_USUAL[0] <= ratio <= BRIGHTNESS_USUAL[1]:
-        return Finding("views", DOUBTFUL, f"the right view is {ratio:.2f} times as bright; training compares colours")
-    return Finding("views", RIGHT, f"two pictures, equally bright (right / left {ratio:.2f})")
+def _farthest(depths_m: np.ndarray) -> str:
+    text = "a pair alone shows them only where something very far is in view"
+    if depths_m.size < MIN_DENSE:
+        return text
+    return f"{text}: by rig.yaml the farthest hundredth begins at {np.percentile(depths_m, 99):.3g} m: is that so?"

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-IMPORTED_AS = {"cv2": "opencv-python-headless", "IPython": "ipython", "PIL": "pillow"}
+IMPORTED_AS = {"yaml": "pyyaml", "cv2": "opencv-python-headless", "IPython": "ipython", "PIL": "pillow"}
 
 
 def canonical(name: str) -> str:

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check every folder named; returns 1 if anything is wrong with a split asked for."""
-    from lowtex.data_check import check_root
-    from lowtex.data_report import describe, write_list
+    from lowtex.checking.check import check_root
+    from lowtex.checking.report import describe, write_list
     from lowtex.roots import DATASETS, parse_roots
 
     roots = parse_roots(options.data)

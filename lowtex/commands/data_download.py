@@ -40,18 +40,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, help=f"archives fetched at a time, 1 to {MOST_JOBS}; default 2")
     parser.add_argument("--keep-archives", action="store_true", help="leave the archives in FOLDER/archives")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="fetch what seems to be there, too: files that differ from the archive's are set aside and replaced",
+    )
     parser.add_argument("--source", metavar="URL", help="a mirror of KITTI's own server, which is the default")
 
 
 def run(options: argparse.Namespace) -> int:
     """Fetch what is asked for; every problem is one line, and the exit code is 0 only if all of it is there."""
     from lowtex.cli import BAD_INPUT
-    from lowtex.download import download
+    from lowtex.downloads.download import download
 
     if not 1 <= options.jobs <= MOST_JOBS:
         raise OptionError(f"--jobs {options.jobs} must be 1 to {MOST_JOBS}")
     problems = download(
-        chosen_archives(options), options.to.expanduser(), jobs=options.jobs, keep_archives=options.keep_archives
+        chosen_archives(options),
+        options.to.expanduser(),
+        jobs=options.jobs,
+        keep_archives=options.keep_archives,
+        again=options.again,
     )
     for problem in problems:
         print(f"lowtex: {' '.join(problem.split())}", file=sys.stderr)
@@ -60,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def chosen_archives(options: argparse.Namespace) -> list:
     """The archives the options name, calibrations first: they are small, and no drive is of use without."""
-    from lowtex import kitti_archives as kitti
+    from lowtex.downloads import kitti_archives as kitti
 
     source = kitti.checked_source(options.source or kitti.SOURCE)
     if options.list is not None:

@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
 
 def print_status(named: dict[str, Path], profile: str = "quick") -> list[str]:
     """Print the table, the folders and where to get what is missing; gives what is wrong with folders named."""
-    from lowtex.data_report import aligned, wrapped
-    from lowtex.data_status import prepared_folders, status
+    from lowtex.checking.report import aligned, wrapped
+    from lowtex.checking.status import prepared_folders, status
     from lowtex.paths import shown
 
     found = status(named, profile)
@@ -56,7 +56,7 @@ def print_status(named: dict[str, Path], profile: str = "quick") -> list[str]:
 
 
 def _rows(data) -> list[tuple[str, ...]]:
-    from lowtex.data_status import megabytes
+    from lowtex.checking.status import megabytes
 
     what = {"real": "real", "miniature": "miniature", "prepared": "prepared", "none": "not there"}[data.kind]
     if data.failure:

@@ -57,9 +57,10 @@ class Cityscapes(StereoReader):
     Args:
         root: that folder.
         split: ``train``, ``val``, ``test`` or ``train_extra``: every frame of that folder of which there is a file
-            of any kind; ``monodepth_train``, ``monodepth_val``: the packaged stereo lists of Godard et al.; a list of
-            the root (``splits/<name>.txt``), ``available`` (complete frames of all folders), or the path of a text
-            file of lines ``aachen/aachen_000029_000019 l``.
+            of any kind (others found no disparity for ``troisdorf_000000_000073`` of ``train_extra``: training needs
+            none, see ``depth``); ``monodepth_train``, ``monodepth_val``: the packaged stereo lists of Godard et al.; a
+            list of the root (``splits/<name>.txt``), ``available`` (complete frames of all folders), or the path of a
+            text file of lines ``aachen/aachen_000029_000019 l``.
         size: ``(H, W)`` of the images after the crop, or None for native size; depth keeps its own.
         crop: ``bottom_quarter`` keeps the upper three quarters of the rows (768 of 1024), ``bottom_fifth`` four
             fifths (819), None all: of both views, of the rig and of the depth.

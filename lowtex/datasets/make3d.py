@@ -17,7 +17,7 @@ from lowtex.errors import DataError, require_choice
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
 
 MAKE3D_WAY_OUT = (
-    "Make3D (free for research): get the archives Test134 (images) and Gridlaserdata (depths) from "
+    "Make3D (free for research): get the archives Test134 (images) and Test134Depth (laser grids) from "
     "http://make3d.cs.cornell.edu/data.html and unpack them into the root, side by side, as "
     "Test134/img-<id>.jpg and Gridlaserdata/depth_sph_corr-<id>.mat"
 )
@@ -61,7 +61,7 @@ CROPS = {
 """Rows kept: ``c1`` is the middle of the image, twice as wide as high, and the grid's rows there; ``wide`` is 2.5 times
 as wide as high, the crop that monodepth's issue 104 names and its issue 189 takes back."""
 
-_IMAGE_FOLDERS = ("Test134", "Test134/Test134")
+_IMAGE_FOLDERS = ("Test134", "Test134/Test134", "Test134Img", "Test134Image")
 _GRID_FOLDERS = ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
 _IMAGE = re.compile(r"img-(.+)\.(?:jpe?g|png)", re.IGNORECASE)
 _GRID = re.compile(r"depth_sph_corr-(.+)\.mat", re.IGNORECASE)
@@ -72,10 +72,11 @@ _ID = re.compile(r"[\w.+-]+")
 class Make3D(StereoReader):
     """Make3D's test set (Saxena, Sun, Ng, "Make3D", TPAMI 2009), free for research.
 
-    Get "Test134" and "Gridlaserdata" from http://make3d.cs.cornell.edu/data.html. There are 134 photographs, each
+    Get "Test134" and "Test134Depth" from http://make3d.cs.cornell.edu/data.html. There are 134 photographs, each
     2272 high and 1704 wide, with a grid of 55 x 305 laser ranges; no second views.
 
-    Layout under ``root``; the grids may also lie in ``Test134Depth/`` or ``Test134Depth/Gridlaserdata/``::
+    Layout under ``root``; the images may also lie in ``Test134Img/``, the grids in ``Test134Depth/`` or
+    ``Test134Depth/Gridlaserdata/``::
 
         Test134/img-op31-p-220t000.jpg
         Gridlaserdata/depth_sph_corr-op31-p-220t000.mat      `Position3DGrid`, 55 x 305 x 4: x, y, z, range in metres

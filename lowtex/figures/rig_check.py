@@ -7,7 +7,7 @@ import pandas as pd
 
 from lowtex.figures.arrays import depth_range, show_depth
 from lowtex.figures.recipe import plot
-from lowtex.figures.rig_plots import plot_curves, plot_shifts, plot_truth
+from lowtex.figures.rig_plots import plot_curves, plot_rows, plot_shifts, plot_truth
 from lowtex.figures.style import (
     MUTED,
     NO_DATA,
@@ -53,8 +53,8 @@ def rig_check(
     name: str,
     verdict: str,
     pairs: int = 1,
-    infinity_native_px: float = 0.0,
-    native_width: int | None = None,
+    native_rig: StereoRig | None = None,
+    miniature: bool = False,
     truth: pd.DataFrame | None = None,
 ):
     """Verdict, views with row lines, what matching finds and what a warp by it leaves, and the measured offsets.
@@ -62,10 +62,10 @@ def rig_check(
     Args: as the attributes of `lowtex.rig_check.RigCheck`, which `draw_rig_check` hands over.
     """
     left, right = np.asarray(left), np.asarray(right)
-    native_width = native_width or rig.width
+    native_rig = native_rig or rig
     shape = left.shape[:2]
     columns = 2 if shape[1] / shape[0] >= WIDE else 3
-    guess = _middle_parallax(points, rig, native_width)
+    guess = _middle_parallax(points, rig, native_rig.width)
     disparities = (np.asarray(values, np.float32) for values in (disparity, swapped))
     panels = _panels(left, right, *disparities, rig, guess, columns)
     rows = -(-len(panels) // columns)
@@ -73,32 +73,38 @@ def rig_check(
     text_in = _LINE_IN * (sum(len(text) for *_, text in lines) + 0.4 * len(lines)) + 0.1
     image_in = (WIDTH_IN / columns - _BAR_IN) * shape[0] / shape[1] + 0.34
     plots = 4 if truth is not None and len(truth) else 3
-    plot_rows, plot_in = (2, 2.3) if plots == 4 else (1, 2.6)
-    figure = new_figure(text_in + rows * image_in + plot_rows * plot_in + 0.95)
-    heights = [text_in, image_in * rows, *[plot_in] * plot_rows]
-    grid = figure.add_gridspec(2 + plot_rows, 1, height_ratios=heights)
+    lines_of_plots, plot_in = (2, 2.3) if plots == 4 else (1, 2.6)
+    figure = new_figure(text_in + rows * image_in + lines_of_plots * plot_in + 0.95)
+    heights = [text_in, image_in * rows, *[plot_in] * lines_of_plots]
+    grid = figure.add_gridspec(2 + lines_of_plots, 1, height_ratios=heights)
     _write(figure.add_subplot(grid[0]), lines, text_in)
     # one grid, so that all pictures are of one size
     cells = grid[1].subgridspec(rows, columns)
     for index, draw in enumerate(panels):
         draw(figure.add_subplot(cells[index // columns, index % columns]))
-    _mark_points(figure, points[points.pair == name], rig.width / native_width)
-    places = [grid[2 + r].subgridspec(1, plots // plot_rows) for r in range(plot_rows)]
-    cells = [place[c] for place in places for c in range(plots // plot_rows)]
+    _mark_points(figure, points[points.pair == name], rig.width / native_rig.width)
+    places = [grid[2 + r].subgridspec(1, plots // lines_of_plots) for r in range(lines_of_plots)]
+    cells = [place[c] for place in places for c in range(plots // lines_of_plots)]
     axes = [figure.add_subplot(cell) for cell in cells]
-    plot_shifts(axes[0], points, infinity_native_px)
+    plot_shifts(axes[0], points, native_rig.cx_offset_px)
     plot_rows(axes[1], points)
     plot_curves(axes[2], curves)
     if plots == 4:
-        plot_truth(axes[3], truth, rig)
-    size = f"{rig.width}×{rig.height} px" + ("" if native_width == rig.width else f" (of {native_width} px width)")
+        plot_truth(axes[3], truth, native_rig)
+    size = f"{rig.width}×{rig.height} px" + (
+        "" if native_rig.width == rig.width else f" (of {native_rig.width} px width)"
+    )
     caption = (
         f"pair {name}, {size} · points, shifts and rows: {count(pairs, 'pair')}, at native size · grey: no clear match "
         f"· rig.yaml: focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4g} m, "
         f"cx−cx_right {rig.cx_offset_px:.4g} px, at that size"
     )
-    wrong = [row.topic for row in findings.itertuples() if row.verdict == WRONG]
-    return finish(figure, TITLES[verdict] + (f": {', '.join(wrong)}" if wrong else ""), caption)
+    title, wrong, doubts = TITLES[verdict], *(list(findings.topic[findings.verdict == v]) for v in (WRONG, DOUBTFUL))
+    if wrong:
+        title += f": {', '.join(wrong)}"
+    elif verdict == RIGHT and doubts:
+        title = f"This stereo rig is right, but look at: {', '.join(doubts)}"
+    return finish(figure, title, caption, miniature=miniature)
 
 
 def draw_rig_check(check):
@@ -118,8 +124,8 @@ def draw_rig_check(check):
         check.name,
         check.verdict,
         check.pairs,
-        check.infinity_native_px,
-        check.native_width,
+        check.native_rig,
+        check.miniature,
         truth if len(truth) else None,
     )
 
@@ -183,7 +189,7 @@ def _panels(left, right, disparity, swapped, rig: StereoRig, guess: float, colum
         "left": lambda axes: _lined(axes, left, "left view"),
         "right": lambda axes: _lined(axes, right, "right view: same things on same lines"),
         "matched": matched(parallax, f"disparity found: {seen.mean():.0%} of pixels"),
-        "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be fewer)"),
+        "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be less)"),
         "warped": lambda axes: place_image(
             axes, _hidden(warped, ~seen), "right view warped by it: must look like left"
         ),

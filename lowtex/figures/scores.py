@@ -73,7 +73,8 @@ def metric_bars(
                           markeredgecolor=INK, markeredgewidth=0.8)  # fmt: skip
             if len(styles) * len(groups) <= MOST_LABELLED:
                 axes.annotate(f"{some.mean():.3g}" if some.mean() >= 10 else f"{some.mean():.3f}", (x, some.max()),
-                              xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)  # fmt: skip
+                              xytext=(0, 5), textcoords="offset points", ha="center",
+                              fontsize=8 if len(styles) < 5 else 6.5)  # fmt: skip
     axes.set_ylim(0, top * 1.14)
     axes.set_xticks(range(len(groups)), [_group_text(g, by) for g in groups])
     axes.tick_params(axis="x", length=0, labelsize=10)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from lowtex.http_files import Patience
+from lowtex.downloads.http_files import Patience
 
 BODY = random.Random(0).randbytes(3000)
 PATH = "/a.zip"

@@ -17,8 +17,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from lowtex import __version__
+from lowtex.downloads.partial_files import PartialFile, Served
 from lowtex.errors import DataError
-from lowtex.partial_files import PartialFile, Served
 
 CHUNK = 1 << 18
 

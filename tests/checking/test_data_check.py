@@ -1,17 +1,12 @@
 """`lowtex data check`: what it counts, what it says, its exit code; and that it is quick and writes nothing."""
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import cv2
+import dataset_damages as damages
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
-
-import dataset_damages as damages
 from damaged_kitti import a_list, frames, image, write_damaged_kitti
 from dataset_trees import (
     ALL_SCENES,
@@ -29,11 +24,13 @@ from dataset_trees import (
 )
 from dataset_trees_cityscapes import write_cityscapes
 
-from lowtex import cli, data_check, data_passes
-from lowtex.data_check import check_root
-from lowtex.data_files import KINDS, look_at
-from lowtex.data_report import describe
-from lowtex.data_rules import RULES
+from lowtex import cli
+from lowtex.checking import check as data_check
+from lowtex.checking import passes as data_passes
+from lowtex.checking.check import check_root
+from lowtex.checking.files import KINDS, look_at
+from lowtex.checking.report import describe
+from lowtex.checking.rules import RULES
 from lowtex.datasets import images
 from lowtex.errors import OptionError
 from lowtex.roots import DATASETS

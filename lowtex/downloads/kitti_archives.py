@@ -6,7 +6,7 @@ The archives of KITTI raw lie in one public folder of the KITTI project, a drive
     raw_data/2011_09_26_drive_0001/2011_09_26_drive_0001_sync.zip
     data_depth_annotated.zip                                    (improved depth maps, about 14 GB)
 
-KITTI publishes no checksums of them; a list of one's own may give some.
+We know of no checksums KITTI published of them; a list of one's own may give some.
 """
 
 import re
@@ -24,7 +24,7 @@ SOURCE = "https://s3.eu-central-1.amazonaws.com/avg-kitti"
 
 LICENCE = (
     "KITTI is licensed CC BY-NC-SA 3.0 (non-commercial, name the authors, share alike): "
-    "https://www.cvlibs.net/datasets/kitti/ ; its authors ask you to register there. No checksums are published."
+    "https://www.cvlibs.net/datasets/kitti/ ; its site asks you to register. We know of no published checksums."
 )
 
 DATES = ("2011_09_26", "2011_09_28", "2011_09_29", "2011_09_30", "2011_10_03")

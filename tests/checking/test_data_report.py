@@ -1,18 +1,14 @@
 """What `lowtex data check` prints and lists, and its exit code."""
 
 import csv
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
 
 import dataset_damages as damages
 from damaged_kitti import a_list, everything_in, frames, image, write_damaged_kitti
 from dataset_trees import DATE, DRIVE, write_kitti
 
 from lowtex import cli
-from lowtex.data_check import check_root
-from lowtex.data_report import describe
+from lowtex.checking.check import check_root
+from lowtex.checking.report import describe
 
 
 def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
@@ -75,13 +71,13 @@ def test_the_list_names_every_file_once(tmp_path, tmp_path_factory, capsys):
     assert [path.name for path in out.parent.iterdir()] == ["bad.csv"], "written in one move"
 
 
-def test_what_is_damaged_is_to_be_deleted_before_it_is_fetched(tmp_path):
+def test_what_is_damaged_is_fetched_again(tmp_path):
     root = write_damaged_kitti(tmp_path)
     text = " ".join(describe(check_root("kitti", root, "mine")).split())
-    assert "first delete the 4 files that are there but not good" in text
+    assert "--again also replaces the 4 files that are there but not good" in text
     write_kitti(tmp_path / "good", frames=(0,), scans=())
     a_list(tmp_path / "good", frames(0), "test")
-    assert "first delete" not in describe(check_root("kitti", tmp_path / "good"))
+    assert "--again" not in describe(check_root("kitti", tmp_path / "good"))
 
 
 def test_few_lines_for_many_files_and_the_commands_that_fetch_drives(tmp_path):

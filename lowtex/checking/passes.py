@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lowtex.data_files import Look, Problem, explained, first_named, look_at
-from lowtex.data_rules import Rules
+from lowtex.checking.files import Look, Problem, explained, first_named, look_at
+from lowtex.checking.rules import Rules
 from lowtex.datasets.kitti_improved import DepthMaps
 from lowtex.datasets.reader import StereoReader
 from lowtex.errors import DataError

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.kitti_layout import KittiTree
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
+from lowtex.downloads.kitti_archives import CALIBRATION_FILES, IMPROVED_FOLDERS, Archive
 from lowtex.errors import DataError
 from lowtex.files import read_json, write_json
-from lowtex.kitti_archives import CALIBRATION_FILES, IMPROVED_FOLDERS, Archive
 
 ARCHIVES = "archives"
 """Folder in a root for archives, their parts, and the records of what was unpacked."""
@@ -52,10 +52,6 @@ class DownloadedTree:
             inside = path.relative_to(self.root)
             folders.setdefault(inside.parent.as_posix(), {})[inside.name] = size
         write_json(self._record(archive), {"url": archive.url, "folders": folders})
-
-    def forget(self, archive: Archive) -> None:
-        """The record is no longer true, or won't be in a moment."""
-        self._record(archive).unlink(missing_ok=True)
 
     def has(self, archive: Archive) -> bool:
         """All of the archive is there.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_files import Problem, explained, first_named
+from lowtex.checking.files import Problem, explained, first_named
 from lowtex.datasets import READERS
 from lowtex.datasets.cityscapes_camera import fitted, read_camera
 from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT
@@ -32,7 +32,7 @@ class Rules:
         reader: its name in `lowtex.datasets.READERS`.
         split: what is checked if nothing is said: the frames that are scored.
         official: how many frames its named splits have where the split itself is not a list, by its full name.
-        roles: pattern of a path, role of such a file (`lowtex.data_files.ROLES`); the first that matches counts.
+        roles: pattern of a path, role of such a file (`lowtex.checking.files.ROLES`); the first that matches counts.
         fits: raises `DataError` if an image of this width and height is not what the calibration says.
     """
 

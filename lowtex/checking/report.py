@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from lowtex.data_check import RootCheck, SplitCheck
-from lowtex.data_files import KINDS, Problem
+from lowtex.checking.check import RootCheck, SplitCheck
+from lowtex.checking.files import KINDS, Problem
 from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.files import atomic_path
@@ -158,10 +158,12 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
     """The commands that fetch the drives, calibrations and maps which are missing."""
     lines = []
     there = [p for p in named.problems if p.kind not in ("missing", "empty") and p.path.suffix != ".txt"]
+    # without it a download leaves alone what seems to be there
+    again = " --again" if there else ""
     if there:
         lines += wrapped(
-            f"first delete the {_number(len(there), 'file')} that are there but not good: what is there, a download "
-            "leaves alone (--list FILE lists them)",
+            f"--again also replaces the {_number(len(there), 'file')} that are there but not good (--list FILE lists "
+            "them); the old ones are kept in archives/replaced",
             4,
         )
     drives = [folder.split("/")[1] for folder, _, _ in named.gaps]
@@ -174,11 +176,11 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
         chosen = f"--split {named.split}" if named.split in KITTI_SPLITS else f"--drive {' '.join(drives)}"
         if len(drives) <= SHOWN_DRIVES:
             chosen = f"--drive {' '.join(drives)}"
-        lines.append(f"      lowtex data download --to {raw} {chosen}")
+        lines.append(f"      lowtex data download --to {raw} {chosen}{again}")
     elif any(problem.path.name.startswith("calib_") for problem in named.problems):
-        lines.append(f"      lowtex data download --to {raw} --calibration-only")
+        lines.append(f"      lowtex data download --to {raw} --calibration-only{again}")
     if any("groundtruth" in problem.path.parts for problem in named.problems):
-        lines.append(f"      lowtex data download --to {shlex.quote(str(named.root))} --improved")
+        lines.append(f"      lowtex data download --to {shlex.quote(str(named.root))} --improved{again}")
     return lines
 
 

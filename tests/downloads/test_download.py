@@ -23,7 +23,7 @@ from made_archives import (
 
 from lowtex import cli
 from lowtex.datasets import KittiImproved, KittiRaw
-from lowtex.kitti_archives import read_archive_list, split_drives
+from lowtex.downloads.kitti_archives import read_archive_list, split_drives
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 
@@ -34,7 +34,7 @@ def test_a_drive_comes_with_its_calibration_and_the_reader_finds_it(get, root, s
     assert tree(root) == drive_files() | calibration_files()
     assert kept(root) == [f"{DATE}_calib.unpacked.json", f"{DRIVE}.unpacked.json"]
     assert "CC BY-NC-SA 3.0" in out and "https://www.cvlibs.net/datasets/kitti/" in out
-    assert f"2 archives to unpack into {root}, {(len(DRIVE_ZIP) + len(CALIBRATION_ZIP)) / 1000:.1f} kB to fetch" in out
+    assert f"archives to unpack into {root}: 2, {(len(DRIVE_ZIP) + len(CALIBRATION_ZIP)) / 1000:.1f} kB to fetch" in out
     pairs = KittiRaw(root, split="available", size=None)
     assert pairs.names == [f"{DRIVE}/{frame:010d}/l" for frame in range(3)]
     assert (pairs[2].depth > 0).sum() > 50
@@ -45,7 +45,19 @@ def test_what_is_there_is_not_asked_for_again(get, server):
     server.log.clear()
     code, out, errors = get("--drive", DRIVE)
     assert (code, errors, server.log) == (0, [], [])
-    assert "2 of 2 archives are unpacked" in out
+    assert "2 of 2 archives are in" in out and "--again" in out
+
+
+def test_again_mends_what_only_a_comparison_shows(get, server, root):
+    get("--drive", DRIVE)
+    name = f"{DATE}/{DRIVE}/image_03/data/0000000001.png"
+    flipped = bytearray(drive_files()[name])
+    flipped[-20] ^= 1
+    (root / name).write_bytes(flipped)
+    assert get("--drive", DRIVE)[0] == 0 and (root / name).read_bytes() == flipped
+    code, out, _ = get("--drive", DRIVE, "--again")
+    assert code == 0 and "because they differed: 1" in out
+    assert tree(root) == drive_files() | calibration_files()
 
 
 def test_only_what_is_missing_is_fetched(get, server, root):
@@ -88,7 +100,7 @@ def test_improved_maps_keep_their_two_folders_and_the_reader_finds_them(get, ser
     files = {f"train/{DRIVE}/{inside}": depth, f"val/{OTHER}/{inside}": depth}
     server.add("/data_depth_annotated.zip", zip_bytes(files | {"readme.txt": b"hello"}))
     code, out, _ = get("--improved")
-    assert code == 0 and "2 files unpacked; 1 others in it are of no use" in out
+    assert code == 0 and "files unpacked: 2, others in it of no use: 1" in out
     assert tree(root) == files
     server.log.clear()
     assert get("--improved")[0] == 0 and server.log == []

@@ -11,9 +11,9 @@ import pytest
 from download_server import stall_after
 from made_archives import DATE, DRIVE, calibration_files, calibration_path, drive_files, drive_path, zip_bytes
 
-from lowtex import cli, download
-from lowtex.errors import DataError, OptionError
-from lowtex.kitti_archives import (
+from lowtex import cli
+from lowtex.downloads import download
+from lowtex.downloads.kitti_archives import (
     DATES,
     IMPROVED,
     SOURCE,
@@ -24,6 +24,7 @@ from lowtex.kitti_archives import (
     read_archive_list,
     split_drives,
 )
+from lowtex.errors import DataError, OptionError
 
 
 def test_addresses_are_those_of_kittis_own_server():

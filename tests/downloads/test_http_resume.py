@@ -9,8 +9,8 @@ import time
 import pytest
 from download_server import BODY, PATH, answer, cut_after, stall_after
 
+from lowtex.downloads.partial_files import PartialFile, Served
 from lowtex.errors import DataError
-from lowtex.partial_files import PartialFile, Served
 
 
 def cut_once(server, fetch, count: int = 1000, **how) -> None:
@@ -110,6 +110,13 @@ def test_a_part_that_is_complete_needs_no_request(server, fetch, tmp_path):
     assert server.gets(PATH) == []
 
 
+def test_a_part_that_is_complete_but_of_an_older_version_is_fetched_anew(server, fetch, tmp_path):
+    cut_once(server, fetch)
+    (tmp_path / "a.zip.part").write_bytes(BODY)
+    server.add(PATH, BODY[::-1], etag='"v2"')
+    assert fetch() == BODY[::-1]
+
+
 @pytest.mark.parametrize("state", ["{", "[]", '{"url": "x"}', '{"url": 1, "size": 1, "etag": 1, "modified": 1}'])
 def test_a_part_of_unknown_origin_is_not_continued(server, fetch, tmp_path, state):
     server.add(PATH, BODY)
@@ -131,14 +138,16 @@ def test_a_part_from_another_address_is_not_continued(server, fetch, tmp_path):
 def test_a_part_longer_than_the_file_is_not_continued(server, fetch, tmp_path):
     cut_once(server, fetch)
     (tmp_path / "a.zip.part").write_bytes(BODY + b"x")
+    server.log.clear()
     assert fetch() == BODY
+    assert server.gets(PATH) == [None]
 
 
 def test_a_killed_process_leaves_a_part_that_is_continued(server, fetch, tmp_path):
     hold = threading.Event()
     server.add(PATH, BODY).faults = [stall_after(2000, hold)]
     script = (
-        "import sys; from pathlib import Path; from lowtex.http_files import Fetcher; "
+        "import sys; from pathlib import Path; from lowtex.downloads.http_files import Fetcher; "
         "Fetcher().fetch(sys.argv[1], Path(sys.argv[2]))"
     )
     target = tmp_path / "a.zip"

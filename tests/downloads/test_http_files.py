@@ -7,15 +7,17 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
+import requests
 from download_server import BODY, FAST, PATH, answer, cut_after
 
-from lowtex import http_files
 from lowtex.disk_space import NoSpaceError
+from lowtex.downloads import http_files
+from lowtex.downloads.http_files import Fetcher, Patience, StoppedError
+from lowtex.downloads.partial_files import PartialFile, Served
 from lowtex.errors import DataError
-from lowtex.http_files import Fetcher, Patience, StoppedError
-from lowtex.partial_files import PartialFile, Served
 
 
 def test_a_whole_file_comes_in_one_request(server, fetch, tmp_path):
@@ -129,6 +131,16 @@ def test_a_redirect_to_something_else_is_not_followed(server, fetch, target):
     server.add(PATH, BODY).faults = [answer(301, {"Location": target})]
     with pytest.raises(DataError, match="redirects to .*, which is not followed"):
         fetch()
+
+
+def test_a_redirect_from_https_to_http_is_not_followed():
+    answer = requests.Response()
+    answer.status_code, answer.url = 302, "https://host/a.zip"
+    with Fetcher() as fetcher:
+        for target, allowed in (("https://other/a.zip", True), ("/b.zip", True), ("http://host/a.zip", False)):
+            answer.headers["Location"] = target
+            with nullcontext() if allowed else pytest.raises(requests.RequestException, match="is not followed"):
+                assert fetcher.session.get_redirect_target(answer) == target
 
 
 def test_redirects_in_a_circle_are_an_error(server, fetch):

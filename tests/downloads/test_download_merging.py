@@ -13,11 +13,11 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import download
 from lowtex.datasets import KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
+from lowtex.downloads import download
+from lowtex.downloads.kitti_archives import calibration_archives, drive_archives, improved_archive
 from lowtex.errors import DataError
-from lowtex.kitti_archives import calibration_archives, drive_archives, improved_archive
 
 FILES = drive_files()
 PICTURE = f"{DATE}/{DRIVE}/image_02/data/0000000001.png"
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_mended_and_set_aside(root, get, capsys):
     wrong = {PICTURE: FILES[PICTURE][:50], SCAN: b"\0" + FILES[SCAN][1:]}
     write(root, wrong)
     assert get() == 1
-    assert "10 files unpacked; 2 that differed were moved to archives/replaced" in capsys.readouterr().out
+    assert "files unpacked: 10; moved to archives/replaced because they differed: 2" in capsys.readouterr().out
     assert seen(root) == FILES
     assert {name: (root / "archives" / "replaced" / name).read_bytes() for name in wrong} == wrong
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_files import KINDS, Problem
-from lowtex.data_passes import Looks
-from lowtex.data_rules import RULES, TRUTHS, Rules
+from lowtex.checking.files import KINDS, Problem
+from lowtex.checking.passes import Looks
+from lowtex.checking.rules import RULES, TRUTHS, Rules
 from lowtex.datasets import Cityscapes, KittiRaw, VirtualKitti2
 from lowtex.datasets.kitti_improved import DepthMaps
 from lowtex.datasets.prepared_use import is_prepared

@@ -15,14 +15,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lowtex.disk_space import NoSpaceError, disk_problem, require_space, shown_size
-from lowtex.downloaded import ARCHIVES, DownloadedTree
+from lowtex.downloads.downloaded import ARCHIVES, DownloadedTree
+from lowtex.downloads.http_files import Fetcher, Patience, StoppedError
+from lowtex.downloads.kitti_archives import LICENCE, Archive
+from lowtex.downloads.partial_files import PartialFile, Served
+from lowtex.downloads.placing import Placer
+from lowtex.downloads.zip_files import ArchiveFile, BadArchiveError
 from lowtex.errors import DataError
-from lowtex.http_files import Fetcher, Patience, StoppedError
-from lowtex.kitti_archives import LICENCE, Archive
-from lowtex.partial_files import PartialFile, Served
-from lowtex.placing import Placer
 from lowtex.progress import Progress, say
-from lowtex.zip_files import ArchiveFile, BadArchiveError
 
 UNPACKED_GROWTH = 1.1
 """Estimate of what an archive unpacks to, before its table is there: pictures and scans hardly compress."""
@@ -45,6 +45,7 @@ def download(
     jobs: int = 2,
     keep_archives: bool = False,
     patience: Patience | None = None,
+    again: bool = False,
 ) -> list[str]:
     """Bring archives into a root. What is there already is left alone.
 
@@ -54,6 +55,7 @@ def download(
         jobs: archives that are fetched at the same time.
         keep_archives: leave them there once they're unpacked. One that the user put there stays anyway.
         patience: with slow and failing servers.
+        again: also bring what seems to be there; files that are the same stay.
 
     Returns:
         One line for each problem; if there is none, all that was asked for is there.
@@ -76,7 +78,7 @@ def download(
     except OSError as error:
         raise disk_problem(error, folder) from error
     try:
-        return _Download(folder, jobs, keep_archives, patience or Patience()).bring(archives)
+        return _Download(folder, jobs, keep_archives, patience or Patience()).bring(archives, again)
     finally:
         lock.release()
 
@@ -91,14 +93,15 @@ class _Download:
         self.problems: dict[str, str] = {}
         self.served: dict[str, Served] = {}
 
-    def bring(self, archives: Sequence[Archive]) -> list[str]:
+    def bring(self, archives: Sequence[Archive], again: bool) -> list[str]:
         self._sweep()
-        missing = [archive for archive in archives if not self.tree.has(archive)]
+        missing = [archive for archive in archives if again or not self.tree.has(archive)]
         for archive in archives:
             if archive not in missing:
                 self._discard(archive)
         if len(missing) < len(archives):
-            say(f"{len(archives) - len(missing)} of {len(archives)} archives are unpacked in {self.folder} already")
+            there = f"{len(archives) - len(missing)} of {len(archives)} archives"
+            say(f"{there} are in {self.folder} already (--again fetches them all the same)")
         self._in_threads([archive for archive in missing if not self._is_fetched(archive)], self._look)
         todo = [archive for archive in missing if self._is_fetched(archive) or archive.name in self.served]
         if todo:
@@ -123,7 +126,7 @@ class _Download:
         unknown = sum(size is None for size in sizes.values())
         left = {name: max((size or 0) - came[name], 0) for name, size in sizes.items()}
         say(
-            f"{len(todo)} archives to unpack into {self.folder}, {shown_size(sum(left.values()))} to fetch"
+            f"archives to unpack into {self.folder}: {len(todo)}, {shown_size(sum(left.values()))} to fetch"
             + (f", {shown_size(sum(came.values()))} came before" if any(came.values()) else "")
             + (f"; {unknown} of unknown size" if unknown else "")
         )
@@ -186,12 +189,12 @@ class _Download:
                 files = self._pass(
                     content, f"{archive.name}: unpacking", lambda report: content.unpack(staging, self.stop, report)
                 )
-                left_out = f"; {content.left_out} others in it are of no use" if content.left_out else ""
+                left_out = f", others in it of no use: {content.left_out}" if content.left_out else ""
             replaced = self._place(archive, staging, files)
         finally:
             _remove(staging)
-        gave_way = f"; {replaced} that differed were moved to {ARCHIVES}/replaced" if replaced else ""
-        say(f"{archive.name}: {len(files)} files unpacked{left_out}{gave_way}")
+        gave_way = f"; moved to {ARCHIVES}/replaced because they differed: {replaced}" if replaced else ""
+        say(f"{archive.name}: files unpacked: {len(files)}{left_out}{gave_way}")
 
     def _pass(self, content: ArchiveFile, title: str, action: Callable):
         if content.size < LONG_UNPACKING:
@@ -206,7 +209,6 @@ class _Download:
             unit, destination = self.tree.place(archive, parts)
             moves.setdefault(unit, (destination, {}))[1][parts[len(unit) :]] = facts
         placer = Placer(self.folder, self.folder / ARCHIVES / "replaced")
-        self.tree.forget(archive)
         for unit, (destination, inside) in moves.items():
             placer.place(staging.joinpath(*unit), destination, inside)
         self.tree.record(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lowtex.data_check import official_frames, open_tolerantly
-from lowtex.data_rules import RULES, TRUTHS, VIEWS
+from lowtex.checking.check import official_frames, open_tolerantly
+from lowtex.checking.rules import RULES, TRUTHS, VIEWS
 from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS
 from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.prepared import read_header

@@ -6,8 +6,9 @@ import pytest
 from download_server import FAST, PATH, DownloadServer
 from made_archives import calibration_files, calibration_path, drive_files, drive_path, zip_bytes
 
-from lowtex import cli, download
-from lowtex.http_files import Fetcher, Patience
+from lowtex import cli
+from lowtex.downloads import download
+from lowtex.downloads.http_files import Fetcher, Patience
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ FRAMES = 3
 
 
 def zip_bytes(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip archive of files by name."""
+    """A zip archive of files by name, the same bytes whenever it's made."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name, (2012, 1, 9, 13, 57, 46)), content, method)
     return buffer.getvalue()
 
 

@@ -1,19 +1,16 @@
 """`lowtex data status`: what is there of each data set, told from names alone."""
 
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
-
 import dataset_damages as damages
+import pytest
 from damaged_kitti import a_list, everything_in, frames, image
 from dataset_trees import ALL_SCENES, FOLDER, write_kitti, write_kitti_depth, write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
 
-from lowtex import cli, data_status, roots
-from lowtex.data_status import SplitCount, disk_usage, megabytes, prepared_folders, status
+from lowtex import cli, roots
+from lowtex.checking import status as data_status
+from lowtex.checking.status import SplitCount, disk_usage, megabytes, prepared_folders, status
 from lowtex.datasets import images
 from lowtex.roots import DATASETS
 

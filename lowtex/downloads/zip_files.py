@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lowtex.disk_space import disk_problem, shown_size
+from lowtex.downloads.http_files import StoppedError
 from lowtex.errors import DataError
-from lowtex.http_files import StoppedError
 
 CHUNK = 1 << 20
 
