@@ -162,3 +162,21 @@ def test_methods_are_told_apart_by_colour_blind_readers():
 def test_near_is_bright():
     lightness = [sum(depth_colormap()(value)[:3]) for value in (0.0, 0.5, 1.0)]
     assert lightness[0] > lightness[1] > lightness[2]
+
+
+def test_many_data_sets_are_counted_and_their_labels_do_not_touch():
+    names = ["clone", "15-deg-left", "30-deg-right", "fog", "morning", "rain"]
+    rows = pd.concat([make_rows().assign(eval_data=f"vkitti2 {name}") for name in names])
+    figure = figures.metric_bars(rows, "abs_rel", by="eval_data")
+    assert "6 data sets, eigen_like/test" in texts(figure)
+    figure.draw_without_rendering()
+    boxes = sorted((t.get_window_extent() for t in figure.axes[0].get_xticklabels()), key=lambda box: box.x0)
+    assert len(boxes) == 6 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
+    few = figures.metric_bars(rows[rows["eval_data"].isin(["vkitti2 fog", "vkitti2 rain"])], by="eval_data")
+    assert "vkitti2 fog eigen_like/test + vkitti2 rain eigen_like/test" in texts(few)
+
+
+def test_a_caption_states_the_scaling():
+    for scaling, said in (("none", "no scaling"), ("median", "median-scaled"), ("x5.4", "units x5.4")):
+        shown = texts(figures.metric_bars(make_rows().assign(scaling=scaling), kind="known"))
+        assert said in shown
