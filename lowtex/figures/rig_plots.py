@@ -77,9 +77,15 @@ def plot_curves(axes, curves: pd.DataFrame) -> None:
 def plot_truth(axes, truth: pd.DataFrame, rig: StereoRig) -> None:
     """Matched disparity against true inverse depth; the rig is a line."""
     inverse = 1 / truth.depth_m.to_numpy()
-    axes.scatter(inverse, truth.disparity_px, s=2, color=_BLUE, alpha=0.25, linewidths=0)
+    axes.scatter(inverse, truth.disparity_px, s=5, color=_BLUE, alpha=0.4, linewidths=0, zorder=3)
     ends = np.array([0, np.percentile(inverse, 99.5)])
-    axes.plot(ends, rig.focal_px * rig.baseline_m * ends + rig.cx_offset_px, color=TRUTH, label="what rig.yaml says")
+    axes.plot(
+        ends,
+        rig.focal_px * rig.baseline_m * ends + rig.cx_offset_px,
+        color=TRUTH,
+        linewidth=1.2,
+        label="what rig.yaml says",
+    )
     axes.set_xlim(0, ends[1])
     low, high = np.percentile(truth.disparity_px, [0.5, 99.5])
     axes.set_ylim(min(low, rig.cx_offset_px) - 1, 1.1 * max(high, 1))

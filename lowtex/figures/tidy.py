@@ -192,14 +192,19 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
             cap = first.get("cap_m")
             words = [f"{crop} crop" if str(crop) not in ("none", "", "nan") else "no crop"]
             words += [f"cap {float(cap):g} m"] if cap is not None and not pd.isna(cap) else []
-            scaling = str(first.get("scaling", "none"))
-            words += [{"none": "no scaling", "median": "median-scaled"}.get(scaling, f"units {scaling}")]
+            words += (
+                [" and ".join(_scaling_text(s) for s in dict.fromkeys(some["scaling"]))] if "scaling" in some else []
+            )
             words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
             settings.append(f"protocol {protocol} ({', '.join(words)})")
         parts.append(" + ".join(settings))
     if "profile" in rows.columns:
         parts.append("profile " + "/".join(map(str, rows["profile"].unique())))
     return " · ".join([*parts, *more])
+
+
+def _scaling_text(scaling: str) -> str:
+    return {"none": "no scaling", "median": "median-scaled"}.get(scaling, f"scaled {scaling}")
 
 
 def _listed(values: pd.Series) -> str:

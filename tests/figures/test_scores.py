@@ -176,7 +176,19 @@ def test_many_data_sets_are_counted_and_their_labels_do_not_touch():
     assert "vkitti2 fog eigen_like/test + vkitti2 rain eigen_like/test" in texts(few)
 
 
-def test_a_caption_states_the_scaling():
-    for scaling, said in (("none", "no scaling"), ("median", "median-scaled"), ("x5.4", "units x5.4")):
-        shown = texts(figures.metric_bars(make_rows().assign(scaling=scaling), kind="known"))
-        assert said in shown
+def test_a_legend_of_two_rows_stays_clear_of_the_title():
+    rows = make_rows(methods=[f"a method of a long name, number {n}" for n in range(7)])
+    figure = figures.metric_bars(rows, "abs_rel", kind="known", title="A title")
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    # the title ends in the lines that were left for the legend: its own text is the first of them
+    title, legend = figure._suptitle.get_window_extent(renderer), figure.legends[0].get_window_extent(renderer)
+    lines = figure._suptitle.get_text().count("\n") + 1
+    assert lines == 3 and legend.y1 < title.y1 - title.height / lines
+
+
+def test_the_caption_names_every_scaling():
+    rows = make_rows(kinds=("none",))
+    assert "no scaling)" in tidy.caption(rows)
+    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
+    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)
