@@ -1,8 +1,11 @@
 """Keys of experiments that exist must outlive every setting that is added later: a training is found by its key."""
 
+from dataclasses import fields
+
 import pytest
 
-from lowtex.experiments import NAMED, named_experiment
+from lowtex.experiments import NAMED, DataSettings, change, named_experiment
+from lowtex.settings import ADDED_LATER, FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
 
 SOURCE = "miniature:fixed"
 
@@ -42,3 +45,34 @@ def test_keys_of_changed_experiments_never_change():
     assert named_experiment("ours", "quick", 0, SOURCE, **first, loss__smooth_second=0.0).key == "95cd99164f12"
     zeros = named_experiment("ours", "quick", 0, SOURCE, feature_net__padding_mode="zeros")
     assert (zeros.key, zeros.feature_net_key) == ("f6f037cb0e12", "b005af322365")
+
+
+FIRST_SETTINGS = {
+    NetworkSettings: "encoder depth width rectify_after_start projection decoder squeeze_excite min_depth max_depth "
+    "metres_per_unit initial_bias pretrained",
+    FeatureNetSettings: "kind depth width padding_mode normalise discriminative convergent steps batch_size "
+    "learning_rate",
+    LossSettings: "data_term pixel_weight feature_weight feature_distance feature_scales ssim_alpha smooth_first "
+    "smooth_second edge_decay smooth_quantity auto_mask out_of_view_mask",
+    ScheduleSettings: "steps batch_size learning_rate drop_at drop_factor flip jitter precision",
+    DataSettings: "dataset split height width variation source",
+}
+
+
+@pytest.mark.parametrize("part", FIRST_SETTINGS)
+def test_every_setting_is_one_of_the_first_or_in_the_table(part):
+    assert {f.name for f in fields(part)} == {*FIRST_SETTINGS[part].split(), *ADDED_LATER.get(part, ())}
+    assert not set(FIRST_SETTINGS[part].split()) & set(ADDED_LATER.get(part, ()))
+
+
+@pytest.mark.parametrize(
+    "later", [{"pixel_error": "census"}, {"pixel_window": 5}, {"pixel_l1_eps": 1e-3}], ids=lambda c: next(iter(c))
+)
+def test_a_later_setting_counts_once_it_is_set(later):
+    [(name, value)] = later.items()
+    assert name in ADDED_LATER[LossSettings]
+    first = named_experiment("baseline", "quick", 0, SOURCE)
+    changed = change(first, **{f"loss__{name}": value})
+    assert changed.key != first.key
+    back = change(changed, **{f"loss__{name}": getattr(LossSettings(), name)})
+    assert back.key == first.key == QUICK["baseline", 0][0]
