@@ -40,6 +40,10 @@ TRAINABLE = ("vkitti2", "kitti", "cityscapes", "stereo")
 """Data sets of stereo pairs. Make3D has single images, the improved ground truth belongs to KITTI's pairs."""
 
 
+FINE_TUNING_VERSION = 2
+"""The same for fine-tunings alone. 2: metres and the feature network are carried over from the start."""
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """What an experiment is trained on.
@@ -104,6 +108,8 @@ class Experiment:
         """Twelve hex digits that depend on everything but the name."""
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
         parts = {name: hashed_content(value) if is_dataclass(value) else value for name, value in content.items()}
+        if self.start_from:
+            parts["fine_tuning"] = FINE_TUNING_VERSION
         return _hash({"version": TRAINING_VERSION, **parts})
 
     @property

@@ -165,7 +165,7 @@ def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, e
         assert time.monotonic() < limit and process.poll() is None
         time.sleep(0.01)
     process.send_signal(end)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     hold.set()
     if end == signal.SIGKILL:
         assert process.returncode == -signal.SIGKILL
