@@ -27,7 +27,7 @@ MINIATURE_STRATA = ("known", "contrast", "distance", "known*distance", "visibili
 REAL_STRATA = ("gradient", "distance", "gradient*distance", "edges")
 """The same for the real Virtual KITTI 2, where texture has to be taken from the image."""
 
-IMAGE_DIGITS = 6
+IMAGE_DIGITS = 5
 """Significant digits of the scores of single images; rows have ten."""
 
 
