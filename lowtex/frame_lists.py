@@ -6,6 +6,8 @@ from pathlib import Path
 
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.splits import KITTI_FOLDER
+from lowtex.datasets.stereo_folder import StereoFolder
+from lowtex.datasets.stereo_layout import read_stems
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_text
@@ -110,6 +112,42 @@ def learning_and_scoring_lists(
         write_frame_list(target / "learn.txt", folder, learning),
         write_frame_list(target / "score.txt", folder, scoring),
     )
+
+
+def own_parts(target: str | Path, reader: StereoFolder) -> tuple[str | Path, str | Path]:
+    """The split to learn from and the one to score, of a folder of one's own pairs: no pair is in both.
+
+    These are its own lists ``train`` and ``test`` where it has both. Elsewhere ``learn.txt`` and ``score.txt`` are
+    written: a third of the pairs is scored, at least one, the last ones with ground truth (if any has it); learnt
+    from are the pairs before the first of those.
+
+    Args:
+        target: folder for the lists.
+        reader: of the pairs, from the left.
+
+    Raises:
+        DataError: its own two lists share a pair, or there are too few to part.
+    """
+    lists = [reader.root / "splits" / f"{name}.txt" for name in ("train", "test")]
+    if all(path.is_file() for path in lists):
+        learning, scoring = (read_stems(path) for path in lists)
+        if both := sorted(set(learning) & set(scoring)):
+            raise DataError(f"{lists[0]} and {lists[1]} both list {both[0]}; a pair is learnt from or scored, not both")
+        return "train", "test"
+    stems = [name.removesuffix("/l") for name in reader.names]
+    scoring = ([stem for stem in stems if stem in reader.maps] or stems)[-max(1, len(stems) // 3) :]
+    # where nothing lies before the first of them, fewer are scored
+    while scoring and stems.index(scoring[0]) == 0:
+        scoring = scoring[1:]
+    if not scoring:
+        raise DataError(
+            f"{reader.root} has no pair before the first one to score ({len(stems)} pairs, {len(reader.maps)} with "
+            "ground truth): too few to learn from some and score others; add pairs"
+        )
+    paths = Path(target) / "learn.txt", Path(target) / "score.txt"
+    for path, part in zip(paths, (stems[: stems.index(scoring[0])], scoring), strict=True):
+        write_text(path, "".join(f"{stem}\n" for stem in part))
+    return paths
 
 
 def _pairs(dataset: KittiImproved, folder: str) -> set[int]:

@@ -52,6 +52,7 @@ NOTEBOOKS = (
     Node("14_cityscapes", needs=("04",), data=("cityscapes",), threads=ALL_CORES, quick_s=240),
     Node("15_low_texture", needs=("04",), quick_s=40),
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
+    Node("17_own_stereo_rig", needs=("04",), data=("stereo",), threads=ALL_CORES, quick_s=120),
 )
 
 TIMEOUT_S = {"smoke": 20 * 60, "quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}

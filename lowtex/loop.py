@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from lowtex.batches import StepSampler, training_loader
 from lowtex.checkpoints import load_state, save_state
 from lowtex.datasets.sample import StereoBatch
+from lowtex.devices import keep_freed_memory
 from lowtex.errors import LowtexError
 from lowtex.files import atomic_path
 
@@ -85,6 +86,7 @@ def run_loop(
     Raises:
         LowtexError: the loss is not finite; names step and samples. The last state stays.
     """
+    keep_freed_memory()
     state = LoopState()
     if state_path.is_file():
         saved = load_state(state_path)

@@ -7,7 +7,13 @@ import pytest
 from lowtex.datasets import KittiImproved, KittiRaw
 from lowtex.datasets.splits import VKITTI2_FOLDER, ListedFrame, read_list
 from lowtex.errors import DataError, OptionError
-from lowtex.frame_lists import learning_and_scoring_lists, parse_frames, write_common_frames, write_frame_list
+from lowtex.frame_lists import (
+    learning_and_scoring_lists,
+    own_parts,
+    parse_frames,
+    write_common_frames,
+    write_frame_list,
+)
 
 DRIVE = "2011_09_26_drive_0001_sync"
 
@@ -41,6 +47,48 @@ def test_frames_that_all_variations_have(tmp_path):
     for wrong in ([], [reader("clone", [(1, 0)]), reader("fog", [(1, 1)])]):
         with pytest.raises(OptionError, match="no frame is in all of"):
             write_common_frames(tmp_path / "x.txt", wrong)
+
+
+def own(root, stems, truths=()):
+    """A reader's face of a folder of one's own: `own_parts` opens nothing but its lists."""
+    root.mkdir(exist_ok=True)
+    return SimpleNamespace(root=root, names=[f"{stem}/l" for stem in stems], maps=dict.fromkeys(truths))
+
+
+@pytest.mark.parametrize(
+    ("stems", "truths", "learning", "scoring"),
+    [
+        ("abcdefgh", "", "abcdef", "gh"),
+        ("abcdefghi", "abcdefghi", "abcdef", "ghi"),
+        # the ones to score have ground truth, and what follows the first of them is not learnt from
+        ("abcdefghi", "acef", "ab", "cef"),
+        ("abcdefghi", "ab", "a", "b"),
+        ("ab", "", "a", "b"),
+    ],
+)
+def test_own_pairs_are_parted(tmp_path, stems, truths, learning, scoring):
+    lists = own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
+    assert [path.read_text().split() for path in lists] == [list(learning), list(scoring)]
+
+
+@pytest.mark.parametrize(("stems", "truths"), [("a", ""), ("a", "a"), ("abc", "a")])
+def test_too_few_own_pairs(tmp_path, stems, truths):
+    with pytest.raises(DataError, match="too few to learn from some and score others; add pairs"):
+        own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
+    assert not (tmp_path / "lists").exists()
+
+
+def test_own_lists_go_before(tmp_path):
+    reader = own(tmp_path / "own", "abc")
+    splits = reader.root / "splits"
+    splits.mkdir()
+    (splits / "train.txt").write_text("c\n")
+    assert own_parts(tmp_path / "lists", reader)[0].name == "learn.txt", "one list alone does not part"
+    (splits / "test.txt").write_text("a\nb\n")
+    assert own_parts(tmp_path / "lists", reader) == ("train", "test")
+    (splits / "test.txt").write_text("a\nc\n")
+    with pytest.raises(DataError, match=r"train\.txt and .*test\.txt both list c"):
+        own_parts(tmp_path / "lists", reader)
 
 
 def test_a_frame_in_both_lists_is_refused(tmp_path):
