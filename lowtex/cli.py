@@ -15,6 +15,7 @@ from lowtex.errors import LowtexError
 COMMANDS = {
     "run": "run the notebooks headless, skipping what is up to date",
     "train": "train one experiment, or fine-tune a checkpoint",
+    "ablate": "train and score all rows of the ablation, several at a time",
     "evaluate": "measure a checkpoint on a data set, as tidy rows",
     "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
     "figures": "draw a run's figures, tables and index.html again, without training",

@@ -6,11 +6,18 @@ whoever asks for it and is never done twice. A profile changes sizes and schedul
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 
 from lowtex.errors import OptionError, require_choice
 from lowtex.profiles import PROFILES, Profile, get_profile
-from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
+from lowtex.settings import (
+    FeatureNetSettings,
+    LossSettings,
+    NetworkSettings,
+    ScheduleSettings,
+    hashed_content,
+    settings_from,
+)
 
 __all__ = [
     "NAMED",
@@ -99,11 +106,11 @@ class Experiment:
     @property
     def key(self) -> str:
         """Twelve hex digits that depend on everything but the name."""
-        content = self.as_dict()
-        del content["name"]
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        parts = {name: hashed_content(value) if is_dataclass(value) else value for name, value in content.items()}
         if self.start_from:
-            content["fine_tuning"] = FINE_TUNING_VERSION
-        return _hash({"version": TRAINING_VERSION, **content})
+            parts["fine_tuning"] = FINE_TUNING_VERSION
+        return _hash({"version": TRAINING_VERSION, **parts})
 
     @property
     def feature_net_key(self) -> str:
@@ -113,8 +120,8 @@ class Experiment:
         return _hash(
             {
                 "version": TRAINING_VERSION,
-                "feature_net": asdict(self.feature_net),
-                "data": asdict(self.data),
+                "feature_net": hashed_content(self.feature_net),
+                "data": hashed_content(self.data),
                 "seed": self.seed,
             }
         )
@@ -149,11 +156,30 @@ class Experiment:
 _BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
 _BASELINE_LOSS = {"data_term": "pixels", "smooth_second": 0.0, "edge_decay": 1.0, "auto_mask": True}
 
+_FEATDEPTH_LOSS = {
+    "data_term": "both",
+    "feature_weight": 1e-3,
+    "feature_scales": "single",
+    "pixel_l1_eps": 1e-3,
+    "smooth_quantity": "disparity",
+}
+"""Shu et al., ECCV 2020 (arXiv 2007.10603), as their code has it where one of the frames is the other camera's: no
+auto-mask, no division by the mean disparity, first- and second-order smoothness of weight 1e-3 with exp(-0.5 |dI|), and
+Charbonnier's sqrt(x^2 + 1e-6) for |x| in both data terms. The feature term takes the finest disparity at each of the
+four scales, so its mean over scales is one term. Its own here: maps as they are, with zero padding. Not its own:
+RefineNet's decoder, for which the plain U-Net stands, and the schedule, which is the profile's as for all."""
+
 NAMED = {
     "baseline": {
         "what": "the Monodepth2-style recipe: ResNet, U-Net, pixels with auto-mask, first-order smoothness",
         "network": _BASELINE_NETWORK,
         "loss": _BASELINE_LOSS,
+    },
+    "featdepth": {
+        "what": "FeatDepth's objective (Shu et al. 2020): pixels, plus feature maps of one scale with a small weight",
+        "network": _BASELINE_NETWORK,
+        "loss": _FEATDEPTH_LOSS,
+        "feature_net": {"padding_mode": "zeros", "normalise": False},
     },
     "encoder": {
         "what": "baseline with the iResNet encoder",
@@ -197,7 +223,7 @@ def named_experiment(
         name=name,
         network=NetworkSettings(depth=chosen.depth, width=chosen.width, **recipe["network"]),
         loss=loss,
-        feature_net=chosen.feature_net if loss.uses_features else None,
+        feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})) if loss.uses_features else None,
         schedule=chosen.schedule,
         data=DataSettings(height=height, width=width, source=source),
         seed=seed,

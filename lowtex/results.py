@@ -8,6 +8,8 @@ Rows are kept as CSV in one order and with ten significant digits, so that the s
 bytes, apart from the columns in `PROVENANCE_COLUMNS`.
 """
 
+import gzip
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -81,7 +83,10 @@ COLUMNS = (
 _INTEGERS = ("seed", "images", "pixels", "threads")
 _NUMBERS = ("cap_m", "value", "wall_s")
 _FLAGS = ("flip", "miniature")
-_FLOAT_FORMAT = "%.10g"
+_UNREADABLE = (
+    *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
+    *(EOFError, gzip.BadGzipFile, zlib.error),
+)
 
 
 def training_data(experiment: Experiment) -> str:
@@ -197,10 +202,15 @@ def merge_rows(*frames: pd.DataFrame) -> pd.DataFrame:
     return whole.sort_values(list(IDENTITY_COLUMNS), kind="stable").reset_index(drop=True)[list(COLUMNS)]
 
 
-def write_csv(path: str | Path, frame: pd.DataFrame) -> Path:
-    """Write any frame as CSV in one move, ten significant digits, so that equal numbers give equal bytes."""
+def write_csv(path: str | Path, frame: pd.DataFrame, digits: int = 10) -> Path:
+    """Write any frame as CSV in one move, so that equal numbers give equal bytes; packed where the name ends ``.gz``.
+
+    Numbers have ``digits`` significant digits.
+    """
+    content = frame.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n").encode()
     with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format=_FLOAT_FORMAT, lineterminator="\n")
+        # a time of packing would make equal rows differ
+        temporary.write_bytes(gzip.compress(content, mtime=0) if Path(path).suffix == ".gz" else content)
     return Path(path)
 
 
@@ -244,7 +254,7 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     try:
         # every cell as text first: pandas would otherwise read the name "none" as a gap and a hash as a number
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is not a CSV file of rows ({error}); delete it and run again") from error
     return _checked(frame, str(path))
 

@@ -101,6 +101,9 @@ class LossSettings:
         feature_scales: ``lowest`` (each disparity scale, brought to the lowest map's size, against that map),
             ``levels`` (level against level at its own size), ``single`` (finest disparity only, as FeatDepth's code).
         ssim_alpha: weight of SSIM in the pixel term; L1 has the rest.
+        pixel_error: ``ssim_l1``, or pixels after local contrast normalisation: ``census`` or ``zncc``.
+        pixel_window: side of the window of ``census`` and ``zncc``, pixels: 3, 5 or 7.
+        pixel_l1_eps: the L1 of ``ssim_l1`` is sqrt((a - b)^2 + eps^2): 0 is |a - b|, 1e-3 FeatDepth's.
         smooth_first, smooth_second: weights of first- and second-order smoothness, divided by 2^scale.
         edge_decay: a in exp(-a |image gradient|): 0.5 in FeatDepth, 1 in Monodepth2.
         smooth_quantity: ``normalised_disparity`` (d / mean d), ``disparity`` or ``depth``.
@@ -120,14 +123,19 @@ class LossSettings:
     smooth_quantity: str = "normalised_disparity"
     auto_mask: bool = False
     out_of_view_mask: bool = False
+    pixel_error: str = "ssim_l1"
+    pixel_window: int = 7
+    pixel_l1_eps: float = 0.0
 
     def __post_init__(self):
         require_choice("data_term", self.data_term, ("features", "pixels", "both"))
+        require_choice("pixel_error", self.pixel_error, ("ssim_l1", "census", "zncc"))
+        require_choice("pixel_window", self.pixel_window, (3, 5, 7))
         require_choice("feature_distance", self.feature_distance, ("robust_l1", "ssim_l1"))
         require_choice("feature_scales", self.feature_scales, ("lowest", "levels", "single"))
         require_choice("smooth_quantity", self.smooth_quantity, ("normalised_disparity", "disparity", "depth"))
         _require(0.0 <= self.ssim_alpha <= 1.0, "ssim_alpha", self.ssim_alpha, "a number in [0, 1]")
-        for name in ("pixel_weight", "feature_weight", "smooth_first", "smooth_second"):
+        for name in ("pixel_weight", "feature_weight", "smooth_first", "smooth_second", "pixel_l1_eps"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
 
     @property
@@ -171,6 +179,26 @@ class ScheduleSettings:
         for name in ("flip", "jitter"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability in [0, 1]")
         require_choice("precision", self.precision, ("fp32", "bf16"))
+
+
+ADDED_LATER: dict[type, tuple[str, ...]] = {
+    LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
+}
+"""Settings that came after the first trainings, by the class that has them.
+
+At its default such a setting is left out of the content hash, because it then says what was done before there was a
+choice: so every older training keeps its key. A new setting goes into this table, with the old behaviour as default.
+"""
+
+
+def hashed_content(settings) -> dict[str, object]:
+    """The values of a settings object that count in a content hash, by name; see `ADDED_LATER`."""
+    later = ADDED_LATER.get(type(settings), ())
+    return {
+        f.name: getattr(settings, f.name)
+        for f in fields(settings)
+        if f.name not in later or getattr(settings, f.name) != f.default
+    }
 
 
 def settings_from(cls, values: dict):

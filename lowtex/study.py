@@ -12,12 +12,13 @@ from types import MappingProxyType
 import pandas as pd
 from torch.utils.data import Dataset
 
+from lowtex.ablations import any_experiment
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.errors import CheckpointError, DataError, OptionError, require_choice
 from lowtex.evaluation import Evaluation, evaluate
-from lowtex.experiments import NAMED, TRAINABLE, Experiment, change, named_experiment
+from lowtex.experiments import TRAINABLE, Experiment, change
 from lowtex.networks import DepthNet, FeatureNet
 from lowtex.notebook import NotebookRun
 from lowtex.progress import say, track
@@ -27,8 +28,8 @@ from lowtex.results import merge_rows, rows_from, write_rows
 from lowtex.sources import data_name, needed_roots, open_pairs, open_test_set, source_of, training_settings
 from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
 
-METHODS = tuple(NAMED)
-"""The rows of the main table, in their order."""
+METHODS = ("baseline", "encoder", "encoder_features", "ours")
+"""The rows of the paper's ablation, in their order: each changes something in the one before."""
 
 AUTO = "auto"
 """The split of `Study.test_set` that takes what a root holds."""
@@ -71,15 +72,15 @@ class Study:
         return self._open_pairs(data or self.train_on, split)[0]
 
     def experiment(self, name: str, seed: int | None = None, **changes: object) -> Experiment:
-        """The named experiment of this run's profile, trained on this run's files.
+        """The experiment of that name at this run's profile, trained on this run's files.
 
         Args:
-            name: of `lowtex.experiments.NAMED`.
+            name: of `lowtex.ablations.VARIANTS`: a named experiment, or a row of the ablation.
             seed: None = the run's.
             changes: as in `lowtex.experiments.change`.
         """
         settings = {**self._open_pairs(self.train_on, "train")[1], **changes}
-        return named_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
+        return any_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
 
     def train(self, name: str, seed: int | None = None, **changes: object) -> Path:
         """The folder of a trained experiment; trains only what is not finished."""

@@ -23,6 +23,20 @@ def test_each_row_differs_only_by_what_it_names():
     assert differences("encoder_features", "ours") == {"network.decoder", "loss.smooth_second", "loss.edge_decay"}
 
 
+def test_featdepth_is_its_own_objective():
+    """Dossier 3.2: (1/4) sum_s [pe_s + 1e-3 L_fm + 1e-3 (S1 + S2)_s / 2^s], no mask, no mean normalisation."""
+    featdepth, baseline = named_experiment("featdepth"), named_experiment("baseline")
+    assert featdepth.network == baseline.network
+    assert featdepth.loss == LossSettings(
+        data_term="both", pixel_weight=1.0, feature_weight=1e-3, feature_distance="robust_l1", feature_scales="single",
+        ssim_alpha=0.85, smooth_first=1e-3, smooth_second=1e-3, edge_decay=0.5, smooth_quantity="disparity",
+        auto_mask=False, out_of_view_mask=False, pixel_error="ssim_l1", pixel_l1_eps=1e-3,
+    )  # fmt: skip
+    assert (featdepth.feature_net.padding_mode, featdepth.feature_net.normalise) == ("zeros", False)
+    assert featdepth.feature_net.kind == "autoencoder"
+    assert featdepth.feature_net.steps == get_profile("quick").feature_net.steps
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", NAMED)
 def test_all_methods_of_a_profile_share_depth_width_and_size(name, profile):
@@ -85,6 +99,9 @@ def test_round_trip_through_plain_values():
         (lambda: NetworkSettings(width=0.0), "width=0.0"),
         (lambda: NetworkSettings(min_depth=5.0, max_depth=1.0), "min_depth"),
         (lambda: LossSettings(data_term="census"), "data_term='census'"),
+        (lambda: LossSettings(pixel_error="ncc"), "pixel_error='ncc'"),
+        (lambda: LossSettings(pixel_window=4), "pixel_window=4"),
+        (lambda: LossSettings(pixel_l1_eps=-1.0), "pixel_l1_eps=-1.0"),
         (lambda: LossSettings(ssim_alpha=1.5), "ssim_alpha=1.5"),
         (lambda: LossSettings(smooth_first=-1.0), "smooth_first=-1.0"),
         (lambda: ScheduleSettings(steps=0), "steps=0"),
@@ -109,6 +126,7 @@ def test_defaults_are_the_default_reading():
         "data_term": "features", "pixel_weight": 1.0, "feature_weight": 1.0, "feature_distance": "robust_l1",
         "feature_scales": "lowest", "ssim_alpha": 0.85, "smooth_first": 1e-3, "smooth_second": 1e-3,
         "edge_decay": 0.5, "smooth_quantity": "normalised_disparity", "auto_mask": False, "out_of_view_mask": False,
+        "pixel_error": "ssim_l1", "pixel_window": 7, "pixel_l1_eps": 0.0,
     }  # fmt: skip
     assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
     assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)

@@ -11,13 +11,16 @@ from lowtex.commands import add_data, add_device, add_profile, add_seed
 
 EXAMPLE = """\
   lowtex train ours
+  lowtex train --list
+  lowtex train resnet-pixels-first-plain --seed 3
   lowtex train ours --init results/quick/experiments/ours-s0-0123456789ab \\
       --data kitti=~/kitti_raw --split available --out results/finetuned"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("experiment", help="baseline, encoder, encoder_features or ours")
+    parser.add_argument("experiment", nargs="?", help="baseline, encoder, ours, …, or a row of the ablation")
+    parser.add_argument("--list", action="store_true", help="show the names of all experiments, and what each is")
     add_profile(parser)
     add_seed(parser)
     add_device(parser)
@@ -36,16 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; prints the experiment's folder."""
+    from lowtex.ablations import any_experiment, listing
     from lowtex.commands import named_values
-    from lowtex.experiments import change, get_profile, named_experiment
+    from lowtex.errors import OptionError
+    from lowtex.experiments import change, get_profile
     from lowtex.loop import LoopOptions
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
     from lowtex.sources import open_pairs, training_settings
     from lowtex.training import content_hash, train_experiment
 
+    if options.list:
+        print(listing())
+        return 0
+    if options.experiment is None:
+        raise OptionError("name an experiment, e.g. `lowtex train ours`; `lowtex train --list` shows all")
     profile = get_profile(options.profile)
-    recipe = named_experiment(options.experiment, profile, options.seed, **settings(options.set))
+    recipe = any_experiment(options.experiment, profile, options.seed, **settings(options.set))
     data, root = training_root(options.data, profile.name)
     given = named_values(options.reader, "--reader")
     if recipe.data.variation != "clone":

@@ -2,6 +2,7 @@
 
 from lowtex.losses.feature_map import feature_map_error, warped_feature_error
 from lowtex.losses.feature_net_loss import feature_net_loss
+from lowtex.losses.local_contrast import census_error, zncc_error
 from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.objective import TERMS, StereoObjective, describe_non_finite
 from lowtex.losses.photometric import (
@@ -18,6 +19,7 @@ __all__ = [
     "PatchStatistics",
     "StereoObjective",
     "auto_mask",
+    "census_error",
     "describe_non_finite",
     "feature_map_error",
     "feature_net_loss",
@@ -32,4 +34,5 @@ __all__ = [
     "smoothness_second_order",
     "structural_dissimilarity_plain",
     "warped_feature_error",
+    "zncc_error",
 ]

@@ -1,10 +1,11 @@
 """The data terms of the objective. Each compares the target with the other view at all disparity scales.
 
 A data term is an object with ``name``, ``weight`` and ``__call__(step) -> (value, kept)``: a scalar with gradient and
-the fraction of places that gave it, detached. A further one (census, ZNCC) is one more such class and one more line in
-`lowtex.losses.objective.data_terms`.
+the fraction of places that gave it, detached. A further one is one more such class and one more line in
+`lowtex.losses.objective.data_terms`; a further way to compare pixels is one more line in `pixel_comparison`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses.feature_map import feature_map_error, warped_feature_error
+from lowtex.losses.local_contrast import census_error, zncc_error
 from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.photometric import patch_statistics, photometric_error
 from lowtex.settings import LossSettings
@@ -73,8 +75,21 @@ class _Accumulator:
         return value, (torch.stack(self.kept).mean() if self.kept else torch.ones_like(value)).detach()
 
 
+def pixel_comparison(loss: LossSettings, target: Tensor) -> Callable[[Tensor], Tensor]:
+    """The settings' error of another image against ``target (B, 3, H, W)``: ``(B, 3, H, W) -> (B, 1, H, W)``.
+
+    What the error needs of the target alone is made once, here.
+    """
+    if loss.pixel_error == "census":
+        return lambda other: census_error(target, other, loss.pixel_window)
+    if loss.pixel_error == "zncc":
+        return lambda other: zncc_error(target, other, loss.pixel_window)
+    statistics = patch_statistics(target)
+    return lambda other: photometric_error(target, other, loss.ssim_alpha, statistics, loss.pixel_l1_eps)
+
+
 class PixelTerm:
-    """Photometric error of the other view's pixels, every disparity scale brought to full size (Monodepth2)."""
+    """Error of the other view's pixels by ``pixel_error``, every disparity scale brought to full size (Monodepth2)."""
 
     name = "pixel"
 
@@ -82,17 +97,12 @@ class PixelTerm:
         self.loss, self.weight = loss, loss.pixel_weight
 
     def __call__(self, step: StereoStep) -> tuple[Tensor, Tensor]:
-        alpha, size = self.loss.ssim_alpha, tuple(step.image.shape[2:])
-        statistics = patch_statistics(step.image)
-        threshold = None
-        if self.loss.auto_mask:
-            identity = photometric_error(step.image, step.other, alpha, statistics)
-            threshold = identity_threshold(identity, step.generator)
+        size, error_of = tuple(step.image.shape[2:]), pixel_comparison(self.loss, step.image)
+        threshold = identity_threshold(error_of(step.other), step.generator) if self.loss.auto_mask else None
         sums = _Accumulator(self.loss)
         for scale in range(len(step.outputs)):
             shift = step.shift_px(scale, size)
-            error = photometric_error(step.image, warp_horizontal(step.other, shift), alpha, statistics)
-            sums.add(error, shift, threshold)
+            sums.add(error_of(warp_horizontal(step.other, shift)), shift, threshold)
         return sums.result()
 
 

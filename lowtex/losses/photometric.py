@@ -55,11 +55,12 @@ def structural_dissimilarity_plain(a: Tensor, b: Tensor) -> Tensor:
     return ((1 - ssim) / 2).clamp(0, 1)
 
 
-def photometric_error_plain(a: Tensor, b: Tensor, alpha: float = 0.85) -> Tensor:
+def photometric_error_plain(a: Tensor, b: Tensor, alpha: float = 0.85, eps: float = 0.0) -> Tensor:
     """`photometric_error` by the formula as it is written: slower and less exact, for teaching and for tests."""
     a, b = at_least_float32(a), at_least_float32(b)
     structure = structural_dissimilarity_plain(a, b).mean(1, keepdim=True)
-    return alpha * structure + (1 - alpha) * (a - b).abs().mean(1, keepdim=True)
+    absolute = ((a - b) ** 2 + eps**2).sqrt() if eps else (a - b).abs()
+    return alpha * structure + (1 - alpha) * absolute.mean(1, keepdim=True)
 
 
 class PatchStatistics(NamedTuple):
@@ -86,7 +87,9 @@ def patch_statistics(image: Tensor) -> PatchStatistics:
     return PatchStatistics(centred, centre, mean.add_(centre), variance)
 
 
-def photometric_error(a: Tensor, b: Tensor, alpha: float = 0.85, statistics: PatchStatistics | None = None) -> Tensor:
+def photometric_error(
+    a: Tensor, b: Tensor, alpha: float = 0.85, statistics: PatchStatistics | None = None, eps: float = 0.0
+) -> Tensor:
     """``alpha * (1 - SSIM) / 2 + (1 - alpha) * |a - b|``, both averaged over the channels.
 
     The photometric error of Monodepth and Monodepth2 (Godard et al. 2017, 2019). Differentiable once, in both
@@ -98,9 +101,10 @@ def photometric_error(a: Tensor, b: Tensor, alpha: float = 0.85, statistics: Pat
         b: the same shape: the reconstruction.
         alpha: weight of SSIM, in [0, 1].
         statistics: ``patch_statistics(a)``, where it is at hand.
+        eps: the absolute difference is ``sqrt((a - b)^2 + eps^2)`` (Charbonnier; 1e-3 in FeatDepth, Shu et al. 2020).
 
     Returns:
-        ``(B, 1, H, W)`` in [0, 1], 0 where both are the same.
+        ``(B, 1, H, W)`` in [0, 1], ``(1 - alpha) * eps`` where both are the same.
 
     Raises:
         ValueError: the shapes differ or are too small; names them.
@@ -111,14 +115,14 @@ def photometric_error(a: Tensor, b: Tensor, alpha: float = 0.85, statistics: Pat
         statistics = patch_statistics(a)
     elif statistics.mean.shape != a.shape:
         raise ValueError(f"statistics of {tuple(statistics.mean.shape)} do not belong to a of {tuple(a.shape)}")
-    return _PhotometricError.apply(a, b, statistics, alpha)
+    return _PhotometricError.apply(a, b, statistics, alpha, eps)
 
 
 class _PhotometricError(torch.autograd.Function):
     """With l and r of the module's text, D = (r + l - r l) / 2. Written for b; a follows by symmetry (e -> -e)."""
 
     @staticmethod
-    def forward(ctx, a: Tensor, b: Tensor, statistics: PatchStatistics, alpha: float) -> Tensor:
+    def forward(ctx, a: Tensor, b: Tensor, statistics: PatchStatistics, alpha: float, eps: float) -> Tensor:
         centred_a, centre, mean_a, variance_a = statistics
         e = a - b
         mean_e = _box_sum(e).div_(9)
@@ -132,7 +136,7 @@ class _PhotometricError(torch.autograd.Function):
         r = variance_e.mul_(over_variances)
         bright = (mean_e * mean_e).mul_(over_means)
         error = (r + bright).addcmul_(r, bright, value=-1).mean(1, keepdim=True).mul_(alpha / 2)
-        error.add_(e.abs().mean(1, keepdim=True), alpha=1 - alpha)
+        error.add_(_absolute(e, eps).mean(1, keepdim=True), alpha=1 - alpha)
 
         # derivatives of D by var(e) (k1), by var(a) and var(b) (k2), and the part of both means (k3)
         k1 = over_variances.mul_(1 - bright).mul_(0.5)
@@ -146,7 +150,7 @@ class _PhotometricError(torch.autograd.Function):
             k3 = torch.addcmul(mean_e, bright, mean_b).mul_(through_means).neg_()
             saved[5] = k3.addcmul_(k1, mean_e, value=2).addcmul_(k2, centred_mean_b, value=-2)
         ctx.save_for_backward(*saved)
-        ctx.alpha = alpha
+        ctx.alpha, ctx.eps = alpha, eps
         return error
 
     @staticmethod
@@ -156,14 +160,19 @@ class _PhotometricError(torch.autograd.Function):
         channels = e.shape[1]
         grad_structure = grad * (ctx.alpha / channels / 9)
         grad_absolute = grad * ((1 - ctx.alpha) / channels)
-        from_e = _box_sum_adjoint(grad_structure * k1).mul_(2).mul_(e).addcmul_(e.sign(), grad_absolute)
+        slope = e / _absolute(e, ctx.eps) if ctx.eps else e.sign()
+        from_e = _box_sum_adjoint(grad_structure * k1).mul_(2).mul_(e).addcmul_(slope, grad_absolute)
         from_variance = _box_sum_adjoint(grad_structure * k2).mul_(2)
         grad_a = grad_b = None
         if k3_a is not None:
             grad_a = _box_sum_adjoint(grad_structure * k3_a).addcmul_(from_variance, centred_a).add_(from_e)
         if k3_b is not None:
             grad_b = _box_sum_adjoint(grad_structure * k3_b).addcmul_(from_variance, centred_a - e).sub_(from_e)
-        return grad_a, grad_b, None, None
+        return grad_a, grad_b, None, None, None
+
+
+def _absolute(e: Tensor, eps: float) -> Tensor:
+    return (e * e).add_(eps * eps).sqrt_() if eps else e.abs()
 
 
 def _box_sum(x: Tensor) -> Tensor:

@@ -101,6 +101,18 @@ def test_gradcheck_in_both_images():
     assert torch.autograd.gradcheck(photometric_error, (a, b))
 
 
+def test_charbonnier_by_hand_plain_and_with_gradients():
+    a, b = (image.requires_grad_() for image in images(2, 2, 4, 5))
+    same = a.detach()
+    torch.testing.assert_close(
+        photometric_error(same, same.clone(), eps=0.02), torch.full_like(same[:, :1], 0.15 * 0.02)
+    )
+    lone = photometric_error(torch.full_like(same, 0.3), torch.full_like(same, 0.6), alpha=0.0, eps=0.4)
+    torch.testing.assert_close(lone, torch.full_like(lone, 0.5))
+    torch.testing.assert_close(photometric_error(a, b, eps=0.1), photometric_error_plain(a, b, eps=0.1))
+    assert torch.autograd.gradcheck(lambda a, b: photometric_error(a, b, eps=0.1), (a, b))
+
+
 def test_statistics_may_be_given_and_must_fit():
     a, b = images(2, 3, 6, 8)
     torch.testing.assert_close(photometric_error(a, b, statistics=patch_statistics(a)), photometric_error(a, b))

@@ -219,6 +219,16 @@ def test_shortcuts_pool_first_and_the_first_basic_one_is_the_pool_alone():
     assert basic.layer1[1].downsample is None
 
 
+def test_a_strided_shortcut_is_the_strided_convolution_and_trains_in_channels_last():
+    convolution = IResNetEncoder(34, width=0.125, projection="stride").layer1[0].downsample[0]
+    x = torch.rand(2, 8, 32, 96).contiguous(memory_format=torch.channels_last).requires_grad_()
+    expected = nn.functional.conv2d(x, convolution.weight, stride=2)
+    torch.testing.assert_close(convolution(x), expected)
+    # the strided one's backward ends the process here (torch 2.13, CPU)
+    convolution.to(memory_format=torch.channels_last)(x).sum().backward()
+    assert (x.grad[..., 1::2, :] == 0).all() and (x.grad[..., ::2, ::2] != 0).any()
+
+
 def test_a_strided_shortcut_sees_a_quarter_of_the_map_and_a_pooled_one_all_of_it():
     seen = {}
     for projection in ("max_pool", "stride"):

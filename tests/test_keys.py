@@ -1,0 +1,78 @@
+"""Keys of experiments that exist must outlive every setting that is added later: a training is found by its key."""
+
+from dataclasses import fields
+
+import pytest
+
+from lowtex.experiments import NAMED, DataSettings, change, named_experiment
+from lowtex.settings import ADDED_LATER, FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
+
+SOURCE = "miniature:fixed"
+
+QUICK = {
+    ("baseline", 0): ("472258f2f3f1", None),
+    ("baseline", 1): ("d0acb1143125", None),
+    ("encoder", 0): ("904d5133c25d", None),
+    ("encoder", 1): ("1c20906b2395", None),
+    ("encoder_features", 0): ("23d783cf9e2c", "24d536cf9018"),
+    ("encoder_features", 1): ("1b3404567886", "0658aa6062b2"),
+    ("ours", 0): ("70243a129811", "24d536cf9018"),
+    ("ours", 1): ("95aadfa536ab", "0658aa6062b2"),
+}
+"""Key and feature network's key as the first trainings had them; written down before any setting was added."""
+
+STANDARD = {"baseline": "f82823530526", "encoder": "3cda5a34eba7", "encoder_features": "f2df35fdfb14"} | {
+    "ours": "9ddd7da31e92"
+}
+
+
+@pytest.mark.parametrize(("name", "seed"), QUICK)
+def test_keys_of_the_named_experiments_never_change(name, seed):
+    experiment = named_experiment(name, "quick", seed, SOURCE)
+    key, feature_net_key = QUICK[name, seed]
+    assert experiment.key == key
+    assert (experiment.feature_net and experiment.feature_net_key) == feature_net_key
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_keys_of_another_profile_never_change(name):
+    assert named_experiment(name, "standard", source=SOURCE).key == STANDARD[name]
+    assert name in NAMED
+
+
+def test_keys_of_changed_experiments_never_change():
+    first = {"network__encoder": "resnet", "network__decoder": "unet", "loss__data_term": "pixels"}
+    assert named_experiment("ours", "quick", 0, SOURCE, **first, loss__smooth_second=0.0).key == "95cd99164f12"
+    zeros = named_experiment("ours", "quick", 0, SOURCE, feature_net__padding_mode="zeros")
+    assert (zeros.key, zeros.feature_net_key) == ("f6f037cb0e12", "b005af322365")
+
+
+FIRST_SETTINGS = {
+    NetworkSettings: "encoder depth width rectify_after_start projection decoder squeeze_excite min_depth max_depth "
+    "metres_per_unit initial_bias pretrained",
+    FeatureNetSettings: "kind depth width padding_mode normalise discriminative convergent steps batch_size "
+    "learning_rate",
+    LossSettings: "data_term pixel_weight feature_weight feature_distance feature_scales ssim_alpha smooth_first "
+    "smooth_second edge_decay smooth_quantity auto_mask out_of_view_mask",
+    ScheduleSettings: "steps batch_size learning_rate drop_at drop_factor flip jitter precision",
+    DataSettings: "dataset split height width variation source",
+}
+
+
+@pytest.mark.parametrize("part", FIRST_SETTINGS)
+def test_every_setting_is_one_of_the_first_or_in_the_table(part):
+    assert {f.name for f in fields(part)} == {*FIRST_SETTINGS[part].split(), *ADDED_LATER.get(part, ())}
+    assert not set(FIRST_SETTINGS[part].split()) & set(ADDED_LATER.get(part, ()))
+
+
+@pytest.mark.parametrize(
+    "later", [{"pixel_error": "census"}, {"pixel_window": 5}, {"pixel_l1_eps": 1e-3}], ids=lambda c: next(iter(c))
+)
+def test_a_later_setting_counts_once_it_is_set(later):
+    [(name, value)] = later.items()
+    assert name in ADDED_LATER[LossSettings]
+    first = named_experiment("baseline", "quick", 0, SOURCE)
+    changed = change(first, **{f"loss__{name}": value})
+    assert changed.key != first.key
+    back = change(changed, **{f"loss__{name}": getattr(LossSettings(), name)})
+    assert back.key == first.key == QUICK["baseline", 0][0]
