@@ -33,6 +33,10 @@ TRAINABLE = ("vkitti2", "kitti", "cityscapes", "stereo")
 """Data sets of stereo pairs. Make3D has single images, the improved ground truth belongs to KITTI's pairs."""
 
 
+FINE_TUNING_VERSION = 2
+"""The same for fine-tunings alone. 2: metres and the feature network are carried over from the start."""
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """What an experiment is trained on.
@@ -97,6 +101,8 @@ class Experiment:
         """Twelve hex digits that depend on everything but the name."""
         content = self.as_dict()
         del content["name"]
+        if self.start_from:
+            content["fine_tuning"] = FINE_TUNING_VERSION
         return _hash({"version": TRAINING_VERSION, **content})
 
     @property

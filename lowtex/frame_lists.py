@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.splits import KITTI_FOLDER
+from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_text
 
@@ -36,6 +37,28 @@ def write_frame_list(path: str | Path, folder: str, frames: Sequence[int], side:
     if not KITTI_FOLDER.fullmatch(folder) or not frames:
         raise OptionError(f"a frame list needs <date>/<drive> and at least one frame, got {folder!r}, {list(frames)}")
     write_text(Path(path), "".join(f"{folder} {frame:010d} {side}\n" for frame in frames))
+    return Path(path)
+
+
+def write_common_frames(path: str | Path, readers: Sequence[VirtualKitti2]) -> Path:
+    """Write a list of the frames that all of some readers have, each in all of their variations.
+
+    Their errors can then be compared frame by frame: open the list as a split, one ``variation`` at a time.
+
+    Args:
+        path: of the list.
+        readers: of the same scenes in different variations; one or more.
+
+    Raises:
+        OptionError: no reader, or no frame that all of them have.
+    """
+    frames = [{(f.folder.split("/")[0], f.frame, f.side) for f in reader.frames} for reader in readers]
+    common = sorted(set.intersection(*frames)) if frames else []
+    if not common:
+        raise OptionError(f"no frame is in all of the {len(frames)} readers given, so there is none to list")
+    variations = sorted({f.folder.split("/")[1] for reader in readers for f in reader.frames})
+    lines = [f"{scene}/{name} {frame} {side}\n" for name in variations for scene, frame, side in common]
+    write_text(Path(path), "".join(lines))
     return Path(path)
 
 

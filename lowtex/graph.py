@@ -40,7 +40,7 @@ class Node:
 
 NOTEBOOKS = (
     Node("00_start_here", needs=("04",)),
-    Node("01_data", data=("kitti", "kitti_depth", "vkitti2"), apart=True),
+    Node("01_data", data=("kitti", "kitti_depth", "vkitti2", "make3d", "cityscapes", "stereo"), apart=True),
     Node("02_networks"),
     Node("03_losses", threads=ALL_CORES, quick_s=60),
     Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
@@ -48,6 +48,8 @@ NOTEBOOKS = (
     Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), threads=ALL_CORES, quick_s=110),
     Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
     Node("13_make3d", needs=("04",), data=("make3d",), quick_s=30),
+    # it reads KITTI as well, but only beside Cityscapes of the same kind, real or miniature, and does without elsewhere
+    Node("14_cityscapes", needs=("04",), data=("cityscapes",), threads=ALL_CORES, quick_s=240),
     Node("15_low_texture", needs=("04",), quick_s=40),
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
 )

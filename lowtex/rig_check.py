@@ -18,6 +18,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex.rig_matching import RowFit, difference, fit_rows, match_densely, match_points, warp_right
 from lowtex.rig_sanity import judge_numbers, judge_views
+from lowtex.roots import is_miniature
 
 DENSE_WIDTH = 1280
 """Dense matching and the pictures are made at no more than this width, pixels."""
@@ -50,6 +51,7 @@ class RigCheck:
         disparity, swapped: matched disparity ``(H, W)`` pixels as it is and with the views swapped, NaN = no match.
         rig: at the size of the arrays.
         native_rig: at the size of the images.
+        miniature: the pairs are the kit's own small world.
     """
 
     verdict: str
@@ -66,6 +68,7 @@ class RigCheck:
     swapped: np.ndarray
     rig: StereoRig
     native_rig: StereoRig
+    miniature: bool
 
     def lines(self) -> list[str]:
         """The verdict for a terminal."""
@@ -76,7 +79,10 @@ class RigCheck:
             rules.WRONG: "something is wrong",
             rules.UNKNOWN: "cannot judge",
         }
-        return [*rows, f"verdict: {said[self.verdict]} ({self.pairs} pair{'s' if self.pairs > 1 else ''} looked at)"]
+        pairs = (
+            f"{self.pairs} pair{'s' if self.pairs > 1 else ''} {'of the miniature ' if self.miniature else ''}looked at"
+        )
+        return [*rows, f"verdict: {said[self.verdict]} ({pairs})"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ def check_rig(reader: StereoFolder, pairs: int = 4, tell: Callable[[str], None] 
         if tell is not None:
             tell(reader.names[index])
         measured.append(_measure(reader[index]))
-    return _judge(measured, reader.truth_folder)
+    return _judge(measured, reader.truth_folder, is_miniature(reader.root))
 
 
 def _measure(sample: StereoSample) -> _Pair:
@@ -124,7 +130,7 @@ def _bytes(view) -> np.ndarray:
     return np.ascontiguousarray((view.permute(1, 2, 0) * 255).round().byte().numpy())
 
 
-def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
+def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCheck:
     widths = {pair.rig.width for pair in pairs}
     if len(widths) > 1:
         raise DataError(f"the pairs have different widths, {sorted(widths)} px; check them apart, by split=LIST")
@@ -170,6 +176,7 @@ def _judge(pairs: list[_Pair], truth_kind: str | None) -> RigCheck:
         swapped=swapped,
         rig=rig,
         native_rig=native,
+        miniature=miniature,
     )
 
 

@@ -122,7 +122,7 @@ def judge_rows(fit: RowFit | None, worst: tuple[str, RowFit] | None = None) -> F
         )
     error = 1.25 * fit.spread_px / math.sqrt(fit.points)
     measured = (
-        f"offset {fit.offset_px:+.2f} px (±{max(error, 0.005):.2f}), at most {fit.largest_px:.1f} px anywhere, spread "
+        f"offset {fit.offset_px:+z.2f} px (±{max(error, 0.005):.2f}), at most {fit.largest_px:.1f} px anywhere, spread "
         f"{fit.spread_px:.2f} px, {fit.points:,} points"
     )
     verdict = _rows_verdict(fit)
@@ -214,7 +214,7 @@ def judge_scale(
         points = "all depths are alike, so ground truth can't tell them from the scale"
         if varied:
             wanted = extra + rig.cx_offset_px
-            points = f"ground truth asks for cx - cx_right = {wanted:.1f} px, rig.yaml says {rig.cx_offset_px:.1f} px"
+            points = f"ground truth asks for cx - cx_right = {wanted:z.1f} px, rig.yaml says {rig.cx_offset_px:z.1f} px"
         findings = [Finding("scale", verdict, text), Finding("principal points", offset_verdict, points)]
     return findings, (scale, extra + rig.cx_offset_px)
 

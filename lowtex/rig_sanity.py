@@ -57,12 +57,13 @@ def judge_views(left: float, right: float, apart: float, contrast: float) -> Fin
         apart: mean absolute difference of the views, of [0, 1].
         contrast: standard deviation of the left view, of [0, 1].
     """
-    if contrast < PLAIN:
+    is_dark = max(left, right) < DARK
+    if contrast < PLAIN and not is_dark:
         return Finding("views", UNKNOWN, "hardly anything is to be seen in them: take pairs with textured things")
-    if apart < SAME_PICTURE:
+    if apart < SAME_PICTURE and contrast >= PLAIN:
         return Finding("views", WRONG, "left and right are the same picture: one camera's images were copied twice")
     ratio = right / max(left, 1e-6)
-    if max(left, right) < DARK:
+    if is_dark:
         return Finding(
             "views",
             DOUBTFUL,

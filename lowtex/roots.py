@@ -41,8 +41,8 @@ class Roots:
         return self.paths[name]
 
     def is_miniature(self, name: str) -> bool:
-        """The root was written by the kit itself."""
-        return is_miniature(self[name])
+        """The root was written by the kit itself, or will be: what nobody named may not have been written yet."""
+        return name not in self.named or is_miniature(self[name])
 
     def as_text(self) -> str:
         """The named roots, in the form `parse_roots` reads (a notebook's ``data_root`` parameter)."""

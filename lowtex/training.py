@@ -14,6 +14,7 @@ from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.errors import CheckpointError, DataError
 from lowtex.experiments import Experiment
 from lowtex.files import read_json, write_json
+from lowtex.fine_tuning import carried_over_metres, feature_net_of_start, is_finished
 from lowtex.geometry import NOMINAL_BASELINE_M
 from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
 from lowtex.losses import StereoObjective, feature_net_loss
@@ -35,11 +36,6 @@ def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
     return found[0] if found else experiments / f"{experiment.name}-s{experiment.seed}-{experiment.key}"
 
 
-def is_finished(folder: str | Path) -> bool:
-    """The training ended and its network was written."""
-    return (Path(folder) / "done.json").is_file()
-
-
 def train_experiment(
     experiment: Experiment,
     dataset: Dataset,
@@ -58,7 +54,8 @@ def train_experiment(
         experiment: what to train.
         dataset: its training samples, each with a second view, at the experiment's size.
         experiments: folder of all experiments of a run.
-        start: checkpoint to fine-tune from (the experiment's ``start_from`` names its content).
+        start: checkpoint to fine-tune from (the experiment's ``start_from`` names its content). The feature network
+            it was trained with serves again, where it lies beside it.
         options: device, checkpoints, progress.
 
     Raises:
@@ -76,7 +73,8 @@ def train_experiment(
         rig = _check(experiment, dataset)
         feature_net = None
         if experiment.loss.uses_features:
-            shared = train_feature_net(experiment, dataset, experiments, options=options)
+            shared = feature_net_of_start(experiment, start, experiments)
+            shared = shared or train_feature_net(experiment, dataset, experiments, options=options)
             feature_net = load_feature_net(shared)
 
         seed_everything(experiment.seed, "weights")
@@ -86,7 +84,7 @@ def train_experiment(
         network.reference_focal = rig.focal_px / rig.width
         if start is not None:
             facts = load_weights_into(network, start)
-            network.metres_per_unit = _carried_over(facts, network)
+            network.metres_per_unit = carried_over_metres(facts, network)
         elif experiment.network.pretrained:
             load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
@@ -94,6 +92,7 @@ def train_experiment(
         if state.step < experiment.schedule.steps:
             return folder
         facts = {
+            **({"feature_net": shared.name} if feature_net is not None else {}),
             "steps": state.step,
             "metres_per_unit": network.metres_per_unit,
             "reference_focal": network.reference_focal,
@@ -106,16 +105,6 @@ def train_experiment(
         )
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
-
-
-def _carried_over(facts: dict, network: DepthNet) -> float:
-    """Metres in a unit for weights learnt with another camera, so that they begin with the metres they gave before.
-
-    They take a longer lens for nearness (`DepthNet.reference_focal`), and from now on the lens of reference is the new
-    one.
-    """
-    metres = facts.get("metres_per_unit", network.metres_per_unit)
-    return metres * (network.reference_focal / facts.get("reference_focal", network.reference_focal))
 
 
 def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:

@@ -51,6 +51,8 @@ def test_a_run_on_real_data_takes_the_notebooks_that_read_it():
     assert graph.select() == graph.NOTEBOOKS
     assert names(graph.select(data_names=["vkitti2"])) == ["01", "12"]
     assert names(graph.select(["04", "10"], ["kitti"])) == ["04", "10"]
+    for with_cityscapes in (["cityscapes"], ["cityscapes", "kitti"]):
+        assert "14" in names(graph.select(data_names=with_cityscapes)), "KITTI is no condition"
 
 
 def test_real_data_and_miniatures_are_never_mixed_in_a_notebook():

@@ -1,11 +1,13 @@
 """Lists of frames to learn from and to score: disjoint, readable by the readers, free of a machine's paths."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from lowtex.datasets import KittiImproved, KittiRaw
-from lowtex.datasets.splits import read_list
+from lowtex.datasets.splits import VKITTI2_FOLDER, ListedFrame, read_list
 from lowtex.errors import DataError, OptionError
-from lowtex.frame_lists import learning_and_scoring_lists, parse_frames, write_frame_list
+from lowtex.frame_lists import learning_and_scoring_lists, parse_frames, write_common_frames, write_frame_list
 
 DRIVE = "2011_09_26_drive_0001_sync"
 
@@ -25,6 +27,20 @@ def test_written_lists_are_read_back(tmp_path):
         write_frame_list(tmp_path / "x.txt", DRIVE, [5])
     with pytest.raises(OptionError, match="at least one frame"):
         write_frame_list(tmp_path / "x.txt", f"2011_09_26/{DRIVE}", [])
+
+
+def test_frames_that_all_variations_have(tmp_path):
+    def reader(variation, frames):
+        return SimpleNamespace(frames=[ListedFrame(f"Scene{s:02d}/{variation}", n, "l") for s, n in frames])
+
+    readers = [reader("clone", [(1, 0), (1, 1), (20, 0), (20, 7)]), reader("fog", [(20, 7), (1, 1), (1, 2)])]
+    path = write_common_frames(tmp_path / "deep" / "same.txt", readers)
+    both = [("Scene01", 1), ("Scene20", 7)]
+    expected = [ListedFrame(f"{scene}/{name}", frame, "l") for name in ("clone", "fog") for scene, frame in both]
+    assert read_list(path, VKITTI2_FOLDER) == expected
+    for wrong in ([], [reader("clone", [(1, 0)]), reader("fog", [(1, 1)])]):
+        with pytest.raises(OptionError, match="no frame is in all of"):
+            write_common_frames(tmp_path / "x.txt", wrong)
 
 
 def test_a_frame_in_both_lists_is_refused(tmp_path):

@@ -14,7 +14,7 @@ from lowtex.batches import StepSampler, augment
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError
-from lowtex.experiments import Experiment, named_experiment
+from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.loop import LoopOptions, make_accelerator
 from lowtex.networks import build_depth_net
@@ -153,6 +153,37 @@ def test_fine_tuning_starts_from_the_given_weights_and_scale(tmp_path):
     for name in a:
         if a[name].is_floating_point() and "running" not in name:
             torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
+
+
+def test_fine_tuning_compares_the_maps_its_start_compared(tmp_path):
+    first = training.train_experiment(tiny("ours"), Pairs(), tmp_path / "runs", options=CPU)
+    [shared] = (tmp_path / "runs").glob("feature_net-*")
+    start_from = training.content_hash(first)
+    later = change(tiny("ours", steps=1), data__source="real:other", start_from=start_from)
+    assert later.feature_net_key not in shared.name, "by its own data it would train another"
+    second = training.train_experiment(later, Pairs(), tmp_path / "other", start=first, options=CPU)
+    [copied] = (tmp_path / "other").glob("feature_net-*")
+    name = "feature_net.safetensors"
+    assert copied.name == shared.name and (copied / name).read_bytes() == (shared / name).read_bytes()
+    third = change(later, start_from=later.key)
+    training.train_experiment(third, Pairs(), tmp_path / "other", start=second, options=CPU)
+    assert [path.name for path in (tmp_path / "other").glob("feature_net-*")] == [shared.name]
+
+
+def test_a_fine_tuning_whose_start_lost_its_feature_network_says_so(tmp_path):
+    first = training.train_experiment(tiny("ours"), Pairs(), tmp_path, options=CPU)
+    later = replace(tiny("ours", steps=1), start_from=training.content_hash(first))
+    [shared] = tmp_path.glob("feature_net-*")
+    shared.rename(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match=f"{shared.name}, which is not in .*train the start again"):
+        training.train_experiment(later, Pairs(), tmp_path, start=first, options=CPU)
+
+
+def test_only_fine_tunings_have_a_version_of_their_own(monkeypatch):
+    fresh, tuned = tiny("ours"), replace(tiny("ours"), start_from="0123456789ab")
+    before = fresh.key, tuned.key
+    monkeypatch.setattr("lowtex.experiments.FINE_TUNING_VERSION", 99)
+    assert fresh.key == before[0] and tuned.key != before[1]
 
 
 def test_checkpoints_of_something_else_are_refused(tmp_path):

@@ -125,16 +125,19 @@ class Cityscapes(StereoReader):
             listed = [f._replace(side=side) for f in listed for side in sides]
         if listed is not None:
             return [self.tree.located(f) for f in listed]
+        only_cameras = False
         if self.split == AVAILABLE:
-            frames = (f for part in self.tree.parts() for f in self._in_folder(part, sides))
-            frames = [f for f in frames if self._missing(f, typical_camera) is None]
+            found = [f for part in self.tree.parts() for f in self._in_folder(part, sides)]
+            gone = {f: self._missing(f, typical_camera) for f in found}
+            frames = [f for f in found if gone[f] is None]
+            only_cameras = any(path is not None and path.suffix == ".json" for path in gone.values())
         else:
             frames = list(self._in_folder(self.split, sides))
         if not frames:
             there = ", ".join(self.tree.parts()) or "nothing"
             raise DataError(
                 f"{self.root} holds no complete frame for split {self.split!r} (its folders: {there}); "
-                f"{CITYSCAPES_WAY_OUT}"
+                f"{CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT}"
             )
         return frames
 

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.figures.arrays import as_map, as_picture, depth_range, gradient_energy, is_sparse, show_depth
+from lowtex.figures.arrays import (
+    as_map,
+    as_picture,
+    depth_range,
+    gradient_energy,
+    is_sparse,
+    keep_proportions,
+    show_depth,
+)
 from lowtex.figures.recipe import plot
 from lowtex.figures.samples import hide_unjudged, warped_by_truth
 from lowtex.figures.style import CAPTION_PT, WIDTH_IN, contrast_colormap, finish, new_figure, place_image
@@ -43,7 +51,8 @@ def data_sets_panel(samples: Mapping[str, StereoSample], miniature: Sequence[str
             facts += f", focal length {sample.rig.focal_px:.0f} px, baseline {sample.rig.baseline_m:.3f} m"
         # the line runs over all columns, so it must not widen the first; the blank title keeps its height
         row[0].set_title(" ", fontsize=9.5)
-        row[0].text(0, 1.04, facts, transform=row[0].transAxes, va="bottom", fontsize=9.5).set_in_layout(False)
+        place = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 4), "textcoords": "offset points"}
+        row[0].annotate(facts, **place, va="bottom", fontsize=9.5).set_in_layout(False)
         _truth(row[1], sample)
         texture = gradient_energy(picture)
         place_image(row[2], texture, cmap=contrast_colormap(), vmin=0, vmax=max(np.quantile(texture, 0.99), 1e-3))
@@ -56,7 +65,7 @@ def data_sets_panel(samples: Mapping[str, StereoSample], miniature: Sequence[str
         caption += " · points of sparse ground truth drawn larger"
     return finish(
         figure,
-        title or "Every data set: an image, what is known of its depth, its texture, and a check of its rig",
+        title or "Every data set: image, ground truth, texture, a check of the rig",
         caption,
         miniature=set(miniature) == set(samples),
     )
@@ -70,7 +79,8 @@ def _truth(axes, sample: StereoSample) -> None:
     near, far = depth_range(depth)
     show_depth(axes, depth, near, far, "")
     # ground truth may have another shape than its image (Make3D's grid): the row keeps the image's
-    axes.set_aspect("auto" if _differs(depth.shape, sample.image.shape[1:]) else "equal")
+    height, width = sample.image.shape[1:]
+    keep_proportions([axes], height / width if _differs(depth.shape, (height, width)) else None)
 
 
 def _warp(axes, sample: StereoSample) -> None:

@@ -119,7 +119,8 @@ def run_rows(run_dir: str | Path) -> pd.DataFrame:
 def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Rows split so that each part may share an axis or a table, with a short name for files.
 
-    Only measured rows, and only parts in which at least two experiments meet, unless no part has two.
+    Only measured rows, and only parts in which at least three experiments meet, unless no part has three (or two): two
+    methods by one protocol more, or in one weather more, stand in their notebook.
     """
     if rows.empty:
         return []
@@ -128,9 +129,11 @@ def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     for values, part in measured.groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
         told = dict(zip(tidy.PROTOCOL, values, strict=True))
         words = [str(told["eval_data"]), Path(str(told["split"])).name, str(told["protocol"])]
-        words += ["median" if told["scaling"] == "median" else "", "flip" if told["flip"] else ""]
+        words += ["" if told["scaling"] == "none" else str(told["scaling"]), "flip" if told["flip"] else ""]
         parts.append((re.sub(r"[^a-z0-9]+", "_", " ".join(words).lower()).strip("_"), part))
-    several = [(name, part) for name, part in parts if part["experiment"].nunique() > 1] or parts
+    counts = [part["experiment"].nunique() for _, part in parts]
+    least = next(n for n in (3, 2, 1) if max(counts, default=1) >= n)
+    several = [named for named, count in zip(parts, counts, strict=True) if count >= least]
     taken: dict[str, int] = {}
     named = []
     for name, part in several:

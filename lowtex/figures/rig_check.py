@@ -54,6 +54,7 @@ def rig_check(
     verdict: str,
     pairs: int = 1,
     native_rig: StereoRig | None = None,
+    miniature: bool = False,
     truth: pd.DataFrame | None = None,
 ):
     """Verdict, views with row lines, what matching finds and what a warp by it leaves, and the measured offsets.
@@ -103,7 +104,7 @@ def rig_check(
         title += f": {', '.join(wrong)}"
     elif verdict == RIGHT and doubts:
         title = f"This stereo rig is right, but look at: {', '.join(doubts)}"
-    return finish(figure, title, caption)
+    return finish(figure, title, caption, miniature=miniature)
 
 
 def draw_rig_check(check):
@@ -124,6 +125,7 @@ def draw_rig_check(check):
         check.verdict,
         check.pairs,
         check.native_rig,
+        check.miniature,
         truth if len(truth) else None,
     )
 
@@ -187,7 +189,7 @@ def _panels(left, right, disparity, swapped, rig: StereoRig, guess: float, colum
         "left": lambda axes: _lined(axes, left, "left view"),
         "right": lambda axes: _lined(axes, right, "right view: same things on same lines"),
         "matched": matched(parallax, f"disparity found: {seen.mean():.0%} of pixels"),
-        "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be fewer)"),
+        "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be less)"),
         "warped": lambda axes: place_image(
             axes, _hidden(warped, ~seen), "right view warped by it: must look like left"
         ),

@@ -32,6 +32,8 @@ def plot_shifts(axes, points: pd.DataFrame, infinity_px: float) -> None:
         bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0},
     )
     axes.set_xlim(edges[0], edges[-1])
+    if not shift.size:
+        axes.set_ylim(0, 1)
     axes.set_title("Order: points right of the line")
     axes.set_xlabel("left column − right column, px")
     axes.set_ylabel("matched points")
@@ -45,6 +47,8 @@ def plot_rows(axes, points: pd.DataFrame) -> None:
     axes.axhline(0, color=_GREEN, linewidth=1)
     axes.scatter(points.left_column, np.clip(offset, -reach, reach), s=3, color=_BLUE, alpha=0.5, linewidths=0)
     axes.set_ylim(-1.05 * reach, 1.05 * reach)
+    if not offset.size:
+        axes.text(0.5, 0.75, "no point was matched", transform=axes.transAxes, ha="center", color=MUTED)
     axes.set_title("Rows: points inside the band")
     axes.set_xlabel("column in the left view, px")
     axes.set_ylabel("left row − right row, px")
@@ -73,9 +77,15 @@ def plot_curves(axes, curves: pd.DataFrame) -> None:
 def plot_truth(axes, truth: pd.DataFrame, rig: StereoRig) -> None:
     """Matched disparity against true inverse depth; the rig is a line."""
     inverse = 1 / truth.depth_m.to_numpy()
-    axes.scatter(inverse, truth.disparity_px, s=2, color=_BLUE, alpha=0.25, linewidths=0)
+    axes.scatter(inverse, truth.disparity_px, s=5, color=_BLUE, alpha=0.4, linewidths=0, zorder=3)
     ends = np.array([0, np.percentile(inverse, 99.5)])
-    axes.plot(ends, rig.focal_px * rig.baseline_m * ends + rig.cx_offset_px, color=TRUTH, label="what rig.yaml says")
+    axes.plot(
+        ends,
+        rig.focal_px * rig.baseline_m * ends + rig.cx_offset_px,
+        color=TRUTH,
+        linewidth=1.2,
+        label="what rig.yaml says",
+    )
     axes.set_xlim(0, ends[1])
     low, high = np.percentile(truth.disparity_px, [0.5, 99.5])
     axes.set_ylim(min(low, rig.cx_offset_px) - 1, 1.1 * max(high, 1))

@@ -1,5 +1,7 @@
 """Scores of the methods from tidy rows: bars by group, and curves over texture contrast and distance."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,9 @@ from lowtex.figures.recipe import plot
 from lowtex.figures.style import INK, finish, legend_row, method_styles, new_figure
 
 MOST_LABELLED = 20
+_LABEL_CHARACTERS = 100
+"""Of the labels along the axis of bars, side by side."""
+
 _GROUP_LABELS = {"stratum": "", "eval_data": "evaluated on", "protocol": "protocol", "train_data": "trained on"}
 _BY = {"stratum": "method", "eval_data": "data set", "train_data": "training data"}
 _KINDS = {
@@ -76,7 +81,10 @@ def metric_bars(
                               xytext=(0, 5), textcoords="offset points", ha="center",
                               fontsize=8 if len(styles) < 5 else 6.5)  # fmt: skip
     axes.set_ylim(0, top * 1.14)
-    axes.set_xticks(range(len(groups)), [_group_text(g, by) for g in groups])
+    # what is longer than its group is wide breaks at a space
+    room = max(_LABEL_CHARACTERS // len(groups), 4)
+    texts = ["\n".join(textwrap.wrap(_group_text(g, by), room, break_long_words=False)) for g in groups]
+    axes.set_xticks(range(len(groups)), texts)
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")
     axes.set_ylabel(tidy.metric_label(metric))

@@ -136,10 +136,12 @@ def metre_ticks(near_m: float, far_m: float) -> list[float]:
 class Figure(MatplotlibFigure):
     """A matplotlib figure that a notebook shows without pyplot having been imported.
 
-    ``trimmed``: `finish` takes away the empty bands that images of a fixed shape leave.
+    ``trimmed``: `finish` takes away the empty bands that images of a fixed shape leave. ``legend_columns``: of the
+    legend under the title.
     """
 
     trimmed = False
+    legend_columns = 5
 
     def _repr_png_(self) -> bytes:
         buffer = BytesIO()
@@ -177,7 +179,8 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
     """
     title = f"{title} — miniature data" if miniature else title
     legend = figure.legends[0] if figure.legends and getattr(figure, "trimmed", None) is False else None
-    wrapped = wrap(figure, title, 12, "bold") + ("\n " if legend else "")
+    rows = -(-len(legend.get_texts()) // figure.legend_columns) if legend else 0
+    wrapped = wrap(figure, title, 12, "bold") + "\n " * rows
     texts = [figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
     if caption:
         wrapped = wrap(figure, caption, CAPTION_PT)
@@ -185,7 +188,7 @@ def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature
     if getattr(figure, "trimmed", False):
         _trim_height(figure, texts)
     if legend is not None:
-        # the title ends in an empty line, which is the legend's place: matplotlib would put one over the other
+        # the title ends in empty lines, which are the legend's place: matplotlib would put one over the other
         legend.set_in_layout(False)
         figure.draw_without_rendering()
         bottom = texts[0].get_window_extent(figure.canvas.get_renderer()).y0 / figure.bbox.height
@@ -218,7 +221,8 @@ def legend_row(figure: MatplotlibFigure, most: int = 5) -> None:
             if label not in labels:
                 handles.append(handle)
                 labels.append(label)
-    figure.legend(handles, labels, ncols=min(len(labels), most), borderaxespad=0, columnspacing=1.6)
+    figure.legend_columns = min(len(labels), most)
+    figure.legend(handles, labels, ncols=figure.legend_columns, borderaxespad=0, columnspacing=1.6)
 
 
 def _trim_height(figure: MatplotlibFigure, texts: list) -> None:

@@ -35,6 +35,9 @@ PROTOCOL = (
 )
 """What must be the same in all rows of one figure, because numbers that differ in it cannot be compared."""
 
+MOST_NAMED = 4
+"""Data sets that a caption names one by one."""
+
 NEEDED = ("experiment", "seed", "stratum_kind", "stratum", "metric", "value", "images")
 
 _ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
@@ -169,7 +172,12 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
     """What stands behind the rows: data, images, seeds, protocol, profile."""
     parts = []
     if {"eval_data", "split"} <= set(rows.columns):
-        parts.append(" + ".join(f"{d} {s}" for d, s in rows[["eval_data", "split"]].drop_duplicates().to_numpy()))
+        places = rows[["eval_data", "split"]].drop_duplicates()
+        if len(places) > MOST_NAMED:
+            splits = " + ".join(dict.fromkeys(places["split"].astype(str)))
+            parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {splits}")
+        else:
+            parts.append(" + ".join(f"{d} {s}" for d, s in places.to_numpy()))
     images = pd.to_numeric(rows["images"]).astype(int)
     low, high = int(images.min()), int(images.max())
     parts.append(f"n = {count(high, 'image')}" if low == high else f"n = {low} to {high} images")
@@ -184,13 +192,19 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
             cap = first.get("cap_m")
             words = [f"{crop} crop" if str(crop) not in ("none", "", "nan") else "no crop"]
             words += [f"cap {float(cap):g} m"] if cap is not None and not pd.isna(cap) else []
-            words += ["median-scaled" if first.get("scaling") == "median" else "no scaling"]
+            words += (
+                [" and ".join(_scaling_text(s) for s in dict.fromkeys(some["scaling"]))] if "scaling" in some else []
+            )
             words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
             settings.append(f"protocol {protocol} ({', '.join(words)})")
         parts.append(" + ".join(settings))
     if "profile" in rows.columns:
         parts.append("profile " + "/".join(map(str, rows["profile"].unique())))
     return " · ".join([*parts, *more])
+
+
+def _scaling_text(scaling: str) -> str:
+    return {"none": "no scaling", "median": "median-scaled"}.get(scaling, f"scaled {scaling}")
 
 
 def _listed(values: pd.Series) -> str:

@@ -218,6 +218,8 @@ def test_typical_camera_only_where_there_is_none_and_only_when_asked_for(tmp_pat
     write_cityscapes(tmp_path, cameras=False)
     with pytest.raises(DataError, match=r"3 of 3 frames .*aachen_000003_000001_camera\.json; .*typical_camera=True"):
         Cityscapes(tmp_path)
+    with pytest.raises(DataError, match="no complete frame for split 'available' .*typical_camera=True"):
+        Cityscapes(tmp_path, "available")
     reader = Cityscapes(tmp_path, size=None, crop=None, typical_camera=True)
     assert reader.rig_is_nominal and reader[0].rig == TYPICAL_RIG.resized(WIDTH, HEIGHT)
     assert reader[0].depth[0, 2, 0].item() == pytest.approx(2262.52 * WIDTH / 2048 * 0.209313 / 10, rel=1e-6)

@@ -9,6 +9,7 @@ from figure_samples import make_sample, texts
 
 from lowtex import figures
 from lowtex.figures.arrays import depth_range, shorten, thicken
+from lowtex.figures.samples import warp_differences
 from lowtex.geometry import StereoRig
 from lowtex.metrics import depth_errors
 
@@ -20,6 +21,24 @@ def test_warp_check_is_smallest_at_the_truth_from_either_side(direction):
     offsets, errors = curve.get_xdata(), curve.get_ydata()
     assert offsets[np.argmin(errors)] == 0
     assert errors.min() < 0.1 * errors.max()
+
+
+def test_warp_differences_are_those_of_a_plain_loop():
+    sample = make_sample()
+    image, other = sample.image.numpy(), sample.other.numpy()
+    shift = sample.rig.focal_px * sample.rig.baseline_m / sample.depth[0].clamp(min=1e-3).numpy()
+    for added, found in zip((0, 2), warp_differences(sample, (0, 2)), strict=True):
+        differ = []
+        for y, x in zip(*np.nonzero((sample.depth[0] > 0).numpy()), strict=True):
+            at = x - shift[y, x] - added
+            if 0 <= at <= image.shape[2] - 1 and (sample.visible is None or sample.visible[0, y, x]):
+                low = int(at)
+                high, share = min(low + 1, image.shape[2] - 1), at - low
+                seen = other[:, y, low] * (1 - share) + other[:, y, high] * share
+                differ.append(np.abs(seen - image[:, y, x]).mean())
+        assert found == pytest.approx(np.mean(differ), rel=1e-3, abs=1e-5)
+    sample.depth[:] = 0
+    assert np.isnan(warp_differences(sample, (0,))).all()
 
 
 def test_warp_check_names_a_wrong_calibration():

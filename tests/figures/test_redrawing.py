@@ -82,6 +82,13 @@ def test_rows_are_grouped_by_what_may_be_compared():
     longer = rows.assign(train_data="vkitti2 train, longer")
     assert [name[-2:] for name, _ in comparable_groups(pd.concat([rows, longer]))] == ["se", "_2"]
     assert comparable_groups(rows[:0]) == []
+    three = make_rows(methods=("baseline", "encoder", "ours"), kinds=KINDS)
+    foggy, nominal = rows.assign(eval_data="vkitti2 fog"), three.assign(scaling="x5.4")
+    # two methods in one weather more are their notebook's, beside a table of three
+    assert set(dict(comparable_groups(pd.concat([three, foggy, nominal])))) == {
+        "vkitti2_test_vkitti2_dense",
+        "vkitti2_test_vkitti2_dense_x5_4",
+    }
     assert texture_kind(rows) == "known" and texture_kind(rows.assign(stratum_kind="none")) is None
 
 

@@ -162,3 +162,33 @@ def test_methods_are_told_apart_by_colour_blind_readers():
 def test_near_is_bright():
     lightness = [sum(depth_colormap()(value)[:3]) for value in (0.0, 0.5, 1.0)]
     assert lightness[0] > lightness[1] > lightness[2]
+
+
+def test_many_data_sets_are_counted_and_their_labels_do_not_touch():
+    names = ["clone", "15-deg-left", "30-deg-right", "fog", "morning", "rain"]
+    rows = pd.concat([make_rows().assign(eval_data=f"vkitti2 {name}") for name in names])
+    figure = figures.metric_bars(rows, "abs_rel", by="eval_data")
+    assert "6 data sets, eigen_like/test" in texts(figure)
+    figure.draw_without_rendering()
+    boxes = sorted((t.get_window_extent() for t in figure.axes[0].get_xticklabels()), key=lambda box: box.x0)
+    assert len(boxes) == 6 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
+    few = figures.metric_bars(rows[rows["eval_data"].isin(["vkitti2 fog", "vkitti2 rain"])], by="eval_data")
+    assert "vkitti2 fog eigen_like/test + vkitti2 rain eigen_like/test" in texts(few)
+
+
+def test_a_legend_of_two_rows_stays_clear_of_the_title():
+    rows = make_rows(methods=[f"a method of a long name, number {n}" for n in range(7)])
+    figure = figures.metric_bars(rows, "abs_rel", kind="known", title="A title")
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    # the title ends in the lines that were left for the legend: its own text is the first of them
+    title, legend = figure._suptitle.get_window_extent(renderer), figure.legends[0].get_window_extent(renderer)
+    lines = figure._suptitle.get_text().count("\n") + 1
+    assert lines == 3 and legend.y1 < title.y1 - title.height / lines
+
+
+def test_the_caption_names_every_scaling():
+    rows = make_rows(kinds=("none",))
+    assert "no scaling)" in tidy.caption(rows)
+    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
+    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)
