@@ -24,8 +24,8 @@ class Rule:
         margin: changes of the error by less than this share do not matter.
         level: of the interval.
         least: with fewer seeds, or fewer things drawn on the side of images, there is no verdict. With two of either
-            a 95 % interval held the truth in as few as 89 % of 400 simulations, with three in 90 to 96 %, with five seeds
-            and ten stretches in 95 to 96 %.
+            a 95 % interval held the truth in as few as 89 % of 400 simulations, with three in 90 to 96 %, with five
+            seeds and ten stretches in 95 to 96 %.
     """
 
     margin: float = 0.02
