@@ -13,6 +13,7 @@ from lowtex.figures.curves import loss_landscape, timeline, training_curves
 from lowtex.figures.data_sets import data_sets_panel
 from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
 from lowtex.figures.diagrams_networks import diagram_blocks, diagram_decoders
+from lowtex.figures.effect_plots import effect_forest, interaction_plot
 from lowtex.figures.effects import claim_effects
 from lowtex.figures.gradients import gradient_by_texture
 from lowtex.figures.grids import image_grid
@@ -26,6 +27,7 @@ from lowtex.figures.samples import pair_panel, stereo_anaglyph, warp_check
 from lowtex.figures.saving import save_figure
 from lowtex.figures.scenes import point_cloud_bird_eye, texture_strata_overlay
 from lowtex.figures.scores import error_by_distance, error_vs_contrast, metric_bars
+from lowtex.figures.seed_plots import paired_dots, weight_curves
 from lowtex.figures.style import METHODS, method_styles, styled
 from lowtex.figures.windows import crop_windows
 
@@ -44,16 +46,19 @@ __all__ = [
     "diagram_white_wall",
     "draw_rig_check",
     "draw_standing",
+    "effect_forest",
     "encoder_maps",
     "error_by_distance",
     "error_vs_contrast",
     "gradient_by_texture",
     "image_grid",
+    "interaction_plot",
     "line_panels",
     "loss_landscape",
     "method_styles",
     "metric_bars",
     "pair_panel",
+    "paired_dots",
     "plot",
     "point_cloud_bird_eye",
     "prediction_panel",
@@ -66,4 +71,5 @@ __all__ = [
     "timeline",
     "training_curves",
     "warp_check",
+    "weight_curves",
 ]
