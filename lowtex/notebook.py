@@ -23,7 +23,7 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from lowtex import graph
-from lowtex.devices import resolve_device
+from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
@@ -198,6 +198,7 @@ def start(
         DataError: a data root is not there.
     """
     resolve_device(device)
+    keep_freed_memory()
     chosen = get_profile(profile)
     roots = resolve_roots(data_root, profile)
     folder = from_root(run_dir) if str(run_dir) else default_run_dir(profile, seed, roots.named)

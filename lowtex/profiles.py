@@ -76,7 +76,7 @@ PROFILES = {
         miniature_make3d=12,
         miniature_stereo=8,
         finetune_steps=60,
-        transfer_steps=120,
+        transfer_steps=80,
     ),
     "standard": Profile(
         name="standard",
