@@ -75,7 +75,7 @@ PROFILES = {
         miniature_cityscapes={"train": 80, "val": 16},
         miniature_make3d=12,
         miniature_stereo=8,
-        finetune_steps=60,
+        finetune_steps=40,
         transfer_steps=80,
     ),
     "standard": Profile(
