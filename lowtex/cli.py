@@ -4,12 +4,12 @@ import argparse
 import importlib
 import signal
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lowtex import __version__
+from lowtex.commands import parser_texts
 from lowtex.errors import LowtexError
 
 COMMANDS = {
@@ -43,14 +43,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
             commands.add_parser(name, help=summary, add_help=False)
             continue
         module = importlib.import_module(f"lowtex.commands.{name}")
-        told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
-        child = commands.add_parser(
-            name,
-            help=summary,
-            description=textwrap.fill(" ".join(told.split()), 100),
-            epilog=f"example:\n{module.EXAMPLE}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        child = commands.add_parser(name, **parser_texts(module, summary))
         module.add_arguments(child)
         child.set_defaults(action=module.run)
     return parser

@@ -2,6 +2,19 @@
 
 import argparse
 import re
+import textwrap
+from types import ModuleType
+
+
+def parser_texts(module: ModuleType, summary: str) -> dict:
+    """What ``add_parser`` takes so that ``--help`` shows a command's summary, its docstring's rest and its example."""
+    told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
+    return {
+        "help": summary,
+        "description": textwrap.fill(" ".join(told.split()), 100),
+        "epilog": f"example:\n{module.EXAMPLE}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ Real data are looked at, checked, prepared and, where their licence lets everybo
 
 import argparse
 import importlib
-import textwrap
+
+from lowtex.commands import parser_texts
 
 ACTIONS = {
     "status": "say which data sets are found, where, and how complete they are",
@@ -28,14 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="data_action", metavar="ACTION", required=True)
     for name, summary in ACTIONS.items():
         module = importlib.import_module(f"lowtex.commands.data_{name}")
-        told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
-        child = actions.add_parser(
-            name,
-            help=summary,
-            description=textwrap.fill(" ".join(told.split()), 100),
-            epilog=f"example:\n{module.EXAMPLE}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        child = actions.add_parser(name, **parser_texts(module, summary))
         module.add_arguments(child)
         child.set_defaults(data_run=module.run)
 
