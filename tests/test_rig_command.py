@@ -2,6 +2,7 @@
 
 import re
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,9 +36,12 @@ def test_a_right_folder_leaves_picture_and_numbers(tmp_path, capsys):
     assert written == {f"rig_check.{kind}" for kind in kinds}
     findings = pd.read_csv(tmp_path / "out" / "rig_check.findings.csv")
     assert list(findings.columns) == ["topic", "verdict", "text"] and len(findings) == 6
-    png = (tmp_path / "out" / "rig_check.png").read_bytes()
+    before = cv2.imread(str(tmp_path / "out" / "rig_check.png")).astype(int)
+    (tmp_path / "out" / "rig_check.png").unlink()
     redraw_card(tmp_path / "out" / "rig_check.json")
-    assert (tmp_path / "out" / "rig_check.png").read_bytes() == png
+    # maps are kept as half floats, so the last bit of a colour may differ here and there
+    again = cv2.imread(str(tmp_path / "out" / "rig_check.png")).astype(int)
+    assert again.shape == before.shape and abs(again - before).mean() < 0.05
 
 
 def test_a_wrong_folder_and_an_unclear_one_are_no_success(tmp_path, capsys):
