@@ -39,7 +39,7 @@ def test_a_right_folder_leaves_picture_and_numbers(tmp_path, capsys):
     before = cv2.imread(str(tmp_path / "out" / "rig_check.png")).astype(int)
     (tmp_path / "out" / "rig_check.png").unlink()
     redraw_card(tmp_path / "out" / "rig_check.json")
-    # maps are kept as half floats, so the last bit of a colour may differ here and there
+    # byte for byte it failed once, in a run of the whole suite, for a reason not found yet; alone it never did
     again = cv2.imread(str(tmp_path / "out" / "rig_check.png")).astype(int)
     assert again.shape == before.shape and abs(again - before).mean() < 0.05
 
