@@ -5,6 +5,7 @@ in ``images/<name>-s<seed>.csv.gz``, the tidy rows in ``rows/<name>-s<seed>.csv.
 ``records/<name>-s<seed>.json`` what was trained and scored, where, with how many threads and how long.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def read_ablation(run_dir: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         )
     folder = Path(run_dir) / FOLDER
     rows = merge_rows(*(read_rows(folder / "rows" / f"{label}.csv.gz") for label in labels))
-    return rows, pd.concat([_images(folder / "images" / f"{label}.csv.gz") for label in labels], ignore_index=True)
+    return rows, pd.concat([read_scores(run_dir, label) for label in labels], ignore_index=True)
 
 
 def read_records(run_dir: str | Path) -> pd.DataFrame:
@@ -130,9 +131,24 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _images(path: Path) -> pd.DataFrame:
+def read_scores(run_dir: str | Path, label: str) -> pd.DataFrame:
+    """The scores of single images of one ``<name>-s<seed>``; columns as of `read_ablation`.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    return read_csv_gz(Path(run_dir) / FOLDER / "images" / f"{label}.csv.gz")
+
+
+def read_csv_gz(path: Path) -> pd.DataFrame:
+    """One of an ablation's files, where the stratum ``none`` is a name and no gap.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
     try:
-        # the stratum "none" is a name here and no gap
         return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"experiment_key": str})
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete its record and run `lowtex ablate` again") from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}); delete it, and its record if there is one, and run `lowtex ablate` again"
+        ) from error

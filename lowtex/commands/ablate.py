@@ -3,6 +3,7 @@
 Trains the rows of the ablation for several seeds and scores each on validation and test scenes, several at a time.
 Whatever is finished is kept and never done again: stop it when you like and call it again. Rows and scores of single
 images are written to RUN/ablation as they come. Numbers depend on the threads of a training, so they are in the rows.
+--measure takes further measurements of networks that are trained already, and trains nothing.
 """
 
 import argparse
@@ -13,7 +14,8 @@ from lowtex.commands import add_data, add_device, add_profile
 EXAMPLE = """\
   lowtex ablate --only factorial --seeds 0-4
   lowtex ablate --only curve --seeds 0-2 --jobs 8
-  lowtex ablate ours census zncc --seeds 0"""
+  lowtex ablate ours census zncc --seeds 0
+  lowtex ablate --only factorial --measure edges"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of each training; default 1")
     parser.add_argument(
         "--run-dir", type=Path, metavar="FOLDER", help="default results/ablation, or results/ablation-PROFILE"
+    )
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="of finished trainings: edges, encoder, smoothness, sweep or transfer; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     add_profile(parser)
@@ -62,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError(f"--data {data}: the ablation is trained and scored on vkitti2=FOLDER or its miniature")
     settings = training_settings(open_pairs(data, root, "train", profile.size), data, root)
     place = Place(_run_dir(options), root.absolute(), profile.name, options.device, options.threads)
+    if options.measure:
+        return _measure(place, options.measure, names, seeds)
     plan, done = make_plan(place, names, seeds, profile, settings)
     todo = sum(len(task.entries) for task in plan)
     print(
@@ -79,6 +90,18 @@ def run(options: argparse.Namespace) -> int:
         print(f"FAILED {label}: {reason}")
     if failed:
         print(f"{len(failed)} failed; their logs are in {shown(place.run_dir / 'ablation' / 'logs')}")
+    return 1 if failed else 0
+
+
+def _measure(place, measures: list[str], names: list[str], seeds: tuple[int, ...]) -> int:
+    import torch
+
+    from lowtex.ablation_measures import take_measures
+
+    torch.set_num_threads(place.threads)
+    failed = take_measures(place, list(dict.fromkeys(measures)), names, seeds)
+    for label, reason in failed.items():
+        print(f"FAILED {label}: {reason}")
     return 1 if failed else 0
 
 
