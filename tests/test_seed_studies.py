@@ -1,0 +1,122 @@
+"""Studies of few seeds, trainings that did not learn, and budgets: by hand and on made-up scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_scores import FACTORS, design, factorial_scores, rows_of
+
+from lowtex.budgets import at_steps, budget_pairs, budget_ratios, split_name
+from lowtex.effect_rules import Rule
+from lowtex.errors import DataError, OptionError
+from lowtex.factorial import factorial_effects
+from lowtex.learnt import TIMES_USUAL, failures, learnt, sound_seeds
+from lowtex.seed_studies import (
+    MOST_SEEDS,
+    main_effect_weights,
+    pair_weights,
+    removal_pairs,
+    seed_ratios,
+    seeds_needed,
+    wrong_signs,
+)
+
+
+def pair(ratios) -> pd.DataFrame:
+    """A method and a reference whose ratio is given seed by seed."""
+    return rows_of({"method": 0.1 * np.outer(ratios, np.ones(4)), "reference": np.full((len(ratios), 4), 0.1)})
+
+
+def test_each_seed_says_its_own_ratio_and_their_mean_is_the_effect():
+    found = seed_ratios(pair([0.5, 0.8, 1.1]), pair_weights({"it": ("method", "reference")}))
+    assert found["ratio"].tolist() == pytest.approx([0.5, 0.8, 1.1]) and set(found["images"]) == {4}
+    scores = factorial_scores({("skips",): np.log(0.9)}, seed_noise=0.05, image_noise=0.05)
+    by_seed = seed_ratios(scores, main_effect_weights(design(), order=4))
+    means = np.exp(np.log(by_seed["ratio"]).groupby(by_seed["effect"], sort=False).mean())
+    effects = factorial_effects(scores, design(), times=20).set_index("effect")["ratio"]
+    pd.testing.assert_series_equal(means, effects, check_names=False)
+    assert list(main_effect_weights(design())) == list(FACTORS)
+
+
+def test_wrong_signs_are_counted_over_all_sets_of_seeds():
+    by_seed = seed_ratios(pair([0.5, 0.8, 1.1, 1.2]), pair_weights({"it": ("method", "reference")}))
+    single = wrong_signs(by_seed).iloc[0]
+    assert (single["studies"], single["wrong"], single["wrong_share"]) == (4, 2, 0.5)
+    # of the six pairs only (1.1, 1.2) has a mean above 1
+    double = wrong_signs(by_seed, 2).iloc[0]
+    assert (double["studies"], double["wrong"]) == (6, 1)
+    assert wrong_signs(by_seed, 4).iloc[0]["wrong"] == 0
+    logs = np.log([0.5, 0.8, 1.1, 1.2])
+    assert single["ratio"] == pytest.approx(np.exp(logs.mean())) and single["spread"] == pytest.approx(logs.std(ddof=1))
+    with pytest.raises(OptionError, match="size=5.*has 4 seeds"):
+        wrong_signs(by_seed, 5)
+
+
+def test_removal_takes_one_change_from_all_new():
+    assert removal_pairs(design())["skips"] == ("++++", "+++-")
+    assert [reference for _, reference in removal_pairs(design()).values()] == ["-+++", "+-++", "++-+", "+++-"]
+
+
+def test_seeds_needed_rise_with_the_spread_and_fall_with_the_effect():
+    assert seeds_needed(0.5, 0.01) == Rule().least
+    needed = [seeds_needed(0.9, spread) for spread in (0.02, 0.05, 0.1)]
+    assert needed == sorted(needed) and needed[0] < needed[-1]
+    # by hand: t(0.975, 5 df) * 0.07 / sqrt(6) = 0.0735 fits into log(0.98) - log(0.9) = 0.0852, with 5 seeds 0.0869
+    # does not
+    assert seeds_needed(0.9, 0.07) == 6
+    assert seeds_needed(1 / 0.9, 0.07) == 6
+    assert seeds_needed(1.0, 0.01) is not None, "no difference is a verdict too"
+    assert seeds_needed(0.98, 0.05) is None and seeds_needed(0.9, float("nan")) is None
+    assert seeds_needed(0.99, 0.5) is None and MOST_SEEDS >= 50
+
+
+def test_weights_that_are_no_contrast_are_refused():
+    with pytest.raises(OptionError, match="sum to 2"):
+        seed_ratios(pair([1.0]), {"it": {"method": 1.0, "reference": 1.0}})
+
+
+def validation(table) -> pd.DataFrame:
+    return rows_of(table).assign(split="eigen_like/val")
+
+
+def test_a_training_that_did_not_learn_is_found_and_its_seed_left_out():
+    level = {"a": [[0.1], [0.11], [0.9]], "b": [[0.2], [0.2], [0.15]]}
+    found = learnt(validation(level), ["a", "b"])
+    assert found.loc[~found["learnt"], ["experiment", "seed"]].values.tolist() == [["a", 2]]
+    # the median of the six is 0.175
+    assert found["times_usual"].max() == pytest.approx(0.9 / 0.175) and TIMES_USUAL < 0.9 / 0.175
+    assert sound_seeds(found) == [0, 1]
+    counted = failures(found, {"a": {"f": "old"}, "b": {"f": "new"}})
+    assert counted.values.tolist() == [["f", "old", 3, 1], ["f", "new", 3, 0]]
+
+
+def test_a_seed_that_one_experiment_lacks_is_not_sound():
+    frame = validation({"a": [[0.1], [0.1]], "b": [[0.1], [0.1]]})
+    found = learnt(frame[(frame["experiment"] == "a") | (frame["seed"] == 0)], ["a", "b"])
+    assert len(found) == 3 and sound_seeds(found) == [0]
+
+
+def test_trainings_are_not_left_out_by_test_scenes():
+    with pytest.raises(OptionError, match="test split"):
+        learnt(validation({"a": [[0.1]]}).assign(split="eigen_like/test"), ["a"])
+
+
+def test_names_of_budgets():
+    assert split_name("ours-800-steps") == ("ours", 800)
+    for other in ("ours", "pixels-smooth-0.003", "ours-0-steps", "-800-steps", "ours-800-steps-more"):
+        assert split_name(other) is None, other
+    names = ["ours", "baseline", "ours-800-steps", "baseline-800-steps", "ours-100-steps", "encoder-100-steps"]
+    assert at_steps(names, "ours", 200) == {100: "ours-100-steps", 200: "ours", 800: "ours-800-steps"}
+    assert budget_pairs(names, "ours", "baseline", 200) == {
+        200: ("ours", "baseline"),
+        800: ("ours-800-steps", "baseline-800-steps"),
+    }
+
+
+def test_ratios_are_taken_within_a_length_of_training():
+    made = {"ours": 0.5, "baseline": 1.0, "ours-800-steps": 0.3, "baseline-800-steps": 0.4}
+    scores = rows_of({name: np.full((3, 20), value) for name, value in made.items()})
+    pairs = budget_pairs(made, "ours", "baseline", 200)
+    found = budget_ratios(scores, pairs, times=20)
+    assert found[["steps", "ratio"]].values.tolist() == [[200, 0.5], [800, pytest.approx(0.75)]]
+    with pytest.raises(DataError, match="at least two"):
+        budget_ratios(scores, {200: ("ours", "baseline")})
