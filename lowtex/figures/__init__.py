@@ -9,6 +9,7 @@ What each function takes is written down when it is called, so that the saved fi
 are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` for the common look.
 """
 
+from lowtex.figures.cell_plots import factorial_cells
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
 from lowtex.figures.data_sets import data_sets_panel
 from lowtex.figures.diagrams import diagram_smoothness, diagram_stereo_loop, diagram_white_wall
@@ -17,6 +18,7 @@ from lowtex.figures.effect_plots import effect_forest, interaction_plot
 from lowtex.figures.effects import claim_effects
 from lowtex.figures.gradients import gradient_by_texture
 from lowtex.figures.grids import image_grid
+from lowtex.figures.ladder_plots import ablation_ladder, budget_course, order_effects
 from lowtex.figures.maps import encoder_maps
 from lowtex.figures.panels import depth_grid, line_panels
 from lowtex.figures.predictions import prediction_panel
@@ -35,6 +37,8 @@ __all__ = [
     "METHODS",
     "PLOTS",
     "STANDING",
+    "ablation_ladder",
+    "budget_course",
     "claim_effects",
     "crop_windows",
     "data_sets_panel",
@@ -50,6 +54,7 @@ __all__ = [
     "encoder_maps",
     "error_by_distance",
     "error_vs_contrast",
+    "factorial_cells",
     "gradient_by_texture",
     "image_grid",
     "interaction_plot",
@@ -57,6 +62,7 @@ __all__ = [
     "loss_landscape",
     "method_styles",
     "metric_bars",
+    "order_effects",
     "pair_panel",
     "paired_dots",
     "plot",
