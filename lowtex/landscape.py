@@ -1,7 +1,7 @@
-"""What a data term sees as the disparity varies: its error volume, how wide a basin the truth lies in, how steep.
+"""What a data term sees as the disparity varies: its error volume, and how hard it pulls at each pixel.
 
-The question behind it: from how far away does gradient descent on the loss find the right disparity, and how hard is
-it pulled there, on textured and on plain surfaces?
+The question behind it: from how far away does gradient descent on the loss find the right disparity
+(`lowtex.basins`), and how hard is it pulled there, on textured and on plain surfaces?
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.geometry import StereoRig, depth_to_disparity, in_view, warp_horizontal
-from lowtex.losses import feature_map_error, photometric_error
+from lowtex.error_terms import ErrorTerm
+from lowtex.geometry import StereoRig, depth_to_disparity, in_view
 from lowtex.networks import DepthNet
 from lowtex.texture import strata
 
@@ -87,109 +87,45 @@ def _distance_inside(mask: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def error_volume(
-    sample: StereoSample, disparities_px: Sequence[float], feature_net: nn.Module | None = None, **options: object
-) -> Tensor:
-    """The error at every pixel for every disparity tried, the same for the whole image, ``(D, H, W)``.
+def error_volume(sample: StereoSample, disparities_px: Sequence[float], term: ErrorTerm) -> Tensor:
+    """A data term's error at every pixel for every disparity tried, the same for the whole image, ``(D, H, W)``.
 
     Args:
         sample: with both views.
         disparities_px: at the image's size, >= 0; the sample's direction gives the sign.
-        feature_net: compare its lowest maps (half the size; errors are repeated to full size) instead of pixels.
-        options: of `lowtex.losses.photometric_error` or `feature_map_error`, e.g. ``distance="ssim_l1"``.
+        term: of `lowtex.error_terms.error_terms`; errors of half-size maps are repeated to full size.
 
     Raises:
         ValueError: the sample has no second view.
     """
-    if sample.other is None:
-        raise ValueError(f"{sample.name} has no second view; open the data set with views=True")
-    image, other = sample.image[None], sample.other[None]
-    size, measure = tuple(image.shape[-2:]), photometric_error
-    if feature_net is not None:
-        image, other, measure = feature_net.lowest(image), feature_net.lowest(other), feature_map_error
-    scale = sample.direction * image.shape[-1] / size[1]
-    errors = []
-    for disparity in disparities_px:
-        shift = image.new_full((1, 1, *image.shape[-2:]), float(disparity) * scale)
-        error = measure(image, warp_horizontal(other, shift), **options)
-        errors.append(
-            F.interpolate(error, size, mode="nearest-exact")[0, 0] if feature_net is not None else error[0, 0]
-        )
-    return torch.stack(errors)
+    error_of = term.between(*_views(sample))
+    return torch.stack([error_of(sample.direction * float(disparity))[0, 0] for disparity in disparities_px])
 
 
-def error_gradient(
-    sample: StereoSample, shift_px: Tensor, feature_net: nn.Module | None = None, **options: object
-) -> Tensor:
-    """Derivative of each pixel's error by its own disparity, ``(H, W)``, per pixel of disparity at the image's size.
+def error_gradient(sample: StereoSample, disparity_px: Tensor, term: ErrorTerm) -> Tensor:
+    """Derivative of a data term by each pixel's disparity, ``(H, W)``, per pixel of disparity at the image's size.
 
-    SSIM makes an error depend on its neighbours' disparities too; this is the derivative of the sum of all errors,
-    which is what training uses.
+    An error depends on its neighbours' disparities too, through SSIM's windows and through maps of half the size; this
+    is the derivative of the sum of the errors of all pixels, which is what training uses. Positive where descent makes
+    the disparity smaller.
 
     Args:
         sample: with both views.
-        shift_px: ``(H, W)`` disparity in pixels at the image's size.
-        feature_net, options: as in `error_volume`; the derivative at half the size is repeated to full size.
-    """
-    image, other = sample.image[None], sample.other[None]
-    size, measure = tuple(image.shape[-2:]), photometric_error
-    if feature_net is not None:
-        with torch.no_grad():
-            image, other, measure = feature_net.lowest(image), feature_net.lowest(other), feature_map_error
-    scale = sample.direction * image.shape[-1] / size[1]
-    shift = shift_px[None, None].to(image.dtype)
-    if feature_net is not None:
-        shift = F.interpolate(shift, image.shape[-2:], mode="nearest-exact")
-    shift = shift.detach().clone().requires_grad_(True)
-    measure(image, warp_horizontal(other, shift * scale), **options).sum().backward()
-    return F.interpolate(shift.grad, size, mode="nearest-exact")[0, 0]
-
-
-def basins_px(volume: Tensor | np.ndarray, disparities_px: Sequence[float], truth_px: Tensor | np.ndarray,
-              near_px: float = 1.0) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """How wide the basin round the truth is, and whether the truth has one at all.
-
-    The bottom is the smallest value within ``near_px`` of the truth. The basin reaches, on both sides, as far as the
-    curve rises without a break (or to the end of what was tried): from there, steps downhill end at the bottom.
-
-    Args:
-        volume: ``(D, ...)`` from `error_volume`, or one curve ``(D,)``.
-        disparities_px: the ``D`` disparities, rising.
-        truth_px: ``(...)`` the true ones.
-        near_px: how near a bottom must be to count.
-
-    Returns:
-        Width in pixels ``(...)``, NaN where the truth is not known or not inside the range tried; and bool ``(...)``,
-        True where the smallest value of the *whole* curve lies within ``near_px`` of the truth.
+        disparity_px: ``(H, W)`` in pixels at the image's size, >= 0.
+        term: of `lowtex.error_terms.error_terms`.
 
     Raises:
-        ValueError: shapes that do not fit, or disparities that do not rise.
+        ValueError: the sample has no second view.
     """
-    values = np.asarray(volume.detach().cpu() if isinstance(volume, Tensor) else volume, dtype=np.float64)
-    truth = np.asarray(truth_px.detach().cpu() if isinstance(truth_px, Tensor) else truth_px, dtype=np.float64)
-    tried = np.asarray(disparities_px, dtype=np.float64)
-    if values.shape != (len(tried), *truth.shape) or len(tried) < 2 or (np.diff(tried) <= 0).any():
-        raise ValueError(
-            f"basins_px takes a volume (D, ...) with D rising disparities and truths (...), got {values.shape}, "
-            f"{tried.shape} and {truth.shape}"
-        )
-    curves = values.reshape(len(tried), -1)
-    flat = truth.reshape(-1)
-    known = np.isfinite(flat) & (flat >= tried[0]) & (flat <= tried[-1])
-    near = np.abs(tried[:, None] - np.where(known, flat, tried[0])) <= near_px
-    # a grid coarser than near_px still has a nearest value
-    near[np.abs(tried[:, None] - np.where(known, flat, tried[0])).argmin(0), np.arange(flat.size)] = True
-    columns = np.arange(flat.size)
-    bottom = np.where(near, curves, np.inf).argmin(0)
-    low, high = bottom.copy(), bottom.copy()
-    for _ in range(len(tried) - 1):
-        up = np.minimum(high + 1, len(tried) - 1)
-        high = np.where(curves[up, columns] > curves[high, columns], up, high)
-        down = np.maximum(low - 1, 0)
-        low = np.where(curves[down, columns] > curves[low, columns], down, low)
-    width = np.where(known, tried[high] - tried[low], np.nan).reshape(truth.shape)
-    found = near[curves.argmin(0), columns] & known
-    return width, found.reshape(truth.shape)
+    image, other = _views(sample)
+    disparity = disparity_px[None, None].detach().to(image.dtype).requires_grad_(True)
+    return torch.autograd.grad(term.between(image, other)(sample.direction * disparity).sum(), disparity)[0][0, 0]
+
+
+def _views(sample: StereoSample) -> tuple[Tensor, Tensor]:
+    if sample.other is None:
+        raise ValueError(f"{sample.name} has no second view; open the data set with views=True")
+    return sample.image[None], sample.other[None]
 
 
 def curves_at(
@@ -216,21 +152,6 @@ def strip_curves(
         for index, disparity in enumerate(disparities_px)
     ]
     return pd.DataFrame(rows, columns=["place", "loss", "disparity_px", "value", "truth_px"])
-
-
-def basin_table(
-    volumes: Mapping[str, Tensor], disparities_px: Sequence[float], truth_px: Tensor, masks: Mapping[str, np.ndarray]
-) -> pd.DataFrame:
-    """`basins_px` of several losses by stratum: stratum, loss, basin_px (median), basin_px_10 (tenth percentile),
-    found (share of pixels whose smallest error of all is at the truth), count (of pixels)."""
-    basins = {name: basins_px(volume, disparities_px, truth_px) for name, volume in volumes.items()}
-    rows = [
-        (stratum, name, np.nanmedian(width[mask]), np.nanquantile(width[mask], 0.1), found[mask].mean(), mask.sum())
-        for stratum, mask in masks.items()
-        if mask.any()
-        for name, (width, found) in basins.items()
-    ]
-    return pd.DataFrame(rows, columns=["stratum", "loss", "basin_px", "basin_px_10", "found", "count"])
 
 
 def mean_by_stratum(maps: Mapping[str, Tensor | np.ndarray], masks: Mapping[str, np.ndarray]) -> pd.DataFrame:

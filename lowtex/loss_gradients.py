@@ -4,73 +4,75 @@ The disparity is the true one, put wrong by a known number of pixels. A data ter
 where its gradient is small it trains nothing, and where its sign is wrong it trains the wrong thing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.figures.samples import true_disparity
-from lowtex.geometry import in_view, warp_horizontal
-from lowtex.losses import auto_mask, identity_threshold, photometric_error, warped_feature_error
+from lowtex.error_terms import ErrorTerm, error_terms
+from lowtex.geometry import in_view
+from lowtex.landscape import error_gradient, seen_by_both, true_disparity_px
+from lowtex.losses import auto_mask, identity_threshold
 from lowtex.texture import strata
 
 LOSSES = ("pixels", "features")
+"""The terms that are looked at where none are given."""
+
+BESIDE = ("kept", "judged")
+"""What `disparity_gradients` holds beside the terms."""
 
 
-def disparity_gradients(sample: StereoSample, offset_px: float, feature_net: nn.Module) -> dict[str, Tensor]:
-    """Derivative of each data term, summed over the image, by the disparity of each pixel.
+def disparity_gradients(
+    sample: StereoSample,
+    offset_px: float,
+    feature_net: nn.Module | None = None,
+    terms: Mapping[str, ErrorTerm] | None = None,
+) -> dict[str, Tensor]:
+    """`lowtex.landscape.error_gradient` of several data terms at the true disparity put wrong by ``offset_px``.
 
     Args:
         sample: with second view and dense ground truth.
         offset_px: added to the true disparity everywhere, pixels of the image; positive is too near.
-        feature_net: ``lowest(image) -> (B, C, H/2, W/2)``.
+        feature_net: ``lowest(image) -> (B, C, H/2, W/2)``; for the terms where none are given.
+        terms: of `lowtex.error_terms.error_terms`; None = `LOSSES`.
 
     Returns:
-        ``pixels`` and ``features``: ``(H, W)``, error per pixel of disparity, positive where descent makes the
-        disparity smaller; ``kept``: bool, where Monodepth2's auto-mask would let the pixel term through; ``judged``:
-        bool, where truth is known, the other camera sees the point and both disparities stay in view.
+        each term by its name ``(H, W)``: error per pixel of disparity, positive where descent makes the disparity
+        smaller; ``kept``: bool, where Monodepth2's auto-mask would let the pixel term through; ``judged``: bool, where
+        truth is known, the other camera sees the point and both disparities stay in view.
 
     Raises:
-        ValueError: the sample has no second view or no ground truth.
+        ValueError: the sample has no second view or no ground truth. OptionError: neither terms nor a network.
     """
-    truth = true_disparity(sample)
-    judged = torch.isfinite(truth)
+    if sample.other is None:
+        raise ValueError(f"{sample.name} has no second view; open the data set with views=True")
+    terms = error_terms(feature_net, names=LOSSES) if terms is None else terms
     # the sky has no truth; infinitely far is what it is
-    truth = torch.nan_to_num(truth)
-    image, other = sample.image[None].float(), sample.other[None].float()
-    wrong = (truth + sample.direction * offset_px).requires_grad_()
-    pixel_error = photometric_error(image, warp_horizontal(other, wrong))
+    wrong = true_disparity_px(sample).nan_to_num(0.0) + offset_px
+    found = {name: error_gradient(sample, wrong, term) for name, term in terms.items()}
+    shift = sample.direction * wrong[None, None]
+    found["judged"] = torch.from_numpy(seen_by_both(sample)) & in_view(shift)[0, 0]
     with torch.no_grad():
-        maps = feature_net.lowest(image), feature_net.lowest(other)
-    half = F.interpolate(wrong, maps[0].shape[2:], mode="bilinear", align_corners=False) / 2
-    feature_error = warped_feature_error(*maps, half)
-    gradients = {
-        name: torch.autograd.grad(error.sum(), wrong)[0][0, 0] * sample.direction
-        for name, error in (("pixels", pixel_error), ("features", feature_error))
-    }
-    judged &= in_view(truth) & in_view(wrong.detach())
-    if sample.visible is not None:
-        seen = sample.visible[None].float()
-        judged &= F.interpolate(seen, size=judged.shape[2:], mode="nearest-exact") > 0.5
-    kept = auto_mask(pixel_error, identity_threshold(photometric_error(image, other)))
-    return {**gradients, "kept": kept[0, 0], "judged": judged[0, 0]}
+        pixel_error = error_terms(names=["pixels"])["pixels"].between(sample.image[None], sample.other[None])
+        found["kept"] = auto_mask(pixel_error(shift), identity_threshold(pixel_error(0.0)))[0, 0]
+    return found
 
 
 def gradients_by_texture(
     samples: Iterable[StereoSample],
-    feature_net: nn.Module,
+    feature_net: nn.Module | None = None,
     offsets_px: Sequence[float] = (-2.0, 2.0),
     kind: str = "contrast",
+    terms: Mapping[str, ErrorTerm] | None = None,
 ) -> pd.DataFrame:
     """How strongly, and how rightly, each data term pulls at surfaces of each texture.
 
     Args:
         samples: pairs with dense ground truth.
-        feature_net: as in `disparity_gradients`.
+        feature_net, terms: as in `disparity_gradients`.
         offsets_px: errors of disparity to pull back from; averaged.
         kind: of strata, see `lowtex.texture.STRATA`.
 
@@ -88,10 +90,9 @@ def gradients_by_texture(
         images += 1
         masks = strata(sample, kind, tuple(sample.image.shape[-2:]))
         for offset in offsets_px:
-            found = {
-                name: value.cpu().numpy() for name, value in disparity_gradients(sample, offset, feature_net).items()
-            }
-            for loss in LOSSES:
+            found = disparity_gradients(sample, offset, feature_net, terms)
+            found = {name: value.cpu().numpy() for name, value in found.items()}
+            for loss in (name for name in found if name not in BESIDE):
                 for stratum, mask in masks.items():
                     inside = mask & found["judged"]
                     pull = found[loss][inside]

@@ -1,14 +1,13 @@
-"""Error volumes, gradients and basins, on cases whose answer is known."""
+"""Error volumes, gradients and places, on cases whose answer is known."""
 
 import numpy as np
 import pytest
 import torch
 
 from lowtex.datasets.sample import StereoSample
+from lowtex.error_terms import error_terms
 from lowtex.geometry import StereoRig
 from lowtex.landscape import (
-    basin_table,
-    basins_px,
     curves_at,
     deepest_places,
     error_gradient,
@@ -28,6 +27,7 @@ from lowtex.seeding import generator
 from lowtex.settings import NetworkSettings
 
 SHIFT = 4
+PIXELS = error_terms()["pixels"]
 
 
 def shifted_pair(direction: float = 1.0, contrast: float = 1.0) -> StereoSample:
@@ -46,65 +46,54 @@ def shifted_pair(direction: float = 1.0, contrast: float = 1.0) -> StereoSample:
 def test_volume_is_smallest_at_the_true_disparity(direction):
     sample = shifted_pair(direction)
     tried = list(range(0, 9))
-    for net in (None, FeatureNet(18, 0.125).freeze()):
-        volume = error_volume(sample, tried, net)
+    for term in error_terms(FeatureNet(18, 0.125).freeze()).values():
+        volume = error_volume(sample, tried, term)
         assert volume.shape == (9, 32, 64)
         assert volume[:, 8:-8, 16:-16].mean((1, 2)).argmin() == SHIFT
     assert torch.allclose(true_disparity_px(sample), torch.tensor(float(SHIFT)))
-    assert error_volume(sample, tried)[SHIFT, 4:-4, 12:-12].max() < 1e-6
+    assert error_volume(sample, tried, PIXELS)[SHIFT, 4:-4, 12:-12].max() < 1e-6
 
 
 def test_volume_entry_equals_the_loss_itself():
     sample = shifted_pair()
     moved = torch.cat([sample.other[..., :1].expand(-1, -1, 2), sample.other[..., :-2]], dim=-1)
     expected = photometric_error(sample.image[None], moved[None])[0, 0]
-    assert torch.allclose(error_volume(sample, [2])[0], expected, atol=1e-6)
+    assert torch.allclose(error_volume(sample, [2], PIXELS)[0], expected, atol=1e-6)
 
 
 def test_gradient_is_that_of_the_sum_and_points_to_the_truth():
     sample = shifted_pair()
     at = torch.full((32, 64), SHIFT + 0.6)
     inner = (slice(4, -4), slice(12, -12))
-    for net in (None, FeatureNet(18, 0.125).freeze()):
-        gradient = error_gradient(sample, at, net)
-        assert gradient[inner].mean() > 0
-        assert error_gradient(sample, at - 1.2, net)[inner].mean() < 0
     step = 1e-2
-    sums = [float(error_volume(sample, [SHIFT + 0.6 + e]).double().sum()) for e in (-step, step)]
-    whole = float(error_gradient(sample, at).double().sum())
-    assert whole == pytest.approx((sums[1] - sums[0]) / (2 * step), rel=2e-2)
+    for name, term in error_terms(FeatureNet(18, 0.125).freeze()).items():
+        gradient = error_gradient(sample, at, term)
+        assert gradient[inner].mean() > 0, name
+        assert error_gradient(sample, at - 1.2, term)[inner].mean() < 0, name
+        sums = [float(error_volume(sample, [SHIFT + 0.6 + e], term).double().sum()) for e in (-step, step)]
+        # terms of half-size maps too: a place counts for the four pixels it stands for
+        assert float(gradient.double().sum()) == pytest.approx((sums[1] - sums[0]) / (2 * step), rel=2e-2), name
+
+
+def test_gradient_is_by_disparity_whichever_view_is_the_target():
+    at = torch.full((32, 64), SHIFT + 0.6)
+    for direction in (1.0, -1.0):
+        assert error_gradient(shifted_pair(direction), at, PIXELS)[4:-4, 12:-12].mean() > 0
 
 
 def test_plain_wall_has_no_gradient():
     flat = shifted_pair(contrast=0.0)
     at = torch.full((32, 64), 2.5)
-    assert error_gradient(flat, at).abs().max() == 0
     net = FeatureNet(18, 0.125, padding_mode="replicate").freeze()
-    assert error_gradient(flat, at, net).abs().max() < 1e-5
+    for name, term in error_terms(net, net).items():
+        assert error_gradient(flat, at, term).abs().max() < 1e-5, name
 
 
-def test_basins_of_curves_by_hand():
-    tried = [0, 1, 2, 3, 4, 5, 6]
-    bowl = np.abs(np.array(tried) - 3.0)
-    ripple = np.array([5, 1, 4, 2, 4, 3, 9.0])
-    flat = np.full(7, 0.5)
-    volume = np.stack([bowl, ripple, flat], axis=1)
-    width, found = basins_px(volume, tried, np.array([3.0, 3.0, 3.0]), near_px=0.5)
-    assert width.tolist() == [6.0, 2.0, 0.0]
-    assert found.tolist() == [True, False, False]
-    width, found = basins_px(volume, tried, np.array([np.nan, 7.0, 3.2]), near_px=0.5)
-    assert np.isnan(width[:2]).all() and width[2] == 0 and not found.any()
-
-
-def test_basins_name_what_does_not_fit():
-    with pytest.raises(ValueError, match=r"\(3,\)"):
-        basins_px(np.zeros((3,)), [0, 1], np.array(0.0))
-    with pytest.raises(ValueError, match="rising"):
-        basins_px(np.zeros((3,)), [0, 2, 1], np.array(0.0))
+def test_what_is_missing_is_named():
     bare = shifted_pair()
     bare.other = bare.depth = None
     with pytest.raises(ValueError, match="second view"):
-        error_volume(bare, [1.0])
+        error_volume(bare, [1.0], PIXELS)
     with pytest.raises(ValueError, match="ground-truth"):
         true_disparity_px(bare)
 
@@ -132,11 +121,6 @@ def test_tables_of_a_made_volume():
     truth = torch.tensor([[1.0, 2.0], [torch.nan, 2.0]])
     volume = (torch.tensor(tried)[:, None, None] - torch.tensor([[1.0, 0.0], [0.0, 2.0]])).abs()
     masks = {"top": np.array([[True, True], [False, False]]), "none": np.zeros((2, 2), bool)}
-    table = basin_table({"made": volume}, tried, truth, masks)
-    # pixel (1, 0) has its minimum at 0, two pixels from its truth of 2
-    assert table.to_dict("records") == [
-        {"stratum": "top", "loss": "made", "basin_px": 2.5, "basin_px_10": 2.1, "found": 0.5, "count": 2}
-    ]
     curves = curves_at({"made": volume}, tried, truth, {"corner": (1, 0)})
     assert curves["value"].tolist() == [0.0, 1.0, 2.0, 3.0] and set(curves["truth_px"]) == {2.0}
     assert set(curves["place"]) == {"corner (1, 0)"}

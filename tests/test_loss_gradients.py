@@ -6,7 +6,8 @@ import torch
 
 from lowtex import figures
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError
+from lowtex.error_terms import error_terms
+from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.loss_gradients import disparity_gradients, gradients_by_texture
 from lowtex.losses import photometric_error
@@ -91,3 +92,22 @@ def test_table_and_figure():
         figures.gradient_by_texture(table[table["stratum"] == "all"])
     with pytest.raises(ValueError, match="at least one sample"):
         gradients_by_texture([], Grey())
+
+
+def test_any_number_of_terms():
+    terms = error_terms(Grey(), Grey())
+    one = sample()
+    found = disparity_gradients(one, 1.3, terms=terms)
+    assert set(found) == {*terms, "kept", "judged"}
+    # the two standard ones are the same whoever asks
+    standard = disparity_gradients(one, 1.3, Grey())
+    assert set(standard) == {"pixels", "features", "kept", "judged"}
+    assert all(torch.equal(standard[name], found[name]) for name in standard)
+    table = gradients_by_texture([one], offsets_px=(-1.0, 1.0), kind="known", terms=terms)
+    assert list(table["loss"].unique()) == list(terms)
+    by = table.set_index(["loss", "stratum"])
+    assert all(by.loc[(name, "all"), "magnitude"] == pytest.approx(1.0) for name in terms)
+    figure = figures.gradient_by_texture(table)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(terms)
+    with pytest.raises(OptionError, match="give a feature_net"):
+        disparity_gradients(one, 1.0)
