@@ -20,6 +20,7 @@ from lowtex.figures.gradients import gradient_by_texture
 from lowtex.figures.grids import image_grid
 from lowtex.figures.ladder_plots import ablation_ladder, budget_course, order_effects
 from lowtex.figures.maps import encoder_maps
+from lowtex.figures.measured_plots import scatter_panels, stage_lines
 from lowtex.figures.panels import depth_grid, line_panels
 from lowtex.figures.predictions import prediction_panel
 from lowtex.figures.recipe import PLOTS, plot
@@ -71,6 +72,8 @@ __all__ = [
     "redraw",
     "rig_check",
     "save_figure",
+    "scatter_panels",
+    "stage_lines",
     "stereo_anaglyph",
     "styled",
     "texture_strata_overlay",

@@ -1,0 +1,129 @@
+"""Figures of what was measured inside networks: where the dots are, what is said, what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_samples import texts
+
+from lowtex import figures
+from lowtex.errors import DataError
+from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
+
+TITLES = {"read": "share of the input that is read by anything at all, by whatever way", "rank": "dimensions"}
+
+
+def measured(seeds=(0, 1, 2), **changes) -> pd.DataFrame:
+    values = {
+        ("baseline", "read"): 0.25,
+        ("encoder", "read"): 0.75,
+        ("baseline", "rank"): 0.1,
+        ("encoder", "rank"): 0.3,
+    }
+    rows = [
+        (name, seed, stage, quantity, value + 0.01 * seed - 0.02 * stage)
+        for (name, quantity), value in values.items()
+        for seed in seeds
+        for stage in (1, 2, 3, 4)
+    ]
+    columns = ["experiment", "seed", "stage", "quantity", "value"]
+    return pd.DataFrame(rows, columns=columns).assign(images=24, **changes)
+
+
+def points(**changes) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "panel": ["one", "one", "two", "two"],
+            "x": [0.1, -0.2, 3.0, 5.0],
+            "y": [0.9, 1.1, 0.8, 1.3],
+            "name": ["pixels", "features"] * 2,
+            **changes,
+        }
+    )
+
+
+def test_a_panel_a_quantity_with_every_seed_and_the_means():
+    figure = figures.stage_lines(measured(), TITLES, "Stages", even={"read": 0.25}, miniature=True)
+    refuse_blank(figure)
+    told = texts(figure)
+    for part in (
+        "Stages",
+        "miniature data",
+        "3 seeds, 24 images",
+        "dots: single seeds",
+        "baseline",
+        "encoder",
+        "stage",
+    ):
+        assert part in told
+    first = figure.axes[0]
+    assert " ".join(first.get_title(loc="left").split()) == TITLES["read"]
+    means = {line.get_label(): line.get_ydata() for line in first.lines if not line.get_label().startswith("_")}
+    assert means["encoder"] == pytest.approx(0.76 - 0.02 * np.arange(1, 5))
+    dots = [line for line in first.lines if line.get_linestyle() == "None"]
+    assert sum(len(line.get_ydata()) for line in dots) == 2 * 3 * 4
+    # two experiments never hide each other
+    assert not set(dots[0].get_xdata()) & set(dots[1].get_xdata())
+
+
+def test_the_titles_keep_to_their_panels():
+    figure = figures.stage_lines(measured(), TITLES, "Stages")
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    left, right = (axes._left_title.get_window_extent(renderer) for axes in figure.axes[:2])
+    assert left.x1 < right.x0 and right.x1 <= figure.bbox.width
+
+
+def test_one_seed_is_said_and_a_negative_value_is_in_view():
+    table = measured(seeds=(0,))
+    table.loc[0, "value"] = -0.4
+    figure = figures.stage_lines(table, TITLES, "Stages")
+    assert "1 seed, 24 images · no spread is known" in texts(figure)
+    assert figure.axes[0].get_ylim()[0] < -0.4
+
+
+def test_unequal_seeds_are_said():
+    table = measured()
+    table = table[(table["experiment"] == "encoder") | (table["seed"] == 0)]
+    assert "1 to 3 seeds" in texts(figures.stage_lines(table, TITLES, "Stages"))
+
+
+@pytest.mark.parametrize(
+    "table, titles, told",
+    [
+        (measured().drop(columns="stage"), TITLES, "stage_lines needs the column stage"),
+        (measured(), {**TITLES, "other": "no such"}, "nothing was measured of other"),
+        (pd.concat([measured(), measured()]), TITLES, "one value of each seed"),
+    ],
+)
+def test_stage_lines_refuses(table, titles, told):
+    with pytest.raises(DataError, match=told):
+        figures.stage_lines(table, titles, "Stages")
+
+
+def test_a_scatter_has_a_panel_a_quantity_and_a_colour_a_name():
+    figure = figures.scatter_panels(points(), "ratio of errors", "Together?", "2 pairs", mark=(0.0, 1.0))
+    refuse_blank(figure)
+    told = texts(figure)
+    assert all(part in told for part in ("one", "two", "ratio of errors", "Together?", "2 pairs", "pixels", "features"))
+    dots = [line for line in figure.axes[1].lines if line.get_linestyle() == "None"]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in dots] == [(3.0, 0.8), (5.0, 1.3)]
+    assert dots[0].get_color() != dots[1].get_color()
+
+
+@pytest.mark.parametrize("table", [points(x=[0.1, np.nan, 3.0, 5.0]), points().drop(columns="panel"), points()[:0]])
+def test_a_scatter_refuses(table):
+    with pytest.raises(DataError, match="scatter_panels"):
+        figures.scatter_panels(table, "ratio", "Together?")
+
+
+@pytest.mark.parametrize("name", ["stage_lines", "scatter_panels"])
+def test_drawn_again_from_what_was_kept(name, tmp_path):
+    made = {
+        "stage_lines": lambda: figures.stage_lines(measured(), TITLES, "Stages"),
+        "scatter_panels": lambda: figures.scatter_panels(points(), "ratio", "Together?"),
+    }[name]()
+    picture = save_figure(made, tmp_path / name)
+    before = picture.read_bytes()
+    picture.unlink()
+    redraw_card(picture.with_suffix(".json"))
+    assert picture.read_bytes() == before
