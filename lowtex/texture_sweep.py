@@ -39,13 +39,15 @@ from lowtex.miniature.writing import as_bgr8, write_image
 from lowtex.roots import ROOT_MANIFEST
 from lowtex.scoring import compare, score
 from lowtex.texture import strata
+from lowtex.texture_windows import gradient_makers
 
 PROTOCOL = "vkitti2_dense"
 FRAMES = 12
 """Test images that are rendered again, spread evenly over the split."""
 
 KINDS = ("known", "distance", "known*distance")
-"""Strata of `measure`; texture is that of factor 1, so that a stratum holds the same pixels throughout."""
+"""Strata of `measure`; texture is that of factor 1, so that a stratum holds the same pixels throughout. At factor 1
+alone the gradient's strata under every window and threshold (`lowtex.texture_windows`) come on top."""
 
 CACHE = "texture_sweep"
 _CACHE_VERSION = 1
@@ -155,7 +157,8 @@ def sweep_samples(
 
 
 def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFrame:
-    """A network's errors on the swept test images: a row an image, level and stratum.
+    """A network's errors on the swept test images, and how they hang on the gradient's window: a row an image, level
+    and stratum.
 
     Args:
         network: has ``depth(image, rig)``, in evaluation mode.
@@ -165,7 +168,8 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
     Returns:
         factor, painted, image, stratum_kind, stratum, pixels, abs_rel, d1, and ``moved``: the mean of
         ``|depth / depth at factor 1 - 1|``, which asks no ground truth. `FRAMES` test images; strata by the known
-        contrast of factor 1 (``known``), by true distance, and crossed.
+        contrast of factor 1 (``known``), by true distance, and crossed; at factor 1 also by gradient energy, kinds
+        ``window 9 px`` and so on (`lowtex.texture_windows.gradient_makers`).
 
     Raises:
         DataError: as `sweep_samples`.
@@ -188,9 +192,11 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
             compared = compare(inverse, sample, PROTOCOL, quantity="inverse_depth")
             usual = before.setdefault(sample.name, compared.prediction)
             change = np.abs(compared.prediction / usual - 1)
-            for row in score(inverse, sample, PROTOCOL, strata=makers, quantity="inverse_depth"):
+            windows = gradient_makers(size[1]) if level == normal else {}
+            for row in score(inverse, sample, PROTOCOL, strata={**makers, **windows}, quantity="inverse_depth"):
                 inside = compared.valid
-                if row["stratum_kind"] != "none":
+                # the windows are of factor 1, from which nothing has moved
+                if row["stratum_kind"] in KINDS:
                     inside = inside & masks_of(sample, row["stratum_kind"])[row["stratum"]]
                 kept = {name: row[name] for name in ("image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1")}
                 place = {"factor": level.factor, "painted": level.painted}

@@ -14,7 +14,8 @@ from lowtex.errors import DataError, OptionError
 from lowtex.files import read_json, write_json
 from lowtex.miniature import Scene, render, write_vkitti2
 from lowtex.texture import strata
-from lowtex.texture_sweep import CACHE, FRAMES, LEVELS, Level, measure, rerender, sweep_samples
+from lowtex.texture_sweep import CACHE, FRAMES, KINDS, LEVELS, Level, measure, rerender, sweep_samples
+from lowtex.texture_windows import gradient_makers
 
 SIZE = (48, 160)
 FACTORS = sorted({level.factor for level in LEVELS})
@@ -160,6 +161,10 @@ def test_measure(written):
     rows = measure(FromTone(20.0), written, SIZE)
     levels = [Level(*place) for place in rows[["factor", "painted"]].drop_duplicates().to_numpy()]
     assert set(levels) == set(LEVELS) and rows["image"].nunique() == min(FRAMES, 3)
+    by_gradient = rows["stratum_kind"].isin(gradient_makers(SIZE[1]))
+    assert set(rows["stratum_kind"]) == {"none", *KINDS, *gradient_makers(SIZE[1])}
+    assert (rows[by_gradient]["factor"] == 1).all() and (rows[by_gradient]["moved"] == 0).all()
+    rows = rows[~by_gradient]
     counted = rows.groupby(["image", "stratum_kind", "stratum"])["pixels"]
     assert (counted.nunique() == 1).all() and (counted.size() == len(LEVELS)).all(), "the same pixels at every level"
     known = rows[rows["stratum_kind"] == "known"].groupby(["factor", "painted", "image"])["pixels"].sum()
@@ -179,4 +184,5 @@ def test_measure_is_the_usual_score_at_factor_one(written):
     inside = strata(replace(sample), "known")["low"] & (truth > 1e-3) & (truth < 80)
     expected = np.mean(np.abs(truth - depth)[inside] / truth[inside])
     found = rows[(rows["factor"] == 1) & (rows["image"] == sample.name) & (rows["stratum"] == "low")]
+    found = found[found["stratum_kind"] == "known"]
     assert found["abs_rel"].item() == pytest.approx(expected, rel=1e-5)
