@@ -4,79 +4,47 @@ from lowtex.ablation_tables import against, by_stratum, what_differs
 what_differs("encoder_features", "encoder")                          # a line a setting
 effects = against(evidence, ["census", "zncc"], "ours", stratum_kind="known")
 by_stratum(effects)                                                  # a line a row, a column a stratum, with n
+outcome_table(evidence, ["ours", "baseline"])                        # which trainings got stuck where they started
 
 Rows that are not there yet are left out, and `missing_line` says which; a table is never refused for want of one.
 """
 
-import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from functools import cache
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from lowtex.ablations import FACTORS, GROUPS, any_experiment, factorial, levels_of
+from lowtex.ablation_differences import change_line, what_differs
+from lowtex.ablations import FACTORS, GROUPS, VARIANTS, any_experiment, factorial, levels_of
 from lowtex.effect_rules import Rule, corrected
 from lowtex.effects import compare, seed_errors
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import DataError, require_choice
 from lowtex.evidence import Evidence
 from lowtex.factorial import Factorial
 from lowtex.figures.tidy import in_order
-from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
 
-PARTS = {
-    "network": NetworkSettings,
-    "loss": LossSettings,
-    "feature_net": FeatureNetSettings,
-    "schedule": ScheduleSettings,
-}
-"""Parts of an experiment that a row of the ablation may change."""
+__all__ = [
+    "against",
+    "against_pairs",
+    "by_stratum",
+    "change_line",
+    "design",
+    "error_table",
+    "factor_pairs",
+    "missing_line",
+    "outcome_table",
+    "outcomes",
+    "scored_as",
+    "span",
+    "what_differs",
+]
 
 MOST_NAMED = 6
 """Missing rows that are listed by name; of more, their group is asked for."""
 
-SAME = "nothing: the same training under two names"
-
-
-def what_differs(name: str, other: str, profile: str = "quick") -> pd.DataFrame:
-    """Every setting in which two rows of the ablation differ, so that a reader sees what a comparison is of.
-
-    Returns:
-        setting (``loss.data_term``), a column of each name with its value, meaning (from the setting's docstring).
-        Where only one of them has a feature network, that is one line. No rows if both are the same training.
-
-    Raises:
-        OptionError: an unknown name or profile, or the same name twice.
-    """
-    if name == other:
-        raise OptionError(f"what_differs({name!r}, {other!r}): give two different rows")
-    one, two = any_experiment(name, profile), any_experiment(other, profile)
-    lines = []
-    for part, settings in PARTS.items():
-        here, there = getattr(one, part), getattr(two, part)
-        if here is None or there is None:
-            if here is not there:
-                values = ("none" if here is None else here.kind, "none" if there is None else there.kind)
-                lines.append((part, *values, "the network whose lowest maps are compared"))
-            continue
-        for field in fields(settings):
-            values = (getattr(here, field.name), getattr(there, field.name))
-            if values[0] != values[1]:
-                lines.append((f"{part}.{field.name}", *map(_said, values), _meanings(settings).get(field.name, "")))
-    return pd.DataFrame(lines, columns=["setting", name, other, "meaning"])
-
-
-def change_line(name: str, other: str, profile: str = "quick") -> str:
-    """`what_differs` in one line: ``loss.feature_scales: lowest -> levels``, from ``other`` to ``name``.
-
-    Raises:
-        OptionError: as `what_differs`.
-    """
-    table = what_differs(name, other, profile)
-    said = [f"{row['setting']}: {row[other]} -> {row[name]}" for row in table.to_dict("records")]
-    return "; ".join(said) or SAME
+STUCK = 1.0
+"""AbsRel that a training must stay below to have learnt: that of answering 0 m everywhere, which needs no network."""
 
 
 def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -> str:
@@ -94,6 +62,34 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     )
 
 
+def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
+    """Whether each training learnt anything, judged on validation scenes: some get stuck where they started.
+
+    One has learnt where its AbsRel over all pixels is below `STUCK`. A ratio in which one side is stuck says how
+    *often* training fails and hardly how well it works, so both should be told: how many learnt, and those' ratio.
+
+    Returns:
+        experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
+    """
+    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
+    if not frames:
+        return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
+    found = pd.concat(frames, ignore_index=True)
+    return found[["experiment", "seed", "error", "images"]].assign(learnt=found["error"] < STUCK)
+
+
+def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
+    """`outcomes` as a table to read: row, seeds, learnt, stuck seeds, error (median of those that learnt), images."""
+    lines = []
+    for name, own in outcomes(evidence, names).groupby("experiment", sort=False):
+        good = own["learnt"].astype(bool)
+        stuck = ", ".join(map(str, own.loc[~good, "seed"]))
+        median = f"{own.loc[good, 'error'].median():.3f}" if good.any() else "–"
+        said = {"learnt": f"{good.sum()} of {len(own)}", "stuck seeds": stuck or "none", "validation AbsRel": median}
+        lines.append({"row": name, "seeds": len(own), **said, "images": span(own["images"])})
+    return pd.DataFrame(lines)
+
+
 def against(
     evidence: Evidence,
     names: Iterable[str],
@@ -105,6 +101,7 @@ def against(
     split: str = "test",
     rule: Rule | None = None,
     correction: str | None = "holm",
+    learnt_only: bool = False,
 ) -> pd.DataFrame:
     """Each row's error as a share of the reference's, by stratum, on the seeds that both have.
 
@@ -116,6 +113,8 @@ def against(
         split: ``test``, or ``val`` for choices.
         correction: all that is returned is judged as one family, see `lowtex.effect_rules.corrected`; None leaves the
             verdicts as they are, for a few effects that are part of a family elsewhere.
+        learnt_only: keep the seeds where both have learnt (`outcomes`); a row that has none with the reference is left
+            out. Which seeds these are was decided by the trainings, so it answers another question than all seeds do.
 
     Returns:
         as `lowtex.effects.compare` (``effect`` is ``name / reference``), and what `corrected` adds; without rows where
@@ -127,45 +126,71 @@ def against(
     """
     if evidence.missing([reference]):
         raise DataError(f"no rows of {reference}, which is the reference; `lowtex ablate {reference}` makes them")
-    present = [name for name in evidence.present(names) if name != reference]
-    if not present:
-        return pd.DataFrame(columns=["effect", "ratio", "verdict", "stratum", "seeds", "images", "method", "reference"])
     return against_pairs(
         evidence,
-        [(name, reference) for name in present],
-        stratum_kind=stratum_kind,
-        strata=strata,
-        metric=metric,
+        [(name, reference) for name in evidence.present(names) if name != reference],
         split=split,
         rule=rule,
         correction=correction,
+        learnt_only=learnt_only,
+        stratum_kind=stratum_kind,
+        strata=strata,
+        metric=metric,
     )
 
 
 def against_pairs(
     evidence: Evidence,
-    pairs: Sequence[tuple[str, str]],
+    pairs: Iterable[tuple[str, str]],
     *,
     split: str = "test",
     rule: Rule | None = None,
     correction: str | None = "holm",
+    learnt_only: bool = False,
     **options: object,
 ) -> pd.DataFrame:
-    """`against` for pairs (method, reference) of which each may have a reference of its own; all must have rows.
+    """`against` for pairs (method, reference), each with a reference of its own; pairs without rows are left out.
 
-    Each pair is compared on the seeds that both have, however many other pairs have.
+    Each pair is compared on the seeds that both have, however many other pairs have. ``options`` go to
+    `lowtex.effects.compare`.
     """
+    pairs = [pair for pair in pairs if not evidence.missing(pair)]
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    scores = evidence.scores(names, split) if names else pd.DataFrame()
+    if learnt_only and names:
+        found = outcomes(evidence, names)
+        good = set(found.loc[found["learnt"].astype(bool), ["experiment", "seed"]].itertuples(index=False, name=None))
+        scores = scores[[key in good for key in zip(scores["experiment"], scores["seed"], strict=True)]]
     frames = []
     for pair in pairs:
+        own = [scores[scores["experiment"] == name] for name in pair]
+        if not set(own[0]["seed"]) & set(own[1]["seed"]):
+            continue
         with warnings.catch_warnings():
             # the column of seeds says how many were left
             warnings.filterwarnings("ignore", message="seeds .* are left out")
-            frames.append(compare(evidence.scores(list(pair), split), [pair], rule=rule, **options))
+            frames.append(compare(pd.concat(own), [pair], rule=rule, **options))
+    if not frames:
+        return pd.DataFrame(columns=["effect", "ratio", "verdict", "stratum", "seeds", "images", "method", "reference"])
     effects = pd.concat(frames, ignore_index=True)
-    # stratum by stratum in the given order of pairs
+    # stratum by stratum, in the given order of pairs
     order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
     effects = effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
     return effects if correction is None else corrected(effects, correction, rule)
+
+
+def scored_as(evidence: Evidence, name: str, split: str = "test") -> str | None:
+    """The name under which a row's training has scores on a split: its own, or that of a row that is the same training.
+
+    A point of the smoothness curve is scored on validation scenes alone; at the default weight it is a cell of the
+    factorial as well, which has test scores.
+    """
+    key = any_experiment(name).key
+    for candidate in [name, *evidence.names]:
+        same = candidate in VARIANTS and any_experiment(candidate).key == key
+        if same and candidate in evidence.names and not evidence.scores([candidate], split).empty:
+            return candidate
+    return None
 
 
 def by_stratum(effects: pd.DataFrame, label: str = "effect") -> pd.DataFrame:
@@ -253,20 +278,3 @@ def _pixels(stratum: object) -> str:
 def _interval(low: float, high: float) -> str:
     known = np.isfinite(low) and np.isfinite(high)
     return f"[{low:.3f}, {high:.3f}]" if known else "[no interval]"
-
-
-def _said(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-@cache
-def _meanings(settings: type) -> Mapping[str, str]:
-    """Setting -> its line in the class's docstring, without its marks."""
-    _, _, block = (settings.__doc__ or "").partition("Attributes:")
-    found: dict[str, str] = {}
-    for entry in re.split(r"\n {8}(?=\w)", block):
-        names, _, text = " ".join(entry.split()).partition(": ")
-        found |= dict.fromkeys(names.split(", "), text.replace("``", "").rstrip("."))
-    return found

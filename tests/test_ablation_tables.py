@@ -8,6 +8,7 @@ import pytest
 from made_scores import rows_of
 
 from lowtex import ablation_tables as tables
+from lowtex.ablation_differences import SAME
 from lowtex.ablations import FACTORS, GROUPS, any_experiment, factorial
 from lowtex.effect_rules import Rule
 from lowtex.errors import DataError, OptionError
@@ -20,15 +21,18 @@ RATIOS = {"census": 0.5, "zncc": 1.5, "random-features": 1.0}
 IMAGES = 40
 
 
-def write_evidence(folder, ratios, seeds=5, noise=0.004) -> Evidence:
-    """Scores whose errors are those of ``ours`` times a ratio, twice as far from 1 on low texture; ours has 0.1."""
+def write_evidence(folder, ratios, seeds=5, noise=0.004, stuck=(), val_only=()) -> Evidence:
+    """Scores whose errors are those of ``ours`` times a ratio, squared on low texture; ours has 0.1, a stuck one 3."""
     rng = np.random.default_rng(0)
     for name, ratio in {"ours": 1.0, **ratios}.items():
         for seed in range(seeds):
-            values = 0.1 * np.exp(rng.normal(0, noise, (1, IMAGES)))
-            low = rows_of({name: 0.2 * ratio**2 * values}, "low", "known", split="eigen_like/test")
-            whole = rows_of({name: ratio * values}, split="eigen_like/test")
-            frame = pd.concat([whole, low]).assign(seed=seed)
+            values = (3 / ratio if (name, seed) in stuck else 0.1) * np.exp(rng.normal(0, noise, (1, IMAGES)))
+            frames = [
+                rows_of({name: ratio**power * values}, *stratum, split=f"eigen_like/{split}")
+                for power, stratum in ((1, ()), (2, ("low", "known")))
+                for split in (("val",) if name in val_only else ("val", "test"))
+            ]
+            frame = pd.concat(frames).assign(seed=seed)
             write_csv(folder / "ablation" / "images" / f"{name}-s{seed}.csv.gz", frame)
             write_json(folder / "ablation" / "records" / f"{name}-s{seed}.json", {})
     return Evidence(folder, "quick", True)
@@ -61,7 +65,7 @@ def test_setting_what_differs_makes_one_row_the_other(pair):
 
 def test_the_same_training_under_two_names():
     assert tables.what_differs("ours", "iresnet-features-both-nested").empty
-    assert tables.change_line("ours", "iresnet-features-both-nested") == tables.SAME
+    assert tables.change_line("ours", "iresnet-features-both-nested") == SAME
     assert tables.change_line("features-levels", "ours") == "loss.feature_scales: lowest -> levels"
     with pytest.raises(OptionError, match="two different rows"):
         tables.what_differs("ours", "ours")
@@ -92,6 +96,32 @@ def test_each_pair_has_the_seeds_that_both_have(evidence, tmp_path):
     assert found.loc["zncc", "verdict_corrected"].startswith("cannot be judged"), "nothing is judged from one seed"
 
 
+def test_a_stuck_training_is_told_apart(tmp_path):
+    made = write_evidence(
+        tmp_path, {"census": 0.5, "zncc": 1.5}, stuck=[("census", 3), *(("zncc", s) for s in range(5))]
+    )
+    table = tables.outcome_table(made, ["ours", "census", "zncc", "featdepth"]).set_index("row")
+    assert list(table["learnt"]) == ["5 of 5", "4 of 5", "0 of 5"]
+    assert (
+        list(table["stuck seeds"]) == ["none", "3", "0, 1, 2, 3, 4"] and table.loc["zncc", "validation AbsRel"] == "–"
+    )
+    assert float(table.loc["census", "validation AbsRel"]) == pytest.approx(0.05, abs=1e-3)
+    whole = tables.against(made, ["census", "zncc"], "ours")
+    assert whole["ratio"].to_numpy() == pytest.approx([(0.5**4 * 30) ** 0.2, 30], rel=0.01)
+    good = tables.against(made, ["census", "zncc"], "ours", learnt_only=True)
+    assert list(good["method"]) == ["census"] and list(good["seeds"]) == [4]
+    assert good["ratio"].iloc[0] == pytest.approx(0.5, rel=0.01)
+    assert tables.outcome_table(made, ["featdepth"]).empty
+
+
+def test_a_point_of_the_curve_finds_its_test_scores(tmp_path):
+    curve = ["features-smooth-0.001", "features-smooth-0.003", "pixels-smooth-0.001"]
+    made = write_evidence(tmp_path, dict.fromkeys(curve, 1.0), seeds=1, val_only=curve)
+    assert tables.scored_as(made, curve[0], "val") == curve[0]
+    assert tables.scored_as(made, curve[0]) == "ours", "the default weight is the paper's model"
+    assert tables.scored_as(made, curve[1]) is None and tables.scored_as(made, curve[2]) is None
+
+
 def test_what_is_missing_is_said_and_left_out(evidence):
     assert tables.missing_line(evidence, ["census", "zncc"]) == ""
     line = tables.missing_line(evidence, ["census", "featdepth"], "rivals")
@@ -119,7 +149,7 @@ def test_errors_with_their_deviation_over_seeds(evidence):
     assert list(table["row"]) == ["census", "ours"] and list(table["seeds"]) == [5, 5]
     mean, _, deviation = table.loc[1, "all pixels"].partition(" ± ")
     assert float(mean) == pytest.approx(0.1, abs=1e-3) and float(deviation) < 0.002
-    assert float(table.loc[1, "low"].split()[0]) == pytest.approx(0.02, abs=1e-3)
+    assert float(table.loc[1, "low"].split()[0]) == pytest.approx(0.1, abs=1e-3)
 
 
 def test_the_design_and_the_pairs_of_one_factor():
