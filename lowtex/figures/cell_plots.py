@@ -103,7 +103,7 @@ def _marks(axes, order, factors, cells, names) -> None:
                       markerfacecolor=INK if is_new else "white", zorder=2)  # fmt: skip
         axes.annotate(f"{factor}: {new}", (0, row), xycoords=("axes fraction", "data"), xytext=(-8, 0), fontsize=8.5,
                       textcoords="offset points", ha="right", va="center", annotation_clip=False)  # fmt: skip
-        axes.annotate(f"not {old}", (1, row), xycoords=("axes fraction", "data"), xytext=(6, 0), fontsize=8,
+        axes.annotate(f"open: {old}", (1, row), xycoords=("axes fraction", "data"), xytext=(6, 0), fontsize=8,
                       textcoords="offset points", ha="left", va="center", color=MUTED,
                       annotation_clip=False)  # fmt: skip
     axes.set_ylim(len(factors) - 0.4, -0.6)

@@ -1,0 +1,147 @@
+"""Figures of the factorial as a whole, of ladders and of budgets: what they say and where they put it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_samples import texts
+from made_scores import FACTORS, design, factorial_scores, rows_of
+
+from lowtex import figures
+from lowtex.budgets import budget_ratios
+from lowtex.effects import compare, seed_errors
+from lowtex.errors import DataError
+from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
+from lowtex.ladder import order_credits, order_steps
+
+TRUTH = {("data term",): np.log(0.6), ("data term", "skips"): np.log(0.9), ("encoder",): np.log(1.05)}
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return pd.concat(
+        [
+            factorial_scores(TRUTH, seeds=3, seed_noise=0.02, miniature=True),
+            factorial_scores(TRUTH, seeds=3, seed_noise=0.02, stratum="low", kind="known", seed=1, miniature=True),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def cells(scores):
+    return seed_errors(scores, design().experiments, stratum_kind="known")
+
+
+def within(figure):
+    """No word leaves the figure."""
+    figure.draw_without_rendering()
+    renderer, width, height = figure.canvas.get_renderer(), figure.bbox.width, figure.bbox.height
+    for axes in figure.axes:
+        for text in [*axes.texts, axes.xaxis.label, axes.yaxis.label, axes._left_title, *axes.get_xticklabels()]:
+            if text.get_text():
+                box = text.get_window_extent(renderer)
+                assert box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2, text.get_text()
+
+
+def marks(axes) -> list[list[bool]]:
+    """Filled or not, factor by factor, left to right."""
+    rows: dict[float, list] = {}
+    for line in axes.lines:
+        if line.get_marker() == "o":
+            rows.setdefault(line.get_ydata()[0], []).append(
+                (line.get_xdata()[0], line.get_markerfacecolor() != "white")
+            )
+    return [[filled for _, filled in sorted(rows[y])] for y in sorted(rows)]
+
+
+def test_cells_are_sorted_and_their_marks_say_what_they_are(cells):
+    figure = figures.factorial_cells(cells, FACTORS, design().cells, {"++++": "ours"})
+    told = texts(figure)
+    for text in ("all pixels", "low texture", "3 seeds, 40 images", "data term: features", "open: pixels", "ours",
+                 "miniature data", "AbsRel"):  # fmt: skip
+        assert text in told, text
+    means = cells[cells["stratum"] == "all"].groupby("experiment")["error"].mean().sort_values()
+    order = list(means.index)
+    expected = [[name[row] == "+" for name in order] for row in range(4)]
+    assert marks(figure.axes[-1]) == expected
+    assert figure.axes[-1].get_xticklabels()[order.index("++++")].get_text() == "ours"
+    numbers = [text.get_text() for text in figure.axes[0].texts]
+    assert numbers == [f"{value:.3f}" for value in means]
+    assert "did not learn" not in told
+    within(figure)
+    refuse_blank(figure)
+
+
+def test_a_training_that_did_not_learn_is_off_the_scale_and_in_no_mean(cells):
+    broken = (cells["experiment"] == "----") & (cells["seed"] == 1)
+    spoilt = cells.assign(error=cells["error"].where(~broken, 9.0), learnt=~broken)
+    figure = figures.factorial_cells(spoilt, FACTORS, design().cells)
+    assert "crosses: 1 training that did not learn" in texts(figure)
+    assert figure.axes[0].get_ylim()[1] < 1
+    left = cells[(cells["experiment"] == "----") & (cells["stratum"] == "all") & (cells["seed"] != 1)]["error"].mean()
+    assert f"{left:.3f}" in [text.get_text() for text in figure.axes[0].texts]
+    within(figure)
+
+
+def test_a_ladder_has_its_steps_between_the_rows(scores):
+    rungs = ["----", "+---", "++--", "++++"]
+    steps = compare(scores, list(zip(rungs[1:], rungs, strict=False)), stratum_kind="known", times=100)
+    figure = figures.ablation_ladder(seed_errors(scores, rungs, stratum_kind="known"), steps, rungs)
+    first = steps[steps["stratum"] == "all"].to_dict("records")
+    found = [t for t in figure.axes[0].texts if t.get_text().startswith("×")]
+    assert [t.xy[1] for t in found] == [0.5, 1.5, 2.5]
+    for text, row in zip(found, first, strict=True):
+        assert text.get_text() == f"× {row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]  {row['verdict']}"
+    assert {"helps"} <= {row["verdict"] for row in first}
+    within(figure)
+    with pytest.raises(DataError, match="no step to"):
+        figures.ablation_ladder(seed_errors(scores, rungs), steps.iloc[:1], rungs)
+
+
+def test_orders_show_every_step_and_the_credit(scores):
+    steps, credits = (make(scores, design(), stratum_kind="known", times=100) for make in (order_steps, order_credits))
+    figure = figures.order_effects(steps, credits)
+    told = texts(figure)
+    for text in ("data term itself", "data term new already", "data term still old", "3 seeds, 40 images",
+                 "32 in all, which make up 24 orders", "added as number …"):  # fmt: skip
+        assert text in told, text
+    assert len(figure.axes) == 8
+    for axes, change in zip(figure.axes[:4], FACTORS, strict=True):
+        points = [value for line in axes.lines if line.get_marker() in "sDo" for value in line.get_ydata()]
+        own = steps[(steps["change"] == change) & (steps["stratum"] == "all")]
+        assert sorted(points) == pytest.approx(sorted(own["ratio"]))
+    within(figure)
+
+
+def test_a_course_of_budgets_has_a_line_a_stratum_and_says_its_seeds():
+    made = {"ours": 0.5, "baseline": 1.0, "o": 0.3, "b": 0.4}
+    table = {name: np.outer(np.linspace(1, 1.1, 3), np.full(20, value)) for name, value in made.items()}
+    parts = [rows_of(table, **kind) for kind in ({}, {"stratum": "low", "kind": "known"})]
+    ratios = budget_ratios(pd.concat(parts), {200: ("ours", "baseline"), 800: ("o", "b")}, stratum_kind="known")
+    figure = figures.budget_course(ratios)
+    [axes] = figure.axes
+    lines = [list(line.get_ydata()) for line in axes.lines if line.get_marker() in "os"]
+    assert lines == [pytest.approx([0.5, 0.75])] * 2
+    told = texts(figure)
+    for text in ("200 3 seeds", "800 3 seeds", "low texture", "20 images", "steps of training"):
+        assert text in told, text
+    within(figure)
+
+
+def test_they_can_be_drawn_again_and_refuse_what_they_cannot_draw(cells, tmp_path):
+    before = cells.copy(deep=True)
+    picture = save_figure(figures.factorial_cells(cells, FACTORS, design().cells, {"++++": "ours"}), tmp_path / "cells")
+    pd.testing.assert_frame_equal(cells, before)
+    first = picture.read_bytes()
+    picture.unlink()
+    redraw_card(picture.with_suffix(".json"))
+    assert picture.read_bytes() == first
+    with pytest.raises(DataError, match="no rows of \\+---"):
+        figures.factorial_cells(cells[cells["experiment"] != "+---"], FACTORS, design().cells)
+    with pytest.raises(DataError, match="needs the column error"):
+        figures.factorial_cells(cells.drop(columns="error"), FACTORS, design().cells)
+    with pytest.raises(DataError, match="needs the columns low, high, seeds"):
+        figures.budget_course(pd.DataFrame(columns=["steps", "stratum", "ratio"]))
+    with pytest.raises(DataError, match="at most 2 strata"):
+        steps = pd.DataFrame({"change": "a", "before": "nothing", "place": 1, "orders": 1, "ratio": 1.0, "seeds": 1,
+                              "images": 1, "metric": "abs_rel", "stratum": ["all", "low", "high"]})  # fmt: skip
+        figures.order_effects(steps, steps.assign(effect="a", low=0.9, high=1.1))
