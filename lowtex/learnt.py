@@ -1,60 +1,34 @@
-"""Trainings that did not learn: found by a stated rule on validation scenes, before any effect is looked at.
+"""Trainings that did not learn, in a factorial: which seeds are whole without them, and where they happen.
 
-From scratch, a training now and then stays where it starts, and its error is several times that of its neighbours. A
-mean of logarithms over five seeds is then decided by one accident: one error seven times too large moves a mean of
-five by half. Such trainings are counted, since failing is a property of a recipe too, but apart from the size of
-effects.
+From scratch, a training now and then stays where it starts, and its error is several times that of its neighbours
+(`lowtex.ablation_tables.outcomes` finds them, on validation scenes). A mean of logarithms over five seeds is then
+decided by one accident: one error seven times too large moves a mean of five by half. Failing is a property of a recipe
+too, so such trainings are counted, but apart from the size of effects.
 """
+
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from lowtex.effects import seed_errors
-from lowtex.errors import OptionError
 
-TIMES_USUAL = 3.0
-"""A training that did learn is not expected to err this many times more than the usual one."""
-
-
-def learnt(validation: pd.DataFrame, experiments: list[str], metric: str = "abs_rel") -> pd.DataFrame:
-    """Which trainings learnt, by their error on validation scenes.
-
-    The usual error is the median over all trainings given, so give all that a question compares; more than half of
-    them must have learnt.
+def sound_seeds(found: pd.DataFrame, experiments: Iterable[str]) -> list[int]:
+    """Seeds of which each of some experiments has a training that learnt.
 
     Args:
-        validation: scores of validation images (`lowtex.evidence.Evidence.scores`).
+        found: of `lowtex.ablation_tables.outcomes`: experiment, seed, learnt.
         experiments: names.
-        metric: error, smaller is better.
-
-    Returns:
-        experiment, seed, error, times_usual, learnt, images.
-
-    Raises:
-        OptionError: scores of a test split: who leaves out by them chooses on test scenes.
-        DataError: as `lowtex.effects.seed_errors`.
     """
-    if validation["split"].astype(str).str.contains("test").any():
-        raise OptionError(
-            "learnt(): these are scores of a test split; trainings are left out by validation scenes only"
-        )
-    parts = [seed_errors(validation, [name], metric) for name in experiments]
-    errors = pd.concat(parts, ignore_index=True)
-    times = errors["error"] / errors["error"].median()
-    columns = ["experiment", "seed", "error", "images"]
-    return errors[columns].assign(times_usual=times, learnt=times <= TIMES_USUAL)
+    names = set(experiments)
+    good = found[found["learnt"].astype(bool) & found["experiment"].isin(names)]
+    counted = good.groupby("seed")["experiment"].nunique()
+    return [int(seed) for seed in counted.index[counted == len(names)]]
 
 
-def sound_seeds(found: pd.DataFrame) -> list[int]:
-    """Seeds of which every experiment of `learnt` has a training and every training learnt."""
-    good = found[found["learnt"]].groupby("seed")["experiment"].nunique()
-    return [int(seed) for seed in good.index[good == found["experiment"].nunique()]]
-
-
-def failures(found: pd.DataFrame, levels: dict[str, dict[str, str]]) -> pd.DataFrame:
-    """How many trainings failed at each level of each factor.
+def failures(found: pd.DataFrame, levels: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """How many trainings of a factorial failed at each level of each factor.
 
     Args:
-        found: of `learnt`, of the cells of a factorial.
+        found: of `lowtex.ablation_tables.outcomes`, of the cells.
         levels: experiment -> factor -> level.
 
     Returns:
@@ -62,9 +36,8 @@ def failures(found: pd.DataFrame, levels: dict[str, dict[str, str]]) -> pd.DataF
     """
     lines = []
     for factor in next(iter(levels.values())):
-        level = found["experiment"].map(lambda name, factor=factor: levels[name][factor])
+        level = found["experiment"].map({name: cell[factor] for name, cell in levels.items()})
         for name, own in found.groupby(level, sort=False):
-            lines.append(
-                {"factor": factor, "level": name, "trainings": len(own), "failed": int((~own["learnt"]).sum())}
-            )
+            failed = int((~own["learnt"].astype(bool)).sum())
+            lines.append({"factor": factor, "level": name, "trainings": len(own), "failed": failed})
     return pd.DataFrame(lines)
