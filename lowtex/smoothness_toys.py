@@ -207,6 +207,21 @@ def band(line: Line, first: float, second: float, edge_decay: float = 0.5) -> tu
     return ends.min(0), ends.max(0), ends.mean(0)
 
 
+def band_table(chosen: Mapping[str, Line], weights: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
+    """`band` of lines under several weights, for `lowtex.figures.scan_lines`: a row a line, name of weights and pixel.
+
+    Returns:
+        line, terms, x, truth_px, known, low, high, inside.
+    """
+    frames = []
+    for name, line in chosen.items():
+        for terms, (first, second) in weights.items():
+            low, high, inside = band(line, first, second)
+            columns = {"truth_px": line.truth_px, "known": line.known, "low": low, "high": high, "inside": inside}
+            frames.append(pd.DataFrame({"line": name, "terms": terms, "x": np.arange(len(low)), **columns}))
+    return pd.concat(frames, ignore_index=True)
+
+
 def break_even(line: Line) -> float:
     """Weight of the second order over that of the first from which on a slope is kept over the plain pixels.
 

@@ -31,6 +31,7 @@ from lowtex.figures.saving import save_figure
 from lowtex.figures.scenes import point_cloud_bird_eye, texture_strata_overlay
 from lowtex.figures.scores import error_by_distance, error_vs_contrast, metric_bars
 from lowtex.figures.seed_plots import paired_dots, weight_curves
+from lowtex.figures.smoothness_plots import scan_lines
 from lowtex.figures.style import METHODS, method_styles, styled
 from lowtex.figures.windows import crop_windows
 
@@ -72,6 +73,7 @@ __all__ = [
     "redraw",
     "rig_check",
     "save_figure",
+    "scan_lines",
     "scatter_panels",
     "stage_lines",
     "stereo_anaglyph",
