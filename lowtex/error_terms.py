@@ -170,9 +170,11 @@ def _moved(maps: Tensor, shift_px: Tensor | float, size: tuple[int, int]) -> Ten
     # the same for all: whole columns are fetched, which costs a fraction of fetching each value
     last = maps.shape[-1] - 1
     position = (torch.arange(last + 1, dtype=torch.float64, device=maps.device) - shift_px * share).clamp(0, last)
-    low = position.floor().long()
-    left, right = maps[..., low], maps[..., (low + 1).clamp(max=last)]
-    return torch.lerp(left, right, (position - low).to(maps.dtype))
+    low = position.floor()
+    left, weight = maps.index_select(-1, low.long()), (position - low).to(maps.dtype)
+    if not weight.any():
+        return left
+    return torch.lerp(left, maps.index_select(-1, (low.long() + 1).clamp(max=last)), weight)
 
 
 def _full_size(error: Tensor, size: tuple[int, int]) -> Tensor:
