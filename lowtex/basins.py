@@ -104,7 +104,7 @@ def pulled_towards(
         raise ValueError(f"an offset of {offset_px} px is less than the {np.diff(tried).max()} px between those tried")
     curves, wanted = values.reshape(len(tried), -1), truth.reshape(-1) + offset_px
     # where to stand, and one step nearer
-    here = np.abs(tried[:, None] - np.where(np.isfinite(wanted), wanted, tried[0])).argmin(0)
+    here = np.searchsorted((tried[1:] + tried[:-1]) / 2, np.where(np.isfinite(wanted), wanted, tried[0]))
     nearer = here - int(np.sign(offset_px))
     half_step = np.diff(tried).max() / 2
     known = np.isfinite(wanted) & (wanted >= tried[0] - half_step) & (wanted <= tried[-1] + half_step)
@@ -149,13 +149,14 @@ def basins_of_frames(
             continue
         tried = np.arange(0, float(truth[torch.from_numpy(judged)].max()) + beyond_px, step_px)
         far = torch.full((1, 1, *truth.shape), sample.direction * float(tried[-1]))
-        in_range = in_view(far)[0, 0].numpy()
-        regions = {name: mask & in_range for name, mask in (regions | {"all": judged}).items()}
+        judged = judged & in_view(far)[0, 0].numpy()
+        truth = truth.numpy()[judged]
+        regions = {name: mask[judged] for name, mask in regions.items()} | {"all": np.ones(truth.shape, bool)}
         for name, term in terms.items():
-            volume = error_volume(sample, tried, term)
-            width, found = basins_px(volume, tried, truth)
+            curves = error_volume(sample, tried, term).numpy()[:, judged]
+            width, found = basins_px(curves, tried, truth)
             pulls = {
-                offset: np.stack([pulled_towards(volume, tried, truth, sign * offset) for sign in (1, -1)])
+                offset: np.stack([pulled_towards(curves, tried, truth, sign * offset) for sign in (1, -1)])
                 for offset in offsets_px
             }
             for stratum, mask in regions.items():
