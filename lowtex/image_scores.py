@@ -27,6 +27,9 @@ CONTEXT = (
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
 
 
+_NOT_METRICS = ("experiment", "experiment_key", "seed", "image", "stratum_kind", "stratum", "pixels", "scale", "wall_s")
+
+
 @dataclass(frozen=True)
 class PairedScores:
     """Errors of the same images by the same seeds, for several experiments.
@@ -51,6 +54,17 @@ class PairedScores:
 def error_name(metric: str) -> str:
     """What is compared: the metric, or for a share of good pixels (``d1``) the share of bad ones, ``1 - d1``."""
     return f"1 - {metric}" if metric in HIGHER_IS_BETTER else metric
+
+
+def metrics_of(scores: pd.DataFrame) -> list[str]:
+    """Columns that may be compared: the depth metrics, then whatever other numbers a measure has put beside them.
+
+    An own number is an error, smaller is better (`lowtex.edge_sharpness` has such ones).
+    """
+    depth = [name for name in (*METRICS, LOG10) if name in scores]
+    named = {*depth, *_NOT_METRICS, *CONTEXT}
+    own = [str(name) for name in scores if name not in named and pd.api.types.is_float_dtype(scores[name])]
+    return [*depth, *own]
 
 
 def strata_of(scores: pd.DataFrame, stratum_kind: str, strata: Sequence[str] | None = None) -> list[tuple[str, str]]:
@@ -87,7 +101,7 @@ def paired_scores(
     Args:
         scores: rows an experiment x seed x image x stratum, of `lowtex.results.per_image_rows`.
         experiments: names, in the order of the result.
-        metric: column.
+        metric: column, of `metrics_of`.
         stratum_kind, stratum: which pixels.
 
     Raises:
@@ -96,8 +110,7 @@ def paired_scores(
         OptionError: an unknown metric.
     """
     require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
-    if metric not in (*METRICS, LOG10) or metric not in scores:
-        there = [name for name in (*METRICS, LOG10) if name in scores]
+    if metric not in (there := metrics_of(scores)):
         raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(there)}")
     experiments = tuple(dict.fromkeys(experiments))
     inside = scores[(scores["stratum_kind"] == stratum_kind) & (scores["stratum"] == stratum)]
