@@ -1,0 +1,117 @@
+"""The ablation's rows as the question of smoothness asks for them: within one data term, and along the weight's curve.
+
+Trainings on pixels now and then stay where they start (`lowtex.ablation_tables.outcomes`), and one such accident moves
+the mean of a handful of seeds by more than smoothness does. So effects can be taken within one level of another factor,
+and on the seeds alone of which every training has learnt.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lowtex.ablation_tables import design, outcomes
+from lowtex.ablations import SMOOTHNESS_CURVE, curve_name
+from lowtex.effects import seed_errors
+from lowtex.errors import require_choice
+from lowtex.evidence import Evidence
+from lowtex.factorial import Factorial, factorial_effects
+from lowtex.learnt import sound_seeds
+
+
+def half(factor: str, level: str) -> Factorial:
+    """The eight cells of the ablation's factorial that have one level of a factor, as a factorial of the others.
+
+    Raises:
+        OptionError: an unknown factor or level.
+    """
+    whole = design()
+    require_choice("factor", factor, whole.factors)
+    require_choice(factor, level, whole.factors[factor])
+    factors = {name: levels for name, levels in whole.factors.items() if name != factor}
+    cells = {
+        name: {other: cell[other] for other in factors} for name, cell in whole.cells.items() if cell[factor] == level
+    }
+    return Factorial(factors, cells)
+
+
+def effects_in(
+    evidence: Evidence, designs: Mapping[str, Factorial], *, learnt_only: bool = False, **options: object
+) -> pd.DataFrame:
+    """`lowtex.factorial.factorial_effects` in each of several designs, one after the other.
+
+    Args:
+        evidence: rows; a design of which a cell has none is left out.
+        designs: name -> design.
+        learnt_only: on the seeds of which every cell of the design has learnt; a design without any is left out.
+        options: of `factorial_effects`.
+
+    Returns:
+        its rows with ``within``, the design's name; without rows where no design is whole.
+    """
+    frames = []
+    for name, chosen in designs.items():
+        names = list(chosen.experiments)
+        if evidence.missing(names):
+            continue
+        scores = evidence.scores(names)
+        seeds = set.intersection(*(set(evidence.seeds(one)) for one in names))
+        if learnt_only:
+            seeds &= set(sound_seeds(outcomes(evidence, names), names))
+        if seeds:
+            found = factorial_effects(scores[scores["seed"].isin(seeds)], chosen, **options)
+            frames.append(found.assign(within=name))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["effect", "stratum", "within"])
+
+
+def curve_sweep(
+    evidence: Evidence, *, stratum_kind: str = "none", stratum: str = "all", learnt_only: bool = False
+) -> pd.DataFrame:
+    """Validation error against the weight of both orders of smoothness, for `lowtex.tuning.chosen_weights`.
+
+    Args:
+        evidence: rows; weights without any are left out.
+        stratum_kind, stratum: which pixels.
+        learnt_only: leave out a seed of a method that failed to learn at any weight.
+
+    Returns:
+        method (a data term), weight, seed, error, images; of each method the seeds that all its weights have, and
+        nothing of a method with less than two weights or without such a seed.
+    """
+    frames = []
+    for method, weights in SMOOTHNESS_CURVE.items():
+        names = {name: weight for weight in weights if (name := curve_name(method, weight)) in evidence.names}
+        if len(names) < 2:
+            continue
+        seeds = set.intersection(*(set(evidence.seeds(name)) for name in names))
+        if learnt_only:
+            seeds &= set(sound_seeds(outcomes(evidence, names), names))
+        for name, weight in names.items():
+            errors = seed_errors(evidence.scores([name], "val"), [name], stratum_kind=stratum_kind, strata=(stratum,))
+            frames.append(errors[errors["seed"].isin(seeds)].assign(method=method, weight=weight))
+    columns = ["method", "weight", "seed", "error", "images"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def ends_of(sweep: pd.DataFrame) -> pd.DataFrame:
+    """What happens at the ends of the curve: each method's error at the least and the largest weight over its best.
+
+    Returns:
+        method, chosen, error (at the chosen weight), ``at the least``, ``at the largest`` (ratios to it), seeds,
+        images.
+    """
+    lines = []
+    for method, own in sweep.groupby("method", sort=False):
+        means = own.groupby("weight")["error"].mean().sort_index()
+        best = means.min()
+        lines.append(
+            {
+                "method": method,
+                "chosen": f"{means.idxmin():g}",
+                "error": best,
+                "at the least": f"{means.iloc[0] / best:.2f} ({means.index[0]:g})",
+                "at the largest": f"{means.iloc[-1] / best:.2f} ({means.index[-1]:g})",
+                "seeds": own["seed"].nunique(),
+                "images": int(own["images"].max()),
+            }
+        )
+    return pd.DataFrame(lines)
