@@ -9,6 +9,7 @@ What each function takes is written down when it is called, so that the saved fi
 are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` for the common look.
 """
 
+from lowtex.figures.bin_curves import errors_over_bins
 from lowtex.figures.cell_plots import factorial_cells
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
 from lowtex.figures.data_sets import data_sets_panel
@@ -33,6 +34,7 @@ from lowtex.figures.scores import error_by_distance, error_vs_contrast, metric_b
 from lowtex.figures.seed_plots import paired_dots, weight_curves
 from lowtex.figures.smoothness_plots import scan_lines
 from lowtex.figures.style import METHODS, method_styles, styled
+from lowtex.figures.term_plots import border_profile, pull_by_offset, term_intervals
 from lowtex.figures.windows import crop_windows
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "PLOTS",
     "STANDING",
     "ablation_ladder",
+    "border_profile",
     "budget_course",
     "claim_effects",
     "crop_windows",
@@ -56,6 +59,7 @@ __all__ = [
     "encoder_maps",
     "error_by_distance",
     "error_vs_contrast",
+    "errors_over_bins",
     "factorial_cells",
     "gradient_by_texture",
     "image_grid",
@@ -70,6 +74,7 @@ __all__ = [
     "plot",
     "point_cloud_bird_eye",
     "prediction_panel",
+    "pull_by_offset",
     "redraw",
     "rig_check",
     "save_figure",
@@ -78,6 +83,7 @@ __all__ = [
     "stage_lines",
     "stereo_anaglyph",
     "styled",
+    "term_intervals",
     "texture_strata_overlay",
     "timeline",
     "training_curves",

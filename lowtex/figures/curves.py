@@ -19,6 +19,7 @@ from lowtex.figures.style import (
     legend_row,
     method_styles,
     new_figure,
+    spare_style,
 )
 from lowtex.figures.tidy import require_columns
 
@@ -167,15 +168,23 @@ def loss_landscape(
 
 
 def loss_styles(losses) -> dict[str, MethodStyle]:
-    """Pixel terms take the baseline's colour, feature terms the paper's; others a spare one."""
-    fixed = {"pixels": "baseline", "features": "ours", "both": "encoder"}
+    """Pixel terms take the baseline's colour, feature terms the paper's; others a spare one, always the same."""
+    fixed = {"pixels": "baseline", "features": "ours", "both": "encoder", "pixels + features": "encoder",
+             "features ssim": "encoder_features"}  # fmt: skip
+    spare = {"census": (0, "-"), "zncc": (1, "-"), "random features": (3, "-"),
+             "pixels at half size": ("pixels", "--"), "features at full size": ("features", "--")}  # fmt: skip
     names = list(dict.fromkeys(map(str, losses)))
     found = {}
+    others = method_styles(name for name in names if name not in fixed and name not in spare)
     for name in names:
-        known = fixed.get(name)
-        if known:
-            found[name] = MethodStyle(name.replace("_", " "), METHODS[known].color, METHODS[known].marker)
-    return {**found, **method_styles(name for name in names if name not in found)}
+        if name in fixed:
+            known = METHODS[fixed[name]]
+            found[name] = MethodStyle(name.replace("_", " "), known.color, known.marker)
+        elif name in spare:
+            slot, line = spare[name]
+            known = METHODS[fixed[slot]] if slot in fixed else spare_style(slot)
+            found[name] = MethodStyle(name, known.color, known.marker, line)
+    return {**found, **others}
 
 
 @plot

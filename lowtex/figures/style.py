@@ -100,6 +100,11 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     return styles
 
 
+def spare_style(slot: int) -> MethodStyle:
+    """The spare colour and marker of a number, without a name."""
+    return MethodStyle("", _SPARE[slot % len(_SPARE)], _SPARE_MARKERS[slot % len(_SPARE)])
+
+
 def depth_colormap() -> Colormap:
     """Near is bright, far is dark; no value is light grey."""
     return matplotlib.colormaps["magma_r"].with_extremes(bad=NO_DATA)
