@@ -111,6 +111,36 @@ def profiles(inverse: np.ndarray, places: np.ndarray, signs: np.ndarray, reach: 
     return np.where(signs[:, None] > 0, rows, rows[:, ::-1])
 
 
+def capped_inverse(sample: StereoSample) -> np.ndarray:
+    """True inverse depth ``(h, w)`` in 1 / metres; what is farther than `CAP_M`, and sky, counts as that far."""
+    truth = sample.depth[0].double().cpu().numpy()
+    return 1 / np.where(truth > 0, np.minimum(truth, CAP_M), CAP_M)
+
+
+def edge_places(sample: StereoSample) -> dict[str, np.ndarray]:
+    """True edge places by direction: ``rows``, bool ``(h, w - 1)``, and ``columns``, ``(h - 1, w)``.
+
+    Raises:
+        DataError: ground truth that is missing or not dense.
+    """
+    bends = edge_strata(sample, radius_px=0)["edge"]
+    target, reach = capped_inverse(sample), reach_px(sample)
+    return {"rows": true_edges(target, bends, reach), "columns": true_edges(target.T, bends.T, reach).T}
+
+
+def reach_px(sample: StereoSample) -> int:
+    """Pixels looked at on either side of an edge: 4 of 320."""
+    return max(2, round(sample.depth.shape[-1] * 2 * EDGE_FRACTION))
+
+
+def at_true_scale(sample: StereoSample, inverse: np.ndarray) -> np.ndarray:
+    """A prediction's inverse depth ``(h, w)``, its global scale taken out by medians away from edges, and capped."""
+    truth = sample.depth[0].double().cpu().numpy()
+    calm = (truth > 0) & (truth < CAP_M) & ~edge_strata(sample)["edge"]
+    scale = np.median(1 / truth[calm]) / np.median(inverse[calm]) if calm.any() else 1.0
+    return np.maximum(inverse * scale, 1 / CAP_M)
+
+
 def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
     """The edge quantities of one prediction.
 
@@ -126,21 +156,16 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
     Raises:
         DataError: ground truth that is missing or not dense; a prediction of another size or not positive.
     """
-    bends = edge_strata(sample, radius_px=0)["edge"]
-    truth = sample.depth[0].double().cpu().numpy()
-    if inverse.shape != truth.shape or not (np.isfinite(inverse).all() and (inverse > 0).all()):
-        raise DataError(f"{sample.name}: predicted inverse depth must be positive, of size {truth.shape}, got size "
+    true, target, reach = edge_places(sample), capped_inverse(sample), reach_px(sample)
+    if inverse.shape != target.shape or not (np.isfinite(inverse).all() and (inverse > 0).all()):
+        raise DataError(f"{sample.name}: predicted inverse depth must be positive, of size {target.shape}, got size "
                         f"{inverse.shape}, smallest {np.min(inverse):g}")  # fmt: skip
-    calm = (truth > 0) & (truth < CAP_M) & ~edge_strata(sample)["edge"]
-    if calm.any():
-        inverse = inverse * np.median(1 / truth[calm]) / np.median(inverse[calm])
-    target = 1 / np.where(truth > 0, np.minimum(truth, CAP_M), CAP_M)
-    inverse = np.maximum(inverse, 1 / CAP_M)
+    inverse = at_true_scale(sample, inverse)
     contrast = None if sample.texture_contrast is None else sample.texture_contrast[0].cpu().numpy()
-    reach = max(2, round(truth.shape[1] * 2 * EDGE_FRACTION))
+    turned = None if contrast is None else contrast.T
     found = {
-        "rows": _along_rows(target, inverse, bends, contrast, reach),
-        "columns": _along_rows(target.T, inverse.T, bends.T, None if contrast is None else contrast.T, reach),
+        "rows": _along_rows(target, inverse, true["rows"], contrast, reach),
+        "columns": _along_rows(target.T, inverse.T, true["columns"].T, turned, reach),
     }
     return [
         {"image": sample.name, "stratum_kind": kind, "stratum": stratum, "pixels": len(part.places), **line}
@@ -218,9 +243,8 @@ class _Part:
 
 
 def _along_rows(
-    target: np.ndarray, inverse: np.ndarray, bends: np.ndarray, contrast: np.ndarray | None, reach: int
+    target: np.ndarray, inverse: np.ndarray, true: np.ndarray, contrast: np.ndarray | None, reach: int
 ) -> _Part:
-    true = true_edges(target, bends, reach)
     predicted = strongest_edges(inverse, int(true.sum()), reach)
     places = np.argwhere(true)
     y, x = places.T
