@@ -28,6 +28,7 @@ from lowtex.training import experiment_folder, is_finished
 MEASURES = {
     "edges": "lowtex.edge_sharpness",
     "encoder": "lowtex.encoder_information",
+    "mask": "lowtex.mask_shares",
     "smoothness": "lowtex.smoothness_measure",
     "sweep": "lowtex.texture_sweep",
     "transfer": "lowtex.transfer",

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="WHAT",
-        help="of finished trainings: edges, encoder, smoothness, sweep or transfer; may be repeated",
+        help="of finished trainings: edges, encoder, mask, smoothness, sweep or transfer; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     add_profile(parser)
