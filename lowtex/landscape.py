@@ -18,6 +18,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.error_terms import ErrorTerm
 from lowtex.geometry import StereoRig, depth_to_disparity, in_view
 from lowtex.networks import DepthNet
+from lowtex.seeding import generator
 from lowtex.texture import strata
 
 Place = tuple[int, int]
@@ -48,10 +49,19 @@ def seen_by_both(sample: StereoSample) -> np.ndarray:
     return seen.numpy()
 
 
-def with_contrast(sample: StereoSample, kept: float) -> StereoSample:
-    """The pair with its contrast shrunk to a share of itself, round each colour's mean; both views alike."""
+def with_contrast(sample: StereoSample, kept: float, noise: float = 0.0, seed: int = 0) -> StereoSample:
+    """The pair with its contrast shrunk to a share of itself, round each colour's mean; both views alike.
+
+    The sensor's noise shrinks with it. ``noise`` adds new one: a deviation in [0, 1], other numbers in each view.
+    """
     mean = sample.image.mean((1, 2), keepdim=True)
-    views = {name: mean + kept * (getattr(sample, name) - mean) for name in ("image", "other")}
+    views = {}
+    for name in ("image", "other"):
+        view = mean + kept * (getattr(sample, name) - mean)
+        if noise:
+            random = generator(seed, "sensor noise", sample.name, name)
+            view = (view + noise * torch.randn(view.shape, generator=random)).clamp(0, 1)
+        views[name] = view
     return replace(sample, **views)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lowtex.datasets.sample import StereoSample
 from lowtex.error_terms import ErrorTerm, error_terms
 from lowtex.geometry import in_view
-from lowtex.landscape import error_gradient, seen_by_both, true_disparity_px
+from lowtex.landscape import error_gradient, seen_by_both, texture_regions, true_disparity_px, with_contrast
 from lowtex.losses import auto_mask, identity_threshold
 from lowtex.texture import strata
 
@@ -117,3 +117,57 @@ def gradients_by_texture(
         )
     frame = pd.DataFrame(lines)
     return frame[frame["pixels"] > 0].reset_index(drop=True)
+
+
+def gradients_by_contrast(
+    samples: Sequence[StereoSample],
+    terms: Mapping[str, ErrorTerm],
+    kept: Sequence[float] = (1.0, 0.3, 0.1, 0.03, 0.01),
+    offset_px: float = 1.0,
+    noise: float = 1 / 255,
+) -> pd.DataFrame:
+    """What is left of each term's pull where the contrast of the whole pair shrinks: `lowtex.landscape.with_contrast`.
+
+    Args:
+        samples: pairs with ground truth; the disparity is put too large in the first, too small in the second, and so
+            on, so that a leaning to one side is not taken for a pull.
+        terms: of `lowtex.error_terms.error_terms`.
+        kept: shares of the contrast; the first one is what the others are held against.
+        offset_px: by how much the true disparity is put wrong.
+        noise: deviation of the sensor noise for ``toward_noisy``; one grey level of 255.
+
+    Returns:
+        a row a term and contrast, of pixels away from depth edges that both cameras see: loss, kept, magnitude (mean
+        absolute gradient over that at the first contrast), toward (share of pixels that descent moves towards the
+        truth), toward_noisy (the same where new noise of both views does not shrink), frames, pixels.
+
+    Raises:
+        ValueError: no samples, or none with such pixels.
+    """
+    sums: dict[tuple[str, float], np.ndarray] = {}
+    for index, sample in enumerate(samples):
+        judged = np.logical_or.reduce(list(texture_regions(sample).values()))
+        sign = 1 if index % 2 == 0 else -1
+        wrong = true_disparity_px(sample).nan_to_num(0.0) + sign * offset_px
+        for share in kept:
+            pairs = with_contrast(sample, share), with_contrast(sample, share, noise)
+            for name, term in terms.items():
+                clean, noisy = (error_gradient(pair, wrong, term).numpy()[judged] * sign for pair in pairs)
+                right, right_noisy = ((pull > 0) + 0.5 * (pull == 0) for pull in (clean, noisy))
+                totals = np.array([np.abs(clean).sum(), right.sum(), right_noisy.sum(), judged.sum()], dtype=float)
+                sums[name, share] = sums.get((name, share), 0) + totals
+    if not sums or not next(iter(sums.values()))[3]:
+        raise ValueError("gradients_by_contrast needs at least one sample with pixels that can be judged")
+    lines = [
+        {
+            "loss": name,
+            "kept": share,
+            "magnitude": strength / max(sums[name, kept[0]][0], 1e-30),
+            "toward": right / pixels,
+            "toward_noisy": right_noisy / pixels,
+            "frames": len(samples),
+            "pixels": int(pixels),
+        }
+        for (name, share), (strength, right, right_noisy, pixels) in sums.items()
+    ]
+    return pd.DataFrame(lines).sort_values("loss", key=lambda names: names.map(list(terms).index), kind="stable")

@@ -114,6 +114,11 @@ def test_contrast_shrinks_round_the_mean():
     assert torch.allclose(faint.image.std((1, 2)), 0.1 * sample.image.std((1, 2)), rtol=1e-4)
     assert torch.allclose(faint.image.mean((1, 2)), sample.image.mean((1, 2)), atol=1e-6)
     assert torch.allclose(with_contrast(sample, 1.0).other, sample.other, atol=1e-6)
+    noisy = with_contrast(sample, 0.0, noise=0.02)
+    assert noisy.image.std((1, 2)).mean() == pytest.approx(0.02, rel=0.1)
+    both = torch.stack([noisy.image[0].flatten(), noisy.other[0].flatten()])
+    assert torch.corrcoef(both)[0, 1].abs() < 0.05, "the views get noise of their own"
+    assert torch.equal(noisy.image, with_contrast(sample, 0.0, noise=0.02).image)
 
 
 def test_tables_of_a_made_volume():

@@ -9,7 +9,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.error_terms import error_terms
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.loss_gradients import disparity_gradients, gradients_by_texture
+from lowtex.loss_gradients import disparity_gradients, gradients_by_contrast, gradients_by_texture
 from lowtex.losses import photometric_error
 
 
@@ -111,3 +111,23 @@ def test_any_number_of_terms():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(terms)
     with pytest.raises(OptionError, match="give a feature_net"):
         disparity_gradients(one, 1.0)
+
+
+def test_what_shrinking_contrast_leaves_of_a_pull():
+    terms = error_terms(Grey(), names=["pixels", "features", "zncc"])
+    table = gradients_by_contrast([sample(), sample()], terms, kept=(1.0, 0.1, 0.01))
+    by = table.set_index(["loss", "kept"])
+    assert list(table["loss"].unique()) == list(terms) and (table["frames"] == 2).all()
+    assert (by.xs(1.0, level="kept")["magnitude"] == 1).all()
+    # an L1 of linear maps shrinks in proportion until its eps is felt; SSIM faster, and normalised correlation hardly
+    assert by.loc[("features", 0.1), "magnitude"] == pytest.approx(0.1, rel=0.15)
+    assert by.loc[("pixels", 0.1), "magnitude"] < 0.1
+    assert by.loc[("zncc", 0.1), "magnitude"] > 0.3
+    # one frame was put too near and one too far, both are pulled back
+    strong = by.xs(1.0, level="kept").loc[["pixels", "features"]]
+    assert (strong["toward"] > 0.9).all()
+    # where noise stays as it is, the share sinks towards chance
+    faint = by.xs(0.01, level="kept").loc[["pixels", "features"]]
+    assert (faint["toward_noisy"] < faint["toward"] - 0.1).all()
+    with pytest.raises(ValueError, match="at least one sample"):
+        gradients_by_contrast([], terms)
