@@ -30,7 +30,7 @@ from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.evaluation import predict
 from lowtex.files import read_json
 from lowtex.miniature.pair import VKITTI2_RIG, Scene, one_thread, view, world_at
-from lowtex.miniature.sensor import expose
+from lowtex.miniature.sensor import NOISE, expose
 from lowtex.miniature.solids import COLUMNS
 from lowtex.miniature.versions import world_version
 from lowtex.miniature.vkitti2 import JPEG, centimetres
@@ -154,6 +154,35 @@ def sweep_samples(
         pictures = [to_tensor(resize_area(p, tuple(sample.image.shape[-2:]))) for p in pictures]
         samples.append(replace(sample, image=pictures[0], other=pictures[1] if views else None))
     return samples
+
+
+def texture_reaching(
+    root: str | Path, factor: float = 1.0, frames: int = FRAMES, kind: str = "known*distance"
+) -> pd.DataFrame:
+    """How much of the surfaces' texture arrives in the picture: what the same picture at factor 0 lacks.
+
+    A texture finer than a pixel is averaged away before it is seen, and what is left stands in the sensor's noise.
+
+    Args:
+        root, factor, frames: as in `sweep_samples`.
+        kind: of strata, by the known contrast of factor 1.
+
+    Returns:
+        stratum, texture (root mean square of the difference, [0, 1] a colour), over_noise (texture over the deviation
+        of the sensor's noise), pixels, images.
+    """
+    sums: dict[str, np.ndarray] = {}
+    samples, plain_ones = sweep_samples(root, factor, frames), sweep_samples(root, 0.0, frames)
+    for sample, plain in zip(samples, plain_ones, strict=True):
+        squared = (sample.image - plain.image).square().mean(0).numpy()
+        for stratum, mask in strata(sample, kind).items():
+            sums[stratum] = sums.get(stratum, 0) + np.array([squared[mask].sum(), mask.sum()], dtype=float)
+    lines = []
+    for stratum, (total, pixels) in ((name, total) for name, total in sums.items() if total[1]):
+        texture = float(np.sqrt(total / pixels))
+        line = {"stratum": stratum, "texture": texture, "over_noise": texture / NOISE}
+        lines.append({**line, "pixels": int(pixels), "images": len(samples)})
+    return pd.DataFrame(lines)
 
 
 def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.files import read_json, write_json
 from lowtex.miniature import Scene, render, write_vkitti2
 from lowtex.texture import strata
-from lowtex.texture_sweep import CACHE, FRAMES, KINDS, LEVELS, Level, measure, rerender, sweep_samples
+from lowtex.texture_sweep import CACHE, FRAMES, KINDS, LEVELS, Level, measure, rerender, sweep_samples, texture_reaching
 from lowtex.texture_windows import gradient_makers
 
 SIZE = (48, 160)
@@ -186,3 +186,17 @@ def test_measure_is_the_usual_score_at_factor_one(written):
     found = rows[(rows["factor"] == 1) & (rows["image"] == sample.name) & (rows["stratum"] == "low")]
     found = found[found["stratum_kind"] == "known"]
     assert found["abs_rel"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_texture_that_reaches_the_picture(written):
+    rows = texture_reaching(written, 1.0).set_index("stratum")
+    assert rows.loc["all", "images"] == 3 and rows.loc["all", "pixels"] == 3 * SIZE[0] * SIZE[1]
+    parts = rows.drop(index="all")
+    assert parts["pixels"].sum() == rows.loc["all", "pixels"]
+    squares = (parts["texture"] ** 2 * parts["pixels"]).sum() / parts["pixels"].sum()
+    assert np.sqrt(squares) == pytest.approx(rows.loc["all", "texture"])
+    # a texture is averaged away with distance, and what has none shows next to none
+    assert rows.loc["high/<10 m", "texture"] > rows.loc["high/20-40 m", "texture"] > 0
+    assert rows.loc["low/<10 m", "texture"] < 0.3 * rows.loc["high/<10 m", "texture"]
+    assert rows.loc["all", "over_noise"] == pytest.approx(rows.loc["all", "texture"] / 0.01)
+    assert (texture_reaching(written, 0.0)["texture"] == 0).all()
