@@ -1,187 +1,230 @@
-"""What the paper and its review state, as data, each with the comparisons that bear on it.
+"""Every claim beside its evidence and a verdict, computed from numbers by a stated rule and never typed in.
 
-A claim names experiments, metric, data and pixels; `judge` looks the comparisons up in tidy rows and applies
-`lowtex.verdicts.RULE`. Claims that cannot be put to a test here are listed too, with the reason.
+from lowtex import claims
+numbers = claims.gather(evidence, rows)       # the ablation's scores, its measures, a run's own rows
+judged = claims.judge(numbers)
+print(claims.rule_text())
+judged.table()        # a line a claim
+judged.effects()      # a line a comparison, for `lowtex.figures.effect_forest`
+
+A claim names comparisons (`lowtex.claim_tests`); the lists are in `lowtex.claims_list` and `lowtex.claims_asked`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from lowtex.verdicts import CANNOT, RULE, Outcome, Versus, measure, verdict
+from lowtex import claim_numbers
+from lowtex.ablation_rows import PROTOCOL
+from lowtex.ablations import GROUPS
+from lowtex.claim_numbers import TRANSFER, Numbers
+from lowtex.claim_tests import MADE_IN, Claim, MainEffect, Versus
+from lowtex.claims_asked import CLAIMS
+from lowtex.claims_list import KITTI_COMMAND
+from lowtex.effect_rules import Rule
+from lowtex.evidence import Evidence
+from lowtex.resampling import TIMES
+from lowtex.verdicts import (
+    CANNOT,
+    FAILS,
+    FEW,
+    HOLDS,
+    IN_PART,
+    NOTHING,
+    UNDECIDED,
+    VERDICTS,
+    Outcome,
+    rule_text,
+    settle,
+    verdict,
+)
 
-__all__ = ["CLAIMS", "RULE", "Claim", "Outcome", "Versus", "effects", "judge", "measure", "verdict"]
+__all__ = [
+    "CANNOT",
+    "CLAIMS",
+    "FAILS",
+    "HOLDS",
+    "IN_PART",
+    "KITTI_COMMAND",
+    "MADE_IN",
+    "VERDICTS",
+    "Claim",
+    "Judged",
+    "MainEffect",
+    "Numbers",
+    "Outcome",
+    "Versus",
+    "gather",
+    "judge",
+    "rule_text",
+]
 
-TEXTURE_KINDS = ("known", "gradient")
-"""Texture strata, the first kind that the rows have: known contrast in the miniature, image gradient elsewhere."""
+MORE_SEEDS = 10
+"""Seeds to ask for where five leave a comparison undecided."""
+
+
+def gather(evidence: Evidence | None, rows: pd.DataFrame | None, claims: Iterable[Claim] = CLAIMS) -> Numbers:
+    """All numbers that some claims can be judged by (`lowtex.claim_numbers.gather`)."""
+    return claim_numbers.gather(evidence, rows, [test for claim in claims for test in claim.tests])
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper or of its review, in our words.
+class Judged:
+    """Claims with what the numbers say about them.
 
     Attributes:
-        name: short.
-        text: what is claimed.
-        made_in: ``abstract`` or ``review``.
-        tests: the comparisons that bear on it.
-        blocked: why it cannot be judged with this kit as it stands, where that is so.
-        reading: what the kit had to decide to make it testable.
+        claims: in the order of the table.
+        outcomes: comparison -> outcome, each distinct comparison once.
+        rule: that they were judged by.
     """
 
-    name: str
-    text: str
-    made_in: str
-    tests: tuple[Versus, ...] = ()
-    blocked: str = ""
-    reading: str = ""
+    claims: tuple[Claim, ...]
+    outcomes: dict[Versus, Outcome]
+    rule: Rule
+
+    def of(self, claim: Claim) -> list[Outcome]:
+        """The outcomes of a claim's comparisons."""
+        return [self.outcomes[test] for test in claim.tests]
+
+    def verdict(self, claim: Claim) -> tuple[str, str]:
+        """Verdict and reason."""
+        return (CANNOT, claim.blocked) if claim.blocked else verdict(self.of(claim))
+
+    def table(self, questions: bool | None = None) -> pd.DataFrame:
+        """A line a claim: claim, made in, question, text, verdict, why, evidence, scope, over, seeds, images, profile,
+        reading, change. Seeds and images: the fewest behind any comparison that has numbers.
+
+        Args:
+            questions: only the review's questions, or only what is none; None = all.
+        """
+        lines = []
+        for claim in self.claims:
+            if questions is not None and bool(claim.question) != questions:
+                continue
+            known = [outcome for outcome in self.of(claim) if outcome.effect]
+            result, why = self.verdict(claim)
+            lines.append(
+                {
+                    "claim": claim.name,
+                    "made in": claim.made_in,
+                    "question": claim.question or "-",
+                    "text": claim.text,
+                    "verdict": result,
+                    "why": why,
+                    "evidence": "; ".join(outcome.evidence() for outcome in known) or "-",
+                    "scope": _each("miniature only" if o.miniature else "real data" for o in known),
+                    "over": _each(o.over for o in known),
+                    "seeds": min((o.seeds for o in known), default=0),
+                    "images": min((o.images for o in known), default=0),
+                    "profile": _each(str(o.effect.get("profile", "-")) for o in known),
+                    "reading": claim.reading or "-",
+                    "change": self.change(claim) or "-",
+                }
+            )
+        return pd.DataFrame(lines)
+
+    def effects(self) -> pd.DataFrame:
+        """A line a claim's comparison, for tables and `lowtex.figures.claim_effects`.
+
+        Columns: claim, made_in, comparison, place, kind, ratio, low, high, asked (the share that the error is held
+        against), expects, verdict, says, metric, seeds, images, clusters, cluster, over, miniature, profile,
+        train_data, left. A comparison without numbers has none.
+        """
+        lines = []
+        for claim in self.claims:
+            for outcome in self.of(claim):
+                test, effect = outcome.test, outcome.effect
+                lines.append(
+                    {
+                        "claim": claim.name,
+                        "made_in": claim.made_in,
+                        "comparison": test.label,
+                        "place": test.place,
+                        "kind": outcome.kind,
+                        "ratio": outcome.ratio,
+                        "low": outcome.interval[0],
+                        "high": outcome.interval[1],
+                        "asked": test.times,
+                        "expects": test.expects,
+                        "verdict": outcome.verdict or NOTHING,
+                        "says": outcome.says,
+                        "metric": test.quantity,
+                        "seeds": outcome.seeds,
+                        "images": outcome.images,
+                        "clusters": int(effect.get("clusters", 0)),
+                        "cluster": str(effect.get("cluster", "")),
+                        "over": outcome.over,
+                        "miniature": outcome.miniature,
+                        "profile": str(effect.get("profile", "")),
+                        "train_data": str(effect.get("train_data", "")),
+                        "left": "; ".join(outcome.left),
+                    }
+                )
+        return pd.DataFrame(lines)
+
+    def family(self) -> int:
+        """How many distinct comparisons were judged together."""
+        return sum(bool(outcome.effect) and outcome.says != FEW for outcome in self.outcomes.values())
+
+    def change(self, claim: Claim) -> str:
+        """What to run so that a claim can be judged, or judged on real data; empty where nothing would help."""
+        outcomes = self.of(claim)
+        commands = []
+        lacking = [o for o in outcomes if o.says == NOTHING]
+        for extra in dict.fromkeys(map(_measure_of, lacking)):
+            names = [n.partition(": ")[0] for o in lacking if _measure_of(o) == extra for n in o.missing]
+            commands.append(" ".join([_ablate(names), *(["--measure", extra] if extra else [])]))
+        if wide := [o for o in outcomes if o.says in (UNDECIDED, FEW)]:
+            names = [name.partition(": ")[0] for o in wide for name in o.test.experiments]
+            seeds = max(MORE_SEEDS, 2 * max(o.seeds for o in wide))
+            commands.append(f"{_ablate(names)} --seeds 0-{seeds - 1}")
+        return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
+
+    def counts(self) -> dict[str, int]:
+        """Verdict -> number of claims, all four of them."""
+        said = [self.verdict(claim)[0] for claim in self.claims]
+        return {name: said.count(name) for name in VERDICTS}
+
+    def answer(self, claim: Claim) -> str:
+        """What a claim's comparisons found, in a few words each: for a question of the review."""
+        told = [
+            f"{o.test.label} ({o.test.place}) {o.numbers()}: {o.verdict if o.effect else 'not measured'}"
+            for o in self.of(claim)
+        ]
+        return "; ".join(told) or claim.blocked
 
 
-def _low(better: str, than: str, protocol: str = "vkitti2_dense") -> Versus:
-    return Versus(better, than, protocol, "low", TEXTURE_KINDS)
-
-
-CLAIMS = (
-    Claim(
-        "features in low texture",
-        "Comparing lowest-level feature maps instead of pixels lowers the error in low-texture areas.",
-        "abstract",
-        (_low("encoder_features", "encoder"),),
-        reading="the auto-mask goes together with the pixel term",
-    ),
-    Claim(
-        "features overall",
-        "Comparing feature maps instead of pixels lowers the error over all pixels.",
-        "review",
-        (Versus("encoder_features", "encoder"),),
-        reading="the review's ablation row 'encoder + feature-maps loss' against 'encoder'",
-    ),
-    Claim(
-        "encoder alone",
-        "An encoder that rectifies its main path only at the end of a stage, with max-pooling before its strided "
-        "shortcut, lowers the error by itself.",
-        "review",
-        (Versus("encoder", "baseline"),),
-        reading="the ablation row 'encoder' against a Monodepth2-style baseline, both without pretrained weights",
-    ),
-    Claim(
-        "smoothness and skips",
-        "First- and second-order smoothing together, with skips that deeper levels keep feeding, lower the error more.",
-        "abstract",
-        (Versus("ours", "encoder_features"), _low("ours", "encoder_features")),
-        reading="the only reading of the last ablation row that uses every named contribution; edge_decay differs too",
-    ),
-    Claim(
-        "sharper edges",
-        "The new network places depth edges better and keeps outlines clear.",
-        "abstract",
-        (
-            Versus("ours", "encoder_features", stratum="edge", kinds=("edges",)),
-            Versus("ours", "baseline", stratum="edge", kinds=("edges",)),
-        ),  # fmt: skip
-        reading="the error within reach of a depth edge stands for the edge's place",
-    ),
-    Claim(
-        "whole method in low texture",
-        "The whole method is better than the usual stereo self-supervision where texture is low.",
-        "abstract",
-        (_low("ours", "baseline"),),
-    ),
-    Claim(
-        "KITTI, Eigen split",
-        "The whole method has a smaller error than stereo-trained Monodepth2 on the Eigen split of KITTI.",
-        "abstract",
-        (Versus("ours", "baseline", "eigen_raw"),),
-        reading="the baseline is the kit's own training by Monodepth2's recipe, at equal size and budget",
-    ),
-    Claim(
-        "KITTI, improved truth",
-        "The whole method has a smaller error than Monodepth2 on KITTI's improved ground truth.",
-        "review",
-        (Versus("ours", "baseline", "improved"),),
-    ),
-    Claim(
-        "Virtual KITTI 2",
-        "The whole method has a smaller error than Monodepth2 on Virtual KITTI 2.",
-        "abstract",
-        (Versus("ours", "baseline", "vkitti2_dense"),),
-        reading="scenes 01 and 20 held out; the paper does not define its split",
-    ),
-    Claim(
-        "exceeds all prior methods",
-        "The method exceeds earlier stereo-trained methods on KITTI.",
-        "abstract",
-        blocked="the paper's own numbers could not be obtained, and published numbers of others hold for real KITTI at "
-        "full scale only",
-    ),
-    Claim(
-        "several scales",
-        "A feature loss at one scale is weak; applying it at several scales helps.",
-        "review",
-        blocked="no training with feature_scales='single' or 'levels' is part of this run",
-    ),
-    Claim(
-        "Make3D",
-        "The network, trained on KITTI, carries over to Make3D.",
-        "review",
-        blocked="shown there by pictures only, and not measured here yet",
-    ),
-    Claim(
-        "Cityscapes",
-        "The network gives good depth on Cityscapes.",
-        "review",
-        blocked="shown there by pictures only, and not measured here yet",
-    ),
-)
-"""What can be put to a test, and what cannot, in the order of the table."""
-
-
-def judge(rows: pd.DataFrame, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
-    """A line a claim: claim, made in, text, verdict, why, evidence, scope, seeds, images.
+def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES) -> Judged:
+    """Look up every comparison once, judge all of them as one family, and keep what each claim is told.
 
     Args:
-        rows: tidy rows (`lowtex.results.read_rows`); may be empty.
+        numbers: of `gather`; may be empty.
         claims: what to judge.
+        rule: when an effect counts; None = a margin of 2 %, 95 % intervals, three seeds.
+        times: draws of the bootstrap.
+
+    Raises:
+        DataError: numbers that do not fit together; names them.
     """
-    lines = []
-    for claim in claims:
-        outcomes = [measure(rows, test) for test in claim.tests]
-        judged = [outcome for outcome in outcomes if outcome.ratios]
-        result, why = (CANNOT, claim.blocked) if claim.blocked else verdict(outcomes)
-        scope = "; ".join(dict.fromkeys("miniature only" if o.miniature else "real data" for o in judged))
-        lines.append(
-            {
-                "claim": claim.name,
-                "made in": claim.made_in,
-                "text": claim.text,
-                "verdict": result,
-                "why": why,
-                "evidence": "; ".join(outcome.evidence() for outcome in judged) or "-",
-                "scope": scope or "-",
-                "profile": "; ".join(dict.fromkeys(outcome.profile for outcome in judged)) or "-",
-                "seeds": min((len(o.ratios) for o in judged), default=0),
-                "images": min((o.images for o in judged), default=0),
-                "reading": claim.reading or "-",
-            }
-        )
-    return pd.DataFrame(lines)
+    rule = rule or Rule()
+    tests = dict.fromkeys(test for claim in claims for test in claim.tests)
+    outcomes = {test: claim_numbers.measure(numbers, test, rule, times) for test in tests}
+    settle(list(outcomes.values()), rule)
+    return Judged(tuple(claims), outcomes, rule)
 
 
-def effects(rows: pd.DataFrame, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
-    """A row a claim, comparison and seed: claim, comparison, seed, effect (1 - ratio), images, miniature, says."""
-    found = [
-        {
-            "claim": claim.name,
-            "comparison": f"{test.better} / {test.than}, {test.protocol}, {test.stratum}",
-            "seed": seed,
-            "effect": 1.0 - ratio,
-            "images": outcome.images,
-            "miniature": outcome.miniature,
-            "says": outcome.says,
-        }
-        for claim in claims
-        for test, outcome in ((test, measure(rows, test)) for test in claim.tests)
-        for seed, ratio in outcome.ratios.items()
-    ]
-    return pd.DataFrame(found, columns=["claim", "comparison", "seed", "effect", "images", "miniature", "says"])
+def _each(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values)) or "-"
+
+
+def _measure_of(outcome: Outcome) -> str:
+    """The measure that a comparison waits for; the ablation itself has one protocol, the others are in `transfer`."""
+    return outcome.test.measure or ("" if outcome.test.protocol == PROTOCOL else TRANSFER)
+
+
+def _ablate(names: Iterable[str]) -> str:
+    """The command for some rows of the ablation, by groups where they are many."""
+    names = list(dict.fromkeys(names))
+    groups = [group for group, rows in GROUPS.items() if set(rows) & set(names)]
+    return " ".join(["lowtex ablate", *(names if len(names) <= 4 else [f"--only {group}" for group in groups])])

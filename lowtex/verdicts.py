@@ -1,179 +1,197 @@
-"""One method against another, looked up in tidy rows, and verdicts by a stated rule. Nothing here knows an outcome."""
+"""Verdicts on claims by a stated rule. Nothing here knows an outcome.
 
-from collections.abc import Iterable
+A claim names comparisons (`lowtex.claim_tests`); `lowtex.claim_numbers.measure` looks each up; `settle` judges all
+comparisons of a table as one family; `verdict` turns what they say into one of four verdicts.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from lowtex.ablation_tables import STUCK
+from lowtex.claim_tests import EQUAL, LESS, Versus
+from lowtex.effect_rules import CANNOT as UNKNOWN
+from lowtex.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, corrected
 from lowtex.metrics import LABELS
 
-MARGIN = 0.02
-"""A mean change of an error below this share counts as no difference."""
+HOLDS, IN_PART, FAILS, CANNOT = "holds", "holds in part", "does not hold", "cannot be judged here"
+VERDICTS = (HOLDS, IN_PART, FAILS, CANNOT)
 
-LEAST_SEEDS = 3
-"""With fewer seeds there is no verdict."""
-
-STUDENT_975 = (
-    (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-    + (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093)
-)  # fmt: skip
-"""Student's t at 97.5 % for 1 to 19 degrees of freedom; beyond, the last is kept, which is a little too careful."""
-
-RULE = f"""\
-A comparison takes one method's error as a share of another's, within each seed, on test images, without scaling and
-without flip post-processing. The effect is 1 minus the mean of that ratio over seeds: above 0 is better. Its interval
-is Student's, over seeds, at 95%: it says what other seeds could change, and nothing about other images.
-
-- fewer than {LEAST_SEEDS} seeds say no more than **points to yes** (effect at least {MARGIN:.0%}), **points to no**
-  (at most -{MARGIN:.0%}) or **no difference**
-- {LEAST_SEEDS} seeds or more: **yes** if the effect is at least {MARGIN:.0%} and its interval lies above 0; **no** if
-  the interval lies below {MARGIN:.0%}, so that a gain worth naming is ruled out; **undecided** otherwise
-
-A claim holds if all its comparisons say yes, does not hold if all say no, and holds in part if some, but not all, say
-yes. Where none says yes and some are undecided, or where seeds are too few, there is no verdict. Comparisons without
-rows are left out, and the table says so; without any rows the claim cannot be judged here."""
-
-HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
-NO_VERDICT, CANNOT = "no verdict", "cannot be judged here"
+YES, NO, UNDECIDED, FEW, NOTHING = "yes", "no", "undecided", "too few", "no numbers"
+"""What one comparison says of a claim."""
 
 
-@dataclass(frozen=True)
-class Versus:
-    """One comparison: ``better`` should have the smaller ``metric`` than ``than``.
+def rule_text(rule: Rule | None = None) -> str:
+    """The rule in words, with its numbers, as Markdown."""
+    rule = rule or Rule()
+    return f"""\
+**One comparison** takes one method's error as a share of another's, within each seed and on the same images, and
+averages over seeds. {rule.describe()} Where only means over images are known, the interval is Student's, over seeds
+alone: it says nothing about other images, and the table says so.
 
-    Attributes:
-        better, than: experiments.
-        protocol: of `lowtex.protocols`; it implies the data set.
-        stratum: ``all``, ``low`` (texture), ``edge`` or ``interior`` (nearness to a depth edge), …
-        kinds: kinds of strata it may come from, the first that the rows have; ``none`` for whole images.
-        metric: an error, smaller is better.
-    """
+**All comparisons of the table are one family.** The table is read as a whole, so Holm's correction keeps the chance of
+*any* false verdict in it below {1 - rule.level:.0%}; a comparison that does not survive it is **{OPEN}**. A comparison
+that serves several claims is counted once.
 
-    better: str
-    than: str
-    protocol: str = "vkitti2_dense"
-    stratum: str = "all"
-    kinds: tuple[str, ...] = ("none",)
-    metric: str = "abs_rel"
+**What it says of the claim.** Most claims say "a smaller error": {HELPS} is *{YES}*, {HARMS} and {SAME} are *{NO}*.
+Some say "much smaller" (than a stated share of the other's error; the interval is then held against that share), some
+say "no difference" ({SAME} is *{YES}*, {HELPS} and {HARMS} are *{NO}*).
+
+| verdict | when |
+| --- | --- |
+| **{HOLDS}** | every comparison says {YES} |
+| **{IN_PART}** | some say {YES}, not all |
+| **{FAILS}** | every comparison says {NO} |
+| **{CANNOT}**, because … | else: there are no numbers, too few seeds or images, or the intervals are too wide |
+
+**Which numbers are taken.** Those of the protocol's own test split, its own scaling, without flip post-processing; the
+very experiments that the claim names, so never networks that were fine-tuned or trained elsewhere under another name;
+both sides trained on the same data. Where several sets of numbers fit: those with at least {rule.least} seeds before
+the others, then real data before the miniature, scores of single images before means, more seeds before fewer. Two
+sets are never mixed, and what was left is said.
+
+**Trainings that did not learn**, with an AbsRel of {STUCK:g} or more on validation scenes, are named. Their seeds are
+left out of the comparison where {rule.least} others remain (of a main effect, the pairs of cells that have one), and
+the ratio with them is said beside it."""
 
 
 @dataclass
 class Outcome:
-    """What the rows say about one comparison.
+    """What the numbers say about one comparison.
 
     Attributes:
         test: the comparison.
-        ratios: seed -> error of ``better`` / error of ``than``.
-        better, than: mean errors over those seeds.
-        images: per seed; 0 without rows.
-        miniature: the images are of the kit's own world.
+        effect: of `lowtex.effects.compare` or `factorial_effects` (``ratio, low, high, verdict, seeds, images, cluster,
+            se_seeds, se_images, df``, what the numbers have in common); empty without numbers.
+        verdict: of `lowtex.effect_rules`, corrected once `settle` has seen the whole table.
+        over: what the interval is over: ``seeds and images`` or ``seeds``.
         kind: of strata that was found.
-        profile: of the rows.
+        left: what else was there and was not taken, and seeds that stand out.
+        missing: experiments without any number there.
     """
 
     test: Versus
-    ratios: dict[int, float] = field(default_factory=dict)
-    better: float = float("nan")
-    than: float = float("nan")
-    images: int = 0
-    miniature: bool = False
+    effect: dict = field(default_factory=dict)
+    verdict: str = ""
+    over: str = ""
     kind: str = ""
-    profile: str = ""
+    left: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
-    def effect(self) -> float:
-        """1 - mean ratio: above 0 is an improvement; NaN without rows."""
-        return 1.0 - float(np.mean(list(self.ratios.values()))) if self.ratios else float("nan")
+    def ratio(self) -> float:
+        """The error as a share of the other's; NaN without numbers."""
+        return float(self.effect.get("ratio", np.nan))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Student's 95 % interval of the effect over seeds; everything where there are fewer than two."""
-        if len(self.ratios) < 2:
-            return float("-inf"), float("inf")
-        values = np.array(list(self.ratios.values()))
-        student = STUDENT_975[min(len(values) - 1, len(STUDENT_975)) - 1]
-        reach = student * values.std(ddof=1) / np.sqrt(len(values))
-        return self.effect - float(reach), self.effect + float(reach)
+        """Of the ratio; NaN where there is none."""
+        return float(self.effect.get("low", np.nan)), float(self.effect.get("high", np.nan))
+
+    @property
+    def seeds(self) -> int:
+        """That both sides have."""
+        return int(self.effect.get("seeds", 0))
+
+    @property
+    def images(self) -> int:
+        """Per seed."""
+        return int(self.effect.get("images", 0))
+
+    @property
+    def miniature(self) -> bool:
+        """The images are of the kit's own world."""
+        return bool(self.effect.get("miniature", False))
 
     @property
     def says(self) -> str:
-        """What `RULE` makes of it: ``no rows``, ``yes``, ``no``, ``undecided``; of few seeds ``points to …``."""
-        if not self.ratios:
-            return "no rows"
-        if len(self.ratios) < LEAST_SEEDS:
-            if abs(self.effect) < MARGIN:
-                return "no difference"
-            return "points to yes" if self.effect > 0 else "points to no"
+        """What it says of the claim: one of ``yes, no, undecided, too few, no numbers``."""
+        if not self.effect:
+            return NOTHING
+        if self.verdict.startswith(UNKNOWN):
+            return FEW
+        if self.verdict == OPEN:
+            return UNDECIDED
+        return YES if self.verdict == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else NO
+
+    def numbers(self) -> str:
+        """Ratio and interval in one text."""
+        if not self.effect:
+            return NOTHING
         low, high = self.interval
-        if high < MARGIN:
-            return "no"
-        return "yes" if self.effect >= MARGIN and low > 0 else "undecided"
+        known = np.isfinite(low) and np.isfinite(high)
+        asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
+        return f"{self.ratio:.3f} [{f'{low:.3f}, {high:.3f}' if known else 'no interval'}]{asked}"
 
     def evidence(self) -> str:
-        """The numbers in one line."""
-        where = f"{self.test.protocol}, {self.test.stratum}" + (f" ({self.kind})" if self.kind != "none" else "")
-        if not self.ratios:
-            return f"{self.test.better} / {self.test.than} on {self.test.protocol}, {self.test.stratum}: no rows"
-        errors = f"{self.test.better} {self.better:.3f}, {self.test.than} {self.than:.3f}"
-        low, high = self.interval
-        spread = f" (interval {low:+.1%} to {high:+.1%})" if len(self.ratios) >= LEAST_SEEDS else ""
-        return f"{where}: {LABELS[self.test.metric]} {errors}, effect {self.effect:+.1%}{spread}"
+        """Everything in one line."""
+        kind = f" ({self.kind})" if self.kind not in ("", "none") else ""
+        if not self.effect:
+            lack = f" of {', '.join(self.missing)}" if 0 < len(self.missing) <= 3 else ""
+            return f"{self.test.label} on {self.test.place}: {NOTHING}{lack}"
+        name = self.test.quantity
+        errors = [f"{LABELS.get(name, name)} {self.effect[side]:.3f}" for side in ("method_error", "reference_error")
+                  if side in self.effect]  # fmt: skip
+        against = f" ({' against '.join(errors)})" if errors else ""
+        return f"{self.test.label} on {self.test.place}{kind}: {self.numbers()}{against}, {self.verdict}"
 
 
-def measure(rows: pd.DataFrame, test: Versus) -> Outcome:
-    """Look one comparison up in tidy rows: test images, measured, without scaling or flip; real data before miniature.
+def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
+    """Judge the outcomes of a table as one family: sets each one's ``verdict`` (Holm, `effect_rules.corrected`).
 
-    Rows of an unscored split (validation, single frames) and fine-tuned networks are not counted.
+    Each distinct comparison must be there once.
     """
-    outcome = Outcome(test)
-    chosen = rows[
-        (rows["status"] == "measured")
-        & (rows["protocol"] == test.protocol)
-        & (rows["metric"] == test.metric)
-        & (rows["scaling"] == "none")
-        & ~rows["flip"].astype(bool)
-        & (rows["split"].astype(str).str.split("/").str[-1] == "test")
-        & rows["experiment"].isin([test.better, test.than])
-    ]
-    for kind in test.kinds:
-        inside = chosen[(chosen["stratum_kind"] == kind) & (chosen["stratum"] == test.stratum)]
-        # one group is one set of images scored for networks of one training set; never mix two
-        places = ["miniature", "profile", "train_data", "eval_data", "split"]
-        for place, group in inside.groupby(places, sort=True):
-            values = group.pivot_table(index="seed", columns="experiment", values="value", aggfunc="mean")
-            if not {test.better, test.than} <= set(values.columns):
-                continue
-            values = values[[test.better, test.than]].dropna()
-            if values.empty:
-                continue
-            ratios = (values[test.better] / values[test.than]).to_dict()
-            return Outcome(
-                test,
-                {int(seed): float(ratio) for seed, ratio in ratios.items()},
-                float(values[test.better].mean()),
-                float(values[test.than].mean()),
-                int(group["images"].max()),
-                bool(place[0]),
-                kind,
-                str(place[1]),
-            )
-    return outcome
+    rule = rule or Rule()
+    known = [outcome for outcome in outcomes if outcome.effect]
+    if not known:
+        return
+    lines = []
+    for outcome in known:
+        line = {name: outcome.effect[name] for name in ("ratio", "se_seeds", "se_images", "df", "verdict")}
+        if outcome.test.times != 1:
+            # the same rule with the asked share in the place of "no change"
+            low, high = (end / outcome.test.times for end in outcome.interval)
+            line["ratio"] /= outcome.test.times
+            if not str(line["verdict"]).startswith(UNKNOWN):
+                line["verdict"] = rule.verdict(low, high)
+        lines.append(line)
+    frame = corrected(pd.DataFrame(lines), "holm", rule)
+    for outcome, judged in zip(known, frame["verdict_corrected"], strict=True):
+        outcome.verdict = str(judged)
 
 
 def verdict(outcomes: Iterable[Outcome]) -> tuple[str, str]:
-    """Verdict and reason of a claim from its comparisons, by `RULE`."""
+    """Verdict of a claim from its comparisons, and the reason, by `rule_text`."""
     outcomes = list(outcomes)
-    judged = [outcome for outcome in outcomes if outcome.ratios]
-    if not judged:
-        return CANNOT, "this run has no rows of that comparison"
-    gap = "" if len(judged) == len(outcomes) else f"; judged on {len(judged)} of {len(outcomes)} comparisons"
-    seeds = min(len(outcome.ratios) for outcome in judged)
-    said = [outcome.says for outcome in judged]
-    if seeds < LEAST_SEEDS:
-        what = "one seed" if seeds == 1 else f"{seeds} seeds"
-        return NO_VERDICT, f"{what}: {', '.join(dict.fromkeys(said))}{gap}"
-    what = f"{', '.join(said)}{gap}"
-    if "yes" in said:
-        return (HOLDS if set(said) == {"yes"} else IN_PART), what
-    return (FAILS if set(said) == {"no"} else NO_VERDICT), what
+    said = [outcome.says for outcome in outcomes]
+    counted = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
+    of = "the only comparison" if len(said) == 1 else f"{len(said)} comparisons"
+    if said and set(said) == {YES}:
+        return HOLDS, f"{of}: {counted}"
+    if YES in said:
+        return IN_PART, f"{of}: {counted}"
+    if said and set(said) == {NO}:
+        return FAILS, f"{of}: {counted}"
+    return CANNOT, because(outcomes)
+
+
+def because(outcomes: Sequence[Outcome]) -> str:
+    """Why comparisons allow no verdict."""
+    if not outcomes:
+        return "nothing tests it"
+    parts = []
+    for place in dict.fromkeys(o.test.measure or o.test.protocol for o in outcomes if o.says == NOTHING):
+        own = [o for o in outcomes if o.says == NOTHING and (o.test.measure or o.test.protocol) == place]
+        lack = list(dict.fromkeys(name for o in own for name in o.missing))
+        names = f" of {', '.join(lack[:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
+        parts.append(f"no numbers{names} on {place}")
+    if few := [o for o in outcomes if o.says == FEW]:
+        parts.append("; ".join(dict.fromkeys(o.verdict.removeprefix(f"{UNKNOWN}: ") for o in few)) + " only")
+    if wide := [o for o in outcomes if o.says == UNDECIDED]:
+        seeds = " or ".join(str(number) for number in sorted({o.seeds for o in wide}))
+        parts.append(f"the interval is too wide at {seeds} seeds ({'; '.join(o.numbers() for o in wide)})")
+    if NO in [o.says for o in outcomes]:
+        parts.append("the other comparisons say no")
+    return "; ".join(parts)

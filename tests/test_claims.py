@@ -1,178 +1,181 @@
-"""Verdicts follow the stated rule on rows made by hand, and are never reached without enough of them."""
+"""The list of claims, and what a table of them says of numbers made by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from made_scores import rows_of
 
-from lowtex.claims import CLAIMS, Claim, effects, judge
-from lowtex.experiments import NAMED
+from lowtex import claims
+from lowtex.ablation_measures import MEASURES
+from lowtex.ablations import FACTORS, VARIANTS, factorial
+from lowtex.claim_tests import EQUAL, LESS, MADE_IN, Claim, MainEffect, Versus
+from lowtex.claims_asked import PARTS, PROTOTYPE, QUESTIONS
+from lowtex.edge_sharpness import QUANTITIES as EDGES
+from lowtex.encoder_information import QUANTITIES as ENCODER
 from lowtex.protocols import PROTOCOLS
 from lowtex.results import COLUMNS
-from lowtex.seeding import numpy_generator
 from lowtex.texture import STRATA
-from lowtex.verdicts import (
-    CANNOT,
-    FAILS,
-    HOLDS,
-    IN_PART,
-    LEAST_SEEDS,
-    MARGIN,
-    NO_VERDICT,
-    Outcome,
-    Versus,
-    measure,
-    verdict,
-)
+from lowtex.verdicts import CANNOT, FAILS, HOLDS, IN_PART, VERDICTS
 
-LOW = Versus("ours", "baseline", "vkitti2_dense", "low", ("known", "gradient"))
-ALL = Versus("ours", "baseline")
+OURS, LOW = Versus("ours", "baseline"), Versus("ours", "baseline", stratum="low", kinds=("known", "gradient"))
+SHARED = {"split": "eigen_like/test", "scaling": "none", "flip": False, "miniature": True}
 
 
-def made_rows(ratios, stratum="all", kind="none", **changes) -> pd.DataFrame:
-    """Rows in which ours / baseline is ``ratios[seed]``; the baseline's error is 0.2."""
-    rows = []
-    for seed, ratio in enumerate(ratios):
-        for name, value in (("baseline", 0.2), ("ours", 0.2 * ratio)):
-            row = dict.fromkeys(COLUMNS, "x") | {
-                "experiment": name, "seed": seed, "eval_data": "vkitti2", "split": "eigen_like/test",
-                "protocol": "vkitti2_dense", "scaling": "none", "flip": False, "stratum_kind": kind, "stratum": stratum,
-                "metric": "abs_rel", "value": value, "images": 40, "miniature": True, "profile": "quick",
-                "status": "measured",
-            }  # fmt: skip
-            rows.append(row | changes)
-    return pd.DataFrame(rows)
+def made_scores(ratios, stratum="all", kind="none", names=("ours", "baseline"), images=20, **more) -> pd.DataFrame:
+    """Scores in which ours / baseline is ``ratios[seed]`` on every image, whose errors differ."""
+    street = 0.2 * np.exp(np.random.default_rng(0).normal(0, 0.3, images))
+    table = {names[0]: [street * ratio for ratio in ratios], names[1]: [street for _ in ratios]}
+    return rows_of(table, stratum, kind, **{**SHARED, **more})
 
 
-def judged(rows, *tests) -> tuple[str, str]:
-    line = judge(rows, [Claim("c", "t", "abstract", tests)]).iloc[0]
-    return line["verdict"], line["why"]
+def judged(tests, *frames, **more) -> claims.Judged:
+    numbers = claims.Numbers(scores=pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), **more)
+    return claims.judge(numbers, [Claim("c", "t", "abstract", tuple(tests))], times=200)
 
 
-@pytest.mark.parametrize(
-    ("ratios", "expected"),
-    [
-        ([0.5, 0.6, 0.7], HOLDS),
-        ([0.5, 0.6, 1.05], NO_VERDICT),
-        ([0.995, 0.99, 0.999], FAILS),
-        ([1.2, 1.25, 1.22], FAILS),
-        ([0.95, 1.0, 1.05], NO_VERDICT),
-        ([0.97, 0.94, 0.96, 0.95, 0.95], HOLDS),
-        ([0.5], NO_VERDICT),
-        ([0.5, 0.5], NO_VERDICT),
-    ],
-)
-def test_the_rule(ratios, expected):
-    assert judged(made_rows(ratios), ALL)[0] == expected
-
-
-def test_few_seeds_only_point():
-    assert judged(made_rows([0.5]), ALL) == (NO_VERDICT, "one seed: points to yes")
-    assert judged(made_rows([1.5, 1.4]), ALL) == (NO_VERDICT, "2 seeds: points to no")
-    assert judged(made_rows([1 - MARGIN / 2]), ALL) == (NO_VERDICT, "one seed: no difference")
-    for count in range(1, LEAST_SEEDS):
-        assert judged(made_rows([0.1] * count), ALL)[0] == NO_VERDICT
-
-
-def test_without_rows_nothing_is_judged():
-    empty = pd.DataFrame(columns=list(COLUMNS))
-    table = judge(empty)
-    assert len(table) == len(CLAIMS) and set(table["verdict"]) == {CANNOT}
-    assert (table["why"] != "").all() and (table["seeds"] == 0).all()
-    assert effects(empty).empty
-
-
-def test_a_blocked_claim_stays_blocked_whatever_the_rows_say():
-    claim = Claim("c", "t", "review", (ALL,), blocked="no numbers")
-    line = judge(made_rows([0.1] * 5), [claim]).iloc[0]
-    assert (line["verdict"], line["why"]) == (CANNOT, "no numbers")
-
-
-def test_interval_is_students():
-    # t of 2 degrees of freedom at 97.5 % is 4.3027; deviation 0.1, three seeds
-    low, high = measure(made_rows([0.5, 0.6, 0.7]), ALL).interval
-    assert (low, high) == (pytest.approx(0.4 - 4.303 * 0.1 / 3**0.5), pytest.approx(0.64843, abs=1e-5))
-    assert measure(made_rows([0.5]), ALL).interval == (float("-inf"), float("inf"))
-
-
-def test_no_effect_is_rarely_praised_and_more_seeds_find_more():
-    draws = numpy_generator(0, "rule")
-    share = {}
-    for mean, seeds in ((1.0, 3), (1.0, 5), (0.93, 3), (0.93, 5)):
-        many = draws.normal(mean, 0.05, size=(400, seeds))
-        said = [Outcome(ALL, dict(enumerate(ratios))).says for ratios in many]
-        share[mean, seeds] = said.count("yes") / len(said)
-    assert share[1.0, 3] < 0.05 and share[1.0, 5] < 0.05
-    assert share[0.93, 5] > share[0.93, 3] + 0.1
-
-
-def test_several_comparisons_meet_in_one_verdict():
-    whole = made_rows([0.5, 0.6, 0.7])
-    better, worse = (made_rows([r] * 3, "low", "known") for r in (0.5, 1.2))
-    assert judged(pd.concat([whole, better]), ALL, LOW)[0] == HOLDS
-    assert judged(pd.concat([whole, worse]), ALL, LOW) == (IN_PART, "yes, no")
-    result, why = judged(whole, ALL, LOW)
-    assert result == HOLDS and "1 of 2 comparisons" in why
-
-
-def test_known_contrast_comes_before_the_image_gradient():
-    rows = pd.concat([made_rows([0.9], "low", "gradient"), made_rows([0.5], "low", "known")])
-    assert measure(rows, LOW).kind == "known"
-    assert measure(made_rows([0.9], "low", "gradient"), LOW).ratios == {0: pytest.approx(0.9)}
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"split": "eigen_like/val"},
-        {"split": "available"},
-        {"scaling": "median"},
-        {"flip": True},
-        {"status": "reported"},
-        {"protocol": "eigen_raw"},
-        {"metric": "rmse"},
-    ],
-)
-def test_other_rows_do_not_count(changes):
-    assert measure(made_rows([0.5], **changes), ALL).ratios == {}
-
-
-def test_seeds_are_paired_and_training_sets_never_mixed():
-    rows = made_rows([0.5, 0.5, 0.5])
-    lonely = rows[~((rows["seed"] == 1) & (rows["experiment"] == "baseline"))]
-    assert sorted(measure(lonely, ALL).ratios) == [0, 2]
-    ours = rows[rows["experiment"] == "ours"].assign(train_data="another")
-    assert measure(pd.concat([rows[rows["experiment"] == "baseline"], ours]), ALL).ratios == {}
-
-
-def test_real_data_come_before_the_miniature():
-    real = made_rows([1.5], miniature=False, eval_data="vkitti2 clone")
-    outcome = measure(pd.concat([made_rows([0.5]), real]), ALL)
-    assert not outcome.miniature and outcome.effect == pytest.approx(-0.5)
-    table = judge(made_rows([0.5]), [Claim("c", "t", "abstract", (ALL,))])
-    assert table["scope"].item() == "miniature only"
-
-
-def test_evidence_names_numbers_seeds_and_images():
-    line = judge(made_rows([0.5, 0.6, 0.7], "low", "known"), [Claim("c", "t", "abstract", (LOW,))]).iloc[0]
-    assert "low (known)" in line["evidence"] and "ours 0.120, baseline 0.200" in line["evidence"]
-    assert "effect +40.0% (interval +15.2% to +64.8%)" in line["evidence"]
-    assert (line["seeds"], line["images"], line["profile"]) == (3, 40, "quick")
-
-
-def test_effects_have_a_row_a_seed():
-    table = effects(made_rows([0.5, 0.8]), [Claim("c", "t", "abstract", (ALL,))])
-    assert table["effect"].round(6).tolist() == [0.5, 0.2] and table["seed"].tolist() == [0, 1]
+def line(found: claims.Judged) -> dict:
+    return found.table().iloc[0].to_dict()
 
 
 def test_the_list_names_only_what_exists():
-    names = [claim.name for claim in CLAIMS]
+    names = [claim.name for claim in claims.CLAIMS]
     assert len(names) == len(set(names))
-    for claim in CLAIMS:
-        assert claim.made_in in ("abstract", "review")
+    quantities = {"edges": EDGES, "encoder": ENCODER}
+    for claim in claims.CLAIMS:
+        assert claim.made_in in MADE_IN and claim.text.endswith("."), claim.name
         assert bool(claim.tests) != bool(claim.blocked), f"{claim.name} needs comparisons or a reason, not both"
         for test in claim.tests:
-            assert {test.better, test.than} <= set(NAMED) and test.protocol in PROTOCOLS
-            assert set(test.kinds) <= {*STRATA, "none"}
+            known = {name.partition(": ")[0] for name in test.experiments} <= set(VARIANTS)
+            assert known and test.protocol in PROTOCOLS and test.expects in (LESS, EQUAL), claim.name
+            assert set(test.kinds) <= {*STRATA, "none"} and test.measure in ("", *MEASURES)
+            asked = dict(test.select).get("quantity")
+            assert asked is None or asked in quantities[test.measure], f"{claim.name}: no quantity {asked}"
+            assert not isinstance(test, MainEffect) or test.better in FACTORS
 
 
-def test_verdict_of_nothing():
-    assert verdict([])[0] == CANNOT
+def test_every_part_question_and_rival_of_the_issue_is_there():
+    assert set(PARTS) == set(FACTORS)
+    tested = {name for claim in claims.CLAIMS for test in claim.tests for name in test.experiments}
+    assert {"census", "zncc", "random-features", "featdepth", "features-single", "rectified-path",
+            "strided-shortcut", "features-zero-padding", *factorial()} <= tested  # fmt: skip
+    assert {"eigen_raw", "improved", "make3d_c1", "cityscapes", "vkitti2_dense"} <= {
+        test.protocol for claim in claims.CLAIMS for test in claim.tests
+    }
+    assert all(claim.question.endswith("?") and claim.made_in == "review" for claim in QUESTIONS)
+    assert all(claim.made_in == "prototype" and claim.tests for claim in PROTOTYPE)
+
+
+def test_no_claim_carries_a_verdict():
+    words = [word for word in (*VERDICTS, "helps", "harms") if word != "holds"]
+    for claim in claims.CLAIMS:
+        told = f"{claim.text} {claim.reading}".lower()
+        assert not any(word in told for word in words), claim.name
+
+
+def test_without_numbers_nothing_is_judged():
+    found = claims.judge(claims.Numbers())
+    table = found.table()
+    assert len(table) == len(claims.CLAIMS) and set(table["verdict"]) == {CANNOT}
+    assert (table["why"] != "").all() and (table["seeds"] == 0).all() and found.family() == 0
+    assert found.counts() == {HOLDS: 0, IN_PART: 0, FAILS: 0, CANNOT: len(claims.CLAIMS)}
+
+
+def test_a_blocked_claim_stays_blocked_whatever_the_numbers_say():
+    claim = Claim("c", "t", "review", (OURS,), blocked="no numbers")
+    numbers = claims.Numbers(scores=made_scores([0.1] * 5))
+    told = claims.judge(numbers, [claim], times=100).table().iloc[0]
+    assert (told["verdict"], told["why"]) == (CANNOT, "no numbers")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ([0.80, 0.81, 0.79, 0.80, 0.82], HOLDS),
+        ([1.20, 1.21, 1.19, 1.20, 1.22], FAILS),
+        ([1.0, 1.001, 0.999, 1.0, 1.002], FAILS),
+        ([0.80, 1.2, 0.9, 1.1, 1.0], CANNOT),
+        ([0.5, 0.5], CANNOT),
+        ([0.5], CANNOT),
+    ],
+)
+def test_the_four_verdicts(ratios, verdict):
+    told = line(judged([OURS], made_scores(ratios)))
+    assert told["verdict"] == verdict and told["seeds"] == len(ratios) and told["images"] == 20
+    assert (told["scope"], told["over"]) == ("miniature only", "seeds and images")
+
+
+def test_cannot_says_why():
+    assert line(judged([OURS], made_scores([0.5])))["why"] == "one seed only"
+    assert "too wide at 5 seeds" in line(judged([OURS], made_scores([0.8, 1.2, 0.9, 1.1, 1.0])))["why"]
+    assert line(judged([OURS]))["why"] == "no numbers of ours, baseline on vkitti2_dense"
+
+
+def test_several_comparisons_meet_in_one_verdict():
+    good, bad, wide = [0.8, 0.81, 0.79], [1.2, 1.21, 1.19], [0.7, 1.3, 1.0]
+    whole = made_scores(good)
+    for low, verdict in ((good, HOLDS), (bad, IN_PART), (wide, IN_PART)):
+        assert line(judged([OURS, LOW], whole, made_scores(low, "low", "known")))["verdict"] == verdict
+    assert line(judged([OURS, LOW], whole))["verdict"] == IN_PART, "a part without numbers is not shown"
+    told = line(judged([OURS, LOW], made_scores(bad)))
+    assert told["verdict"] == CANNOT and "the other comparisons say no" in told["why"]
+
+
+def test_a_claim_of_no_difference_and_one_of_much():
+    same, half = Versus("ours", "baseline", expects=EQUAL), Versus("ours", "baseline", times=0.65)
+    equal, little, much = ([r, r + 0.001, r - 0.001, r] for r in (1.0, 0.8, 0.5))
+    assert [line(judged([same], made_scores(r)))["verdict"] for r in (equal, little)] == [HOLDS, FAILS]
+    assert [line(judged([half], made_scores(r)))["verdict"] for r in (much, little)] == [HOLDS, FAILS]
+    assert "asked for below 0.65" in line(judged([half], made_scores(much)))["evidence"]
+
+
+def test_the_more_is_judged_the_surer_each_must_be():
+    ratios = [0.90, 0.94, 0.965, 0.93, 0.95]
+    alone = judged([OURS], made_scores(ratios))
+    assert line(alone)["verdict"] == HOLDS and alone.family() == 1
+    many = [Versus(f"m{number}", "baseline") for number in range(40)]
+    noise = np.random.default_rng(1).normal(1, 0.1, (40, 5))
+    frames = [made_scores(noise[number], names=(test.better, "baseline")) for number, test in enumerate(many)]
+    others = [frame[frame["experiment"] != "baseline"] for frame in frames]
+    found = claims.judge(
+        claims.Numbers(scores=pd.concat([made_scores(ratios), *others], ignore_index=True)),
+        [Claim("c", "t", "abstract", (OURS,)), Claim("d", "t", "abstract", tuple(many))],
+        times=200,
+    )
+    assert found.family() == 41 and found.outcomes[OURS].says == "undecided"
+    twice = claims.judge(claims.Numbers(scores=made_scores(ratios)),
+                         [Claim(str(n), "t", "abstract", (OURS,)) for n in range(40)], times=200)  # fmt: skip
+    assert twice.family() == 1 and twice.counts()[HOLDS] == 40, "what serves many claims is counted once"
+
+
+def test_what_to_run_is_told():
+    def change(tests, *frames, text=""):
+        found = judged(tests, *frames)
+        return found.change(claims.Claim("c", "t", "abstract", tuple(tests), change=text))
+
+    assert change([OURS]) == "lowtex ablate ours baseline"
+    assert change([OURS], made_scores([0.8, 1.2, 1.0])) == "lowtex ablate ours baseline --seeds 0-9"
+    assert change([OURS], made_scores([0.5] * 3), text="real data") == "real data"
+    carried = Versus("ours", "ours: one depth", "make3d_c1")
+    assert change([carried]) == "lowtex ablate ours --measure transfer"
+    assert change([Versus("ours", "baseline", measure="edges", metric="value")]).endswith("--measure edges")
+    assert change([MainEffect("skips")]) == "lowtex ablate --only factorial"
+
+
+def test_effects_have_a_line_a_comparison():
+    table = judged([OURS, LOW], made_scores([0.5, 0.5, 0.5])).effects()
+    assert table["comparison"].tolist() == ["ours / baseline"] * 2
+    assert table["ratio"].iloc[0] == pytest.approx(0.5) and np.isnan(table["ratio"].iloc[1])
+    assert table["says"].tolist() == ["yes", "no numbers"]
+
+
+def test_rows_of_a_run_alone_are_judged_over_seeds():
+    rows = pd.DataFrame(
+        [
+            dict.fromkeys(COLUMNS, "x") | {"experiment": name, "seed": seed, "split": "eigen/test", "scaling": "none",
+            "protocol": "eigen_raw", "flip": False, "stratum_kind": "none", "stratum": "all", "metric": "abs_rel",
+            "value": value * (1 + 0.01 * seed), "images": 697, "miniature": False, "status": "measured"}
+            for seed in range(3) for name, value in (("ours", 0.1), ("baseline", 0.2))
+        ]
+    )  # fmt: skip
+    told = line(judged([Versus("ours", "baseline", "eigen_raw")], rows=rows))
+    assert (told["verdict"], told["over"], told["scope"], told["images"]) == (HOLDS, "seeds", "real data", 697)
