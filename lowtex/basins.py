@@ -187,8 +187,8 @@ def over_frames(
         reference: term to compare with; None = no comparison.
 
     Returns:
-        a row a stratum and term: stratum, loss, column, low, high, [difference, difference_low, difference_high],
-        frames, pixels (that were counted).
+        a row a stratum and term: stratum, loss, column, low, high, [reference, difference, difference_low,
+        difference_high], frames, pixels (that were counted).
 
     Raises:
         DataError: the column or the reference is not there.
@@ -217,10 +217,29 @@ def over_frames(
                 other = names.index(reference)
                 difference = means[index] - means[other]
                 half = reach * (draws[:, index] - draws[:, other]).std()
-                line |= {"difference": difference, "difference_low": difference - half}
+                line |= {"reference": reference, "difference": difference, "difference_low": difference - half}
                 line["difference_high"] = difference + half
             lines.append(line | {"frames": number, "pixels": int(pixels[:, index].sum())})
     return pd.DataFrame(lines)
+
+
+def say_difference(compared: pd.DataFrame, loss: str, stratum: str, more: str = "more", less: str = "less") -> str:
+    """One line of `over_frames` in words; which way it goes is said only where its interval leaves out 0.
+
+    Raises:
+        DataError: no such row.
+    """
+    row = compared[(compared["loss"] == loss) & (compared["stratum"] == stratum)]
+    if len(row) != 1 or "reference" not in row:
+        raise DataError(f"no comparison of {loss!r} on {stratum!r} in this table")
+    row = row.iloc[0]
+    low, high = row["difference_low"], row["difference_high"]
+    way = more if low > 0 else less if high < 0 else "not to be told apart"
+    own = row[compared.columns[2]]
+    return (
+        f"{stratum:6} {loss} {own:.2f}, {row['reference']} {own - row['difference']:.2f}: "
+        f"{row['difference']:+.2f} [{low:+.2f}, {high:+.2f}], {int(row['frames'])} frames: {way}"
+    )
 
 
 def pull_table(frames: pd.DataFrame, **options: object) -> pd.DataFrame:

@@ -103,23 +103,40 @@ def border_profile(
     return pd.DataFrame(lines)
 
 
-def marked_columns(profile: pd.DataFrame, share: float = 0.01) -> pd.DataFrame:
-    """How many of the outermost columns of a map padding reaches: those that it changes by more than a share of the
-    largest change it makes.
+def border_table(profile: pd.DataFrame, share: float = 0.01) -> pd.DataFrame:
+    """`border_profile` in a few numbers.
 
     Args:
         profile: of `border_profile`.
+        share: a column counts as marked where padding changes it by more than this part of its largest change.
 
     Returns:
-        a row a padding and side: padding, side, columns, frames; the reference changes nothing and has 0.
+        a row a padding and side: padding, side, columns_marked (of the map, from the border on; the reference changes
+        nothing and has 0), alike_outermost, alike_inside (the innermost column looked at), zero_cheaper_px (from the
+        border to the innermost column where disparity zero is cheaper than the true one), frames.
     """
     lines = []
     for (padding, side), own in profile.groupby(["padding", "side"], sort=False):
+        own = own.sort_values("column")
         top = profile.loc[profile["padding"] == padding, "changed"].max()
-        changed = own.sort_values("column")["changed"].to_numpy() > share * max(top, 1e-12)
-        count = int(changed.nonzero()[0].max() + 1) if changed.any() else 0
-        lines.append({"padding": padding, "side": side, "columns": count, "frames": int(own["frames"].iloc[0])})
+        column_px = 2 * float(own["distance_px"].iloc[0])
+        lines.append(
+            {
+                "padding": padding,
+                "side": side,
+                "columns_marked": _reach(own["changed"] > share * max(top, 1e-12)),
+                "alike_outermost": own["alike"].iloc[0],
+                "alike_inside": own["alike"].iloc[-1],
+                "zero_cheaper_px": column_px * _reach(own["attraction"] > 1e-6),
+                "frames": int(own["frames"].iloc[0]),
+            }
+        )
     return pd.DataFrame(lines)
+
+
+def _reach(holds: pd.Series) -> int:
+    """Columns from the border to the innermost one where it holds."""
+    return int(holds.to_numpy().nonzero()[0].max() + 1) if holds.any() else 0
 
 
 def column_curves(

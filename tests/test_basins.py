@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 import torch
 
-from lowtex.basins import basin_table, basins_of_frames, basins_px, over_frames, pull_table, pulled_towards
+from lowtex.basins import (
+    basin_table,
+    basins_of_frames,
+    basins_px,
+    over_frames,
+    pull_table,
+    pulled_towards,
+    say_difference,
+)
 from lowtex.datasets.sample import StereoSample
 from lowtex.error_terms import error_terms
 from lowtex.errors import DataError
@@ -117,6 +125,14 @@ def test_interval_over_frames_is_of_a_known_mean():
     # the same frames are drawn for both, and they differ by 3 in every one of them
     other = table.loc["other"]
     assert other["difference"] == pytest.approx(3) and other["difference_high"] == pytest.approx(3, abs=1e-6)
+    said = over_frames(pd.DataFrame(lines), "found")
+    assert say_difference(said, "other", "all", "found more often").endswith("+3.00], 5 frames: found more often")
+    assert say_difference(said, "pixels", "all").endswith("not to be told apart")
+    less = over_frames(pd.DataFrame(lines), "found", "other")
+    assert say_difference(less, "pixels", "all").startswith("all    pixels 4.00, other 7.00: -3.00")
+    assert say_difference(less, "pixels", "all").endswith(": less")
+    with pytest.raises(DataError, match="no comparison of 'zncc'"):
+        say_difference(said, "zncc", "all")
     one = over_frames(pd.DataFrame(lines[:2]), "found")
     assert one["low"].isna().all() and one["found"].tolist() == [1.0, 4.0]
 

@@ -6,7 +6,7 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig
-from lowtex.map_borders import alike_by_column, border_profile, column_curves, marked_columns
+from lowtex.map_borders import alike_by_column, border_profile, border_table, column_curves
 from lowtex.networks import FeatureNet
 from lowtex.seeding import generator, seed_everything
 
@@ -52,17 +52,21 @@ def test_alike_of_maps_by_hand():
 
 def test_the_window_of_the_stem_reaches_two_columns_left_and_one_right(nets):
     profile = border_profile([pair(seed) for seed in range(4)], nets, reach_px=12)
-    marked = marked_columns(profile).set_index(["padding", "side"])["columns"]
+    table = border_table(profile).set_index(["padding", "side"])
+    marked = table["columns_marked"]
     # a 7x7 window at every other pixel, the first at 0: it looks over the left edge at 0 and 2, over the right at 126
     assert marked["zeros", "left"] == 2 and marked["zeros", "right"] == 1
     assert marked["reflect", "left"] == 2 and marked["replicate", "left"] == 0
     by = profile.set_index(["padding", "side", "column"])
     assert by.loc[("zeros", "left", 0), "alike"] > by.loc[("zeros", "left", 4), "alike"] + 0.2
     assert by.loc[("zeros", "left", 1), "distance_px"] == 3.0 and (profile["frames"] == 4).all()
+    assert table.loc[("zeros", "left"), "alike_outermost"] > table.loc[("replicate", "left"), "alike_outermost"] + 0.2
 
 
 def test_zeros_attract_as_far_as_the_disparity_reaches_out_of_sight(nets):
     profile = border_profile([pair(seed) for seed in range(4)], nets, reach_px=24)
+    table = border_table(profile).set_index(["padding", "side"])["zero_cheaper_px"]
+    assert table["zeros", "left"] >= 6 and table["zeros", "right"] <= 2 and table["replicate", "right"] == 0
     left = profile[profile["side"] == "left"].pivot(index="column", columns="padding", values="attraction")
     # the match of columns 2 to 3 of the map is outside; what stands in for it is the marked border
     assert (left.loc[2:3, "zeros"] > left.loc[2:3, "replicate"] + 0.05).all()
