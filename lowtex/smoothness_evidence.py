@@ -5,7 +5,7 @@ the mean of a handful of seeds by more than smoothness does. So effects can be t
 and on the seeds alone of which every training has learnt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from lowtex.errors import require_choice
 from lowtex.evidence import Evidence
 from lowtex.factorial import Factorial, factorial_effects
 from lowtex.learnt import sound_seeds
+from lowtex.smoothness_measure import shape_effects
 
 
 def half(factor: str, level: str) -> Factorial:
@@ -50,17 +51,31 @@ def effects_in(
     """
     frames = []
     for name, chosen in designs.items():
-        names = list(chosen.experiments)
-        if evidence.missing(names):
-            continue
-        scores = evidence.scores(names)
-        seeds = set.intersection(*(set(evidence.seeds(one)) for one in names))
-        if learnt_only:
-            seeds &= set(sound_seeds(outcomes(evidence, names), names))
-        if seeds:
+        if seeds := _seeds(evidence, chosen.experiments, learnt_only):
+            scores = evidence.scores(list(chosen.experiments))
             found = factorial_effects(scores[scores["seed"].isin(seeds)], chosen, **options)
             frames.append(found.assign(within=name))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["effect", "stratum", "within"])
+    return _together(frames)
+
+
+def shape_effects_in(
+    evidence: Evidence, designs: Mapping[str, Factorial], number: str, *, learnt_only: bool = False, **options: object
+) -> pd.DataFrame:
+    """`effects_in` for a number of the measure ``smoothness`` (`lowtex.smoothness_measure.COMMON`), by surface.
+
+    A design is left out where one of its cells has not been measured; ``options`` as of `shape_effects`.
+    """
+    measured = evidence.measured("smoothness") if evidence.has_measure("smoothness") else None
+    frames = []
+    for name, chosen in designs.items() if measured is not None else ():
+        own = measured[measured["experiment"].isin(chosen.experiments)]
+        had = own.groupby("experiment")["seed"].agg(set)
+        if len(had) == len(chosen.experiments):
+            seeds = _seeds(evidence, chosen.experiments, learnt_only) & set.intersection(*had)
+            if seeds:
+                found = shape_effects(own[own["seed"].isin(seeds)], chosen, number, **options)
+                frames.append(found.assign(within=name))
+    return _together(frames)
 
 
 def curve_sweep(
@@ -82,9 +97,7 @@ def curve_sweep(
         names = {name: weight for weight in weights if (name := curve_name(method, weight)) in evidence.names}
         if len(names) < 2:
             continue
-        seeds = set.intersection(*(set(evidence.seeds(name)) for name in names))
-        if learnt_only:
-            seeds &= set(sound_seeds(outcomes(evidence, names), names))
+        seeds = _seeds(evidence, names, learnt_only)
         for name, weight in names.items():
             errors = seed_errors(evidence.scores([name], "val"), [name], stratum_kind=stratum_kind, strata=(stratum,))
             frames.append(errors[errors["seed"].isin(seeds)].assign(method=method, weight=weight))
@@ -115,3 +128,16 @@ def ends_of(sweep: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def _seeds(evidence: Evidence, names: Iterable[str], learnt_only: bool) -> set[int]:
+    """Seeds that all of some experiments have, or of which all have learnt; none where one has no rows."""
+    names = list(names)
+    if evidence.missing(names):
+        return set()
+    seeds = set.intersection(*(set(evidence.seeds(name)) for name in names))
+    return seeds & set(sound_seeds(outcomes(evidence, names), names)) if learnt_only else seeds
+
+
+def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["effect", "stratum", "within"])

@@ -5,7 +5,7 @@ the road and the house fronts: the mean error of an image hardly tells. Measured
 (`lowtex.surface_slant`), pixel by pixel and without regard to scale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,14 @@ from lowtex.ablation_rows import PROTOCOL
 from lowtex.datasets.sample import StereoSample
 from lowtex.effects import compare
 from lowtex.errors import DataError, require_choice
+from lowtex.evaluation import predict
 from lowtex.factorial import Factorial, factorial_effects
 from lowtex.networks import DepthNet
 from lowtex.roots import Roots
 from lowtex.sources import open_test_set
 from lowtex.surface_slant import (
     FACING,
+    FARTHEST_M,
     GROUND,
     OTHER,
     SIDE,
@@ -103,6 +105,56 @@ def shape_rows(inverse: np.ndarray, sample: StereoSample, textures: Sequence[str
     return pd.DataFrame(rows, columns=["image", "surface", "texture", "pixels", *NUMBERS])
 
 
+def shapes_of(maps: Mapping[str, Sequence[np.ndarray]], samples: Sequence[StereoSample], seed: int = 0) -> pd.DataFrame:
+    """`shape_rows` of several experiments' predictions of the same images, with experiment and seed.
+
+    The ground truth itself is the first experiment, ``truth``: what its numbers are where they should be 0 is the
+    roundness of the stored depth.
+
+    Args:
+        maps: experiment -> inverse depth ``(H, W)`` of each sample.
+        samples: with dense ground truth.
+        seed: of the trainings.
+    """
+    size = next(iter(maps.values()))[0].shape
+    # what is not known is not judged either, but has to be positive
+    truths = [np.nan_to_num(inverse_depth(_depth(sample), size), nan=1 / FARTHEST_M) for sample in samples]
+    frames = [
+        shape_rows(inverse, sample).assign(experiment=name, seed=seed)
+        for name, predicted in ({"truth": truths} | dict(maps)).items()
+        for inverse, sample in zip(predicted, samples, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def slope_shares(
+    maps: Mapping[str, Sequence[np.ndarray]], samples: Sequence[StereoSample], bins: np.ndarray
+) -> pd.DataFrame:
+    """How `relative_slope` is distributed on ground and sides, for `lowtex.figures.line_panels`.
+
+    Args:
+        maps, samples: as in `shapes_of`.
+        bins: edges.
+
+    Returns:
+        x (middle of a bin), y (share of the surface's pixels; those outside the bins make up the rest), name, panel
+        (surface).
+    """
+    curves = []
+    for name, predicted in maps.items():
+        ratios: dict[str, list[np.ndarray]] = {GROUND: [], SIDE: []}
+        for inverse, sample in zip(predicted, samples, strict=True):
+            masks = surface_strata(sample, inverse.shape)
+            ratio = relative_slope(inverse, inverse_depth(_depth(sample), inverse.shape))
+            for surface, found in ratios.items():
+                found.append(ratio[masks[surface]])
+        for surface, found in ratios.items():
+            every = np.concatenate(found)
+            share = np.histogram(every, bins)[0] / max(every.size, 1)
+            curves.append(pd.DataFrame({"x": (bins[1:] + bins[:-1]) / 2, "y": share, "name": name, "panel": surface}))
+    return pd.concat(curves, ignore_index=True)
+
+
 @torch.no_grad()
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
     """`shape_rows` of every test image.
@@ -116,15 +168,13 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
         its rows, images one after the other.
 
     Raises:
-        DataError: files are missing.
+        DataError: files are missing, or a prediction is not finite and positive.
     """
-    device = next(network.parameters()).device
     dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size)
     frames = []
     for index in range(len(dataset)):
         sample = dataset[index]
-        depth = network.depth(sample.image[None].to(device), sample.rig)
-        frames.append(shape_rows(inverse_depth(depth), sample))
+        frames.append(shape_rows(predict(network, [sample])[0], sample))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -1,13 +1,15 @@
 """Effects within one data term and the weight's curve, on made-up scores with known ratios and known failures."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_ablation_tables import write_evidence
 
 from lowtex.ablation_tables import design
 from lowtex.ablations import SMOOTHNESS_CURVE, curve_name, levels_of
 from lowtex.errors import OptionError
-from lowtex.smoothness_evidence import curve_sweep, effects_in, ends_of, half
+from lowtex.results import write_csv
+from lowtex.smoothness_evidence import curve_sweep, effects_in, ends_of, half, shape_effects_in
 from lowtex.tuning import chosen_weights
 
 STUCK = ("resnet-pixels-first-plain", 1)
@@ -53,6 +55,34 @@ def test_effects_within_a_data_term_and_without_failures(evidence):
     # one of 32 trainings of pixels has thirty times the error: the mean log ratio moves by log(30) / 16
     assert every.loc[("pixels", "smoothness"), "ratio"] == pytest.approx(1.1 / 30 ** (1 / 16), rel=0.01)
     assert every.loc[("pixels", "smoothness"), "seeds"] == 4
+
+
+def test_measured_shapes_within_a_data_term(evidence):
+    designs = {term: half("data term", term) for term in ("pixels", "features")}
+    assert shape_effects_in(evidence, designs, "bend").empty, "nothing has been measured yet"
+    rng, folder = np.random.default_rng(0), evidence.folder / "smoothness"
+    for name in design().experiments:
+        for seed in range(3 if levels_of(name)["data term"] == "pixels" else 4):
+            bend = 0.6 if levels_of(name)["smoothness"] == "both" else 1.0
+            images = [f"Scene{scene:02d}/clone/00000/l" for scene in (1, 2, 6)]
+            parts = [
+                pd.DataFrame({"image": images, "surface": surface, "texture": "all", "pixels": 50,
+                              "abs_rel": 0.1, "tilt_deg": 5.0, "rise": 0.1,
+                              "bend": factor * bend * np.exp(rng.normal(0, 0.01, 3))})
+                for surface, factor in (("all", 1), ("ground", 0.5))
+            ]  # fmt: skip
+            added = {"experiment": name, "experiment_key": name, "seed": seed, "profile": "quick", "miniature": True}
+            write_csv(folder / f"{name}-s{seed}.csv.gz", pd.concat(parts).assign(**added, threads=1))
+    found = shape_effects_in(evidence, designs, "bend", times=50).set_index(["within", "effect", "stratum"])
+    learnt = shape_effects_in(evidence, designs, "bend", learnt_only=True, times=50)
+    learnt = learnt.set_index(["within", "effect", "stratum"])
+    for stratum in ("all", "ground"):
+        assert found.loc[("pixels", "smoothness", stratum), "ratio"] == pytest.approx(0.6, rel=0.03)
+        assert found.loc[("features", "smoothness", stratum), "seeds"] == 4
+        assert found.loc[("pixels", "smoothness", stratum), "seeds"] == 3
+        assert learnt.loc[("pixels", "smoothness", stratum), "seeds"] == 2
+    same = shape_effects_in(evidence, designs, "tilt_deg", times=50)
+    assert np.allclose(same["ratio"], 1) and set(same["metric"]) == {"tilt_deg"}
 
 
 def test_designs_without_rows_are_left_out(tmp_path):

@@ -7,7 +7,15 @@ import torch
 from test_surface_slant import RIG, plane, sample_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex.smoothness_measure import NUMBERS, by_surface, relative_slope, shape_effects, shape_rows
+from lowtex.smoothness_measure import (
+    NUMBERS,
+    by_surface,
+    relative_slope,
+    shape_effects,
+    shape_rows,
+    shapes_of,
+    slope_shares,
+)
 from lowtex.surface_slant import inverse_depth
 
 
@@ -55,6 +63,18 @@ def test_a_road_turned_to_the_camera_and_a_staircase(road):
     # central differences see two of four rows of each tread as flat
     assert 0.4 < found["flat"] < 0.6 and 0.4 < found["steep"] < 0.6
     assert found["bend"] > 100 * rows_of(truth, road).loc["ground", "all"]["bend"]
+
+
+def test_shapes_and_slopes_of_several_predictions(road):
+    truth = inverse_depth(road.depth)
+    maps = {"right": [truth, truth], "flat": [np.full_like(truth, 0.1)] * 2}
+    shapes = shapes_of(maps, [road, road], seed=4)
+    assert list(dict.fromkeys(shapes["experiment"])) == ["truth", "right", "flat"] and set(shapes["seed"]) == {4}
+    ground = by_surface(shapes).set_index(["experiment", "surface"])["slope"].xs("ground", level="surface")
+    assert ground.to_dict() == pytest.approx({"truth": 1, "right": 1, "flat": 0})
+    curves = slope_shares(maps, [road, road], np.array([-0.5, 0.5, 1.5]))
+    found = curves[curves["panel"] == "ground"].set_index(["name", "x"])["y"].to_dict()
+    assert found == {("right", 0): 0, ("right", 1): 1, ("flat", 0): 1, ("flat", 1): 0}
 
 
 def test_summaries_and_scores(road):
