@@ -11,6 +11,7 @@ Rows that are not there yet are left out, and `missing_line` says which; a table
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
     Returns:
         experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
     """
-    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
+    frames = [seed_errors(_scores(evidence, name, "val"), [name]) for name in evidence.present(names)]
     if not frames:
         return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
     found = pd.concat(frames, ignore_index=True)
@@ -156,7 +157,11 @@ def against_pairs(
     """
     pairs = [pair for pair in pairs if not evidence.missing(pair)]
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    scores = evidence.scores(names, split) if names else pd.DataFrame()
+    scores = pd.concat([_scores(evidence, name, split) for name in names]) if names else pd.DataFrame()
+    kind = options.get("stratum_kind", "none")
+    if names and (scores["stratum_kind"] == kind).any():
+        # most rows are of strata that nobody asked for, and each of the steps below looks through all
+        scores = scores[scores["stratum_kind"].isin(["none", kind])]
     if learnt_only and names:
         found = outcomes(evidence, names)
         good = set(found.loc[found["learnt"].astype(bool), ["experiment", "seed"]].itertuples(index=False, name=None))
@@ -188,7 +193,7 @@ def scored_as(evidence: Evidence, name: str, split: str = "test") -> str | None:
     key = any_experiment(name).key
     for candidate in [name, *evidence.names]:
         same = candidate in VARIANTS and any_experiment(candidate).key == key
-        if same and candidate in evidence.names and not evidence.scores([candidate], split).empty:
+        if same and candidate in evidence.names and not _scores(evidence, candidate, split).empty:
             return candidate
     return None
 
@@ -227,7 +232,7 @@ def error_table(
     """
     lines = []
     for name in evidence.present(names):
-        scores = evidence.scores([name], split)
+        scores = _scores(evidence, name, split)
         errors = seed_errors(scores, [name], metric, stratum_kind=stratum_kind, strata=strata)
         cells = {}
         for stratum in in_order(errors["stratum"]):
@@ -269,6 +274,16 @@ def span(values: Iterable[int]) -> str:
     """``25``, or ``21 to 25`` where they differ."""
     numbers = sorted({int(value) for value in values})
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+
+
+def _scores(evidence: Evidence, name: str, split: str) -> pd.DataFrame:
+    """Scores of one row, read once however many tables ask for them; to be read and not changed."""
+    return _read(evidence, name, evidence.seeds(name), split)
+
+
+@lru_cache(maxsize=256)
+def _read(evidence: Evidence, name: str, seeds: tuple[int, ...], split: str) -> pd.DataFrame:
+    return evidence.scores([name], split)
 
 
 def _pixels(stratum: object) -> str:

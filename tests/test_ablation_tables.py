@@ -79,6 +79,8 @@ def test_against_finds_the_ratios_and_judges_one_family(evidence):
     assert found["ratio"].to_numpy() == pytest.approx([0.5, 1.5, 1, 0.25, 2.25, 1], rel=0.01)
     assert list(found["verdict_corrected"]) == ["helps", "harms", "no difference seen"] * 2
     assert set(found["comparisons"]) == {6} and set(found["seeds"]) == {5} and set(found["images"]) == {IMAGES}
+    with pytest.raises(OptionError, match="there are: none, known"):
+        tables.against(evidence, ["census"], "ours", stratum_kind="colour")
     alone = tables.against(evidence, ["census"], "ours", correction=None)
     assert "verdict_corrected" not in alone and list(alone["verdict"]) == ["helps"]
 
