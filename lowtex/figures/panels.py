@@ -113,8 +113,9 @@ def line_panels(
         place.set_title(panel)
         place.set_xlabel(x_label)
         place.grid(True)
-        if from_zero:
-            place.set_ylim(bottom=0)
+    if from_zero:
+        # after all lines are there: a limit that is set ends the axis's growing with them, in all panels
+        axes[0, 0].set_ylim(bottom=0)
     for blank in axes.flat[len(panels) :]:
         blank.set_axis_off()
     axes[0, 0].set_ylabel(y_label)

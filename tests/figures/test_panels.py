@@ -43,6 +43,15 @@ def test_each_panel_holds_its_own_rows():
     assert shown == {"A": ["rises"], "B": ["falls"]}
 
 
+@pytest.mark.parametrize("from_zero", [True, False])
+def test_a_higher_curve_in_a_later_panel_is_not_cut_off(from_zero):
+    split = CURVES.assign(panel=["A"] * 3 + ["B"] * 3)
+    split.loc[split["panel"] == "B", "y"] += 100
+    figure = figures.line_panels(split, "shift", "error", from_zero=from_zero)
+    for axes in figure.axes:
+        assert axes.get_ylim()[1] >= split["y"].max() and (not from_zero or axes.get_ylim()[0] == 0)
+
+
 def test_rows_without_the_columns_are_refused():
     with pytest.raises(DataError, match="name"):
         figures.line_panels(CURVES.drop(columns="name"), "shift", "error")
