@@ -12,19 +12,16 @@ effects need not add up to the whole gain, credits always do.
 Everything is in logarithms of errors, so steps of one order multiply to the whole ratio.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations, permutations
-from math import factorial, log
+from math import factorial
 
 import numpy as np
 import pandas as pd
 
-from lowtex.effect_rules import Rule
-from lowtex.effects import bootstrap, effect_rows, groups_of
 from lowtex.errors import DataError, OptionError
 from lowtex.factorial import Factorial
-from lowtex.image_scores import paired_scores, require, strata_of
-from lowtex.resampling import TIMES
+from lowtex.learnt_effects import contrast_effects
 
 ALL = "all together"
 """Name of the line that compares all new levels with all old ones."""
@@ -61,95 +58,73 @@ def held(design: Factorial, **levels: str) -> Factorial:
     return Factorial(left, cells)
 
 
-def order_steps(
-    scores: pd.DataFrame,
-    design: Factorial,
-    metric: str = "abs_rel",
-    *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    rule: Rule | None = None,
-    clusters: str | None = None,
-    times: int = TIMES,
-    seed: int = 0,
-) -> pd.DataFrame:
+def order_steps(scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", **options: object) -> pd.DataFrame:
     """Each change's step after each set of others: k * 2^(k - 1) rows a stratum.
 
     Args:
-        scores, design, metric, stratum_kind, strata, rule, clusters, times, seed: as in
-            `lowtex.factorial.factorial_effects`.
+        scores: scores of images; trainings may be missing (`lowtex.learnt_effects`), cells may not.
+        design: what each experiment is.
+        metric: a column of scores.
+        options: stratum_kind, strata, rule, clusters, times, seed, as in `lowtex.effects.compare`.
 
     Returns:
-        `lowtex.effects.COLUMNS` (``effect`` such as ``skips after encoder + data term``), stratum_kind, stratum,
-        metric, pixels, change, before (added before, joined by `JOINED`, or `NOTHING`), place (1 = added first),
-        orders (in how many of the k! orders this step occurs), se_seeds, se_images, df, and what scores have in common.
+        as `lowtex.learnt_effects.contrast_effects` (``effect`` is ``skips after encoder + data term``), with change,
+        before (what was added before, joined by `JOINED`, or `NOTHING`), place (1 = added first), orders (in how many
+        of the k! orders this step occurs).
 
     Raises:
-        DataError: cells without scores; else as `lowtex.image_scores.paired_scores`.
+        DataError: a cell without scores; else as `lowtex.learnt_effects.contrast_effects`.
     """
-    steps = _steps(design)
-    names = [f"{change} after {_spoken(before)}" for change, before in steps]
-    more = [
-        {"change": change, "before": _spoken(before), "place": len(before) + 1, "orders": _orders(design, before)}
-        for change, before in steps
-    ]
-    contrasts = np.stack([_contrast(design, change, before) for change, before in steps])
-    lines = []
-    for kind, stratum, paired, grouping in _tables(scores, design, metric, stratum_kind, strata, clusters):
-        spread = bootstrap(paired, grouping, contrasts, times=times, seed=seed)
-        lines += effect_rows(names, spread, paired, grouping, rule or Rule(), kind, stratum, metric, more)
-    return pd.DataFrame(lines)
+    return contrast_effects(scores, step_weights(design), metric, details=_details(design), **options)
 
 
-def order_credits(
-    scores: pd.DataFrame,
-    design: Factorial,
-    metric: str = "abs_rel",
-    *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    rule: Rule | None = None,
-    clusters: str | None = None,
-    times: int = TIMES,
-    seed: int = 0,
-) -> pd.DataFrame:
+def order_credits(scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", **options: object) -> pd.DataFrame:
     """Each change's credit, the mean of its steps over all orders, and the whole ratio that they multiply to.
 
     Args:
-        scores, design, metric, stratum_kind, strata, rule, clusters, times, seed: as in `order_steps`.
+        scores, design, metric, options: as in `order_steps`.
 
     Returns:
-        a row a change and one named `ALL`, for each stratum: `lowtex.effects.COLUMNS`, stratum_kind, stratum, metric,
-        pixels, share (of the whole gain in log error; shares sum to 1 and may be negative or above 1; NaN where the
-        whole ratio is 1), first, last (ratio of the step where it is added first, and last), least, most (smallest and
-        largest ratio of its steps over all orders), orders, se_seeds, se_images, df, and what the scores have in
-        common.
+        a row a change and one named `ALL`, for each stratum: as `lowtex.learnt_effects.contrast_effects`, with share
+        (of the whole gain in log error; shares sum to 1 and may be negative or above 1; NaN where the whole ratio is
+        1), first, last (ratio of the step where it is added first, and last), least, most (smallest and largest ratio
+        of its steps over all orders) and orders.
 
     Raises:
         DataError: as `order_steps`.
     """
-    steps = _steps(design)
-    single = np.stack([_contrast(design, change, before) for change, before in steps])
+    singles, details = step_weights(design), _details(design)
     count = factorial(len(design.factors))
-    weights = np.array(
-        [[_orders(design, before) / count * (change == name) for change, before in steps] for name in design.factors]
-    )
-    whole = weights.sum(axis=0)
-    contrasts = np.vstack([weights, whole]) @ single
-    lines = []
-    for kind, stratum, paired, grouping in _tables(scores, design, metric, stratum_kind, strata, clusters):
-        spread = bootstrap(paired, grouping, contrasts, times=times, seed=seed)
-        # errors are means over images, so contrasts of their logarithms are linear in the steps
-        sizes = single @ np.log(paired.errors.mean(axis=2)).mean(axis=1)
-        more = [_range(name, steps, sizes, spread.estimate, index) for index, name in enumerate(design.factors)]
-        total = float(np.exp(spread.estimate[-1]))
-        share = 1.0 if spread.estimate[-1] else float("nan")
-        more.append({"share": share, "first": total, "last": total, "least": total, "most": total})
-        lines += effect_rows(
-            [*design.factors, ALL], spread, paired, grouping, rule or Rule(), kind, stratum, metric,
-            [line | {"orders": count} for line in more],
-        )  # fmt: skip
-    return pd.DataFrame(lines)
+    weights = {name: dict.fromkeys(design.experiments, 0.0) for name in [*design.factors, ALL]}
+    for step, own in singles.items():
+        for experiment, weight in own.items():
+            for name in (details[step]["change"], ALL):
+                weights[name][experiment] += weight * details[step]["orders"] / count
+    # cells that cancel out on the way are no part of the whole
+    weights = {name: {e: w for e, w in own.items() if abs(w) > 1e-12} for name, own in weights.items()}
+    every = contrast_effects(scores, singles | weights, metric, details=details, **options)
+    parts = []
+    for _, own in every.groupby("stratum", sort=False):
+        credit = own[own["effect"].isin(weights)].drop(columns=["change", "before", "place", "orders"])
+        total = float(np.log(credit["ratio"].iloc[-1]))
+        more = []
+        for name, ratio in zip(credit["effect"], credit["ratio"], strict=True):
+            steps = own.loc[own["change"] == name, "ratio"].tolist() if name != ALL else [ratio]
+            share = float(np.log(ratio)) / total if abs(total) > 1e-12 else float("nan")
+            more.append((share, steps[0], steps[-1], min(steps), max(steps), count))
+        columns = ["share", "first", "last", "least", "most", "orders"]
+        parts.append(credit.assign(**dict(zip(columns, zip(*more, strict=True), strict=True))))
+    return pd.concat(parts, ignore_index=True)
+
+
+def step_weights(design: Factorial) -> dict[str, dict[str, float]]:
+    """Weights (`lowtex.seed_studies.Weights`) of every step: +1 for the cell after it, -1 for the one before it."""
+    weights = {}
+    for change, before in _steps(design):
+        start = {name: levels[name in before] for name, levels in design.factors.items()}
+        end = start | {change: design.factors[change][1]}
+        weights[_name(change, before)] = {design.experiment(end): 1.0, design.experiment(start): -1.0}
+    return weights
 
 
 def one_order(steps: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
@@ -200,45 +175,22 @@ def _steps(design: Factorial) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
-def _spoken(before: Sequence[str]) -> str:
-    return JOINED.join(before) or NOTHING
-
-
-def _orders(design: Factorial, before: Sequence[str]) -> int:
-    return factorial(len(before)) * factorial(len(design.factors) - len(before) - 1)
-
-
-def _contrast(design: Factorial, change: str, before: Sequence[str]) -> np.ndarray:
-    """``(E,)`` +1 at the cell with the change and what came before it, -1 at the one without the change."""
-    start = {name: levels[name in before] for name, levels in design.factors.items()}
-    end = start | {change: design.factors[change][1]}
-    contrast = np.zeros(len(design.cells))
-    contrast[design.experiments.index(design.experiment(end))] = 1.0
-    contrast[design.experiments.index(design.experiment(start))] = -1.0
-    return contrast
-
-
-def _range(name, steps, sizes: np.ndarray, credit: np.ndarray, index: int) -> Mapping[str, float]:
-    own = [(len(before), float(np.exp(size))) for (change, before), size in zip(steps, sizes, strict=True)
-           if change == name]  # fmt: skip
-    ratios, total = [ratio for _, ratio in own], float(credit[-1])
+def _details(design: Factorial) -> dict[str, dict[str, object]]:
+    left = len(design.factors) - 1
     return {
-        "share": float(credit[index]) / total if abs(total) > log(1 + 1e-12) else float("nan"),
-        "first": ratios[0],
-        "last": ratios[-1],
-        "least": min(ratios),
-        "most": max(ratios),
+        _name(change, before): {
+            "change": change,
+            "before": _spoken(before),
+            "place": len(before) + 1,
+            "orders": factorial(len(before)) * factorial(left - len(before)),
+        }
+        for change, before in _steps(design)
     }
 
 
-def _tables(scores, design: Factorial, metric: str, stratum_kind: str, strata, clusters):
-    """(kind, stratum, paired scores, clusters) of each stratum looked at."""
-    require(scores, ("experiment",))
-    there = set(scores["experiment"])
-    if missing := [name for name in design.experiments if name not in there]:
-        raise DataError(
-            f"{len(missing)} of {len(design.cells)} cells have no scores: {', '.join(missing)}; every order needs all"
-        )
-    grouping = groups_of(scores, design.experiments, clusters)
-    for kind, stratum in strata_of(scores, stratum_kind, strata):
-        yield kind, stratum, paired_scores(scores, design.experiments, metric, kind, stratum), grouping
+def _name(change: str, before: Sequence[str]) -> str:
+    return f"{change} after {_spoken(before)}"
+
+
+def _spoken(before: Sequence[str]) -> str:
+    return JOINED.join(before) or NOTHING

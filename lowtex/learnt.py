@@ -9,6 +9,7 @@ too, so such trainings are counted, but apart from the size of effects.
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
+from scipy import stats
 
 
 def sound_seeds(found: pd.DataFrame, experiments: Iterable[str]) -> list[int]:
@@ -32,12 +33,21 @@ def failures(found: pd.DataFrame, levels: Mapping[str, Mapping[str, str]]) -> pd
         levels: experiment -> factor -> level.
 
     Returns:
-        factor, level, trainings, failed.
+        factor, level, trainings, failed, p (of Fisher's exact test that both levels fail as often; trainings taken for
+        independent).
     """
     lines = []
     for factor in next(iter(levels.values())):
         level = found["experiment"].map({name: cell[factor] for name, cell in levels.items()})
-        for name, own in found.groupby(level, sort=False):
-            failed = int((~own["learnt"].astype(bool)).sum())
-            lines.append({"factor": factor, "level": name, "trainings": len(own), "failed": failed})
+        own = [
+            {
+                "factor": factor,
+                "level": name,
+                "trainings": len(part),
+                "failed": int((~part["learnt"].astype(bool)).sum()),
+            }
+            for name, part in found.groupby(level, sort=False)
+        ]
+        p = stats.fisher_exact([[one["failed"], one["trainings"] - one["failed"]] for one in own]).pvalue
+        lines += [one | {"p": float(p)} for one in own]
     return pd.DataFrame(lines)

@@ -23,10 +23,10 @@ import pandas as pd
 from lowtex.effect_rules import Rule
 from lowtex.effects import effect_rows, groups_of
 from lowtex.errors import DataError
-from lowtex.factorial import Factorial
+from lowtex.factorial import TIMES_SIGN, Factorial
 from lowtex.image_scores import PairedScores, paired_scores, require, strata_of
 from lowtex.resampling import TIMES, Spread, two_way_bootstrap
-from lowtex.seed_studies import Weights
+from lowtex.seed_studies import Weights, main_effect_weights, pair_weights
 from lowtex.seeding import numpy_generator
 
 
@@ -91,6 +91,32 @@ def contrast_effects(
             shown = replace(paired, seeds=tuple(range(effective)))
             lines += effect_rows([name], one, shown, grouping, rule or Rule(), kind, stratum, metric, more)
     return pd.DataFrame(lines)
+
+
+def learnt_factorial(
+    scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", **options: object
+) -> pd.DataFrame:
+    """`lowtex.factorial.factorial_effects` of scores of which trainings may be missing.
+
+    Returns:
+        as `contrast_effects`, with order and share as there.
+    """
+    weights = main_effect_weights(design, len(design.factors))
+    details = {name: {"order": name.count(TIMES_SIGN) + 1} for name in weights}
+    effects = contrast_effects(scores, weights, metric, details=details, **options)
+    squares = np.log(effects["ratio"]) ** 2
+    whole = squares.groupby(effects["stratum"]).transform("sum")
+    return effects.assign(share=(squares / whole).where(whole > 0, 0.0))
+
+
+def learnt_simple(
+    scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", *, at: str = "new", **options: object
+) -> pd.DataFrame:
+    """`lowtex.factorial.simple_effects` of scores of which trainings may be missing; ``at`` is ``new`` or ``old``."""
+    setting, pairs = design.setting(at), {}
+    for name, (old, new) in design.factors.items():
+        pairs[name] = (design.experiment(setting | {name: new}), design.experiment(setting | {name: old}))
+    return contrast_effects(scores, pair_weights(pairs), metric, **options)
 
 
 def combination_means(errors: pd.DataFrame, design: Factorial, first: str, second: str) -> pd.DataFrame:

@@ -91,15 +91,18 @@ def seed_ratios(
     return pd.DataFrame(lines)
 
 
-def wrong_signs(by_seed: pd.DataFrame, size: int = 1) -> pd.DataFrame:
-    """How often a study of ``size`` of these seeds gets the sign that all of them together give wrong.
+def wrong_signs(
+    by_seed: pd.DataFrame, size: int = 1, truth: Mapping[tuple[str, str], float] | None = None
+) -> pd.DataFrame:
+    """How often a study of ``size`` of these seeds gets the sign of an effect wrong.
 
     Args:
         by_seed: of `seed_ratios`.
         size: seeds of a study; every set of so many is one.
+        truth: (effect, stratum) -> the ratio that studies are judged by; None = that of all seeds together.
 
     Returns:
-        effect, stratum, ratio (geometric mean of all seeds), spread (deviation of the log ratio from seed to seed; NaN
+        effect, stratum, ratio (that they are judged by), spread (deviation of the log ratio from seed to seed; NaN
         of one seed), studies, wrong (how many of them lie on the other side of 1), wrong_share, seeds, images.
 
     Raises:
@@ -111,12 +114,13 @@ def wrong_signs(by_seed: pd.DataFrame, size: int = 1) -> pd.DataFrame:
         if not 1 <= size <= len(logs):
             raise OptionError(f"size={size} of a study: {effect} in {stratum} pixels has {len(logs)} seeds")
         means = np.array([logs[list(chosen)].mean() for chosen in combinations(range(len(logs)), size)])
-        wrong = int((np.sign(means) != np.sign(logs.mean())).sum())
+        judge = float(logs.mean()) if truth is None else float(np.log(truth[effect, stratum]))
+        wrong = int((np.sign(means) != np.sign(judge)).sum())
         lines.append(
             {
                 "effect": effect,
                 "stratum": stratum,
-                "ratio": float(np.exp(logs.mean())),
+                "ratio": float(np.exp(judge)),
                 "spread": float(logs.std(ddof=1)) if len(logs) > 1 else float("nan"),
                 "studies": len(means),
                 "wrong": wrong,

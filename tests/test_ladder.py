@@ -100,6 +100,15 @@ def test_no_gain_at_all_has_no_shares():
     assert found["ratio"].tolist() == [1, 1, 1] and found["share"].isna().all()
 
 
+def test_a_missing_training_leaves_the_cells_mean_and_the_sums():
+    scores = two()
+    scores.loc[(scores["experiment"] == "none") & (scores["seed"] == 1), "abs_rel"] = 99.0
+    kept = scores[~((scores["experiment"] == "none") & (scores["seed"] == 1))]
+    found = order_credits(kept, TWO, times=20).set_index("effect")
+    assert found["ratio"].to_dict() == pytest.approx({"A": 0.125**0.5, "B": 2**0.5, ALL: 0.5})
+    assert found["fewest"].tolist() == [2, 2, 2] and found["seeds"].tolist() == [2, 2, 2]
+
+
 def test_held_keeps_the_cells_with_these_levels():
     part = held(design(), encoder="iResNet", data_term="features")
     assert list(part.factors) == ["smoothness", "skips"] and list(part.cells) == ["++--", "++-+", "+++-", "++++"]
@@ -113,7 +122,7 @@ def test_what_makes_no_sense_is_refused():
         held(design(), data_term="edges")
     with pytest.raises(OptionError, match="no factor is left"):
         held(TWO, A="a0", B="b1")
-    with pytest.raises(DataError, match="1 of 4 cells have no scores: only B"):
+    with pytest.raises(DataError, match="no training is left of only B"):
         order_steps(two().query("experiment != 'only B'"), TWO)
     steps = order_steps(two(), TWO, times=20)
     with pytest.raises(OptionError, match="give each once: A, B"):

@@ -7,8 +7,14 @@ from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.effects import compare, seed_errors
 from lowtex.errors import DataError
-from lowtex.factorial import factorial_effects, interaction_means
-from lowtex.learnt_effects import combination_means, contrast_effects, learnt_scores
+from lowtex.factorial import factorial_effects, interaction_means, simple_effects
+from lowtex.learnt_effects import (
+    combination_means,
+    contrast_effects,
+    learnt_factorial,
+    learnt_scores,
+    learnt_simple,
+)
 from lowtex.seed_studies import main_effect_weights, pair_weights
 
 TRUTH = {("data term",): np.log(0.7), ("skips",): np.log(1.1), ("data term", "skips"): np.log(0.95)}
@@ -36,6 +42,11 @@ def test_where_nothing_is_missing_it_is_the_factorial_and_the_comparison():
         "df",
     ]
     pd.testing.assert_frame_equal(found[columns], known[columns])
+    whole = learnt_factorial(scores, design(), times=200)
+    pd.testing.assert_frame_equal(whole[[*columns, "order", "share"]], known[[*columns, "order", "share"]])
+    for at in ("new", "old"):
+        simple = simple_effects(scores, design(), at=at, times=200)
+        pd.testing.assert_frame_equal(learnt_simple(scores, design(), at=at, times=200)[columns], simple[columns])
     pair = contrast_effects(scores, pair_weights({"it": ("++++", "----")}), clusters="fixed", times=200).iloc[0]
     other = compare(scores, [("++++", "----")], clusters="fixed", times=200).iloc[0]
     assert pair[["ratio", "low", "high"]].tolist() == pytest.approx(other[["ratio", "low", "high"]].tolist())

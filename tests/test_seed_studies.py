@@ -47,6 +47,9 @@ def test_wrong_signs_are_counted_over_all_sets_of_seeds():
     assert wrong_signs(by_seed, 4).iloc[0]["wrong"] == 0
     logs = np.log([0.5, 0.8, 1.1, 1.2])
     assert single["ratio"] == pytest.approx(np.exp(logs.mean())) and single["spread"] == pytest.approx(logs.std(ddof=1))
+    judged = wrong_signs(by_seed, truth={("it", "all"): 1.3}).iloc[0]
+    assert (judged["wrong"], judged["ratio"]) == (2, pytest.approx(1.3))
+    assert wrong_signs(by_seed, 2, {("it", "all"): 1.3}).iloc[0]["wrong"] == 5
     with pytest.raises(OptionError, match="size=5.*has 4 seeds"):
         wrong_signs(by_seed, 5)
 
@@ -87,9 +90,13 @@ def test_a_seed_is_sound_where_every_training_is_there_and_learnt():
 
 
 def test_failures_are_counted_at_each_level():
-    levels = {"a": {"f": "old", "g": "x"}, "b": {"f": "new", "g": "x"}}
+    levels = {"a": {"f": "old"}, "b": {"f": "new"}}
     counted = failures(OUTCOMES, levels)
-    assert counted.values.tolist() == [["f", "old", 3, 1], ["f", "new", 4, 0], ["g", "x", 7, 1]]
+    # one failure of seven falls on the three by chance in 3 of 7 cases, on the four in 4 of 7
+    assert counted.values.tolist() == [
+        ["f", "old", 3, 1, pytest.approx(3 / 7)],
+        ["f", "new", 4, 0, pytest.approx(3 / 7)],
+    ]
 
 
 def test_names_of_budgets():
