@@ -123,12 +123,14 @@ def _fitting(frame: pd.DataFrame, test: Versus, of_images: bool) -> pd.DataFrame
     if frame.empty or (of_images and test.metric not in frame):
         return frame.iloc[:0]
     protocol = get_protocol(test.protocol)
+    # the largest cut first: a table asks this of the same long frame for every comparison
+    frame = frame[frame["experiment"].isin(test.experiments)]
+    frame = frame[frame["protocol"] == protocol.stated_name]
+    known = {split: str(split).rpartition("/")[2] == test.wanted_split for split in frame["split"].unique()}
     fits = (
-        frame["experiment"].isin(test.experiments)
-        & (frame["protocol"] == protocol.stated_name)
-        & (frame["scaling"] == protocol.scaling)
+        (frame["scaling"] == protocol.scaling)
         & (frame["flip"].astype(bool) == protocol.flip)
-        & (frame["split"].astype(str).str.rpartition("/")[2] == test.wanted_split)
+        & frame["split"].map(known).astype(bool)
     )
     if not of_images:
         fits &= (frame["status"] == "measured") & (frame["metric"] == test.metric)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lowtex.ablation_rows import read_scores
 from lowtex.ablation_tables import STUCK
 from lowtex.claim_choice import Candidate, candidates
 from lowtex.claim_effects import sound_effect
@@ -59,13 +60,10 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, tests: Iterable
     present = [] if evidence is None else evidence.present(asked)
     if not present:
         return numbers
-    kinds = {"none"} | {kind for test in tests for kind in test.kinds}
-    frames = []
-    for split in ("test", "val"):
-        wanted = {n for test in tests if not test.measure and (test.split or "test") == split for n in test.experiments}
-        if names := [name for name in present if name in wanted]:
-            scores = evidence.scores(names, split)
-            frames.append(scores[scores["stratum_kind"].isin(kinds)])
+    scores, validation = _read(evidence, present, {"none"} | {kind for test in tests for kind in test.kinds})
+    chosen = [scores]
+    if names := {name for test in tests if test.split == "val" for name in test.experiments}:
+        chosen.append(validation[validation["experiment"].isin(names)])
     wanted = {test.measure for test in tests if test.measure} | {TRANSFER}
     measured = {name: evidence.measured(name) for name in sorted(wanted) if evidence.has_measure(name)}
     measured = {name: found[found["experiment"].isin(present)] for name, found in measured.items()}
@@ -74,27 +72,35 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, tests: Iterable
         found = measured[MASK]
         measured[MASK] = found.assign(experiment=found["experiment"] + ": " + found["stratum"])
     if TRANSFER in measured:
-        frames.append(with_rivals(measured.pop(TRANSFER)))
-    chosen = evidence.rows(present, "val")
-    chosen = chosen[(chosen["metric"] == "abs_rel") & (chosen["stratum_kind"] == "none")]
-    if frames:
-        numbers.scores = pd.concat(frames, ignore_index=True)
-        known = chosen.drop_duplicates(["experiment", "seed"]).set_index(["experiment", "seed"])["train_data"].to_dict()
-        # a rival that never looks goes by its network's name
-        owners = zip(numbers.scores["experiment"].str.partition(": ")[0], numbers.scores["seed"], strict=True)
-        numbers.scores = numbers.scores.assign(train_data=[known.get(owner, "not stated") for owner in owners])
-    numbers.measured, numbers.failed = measured, failed_trainings(chosen)
+        chosen.append(with_rivals(measured.pop(TRANSFER)))
+    # one ablation, one set of training pairs: a row of any of its networks says which
+    learnt_from = evidence.rows(present[:1], "val")["train_data"].iloc[0]
+    numbers.scores = pd.concat(chosen, ignore_index=True).assign(train_data=learnt_from)
+    numbers.measured, numbers.failed = measured, failed_trainings(validation)
     return numbers
 
 
+def _read(evidence: Evidence, names: Iterable[str], kinds: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of test images and of validation images, in some kinds of strata."""
+    found: dict[str, list[pd.DataFrame]] = {"test": [], "val": []}
+    for label in (f"{name}-s{seed}" for name in names for seed in evidence.seeds(name)):
+        # one file holds both, so that it is read once here and not once a split
+        frame = read_scores(evidence.run_dir, label)
+        frame = frame[frame["stratum_kind"].isin(kinds)]
+        for split, parts in found.items():
+            parts.append(frame[frame["split"].str.endswith(f"/{split}")])
+    return tuple(pd.concat(parts, ignore_index=True) for parts in found.values())
+
+
 def failed_trainings(validation: pd.DataFrame) -> frozenset[tuple[str, int]]:
-    """(experiment, seed) of trainings that did not learn, as `lowtex.ablation_tables.outcomes` has it, from tidy rows.
+    """(experiment, seed) of trainings that did not learn, as `lowtex.ablation_tables.outcomes` has it.
 
     Args:
-        validation: AbsRel of whole validation images.
+        validation: scores of validation images.
     """
-    stuck = validation[validation["value"] >= STUCK]
-    return frozenset(zip(stuck["experiment"], map(int, stuck["seed"]), strict=True))
+    whole = validation[validation["stratum_kind"] == "none"]
+    means = whole.groupby(["experiment", "seed"])["abs_rel"].mean()
+    return frozenset((name, int(seed)) for name, seed in means.index[means >= STUCK])
 
 
 def measure(numbers: Numbers, test: Versus, rule: Rule | None = None, times: int = TIMES) -> Outcome:

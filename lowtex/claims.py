@@ -128,8 +128,8 @@ class Judged:
         """A line a claim's comparison, for tables and `lowtex.figures.claim_effects`.
 
         Columns: claim, made_in, comparison, place, kind, ratio, low, high, asked (the share that the error is held
-        against), expects, verdict, says, metric, seeds, images, clusters, cluster, over, miniature, profile,
-        train_data, left. A comparison without numbers has none.
+        against), expects, verdict, alone (uncorrected), firm, says, metric, seeds, images, clusters, cluster, over,
+        miniature, profile, train_data, left. A comparison without numbers has none.
         """
         lines = []
         for claim in self.claims:
@@ -148,6 +148,8 @@ class Judged:
                         "asked": test.times,
                         "expects": test.expects,
                         "verdict": outcome.verdict or NOTHING,
+                        "alone": outcome.alone,
+                        "firm": outcome.firm,
                         "says": outcome.says,
                         "metric": test.quantity,
                         "seeds": outcome.seeds,

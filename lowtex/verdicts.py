@@ -31,9 +31,11 @@ def rule_text(rule: Rule | None = None) -> str:
 averages over seeds. {rule.describe()} Where only means over images are known, the interval is Student's, over seeds
 alone: it says nothing about other images, and the table says so.
 
-**All comparisons of the table are one family.** The table is read as a whole, so Holm's correction keeps the chance of
-*any* false verdict in it below {1 - rule.level:.0%}; a comparison that does not survive it is **{OPEN}**. A comparison
-that serves several claims is counted once.
+**All comparisons of the table are one family.** It is a long list, read as a whole, so the correction of Benjamini and
+Hochberg keeps the expected *share* of false verdicts among those given below {1 - rule.level:.0%}; what does not
+survive it is **{OPEN}**. Those that would also survive Holm's stricter one, under which the chance of *any* false
+verdict in the table is below {1 - rule.level:.0%}, are marked *firm*. A comparison that serves several claims is
+counted once.
 
 **What it says of the claim.** Most claims say "a smaller error": {HELPS} is *{YES}*, {HARMS} and {SAME} are *{NO}*.
 Some say "much smaller" (than a stated share of the other's error; the interval is then held against that share), some
@@ -70,6 +72,8 @@ class Outcome:
         kind: of strata that was found.
         left: what else was there and was not taken, and seeds that stand out.
         missing: experiments without any number there.
+        alone: the verdict without correction.
+        firm: it would survive Holm's correction as well.
     """
 
     test: Versus
@@ -79,6 +83,8 @@ class Outcome:
     kind: str = ""
     left: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    alone: str = ""
+    firm: bool = False
 
     @property
     def ratio(self) -> float:
@@ -135,11 +141,12 @@ class Outcome:
         errors = [f"{LABELS.get(name, name)} {self.effect[side]:.3f}" for side in ("method_error", "reference_error")
                   if side in self.effect]  # fmt: skip
         against = f" ({' against '.join(errors)})" if errors else ""
-        return f"{self.test.label} on {self.test.place}{kind}: {self.numbers()}{against}, {self.verdict}"
+        firm = " (firm)" if self.firm else ""
+        return f"{self.test.label} on {self.test.place}{kind}: {self.numbers()}{against}, {self.verdict}{firm}"
 
 
 def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
-    """Judge the outcomes of a table as one family: sets each one's ``verdict`` (Holm, `effect_rules.corrected`).
+    """Judge the outcomes of a table as one family (`effect_rules.corrected`): sets each one's verdict, alone and firm.
 
     Each distinct comparison must be there once.
     """
@@ -157,23 +164,28 @@ def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
             if not str(line["verdict"]).startswith(UNKNOWN):
                 line["verdict"] = rule.verdict(low, high)
         lines.append(line)
-    frame = corrected(pd.DataFrame(lines), "holm", rule)
-    for outcome, judged in zip(known, frame["verdict_corrected"], strict=True):
-        outcome.verdict = str(judged)
+    frame = pd.DataFrame(lines)
+    shares, strict = (corrected(frame, method, rule)["verdict_corrected"] for method in ("fdr", "holm"))
+    for outcome, alone, judged, surer in zip(known, frame["verdict"], shares, strict, strict=True):
+        outcome.alone, outcome.verdict = str(alone), str(judged)
+        outcome.firm = judged == surer and judged in (HELPS, HARMS, SAME)
 
 
 def verdict(outcomes: Iterable[Outcome]) -> tuple[str, str]:
     """Verdict of a claim from its comparisons, and the reason, by `rule_text`."""
     outcomes = list(outcomes)
     said = [outcome.says for outcome in outcomes]
-    counted = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
-    of = "the only comparison" if len(said) == 1 else f"{len(said)} comparisons"
+    firm = f", {sum(o.firm for o in outcomes)} firm" if any(o.firm for o in outcomes) else ""
+    if len(said) == 1:
+        why = f"its one comparison says {said[0]}{firm}"
+    else:
+        why = f"of {len(said)} comparisons {', '.join(f'{said.count(w)} {w}' for w in dict.fromkeys(said))}{firm}"
     if said and set(said) == {YES}:
-        return HOLDS, f"{of}: {counted}"
+        return HOLDS, why
     if YES in said:
-        return IN_PART, f"{of}: {counted}"
+        return IN_PART, why
     if said and set(said) == {NO}:
-        return FAILS, f"{of}: {counted}"
+        return FAILS, why
     return CANNOT, because(outcomes)
 
 
@@ -191,7 +203,9 @@ def because(outcomes: Sequence[Outcome]) -> str:
         parts.append("; ".join(dict.fromkeys(o.verdict.removeprefix(f"{UNKNOWN}: ") for o in few)) + " only")
     if wide := [o for o in outcomes if o.says == UNDECIDED]:
         seeds = " or ".join(str(number) for number in sorted({o.seeds for o in wide}))
-        parts.append(f"the interval is too wide at {seeds} seeds ({'; '.join(o.numbers() for o in wide)})")
+        near = sum(o.alone != OPEN for o in wide)
+        but = f", {near} of them by the correction alone" if near else ""
+        parts.append(f"undecided at {seeds} seeds{but} ({'; '.join(o.numbers() for o in wide)})")
     if NO in [o.says for o in outcomes]:
         parts.append("the other comparisons say no")
     return "; ".join(parts)

@@ -130,10 +130,10 @@ def test_trainings_that_did_not_learn_are_told_and_left_out_where_enough_remain(
     assert look(Versus("other", "baseline"), scores, failed=failed).left == ()
 
 
-def test_failed_trainings_are_found_by_validation_rows():
-    rows = made_rows([0.5, 0.5], split="eigen_like/val")
-    rows.loc[(rows["experiment"] == "baseline") & (rows["seed"] == 1), "value"] = 1.7
-    assert failed_trainings(rows) == {("baseline", 1)}
+def test_failed_trainings_are_found_by_validation_scores():
+    table = {"ours": [[0.2, 0.3], [0.2, 0.3]], "baseline": [[0.2, 0.3], [0.9, 1.3]]}
+    whole, part = rows_of(table, split="eigen_like/val"), rows_of({"ours": [[9.0, 9.0]]}, "low", "known")
+    assert failed_trainings(pd.concat([whole, part])) == {("baseline", 1)}
 
 
 def factorial_scores(failing=(), images=20) -> pd.DataFrame:
@@ -204,7 +204,19 @@ def test_verdicts_of_what_is_said():
 
 def test_the_rule_is_told_with_its_numbers():
     told = rule_text(Rule(margin=0.05, level=0.9, least=4))
-    for part in ("0.95", "1.05", "90%", "below 10%", "fewer than 4 seeds", "Holm", HOLDS, IN_PART, FAILS, CANNOT):
+    for part in (
+        "0.95",
+        "1.05",
+        "90%",
+        "below 10%",
+        "fewer than 4 seeds",
+        "Holm",
+        "Benjamini",
+        HOLDS,
+        IN_PART,
+        FAILS,
+        CANNOT,
+    ):
         assert part in told
     assert "{" not in told
 
