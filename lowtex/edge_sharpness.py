@@ -32,7 +32,7 @@ QUANTITIES = {
     "missed": "share of true edge places without a predicted edge within 2 px",
     "off_px": "mean distance from a true edge place to the nearest predicted edge, px, 10 at most",
     "stray_px": "mean distance from a predicted edge to the nearest true one, px, 10 at most",
-    "width_px": "pixels to climb the true step at the steepest slope of the mean profile across edges, 64 at most",
+    "width_px": "pixels to climb the true step at the steepest place of the mean profile across edges, 64 at most",
     "far_spill_px": "how far the near surface spills over the far one, px, of 4 looked at",
     "near_spill_px": "how far the far surface spills over the near one, px, of 4 looked at",
 }
@@ -255,13 +255,17 @@ def _along_rows(
     inside[:, 1] = np.clip(x, reach - 1, max(reach - 1, target.shape[1] - reach - 1))
     t, p = (profiles(values, inside, np.sign(steps), reach) for values in (target, inverse))
     size = np.abs(steps)[:, None]
+    # slanted walls climb beside their edge too: at the edge half as one and half as the other; the rest is the step's
+    slopes, middle = np.diff(t, axis=1), reach - 1
+    slopes[:, middle] = (slopes[:, middle - 1] + slopes[:, middle + 1]) / 2
+    height = np.maximum(size - slopes[:, [middle]], size / 2)
     share = (p - t) / size
     sides = np.full(len(places), -1)
     if contrast is not None:
         sides = (contrast[y, x] < LOW_CONTRAST).astype(int) + (contrast[y, x + 1] < LOW_CONTRAST)
     return _Part(
         places, _distances(predicted, reach)[true], sides, lone,
-        np.diff(p, axis=1) / size,
+        (np.diff(p, axis=1) - slopes) / height,
         np.clip(share[:, :reach], 0, 1).sum(axis=1), np.clip(-share[:, reach:], 0, 1).sum(axis=1),
         _distances(true, reach)[predicted],
     )  # fmt: skip

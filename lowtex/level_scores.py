@@ -16,7 +16,7 @@ import pandas as pd
 from lowtex.ablation_tables import factor_pairs
 from lowtex.ablations import FACTORS, levels_of
 from lowtex.effects import compare
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.image_scores import CONTEXT, require
 from lowtex.metrics import HIGHER_IS_BETTER
 
@@ -78,13 +78,19 @@ def level_scores(
 
 
 def level_effects(
-    scores: pd.DataFrame, factor: str, found: pd.DataFrame, metric: str = "abs_rel", **options: object
+    scores: pd.DataFrame,
+    factor: str,
+    found: pd.DataFrame,
+    metric: str = "abs_rel",
+    settings: Sequence[str] | None = None,
+    **options: object,
 ) -> pd.DataFrame:
     """What a factor's new level does: over all settings, and at each level of each other factor.
 
     Args:
         scores, found, metric: as in `level_scores`.
         factor: of `lowtex.ablations.FACTORS`.
+        settings: which lines, of `settings_of`; None = all.
         options: of `lowtex.effects.compare`: stratum_kind, strata, rule, clusters, times, seed.
 
     Returns:
@@ -92,12 +98,13 @@ def level_effects(
         ``pairs`` how many pairs of trainings stand behind the line. Lines without a pair are left out.
 
     Raises:
-        OptionError: an unknown factor, or as `level_scores`.
+        OptionError: an unknown factor or setting, or as `level_scores`.
         DataError: no pair at all has learnt.
     """
-    frames = []
-    for where, pairs in settings_of(factor).items():
-        levels = level_scores(scores, pairs, found, metric)
+    known, frames = settings_of(factor), []
+    for where in known if settings is None else settings:
+        require_choice("settings", where, known)
+        levels = level_scores(scores, known[where], found, metric)
         if len(levels):
             one = levels.groupby(["experiment", "seed"])["settings"].max()["new"]
             effects = compare(levels, [("new", "old")], metric, **options)

@@ -70,6 +70,10 @@ def test_cells_that_are_not_there_yet_are_left_out():
     few = scores[scores["experiment"].isin(factor_pairs("skips")["iresnet, features, both"])]
     found = level_effects(few, "skips", outcomes_of(), times=100)
     assert list(found["effect"]) == [EVERYWHERE, "iresnet", "features", "both"] and set(found["pairs"]) == {SEEDS}
+    one = level_effects(few, "skips", outcomes_of(), settings=["features"], times=100)
+    assert list(one["effect"]) == ["features"]
+    with pytest.raises(OptionError, match="settings='nested'.*both"):
+        level_effects(few, "skips", outcomes_of(), settings=["nested"])
     with pytest.raises(DataError, match="skips"):
         level_effects(scores[scores["experiment"] == CELLS[0]], "skips", outcomes_of())
 
