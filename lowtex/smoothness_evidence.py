@@ -2,9 +2,10 @@
 
 Trainings on pixels now and then stay where they start (`lowtex.ablation_tables.outcomes`), and one such accident moves
 the mean of a handful of seeds by more than smoothness does. So effects can be taken within one level of another factor,
-and on the seeds alone of which every training has learnt.
+and among the trainings that learnt.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -16,7 +17,8 @@ from lowtex.errors import require_choice
 from lowtex.evidence import Evidence
 from lowtex.factorial import Factorial, factorial_effects
 from lowtex.learnt import sound_seeds
-from lowtex.smoothness_measure import shape_effects
+from lowtex.learnt_effects import learnt_factorial, learnt_scores
+from lowtex.smoothness_measure import shape_scores
 
 
 def half(factor: str, level: str) -> Factorial:
@@ -43,7 +45,8 @@ def effects_in(
     Args:
         evidence: rows; a design of which a cell has none is left out.
         designs: name -> design.
-        learnt_only: on the seeds of which every cell of the design has learnt; a design without any is left out.
+        learnt_only: among the trainings that learnt (`lowtex.learnt_effects`); a design is left out where none of a
+            cell's has.
         options: of `factorial_effects`.
 
     Returns:
@@ -51,10 +54,11 @@ def effects_in(
     """
     frames = []
     for name, chosen in designs.items():
-        if seeds := _seeds(evidence, chosen.experiments, learnt_only):
+        if not evidence.missing(chosen.experiments):
             scores = evidence.scores(list(chosen.experiments))
-            found = factorial_effects(scores[scores["seed"].isin(seeds)], chosen, **options)
-            frames.append(found.assign(within=name))
+            if learnt_only:
+                scores = learnt_scores(scores, outcomes(evidence, chosen.experiments))
+            frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
     return _together(frames)
 
 
@@ -63,19 +67,17 @@ def shape_effects_in(
 ) -> pd.DataFrame:
     """`effects_in` for a number of the measure ``smoothness`` (`lowtex.smoothness_measure.COMMON`), by surface.
 
-    A design is left out where one of its cells has not been measured; ``options`` as of `shape_effects`.
+    A design is left out where one of its cells has not been measured; ``options`` as of `effects_in`, but for strata.
     """
-    measured = evidence.measured("smoothness") if evidence.has_measure("smoothness") else None
-    frames = []
-    for name, chosen in designs.items() if measured is not None else ():
-        own = measured[measured["experiment"].isin(chosen.experiments)]
-        had = own.groupby("experiment")["seed"].agg(set)
-        if len(had) == len(chosen.experiments):
-            seeds = _seeds(evidence, chosen.experiments, learnt_only) & set.intersection(*had)
-            if seeds:
-                found = shape_effects(own[own["seed"].isin(seeds)], chosen, number, **options)
-                frames.append(found.assign(within=name))
-    return _together(frames)
+    if not evidence.has_measure("smoothness"):
+        return _together([])
+    scores = shape_scores(evidence.measured("smoothness"), number)
+    if learnt_only:
+        scores = learnt_scores(scores, outcomes(evidence, dict.fromkeys(scores["experiment"])))
+    frames, options = [], {**options, "stratum_kind": "surface"}
+    for name, chosen in designs.items():
+        frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
+    return _together([frame.assign(metric=number) for frame in frames])
 
 
 def curve_sweep(
@@ -128,6 +130,16 @@ def ends_of(sweep: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def _effects(scores: pd.DataFrame, chosen: Factorial, estimate, name: str, options: Mapping) -> list[pd.DataFrame]:
+    own = scores[scores["experiment"].isin(chosen.experiments)]
+    if own["experiment"].nunique() < len(chosen.experiments):
+        return []
+    with warnings.catch_warnings():
+        # the column of seeds says how many were left
+        warnings.filterwarnings("ignore", message="seeds .* are left out")
+        return [estimate(own, chosen, **options).assign(within=name)]
 
 
 def _seeds(evidence: Evidence, names: Iterable[str], learnt_only: bool) -> set[int]:

@@ -14,10 +14,8 @@ import torch
 
 from lowtex.ablation_rows import PROTOCOL
 from lowtex.datasets.sample import StereoSample
-from lowtex.effects import compare
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation import predict
-from lowtex.factorial import Factorial, factorial_effects
 from lowtex.networks import DepthNet
 from lowtex.roots import Roots
 from lowtex.sources import open_test_set
@@ -199,40 +197,27 @@ def by_surface(measured: pd.DataFrame, texture: str = "all") -> pd.DataFrame:
     return means.join(counts).reset_index()
 
 
-def shape_effects(
-    measured: pd.DataFrame,
-    pairs: Sequence[tuple[str, str]] | Factorial,
-    number: str,
-    texture: str = "all",
-    **options: object,
-) -> pd.DataFrame:
-    """`lowtex.effects.compare` of a number of `COMMON`, or `lowtex.factorial.factorial_effects`, surfaces as strata.
+def shape_scores(measured: pd.DataFrame, number: str, texture: str = "all") -> pd.DataFrame:
+    """A number as scores that `lowtex.effects` and `lowtex.factorial` compare, surfaces as strata.
+
+    Their statistics are those of an error by the name of ``abs_rel``, so that is the column the number is put into.
 
     Args:
         measured: rows of `measure` with experiment and seed.
-        pairs: (method, reference); or a `Factorial`.
         number: of `COMMON`; the smaller the better, but of ``rise``, whose truth is not 0.
         texture: which rows.
-        options: of the one or the other.
-
-    Returns:
-        a row a pair (or effect) and surface, ``metric`` being the number.
 
     Raises:
         OptionError: another number.
-        DataError: no rows of an experiment, or images that do not fit; names them.
     """
     require_choice("number", number, COMMON)
     chosen = measured[measured["texture"] == texture]
     kept = ["experiment", "experiment_key", "seed", "profile", "miniature", "image", "pixels"]
-    scores = chosen[[name for name in kept if name in chosen]].assign(
+    return chosen[[name for name in kept if name in chosen]].assign(
         stratum=chosen["surface"],
         stratum_kind=np.where(chosen["surface"] == "all", "none", "surface"),
-        # the statistics are those of an error and take no other column
         abs_rel=chosen[number],
     )
-    estimate = factorial_effects if isinstance(pairs, Factorial) else compare
-    return estimate(scores, pairs, stratum_kind="surface", **options).assign(metric=number)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -50,7 +50,7 @@ def test_effects_within_a_data_term_and_without_failures(evidence):
     learnt = effects_in(evidence, designs, learnt_only=True, times=200).set_index(["within", "effect"])
     assert learnt.loc[("pixels", "smoothness"), "ratio"] == pytest.approx(1.1, rel=0.01)
     assert learnt.loc[("features", "smoothness"), "ratio"] == pytest.approx(0.9, rel=0.01)
-    assert learnt.loc[("pixels", "smoothness"), "seeds"] == 3 and learnt.loc[("features", "smoothness"), "seeds"] == 4
+    assert learnt.loc[("pixels", "smoothness"), "fewest"] == 3 and learnt.loc[("features", "smoothness"), "fewest"] == 4
     every = effects_in(evidence, designs, times=200).set_index(["within", "effect"])
     # one of 32 trainings of pixels has thirty times the error: the mean log ratio moves by log(30) / 16
     assert every.loc[("pixels", "smoothness"), "ratio"] == pytest.approx(1.1 / 30 ** (1 / 16), rel=0.01)
@@ -80,7 +80,7 @@ def test_measured_shapes_within_a_data_term(evidence):
         assert found.loc[("pixels", "smoothness", stratum), "ratio"] == pytest.approx(0.6, rel=0.03)
         assert found.loc[("features", "smoothness", stratum), "seeds"] == 4
         assert found.loc[("pixels", "smoothness", stratum), "seeds"] == 3
-        assert learnt.loc[("pixels", "smoothness", stratum), "seeds"] == 2
+        assert learnt.loc[("pixels", "smoothness", stratum), "fewest"] == 2
     same = shape_effects_in(evidence, designs, "tilt_deg", times=50)
     assert np.allclose(same["ratio"], 1) and set(same["metric"]) == {"tilt_deg"}
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from test_surface_slant import RIG, plane, sample_of
 
+from lowtex.effects import compare
 from lowtex.errors import DataError, OptionError
 from lowtex.smoothness_measure import (
     NUMBERS,
     by_surface,
     relative_slope,
-    shape_effects,
     shape_rows,
+    shape_scores,
     shapes_of,
     slope_shares,
 )
@@ -92,14 +93,15 @@ def test_summaries_and_scores(road):
     expected = ground[ground["experiment"] == "first"]["bend"].mean()
     assert table.loc[("first", "ground"), "bend"] == pytest.approx(expected)
     assert table.loc[("first", "ground"), "seeds"] == 3 and table.loc[("first", "ground"), "images"] == 3
-    effects = shape_effects(measured, [("both", "first")], "bend", times=200)
-    assert set(effects["metric"]) == {"bend"} and set(effects["seeds"]) == {3}
+    scores = shape_scores(measured, "bend")
+    effects = compare(scores, [("both", "first")], stratum_kind="surface", times=200)
+    assert set(effects["seeds"]) == {3} and set(effects["images"]) == {3}
     ratios = effects.set_index("stratum")["ratio"]
     assert {"all", "ground", "facing"} <= set(ratios.index) and (ratios.between(0.4, 0.6)).all()
     with pytest.raises(DataError, match="'high'"):
         by_surface(measured, "high")
     with pytest.raises(OptionError, match="'slope'"):
-        shape_effects(measured, [("both", "first")], "slope")
+        shape_scores(measured, "slope")
 
 
 def test_errors_name_what_they_got(road):
