@@ -11,12 +11,18 @@ from lowtex.figures.saving import refuse_blank
 
 
 def made_effects() -> pd.DataFrame:
-    rows = [
-        ("first claim", "a / b", 0, 0.2, 40, True),
-        ("first claim", "a / b", 1, 0.4, 40, True),
-        ("second claim", "c / d", 0, -0.1, 20, True),
-    ]
-    return pd.DataFrame(rows, columns=["claim", "comparison", "seed", "effect", "images", "miniature"])
+    shared = {"place": "all pixels", "asked": 1.0, "images": 40, "miniature": True, "firm": False}
+    lines = [
+        {"claim": "first claim", "comparison": "a / b", "ratio": 0.7, "low": 0.6, "high": 0.8, "says": "yes",
+         "seeds": 5} | shared | {"firm": True},
+        {"claim": "first claim", "comparison": "a / c", "ratio": 1.1, "low": 0.9, "high": 1.3, "says": "undecided",
+         "seeds": 4} | shared,
+        {"claim": "second claim", "comparison": "c / d", "ratio": 1.2, "low": 1.1, "high": 1.3, "says": "no",
+         "seeds": 3} | shared | {"asked": 0.5, "images": 12},
+        {"claim": "third claim", "comparison": "e / f", "ratio": np.nan, "low": np.nan, "high": np.nan,
+         "says": "no numbers", "seeds": 0} | shared,
+    ]  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def test_grid_shows_pictures_maps_masks_and_marks():
@@ -48,15 +54,29 @@ def test_grid_refuses_too_many_or_none():
         figures.image_grid({"a": np.ones((2, 2))}, "Colours", colors="rainbow")
 
 
-def test_effects_show_mean_seeds_and_images():
+def test_effects_show_ratios_intervals_seeds_and_images():
     figure = figures.claim_effects(made_effects())
     told = texts(figure)
-    for text in ("first claim", "a / b", "+30.0 %", "-10.0 %", "1 to 2 seeds", "n = 20 to 40 images", "miniature data"):
-        assert text in told
-    widths = [round(bar.get_width(), 6) for bar in figure.axes[0].patches if bar.get_height() == 0.55]
-    assert widths == [30.0, -10.0]
+    for text in ("first claim", "a / b · all pixels", "second claim", "says yes", "says no", "undecided",
+                 "3 to 5 seeds", "12 to 40 images", "1 comparison without numbers left out", "share that is asked for",
+                 "miniature data"):  # fmt: skip
+        assert text in told, text
+    assert "e / f" not in told, "a comparison without numbers has no line"
+    axes = figure.axes[0]
+    spans = [tuple(np.round(line.get_xdata(), 6)) for line in axes.lines if len(set(np.round(line.get_ydata(), 6))) == 1
+             and len(line.get_xdata()) == 2]  # fmt: skip
+    assert spans == [(0.6, 0.8), (0.9, 1.3), (1.1, 1.3)]
+    refuse_blank(figure)
 
 
-def test_effects_without_rows_are_refused():
-    with pytest.raises(DataError, match="no rows"):
-        figures.claim_effects(made_effects().iloc[:0])
+def test_an_interval_that_knows_nothing_does_not_squeeze_the_others():
+    wide = made_effects().iloc[:2].assign(high=[0.8, 1e6])
+    assert figures.claim_effects(wide).axes[0].get_xlim()[1] < 5
+    lonely = made_effects().iloc[:1].assign(low=np.nan, high=np.nan, says="too few", seeds=1)
+    assert "too few seeds or images" in texts(figures.claim_effects(lonely))
+
+
+def test_effects_without_numbers_or_with_too_many_are_refused():
+    for wrong in (made_effects().iloc[:0], made_effects().iloc[3:], pd.concat([made_effects()] * 20)):
+        with pytest.raises(DataError, match="claim_effects|no rows"):
+            figures.claim_effects(wrong)
