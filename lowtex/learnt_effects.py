@@ -64,7 +64,7 @@ def contrast_effects(
 
     Returns:
         as `lowtex.factorial.factorial_effects`, with ``fewest`` (seeds of the cell that has fewest); ``seeds`` is the
-        number that balanced cells would have for the same noise, rounded down; verdicts are by that number.
+        number that balanced cells would have for the same noise, rounded; verdicts are by that number.
 
     Raises:
         DataError: an experiment without any training left, or images that differ; else as
@@ -84,7 +84,7 @@ def contrast_effects(
         for k, name in enumerate(weights):
             used = contrasts[k] != 0
             share = contrasts[k, used] ** 2
-            effective = int(share.sum() / (share / counts[used]).sum() + 1e-9)
+            effective = round(share.sum() / (share / counts[used]).sum())
             one = Spread(*(part[k : k + 1] for part in (spread.estimate, spread.se_seeds, spread.se_images, spread.df,
                                                         spread.draws)))  # fmt: skip
             more = [{**(details or {}).get(name, {}), "fewest": int(counts[used].min())}]

@@ -132,6 +132,34 @@ def wrong_signs(
     return pd.DataFrame(lines)
 
 
+def all_sizes(
+    scores: pd.DataFrame, weights: Weights, judge: pd.DataFrame, rule: Rule | None = None, **options: object
+) -> pd.DataFrame:
+    """Studies of every size on the same seeds, judged by effects that are taken for true.
+
+    Args:
+        scores: of all trainings, as a study would have found them.
+        weights: as in `seed_ratios`.
+        judge: the same effects with their intervals (`lowtex.learnt_effects`, `lowtex.factorial`), all that were asked.
+        rule: when an effect counts.
+        options: metric, stratum_kind, strata of `seed_ratios`.
+
+    Returns:
+        as `wrong_signs`, with size (seeds a study has) and needed (`seeds_needed` by the judge's spread between seeds;
+        a text, ``not known`` where there is no number).
+    """
+    truth = judge.set_index(["effect", "stratum"])["ratio"].to_dict()
+    spreads = judge["se_seeds"] * np.sqrt(judge["seeds"])
+    needed = [seeds_needed(ratio, spread, rule) for ratio, spread in zip(judge["ratio"], spreads, strict=True)]
+    told = judge[["effect", "stratum"]].assign(needed=["not known" if one is None else str(one) for one in needed])
+    by_seed = seed_ratios(scores, weights, **options)
+    parts = [
+        wrong_signs(by_seed, size, truth).merge(told).assign(size=size)
+        for size in range(1, by_seed["seed"].nunique() + 1)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def seeds_needed(ratio: float, spread: float, rule: Rule | None = None) -> int | None:
     """Seeds until the interval of an effect, from the spread between seeds alone, would give a verdict.
 

@@ -7,11 +7,13 @@ from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.budgets import at_steps, budget_pairs, budget_ratios, split_name
 from lowtex.effect_rules import Rule
+from lowtex.effects import compare
 from lowtex.errors import DataError, OptionError
 from lowtex.factorial import factorial_effects
 from lowtex.learnt import failures, sound_seeds
 from lowtex.seed_studies import (
     MOST_SEEDS,
+    all_sizes,
     main_effect_weights,
     pair_weights,
     removal_pairs,
@@ -52,6 +54,18 @@ def test_wrong_signs_are_counted_over_all_sets_of_seeds():
     assert wrong_signs(by_seed, 2, {("it", "all"): 1.3}).iloc[0]["wrong"] == 5
     with pytest.raises(OptionError, match="size=5.*has 4 seeds"):
         wrong_signs(by_seed, 5)
+
+
+def test_studies_of_every_size_are_judged_by_what_is_taken_for_true():
+    scores = pair([0.5, 0.8, 1.1, 1.2])
+    judge = compare(scores, [("method", "reference")], clusters="fixed", times=4000).assign(effect="it")
+    found = all_sizes(scores, pair_weights({"it": ("method", "reference")}), judge)
+    assert found["size"].tolist() == [1, 2, 3, 4] and found["studies"].tolist() == [4, 6, 4, 1]
+    assert found["wrong"].tolist() == [2, 1, 1, 0]
+    by_hand = seeds_needed(found["ratio"].iloc[0], float(np.log([0.5, 0.8, 1.1, 1.2]).std(ddof=1)))
+    assert abs(int(found["needed"].iloc[0]) - by_hand) <= 2, "the judge's spread comes from draws"
+    alone = all_sizes(pair([0.5]), pair_weights({"it": ("method", "reference")}), judge.assign(se_seeds=float("nan")))
+    assert alone["needed"].tolist() == ["not known"]
 
 
 def test_removal_takes_one_change_from_all_new():
