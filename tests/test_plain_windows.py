@@ -39,8 +39,11 @@ def test_the_window_is_where_the_plain_pixels_are():
 def test_pixels_without_truth_or_too_far_do_not_count():
     holed = made()
     holed.depth[0, 4:12, 20:25] = 0
-    assert plainest_window([holed])[2] == 0.5
+    assert plainest_window([holed])[2] == 24 / 80, "half of it has no truth, and beside the hole begins an edge"
     assert plainest_window([made(depth_m=90.0)])[2] == 0.0
+    stepped = made()
+    stepped.depth[0, :, 25:] = 20.0
+    assert 0.5 < plainest_window([stepped])[2] < 1.0, "a depth edge runs through the plain rectangle"
     with pytest.raises(DataError, match="no ground truth"):
         plainest_window([replace(made(), depth=None)])
     with pytest.raises(DataError, match="no picture"):

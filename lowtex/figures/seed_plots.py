@@ -131,7 +131,8 @@ def weight_curves(
     axes.grid(True)
     axes.set_xlabel(weight_name)
     axes.set_ylabel(metric_label(metric).replace("\n", " on validation scenes\n"))
-    legend_row(figure)
+    # each label holds a weight and an error: more than two in a row would not fit
+    legend_row(figure, 2)
     few, many = int(chosen["seeds"].min()), int(chosen["seeds"].max())
     said = [count(many, "seed") if few == many else f"{few} to {many} seeds"]
     if "images" in sweep:
