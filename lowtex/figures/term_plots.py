@@ -97,7 +97,8 @@ def term_intervals(
         axes.set_title(stratum_title(stratum))
         axes.set_xlabel(label)
         axes.grid(True, axis="x")
-    return finish(figure, title, _behind(measured, caption), miniature=miniature)
+    said = f"dotted: {reference}" if reference in set(measured["loss"]) else ""
+    return finish(figure, title, _behind(measured, said, caption), miniature=miniature)
 
 
 @plot
@@ -148,8 +149,8 @@ def _few(rows: pd.DataFrame, what: str) -> list[str]:
     return strata
 
 
-def _behind(rows: pd.DataFrame, caption: str) -> str:
+def _behind(rows: pd.DataFrame, *said: str) -> str:
     """How many frames, and whether the intervals say anything."""
     frames = int(rows["frames"].max())
     interval = "95% intervals over frames" if np.isfinite(rows["low"]).any() else "one frame has no interval"
-    return " · ".join(part for part in (count(frames, "frame"), interval, caption) if part)
+    return " · ".join(part for part in (count(frames, "frame"), interval, *said) if part)

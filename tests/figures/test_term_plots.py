@@ -57,6 +57,7 @@ def test_intervals_and_one_frame():
     refuse_blank(figure)
     words = texts(figure)
     assert all(name in words for name in TERMS) and "share found" in words and "12 frames" in words
+    assert "dotted: pixels" in words
     one = made("found").assign(low=np.nan, high=np.nan, frames=1)
     words = texts(figures.term_intervals(one, "found", "share found", "A title"))
     assert "1 frame" in words and "no interval" in words and "95%" not in words
