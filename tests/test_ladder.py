@@ -106,7 +106,7 @@ def test_a_missing_training_leaves_the_cells_mean_and_the_sums():
     kept = scores[~((scores["experiment"] == "none") & (scores["seed"] == 1))]
     found = order_credits(kept, TWO, times=20).set_index("effect")
     assert found["ratio"].to_dict() == pytest.approx({"A": 0.125**0.5, "B": 2**0.5, ALL: 0.5})
-    assert found["fewest"].tolist() == [2, 2, 2] and found["seeds"].tolist() == [2, 2, 2]
+    assert found["fewest"].tolist() == [2, 2, 2] and found["seeds"].tolist() == [3, 3, 2]
 
 
 def test_held_keeps_the_cells_with_these_levels():
