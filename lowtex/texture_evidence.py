@@ -1,25 +1,21 @@
-"""What the ablation's scores say about texture: errors with intervals, gains compared between strata, the sweep.
+"""What the ablation's scores say about texture: errors with intervals, and gains compared between strata.
 
 Built on `lowtex.effects`: seeds and images are drawn together, compared experiments get the same draws, and nothing is
-judged from one seed. Scores of several strata or several levels of the sweep are put side by side as if each were an
-experiment of its own ("ours @ low"), which is all that a ratio *between* strata needs.
+judged from one seed. Scores of several strata are put side by side as if each were an experiment of its own
+("ours @ low"), which is all that a ratio *between* strata needs. The sweep is in `lowtex.texture_levels`.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from lowtex.effect_rules import HARMS, HELPS, SAME, Rule
+from lowtex.effect_rules import HARMS, HELPS, SAME, Rule, corrected
 from lowtex.effects import bootstrap, compare, effect_rows, groups_of
 from lowtex.errors import DataError
-from lowtex.image_scores import error_name, paired_scores, require, strata_of
+from lowtex.image_scores import error_name, paired_scores, strata_of
 from lowtex.resampling import TIMES
-from lowtex.texture_sweep import LEVELS, PROTOCOL, Level
-from lowtex.texture_windows import gradient_makers
-
-NORMAL = Level(1.0)
 
 
 def learnt_only(frame: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +90,31 @@ def errors_by_stratum(
                 }
             )
     return pd.DataFrame(lines)
+
+
+def ratios(
+    scores: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    stratum_kind: str = "none",
+    strata: Sequence[str] | None = None,
+    correction: str | None = "holm",
+) -> pd.DataFrame:
+    """`lowtex.effects.compare` of scores at hand, each pair on the seeds that both have; without one it is left out.
+
+    Returns:
+        as of `compare`, verdicts corrected as one family; without rows where no pair has a seed.
+    """
+    frames = []
+    for pair in pairs:
+        own = scores[scores["experiment"].isin(pair)]
+        if set(pair) <= set(own["experiment"]) and _common_seeds(own, pair):
+            frames.append(_quietly(compare, own, [pair], stratum_kind=stratum_kind, strata=strata))
+    if not frames:
+        return pd.DataFrame(
+            columns=["effect", "method", "stratum", "ratio", "low", "high", "verdict", "seeds", "images"]
+        )
+    found = pd.concat(frames, ignore_index=True)
+    return found if correction is None else corrected(found, correction)
 
 
 def gain_between(
@@ -182,87 +203,6 @@ def gain_lines(effects: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
-
-
-def sweep_scores(measured: pd.DataFrame) -> pd.DataFrame:
-    """The measure ``sweep`` as scores for `lowtex.effects`, each level an experiment: ``ours @ 0.25``.
-
-    Adds ``method`` and ``level`` (a label of `lowtex.texture_sweep.Level`), and what the measure leaves unsaid.
-    """
-    require(measured, ("experiment", "seed", "factor", "painted", "image", "stratum_kind", "stratum", "abs_rel"))
-    painted = measured["painted"].astype(str).str.lower() == "true"
-    labels = [Level(float(f), bool(p)).label for f, p in zip(measured["factor"], painted, strict=True)]
-    named = [f"{name} @ {label}" for name, label in zip(measured["experiment"], labels, strict=True)]
-    kept = measured.assign(method=measured["experiment"], level=labels, experiment=named, protocol=PROTOCOL)
-    return kept.assign(split="test, rendered again", eval_data="vkitti2 clone")
-
-
-def sweep_levels(scores: pd.DataFrame) -> list[str]:
-    """Labels of the levels that scores hold, from strong texture to none."""
-    return [level.label for level in LEVELS if level.label in set(scores["level"])]
-
-
-def sweep_errors(scores: pd.DataFrame, methods: Sequence[str], stratum_kind: str = "known") -> pd.DataFrame:
-    """`errors_by_stratum` at every level: ``method`` and ``level`` come on top of its columns."""
-    levels, parts = sweep_levels(scores), []
-    own = scores[scores["stratum_kind"].isin(["none", stratum_kind])]
-    for label in levels:
-        found = errors_by_stratum(own, [f"{name} @ {label}" for name in methods], stratum_kind=stratum_kind)
-        parts.append(found.assign(method=found["experiment"].str.rpartition(" @ ")[0], level=label))
-    return pd.concat(parts, ignore_index=True)
-
-
-def sweep_effects(
-    scores: pd.DataFrame, methods: Sequence[str], reference: str | None = None, stratum_kind: str = "known"
-) -> pd.DataFrame:
-    """Ratios along the sweep: of each method to itself at factor 1, or to ``reference`` at the same level.
-
-    Returns:
-        as of `lowtex.effects.compare`, with ``method``, ``level`` and ``against`` (``itself at 1``, or the reference).
-    """
-    levels, parts = sweep_levels(scores), []
-    own = scores[scores["stratum_kind"].isin(["none", stratum_kind])]
-    for label in levels:
-        if reference is None:
-            pairs = [(f"{name} @ {label}", f"{name} @ {NORMAL.label}") for name in methods if label != NORMAL.label]
-        else:
-            pairs = [(f"{name} @ {label}", f"{reference} @ {label}") for name in methods if name != reference]
-        for pair in (pair for pair in pairs if _common_seeds(own, pair)):
-            found = _quietly(compare, own[own["experiment"].isin(pair)], [pair], stratum_kind=stratum_kind)
-            name = pair[0].rpartition(" @ ")[0]
-            parts.append(found.assign(method=name, level=label, against=reference or f"itself at {NORMAL.label}"))
-    if not parts:
-        raise DataError("the sweep holds no two networks of one seed to compare")
-    return pd.concat(parts, ignore_index=True)
-
-
-def window_effects(measured: pd.DataFrame, pairs: Sequence[tuple[str, str]], width: int) -> pd.DataFrame:
-    """How a ratio on low texture hangs on the gradient's window and thresholds, and what known contrast says.
-
-    Args:
-        measured: the measure ``sweep``.
-        pairs: (method, reference).
-        width: of the images it was taken on, pixels.
-
-    Returns:
-        as of `lowtex.effects.compare`, low texture only, with ``definition``; ``known contrast`` comes last.
-    """
-    at_one = measured[measured["factor"] == NORMAL.factor].assign(protocol=PROTOCOL)
-    at_one = at_one[at_one["painted"].astype(str).str.lower() == "true"]
-    parts = []
-    for kind in [*gradient_makers(width), "known"]:
-        of_kind = at_one[at_one["stratum_kind"] == kind]
-        if not (of_kind["stratum"] == "low").any():
-            continue
-        for pair in (pair for pair in pairs if _common_seeds(of_kind, pair)):
-            own = of_kind[of_kind["experiment"].isin(pair)]
-            found = _quietly(compare, own, [pair], stratum_kind=kind, strata=["low"])
-            parts.append(found.assign(definition="known contrast" if kind == "known" else kind))
-    if not parts:
-        raise DataError(
-            f"the sweep holds no texture strata of images {width} pixels wide, or no seed has both of a pair"
-        )
-    return pd.concat(parts, ignore_index=True)
 
 
 def _common_seeds(scores: pd.DataFrame, names: Sequence[str]) -> set[int]:

@@ -27,7 +27,7 @@ from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, LowtexError, OptionError
-from lowtex.evaluation import predict
+from lowtex.evaluation import evaluate, predict
 from lowtex.files import read_json
 from lowtex.miniature.pair import VKITTI2_RIG, Scene, one_thread, view, world_at
 from lowtex.miniature.sensor import NOISE, expose
@@ -39,15 +39,15 @@ from lowtex.miniature.writing import as_bgr8, write_image
 from lowtex.roots import ROOT_MANIFEST
 from lowtex.scoring import compare, score
 from lowtex.texture import strata
-from lowtex.texture_windows import gradient_makers
+from lowtex.texture_windows import window_makers
 
 PROTOCOL = "vkitti2_dense"
 FRAMES = 12
 """Test images that are rendered again, spread evenly over the split."""
 
-KINDS = ("known", "distance", "known*distance")
+KINDS = ("known", "distance")
 """Strata of `measure`; texture is that of factor 1, so that a stratum holds the same pixels throughout. At factor 1
-alone the gradient's strata under every window and threshold (`lowtex.texture_windows`) come on top."""
+alone low texture under every definition (`lowtex.texture_windows`) comes on top, of all test images."""
 
 CACHE = "texture_sweep"
 _CACHE_VERSION = 1
@@ -186,8 +186,8 @@ def texture_reaching(
 
 
 def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFrame:
-    """A network's errors on the swept test images, and how they hang on the gradient's window: a row an image, level
-    and stratum.
+    """A network's errors on the swept test images, and by every definition of low texture: a row an image, level and
+    stratum.
 
     Args:
         network: has ``depth(image, rig)``, in evaluation mode.
@@ -197,8 +197,8 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
     Returns:
         factor, painted, image, stratum_kind, stratum, pixels, abs_rel, d1, and ``moved``: the mean of
         ``|depth / depth at factor 1 - 1|``, which asks no ground truth. `FRAMES` test images; strata by the known
-        contrast of factor 1 (``known``), by true distance, and crossed; at factor 1 also by gradient energy, kinds
-        ``window 9 px`` and so on (`lowtex.texture_windows.gradient_makers`).
+        contrast of factor 1 (``known``) and by true distance. Then, at factor 1, of *all* test images, the strata of
+        `lowtex.texture_windows.window_makers`, kinds ``window 9 px``, …, ``known contrast``.
 
     Raises:
         DataError: as `sweep_samples`.
@@ -221,16 +221,19 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
             compared = compare(inverse, sample, PROTOCOL, quantity="inverse_depth")
             usual = before.setdefault(sample.name, compared.prediction)
             change = np.abs(compared.prediction / usual - 1)
-            windows = gradient_makers(size[1]) if level == normal else {}
-            for row in score(inverse, sample, PROTOCOL, strata={**makers, **windows}, quantity="inverse_depth"):
+            for row in score(inverse, sample, PROTOCOL, strata=makers, quantity="inverse_depth"):
                 inside = compared.valid
-                # the windows are of factor 1, from which nothing has moved
-                if row["stratum_kind"] in KINDS:
+                if row["stratum_kind"] != "none":
                     inside = inside & masks_of(sample, row["stratum_kind"])[row["stratum"]]
-                kept = {name: row[name] for name in ("image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1")}
-                place = {"factor": level.factor, "painted": level.painted}
-                lines.append({**place, **kept, "moved": float(change[inside].mean())})
-    return pd.DataFrame(lines)
+                lines.append(_line(level, row, float(change[inside].mean())))
+    whole = evaluate(network, _reader(Path(root), size, "test"), PROTOCOL, strata=window_makers(size[1]))
+    rows = whole.per_image[whole.per_image["stratum_kind"] != "none"].to_dict("records")
+    return pd.DataFrame([*lines, *(_line(normal, row, 0.0) for row in rows)])
+
+
+def _line(level: Level, row: dict, moved: float) -> dict:
+    kept = {name: row[name] for name in ("image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1")}
+    return {"factor": level.factor, "painted": level.painted, **kept, "moved": moved}
 
 
 def _manifest(root: Path) -> dict:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
-from lowtex.texture import HIGH_GRADIENT, LOW_GRADIENT, WINDOW_FRACTION, Masks, gradient_strata, strata
+from lowtex.texture import HIGH_GRADIENT, LOW_GRADIENT, WINDOW_FRACTION, Masks, contrast_strata, gradient_strata, strata
 
 CLASSES = ("low", "middle", "high")
 """Texture classes, in the order of their numbers in `texture_classes`."""
@@ -22,6 +22,9 @@ WINDOW_SHARES = (0.0, 1 / 120, WINDOW_FRACTION, 1 / 20, 1 / 10, 1 / 5)
 
 THRESHOLDS = (0.5, 0.7, 1.4, 2.0)
 """Factors on both thresholds to try, at the kit's window."""
+
+KNOWN = "known contrast"
+"""The definition that needs neither window nor gradient, under a label of its own beside the gradient's."""
 
 THIRDS = ("upper", "middle", "lower")
 
@@ -46,6 +49,11 @@ def gradient_makers(width: int) -> dict[str, Callable[..., Masks]]:
         moved = {"low": factor * LOW_GRADIENT, "high": factor * HIGH_GRADIENT}
         makers[f"thresholds x{factor:g}"] = partial(gradient_strata, **moved)
     return makers
+
+
+def window_makers(width: int) -> dict[str, Callable[..., Masks]]:
+    """`gradient_makers` and, last, `KNOWN`: every definition of low texture that there is."""
+    return {**gradient_makers(width), KNOWN: contrast_strata}
 
 
 def texture_classes(samples: Iterable[StereoSample], kind: str = "known", **options) -> np.ndarray:

@@ -15,7 +15,7 @@ from lowtex.files import read_json, write_json
 from lowtex.miniature import Scene, render, write_vkitti2
 from lowtex.texture import strata
 from lowtex.texture_sweep import CACHE, FRAMES, KINDS, LEVELS, Level, measure, rerender, sweep_samples, texture_reaching
-from lowtex.texture_windows import gradient_makers
+from lowtex.texture_windows import window_makers
 
 SIZE = (48, 160)
 FACTORS = sorted({level.factor for level in LEVELS})
@@ -157,14 +157,19 @@ class FromTone(torch.nn.Module):
         return 5 + self.slope * image.mean(1, keepdim=True)
 
 
-def test_measure(written):
+def test_measure(written, monkeypatch):
     rows = measure(FromTone(20.0), written, SIZE)
     levels = [Level(*place) for place in rows[["factor", "painted"]].drop_duplicates().to_numpy()]
     assert set(levels) == set(LEVELS) and rows["image"].nunique() == min(FRAMES, 3)
-    by_gradient = rows["stratum_kind"].isin(gradient_makers(SIZE[1]))
-    assert set(rows["stratum_kind"]) == {"none", *KINDS, *gradient_makers(SIZE[1])}
-    assert (rows[by_gradient]["factor"] == 1).all() and (rows[by_gradient]["moved"] == 0).all()
-    rows = rows[~by_gradient]
+    by_window = rows["stratum_kind"].isin(window_makers(SIZE[1]))
+    assert set(rows["stratum_kind"]) == {"none", *KINDS, *window_makers(SIZE[1])}
+    assert (rows[by_window]["factor"] == 1).all() and (rows[by_window]["moved"] == 0).all()
+    # every test image, not only those that are rendered again
+    monkeypatch.setattr(texture_sweep, "FRAMES", 1)
+    fewer = measure(FromTone(20.0), written, SIZE)
+    again = fewer["stratum_kind"].isin(window_makers(SIZE[1]))
+    assert fewer[~again]["image"].nunique() == 1 and again.sum() == by_window.sum()
+    rows = rows[~by_window]
     counted = rows.groupby(["image", "stratum_kind", "stratum"])["pixels"]
     assert (counted.nunique() == 1).all() and (counted.size() == len(LEVELS)).all(), "the same pixels at every level"
     known = rows[rows["stratum_kind"] == "known"].groupby(["factor", "painted", "image"])["pixels"].sum()

@@ -74,7 +74,6 @@ def errors_over_bins(
             if has_ratios:
                 rows = ratios[(ratios["panel"] == panel) & (ratios["method"] == method)]
                 _curve(grid[1, column], rows.set_index("bin").reindex(bins), "ratio", shift, style)
-        grid[0, column].set_ylim(0, None)
         if with_pixels:
             _pixel_share(grid[-1, column], own, bins)
         if panel:
@@ -83,6 +82,8 @@ def errors_over_bins(
         grid[-1, column].set_xticks(range(len(bins)), texts, rotation=30 if len(panels) > 1 and len(bins) > 3 else 0)
         for axes in grid[:, column]:
             axes.grid(True, axis="y")
+    # once for all panels, after the last: a limit set between them would not grow any more
+    grid[0, 0].set_ylim(0, 1.05 * float(errors[["error", "high"]].max().max()))
     grid[0, 0].set_ylabel(tidy.metric_label(str(errors["metric"].iloc[0])))
     said = [f"n = {_spoken(errors['images'], 'image')}", *_behind(errors)]
     if has_ratios:
@@ -111,6 +112,8 @@ def _curve(axes, rows: pd.DataFrame, column: str, shift: float, style, label: st
     if not rows[column].notna().any():
         return
     x = np.arange(len(rows)) + shift
+    # a bin without a value leaves no hole in the line
+    x, rows = x[rows[column].notna()], rows[rows[column].notna()]
     look = {"color": style.color, "marker": style.marker, "linestyle": style.linestyle}
     axes.plot(x, rows[column].to_numpy(float), markersize=5, linewidth=1.5, label=label, **look)
     axes.vlines(

@@ -70,6 +70,9 @@ def test_crossed_strata_and_given_panels():
     figure = figures.errors_over_bins(errors(CROSSED), ratios(CROSSED), axis="true distance in m")
     assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["low texture", "high texture"]
     assert "true distance in m" in texts(figure)
+    tall = errors(CROSSED)
+    tall.loc[tall["stratum"].str.startswith("high"), ["error", "low", "high"]] += 1
+    assert figures.errors_over_bins(tall).axes[0].get_ylim()[1] > 1.2, "a later panel's curve is not cut off"
     swept = errors().rename(columns={"stratum": "bin"})
     swept = swept[swept["bin"] != "all"].assign(panel="all", stratum="all")
     figure = figures.errors_over_bins(swept, pixels=False)
