@@ -70,8 +70,9 @@ class Candidate:
         sort = "miniature" if self.context["miniature"] else "real data"
         what = "scores of images" if self.of_images else "means"
         seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
+        kind = "" if self.kind == "none" else f" by {self.kind}"
         return (
-            f"{what} on {self.context['eval_data']} ({sort}, {self.context['split']}), profile "
+            f"{what}{kind} on {self.context['eval_data']} ({sort}, {self.context['split']}), profile "
             f"{self.context['profile']}, learnt from {self.context['train_data']}, {seeds}"
         )
 

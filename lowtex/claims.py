@@ -174,7 +174,8 @@ class Judged:
         outcomes = self.of(claim)
         commands = []
         lacking = [o for o in outcomes if o.says == NOTHING]
-        for extra in dict.fromkeys(map(_measure_of, lacking)):
+        # what has to be trained comes before what is measured of it
+        for extra in sorted(set(map(_measure_of, lacking))):
             names = [n.partition(": ")[0] for o in lacking if _measure_of(o) == extra for n in o.missing]
             commands.append(" ".join([_ablate(names), *(["--measure", extra] if extra else [])]))
         if wide := [o for o in outcomes if o.says in (UNDECIDED, FEW)]:

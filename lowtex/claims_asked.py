@@ -19,9 +19,9 @@ def _carries(protocol: str) -> tuple[Versus, ...]:
     )
 
 
-def _carries_reading(name: str) -> str:
+def _carries_reading(place: str) -> str:
     return (
-        f"shown there by pictures only. Measured here: learnt on Virtual KITTI 2's miniature, scored on {name}'s, "
+        f"shown there by pictures only. Measured here: learnt on Virtual KITTI 2's miniature, scored on {place}, "
         "beside one depth everywhere, the prediction for another picture, and the baseline"
     )
 
@@ -55,7 +55,7 @@ QUESTIONS = (
         "review",
         _carries("make3d_c1"),
         question="Make3D is only shown: what are the numbers?",
-        reading=_carries_reading("Make3D"),
+        reading=_carries_reading("that of Make3D"),
         change="lowtex run --only 13 --data make3d=FOLDER",
     ),
     Claim(
@@ -64,7 +64,7 @@ QUESTIONS = (
         "review",
         _carries("cityscapes"),
         question="Cityscapes is only shown: what are the numbers?",
-        reading=_carries_reading("Cityscapes"),
+        reading=_carries_reading("that of Cityscapes"),
         change="lowtex run --only 14 --data cityscapes=FOLDER",
     ),
     Claim(

@@ -113,14 +113,15 @@ def corrected(effects: pd.DataFrame, method: str = "holm", rule: Rule | None = N
     known = np.isfinite(p)
     adjusted = p.copy()
     if known.any():
-        adjusted[known] = _holm(p[known]) if method == "holm" else stats.false_discovery_control(p[known], method="bh")
+        adjusted[known] = holm(p[known]) if method == "holm" else stats.false_discovery_control(p[known], method="bh")
     frame["comparisons"], frame["p"], frame["p_corrected"] = int(known.sum()), p, adjusted
     called = frame["verdict"].isin([HELPS, HARMS, SAME]) & (adjusted >= 1 - rule.level)
     frame["verdict_corrected"] = frame["verdict"].where(~called, OPEN)
     return frame
 
 
-def _holm(p: np.ndarray) -> np.ndarray:
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values ``(N,)``, none missing, raised by Holm's method: below 0.05 is then a verdict at 5 % of the family."""
     order = np.argsort(p)
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)

@@ -8,16 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
+from scipy import stats
 
 from lowtex.ablation_tables import STUCK
 from lowtex.claim_tests import EQUAL, LESS, Versus
 from lowtex.effect_rules import CANNOT as UNKNOWN
-from lowtex.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, corrected
+from lowtex.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, holm
 from lowtex.metrics import LABELS
 
 HOLDS, IN_PART, FAILS, CANNOT = "holds", "holds in part", "does not hold", "cannot be judged here"
 VERDICTS = (HOLDS, IN_PART, FAILS, CANNOT)
+
+NO_GAIN = "no gain"
+"""A gain worth naming is ruled out, whether or not harm is shown: the interval lies above ``1 - margin``."""
 
 YES, NO, UNDECIDED, FEW, NOTHING = "yes", "no", "undecided", "too few", "no numbers"
 """What one comparison says of a claim."""
@@ -37,9 +40,10 @@ survive it is **{OPEN}**. Those that would also survive Holm's stricter one, und
 verdict in the table is below {1 - rule.level:.0%}, are marked *firm*. A comparison that serves several claims is
 counted once.
 
-**What it says of the claim.** Most claims say "a smaller error": {HELPS} is *{YES}*, {HARMS} and {SAME} are *{NO}*.
-Some say "much smaller" (than a stated share of the other's error; the interval is then held against that share), some
-say "no difference" ({SAME} is *{YES}*, {HELPS} and {HARMS} are *{NO}*).
+**What it says of the claim.** Most claims say "a smaller error": {HELPS} is *{YES}*; {HARMS} and {SAME} are *{NO}*, and
+so is **{NO_GAIN}**, where the whole interval lies above {1 - rule.margin:g}, so that a gain worth naming is ruled out
+whether or not harm is shown. Some say "much smaller" (than a stated share of the other's error; the interval is then
+held against that share), some say "no difference" ({SAME} is *{YES}*, {HELPS} and {HARMS} are *{NO}*).
 
 | verdict | when |
 | --- | --- |
@@ -137,10 +141,10 @@ class Outcome:
         if not self.effect:
             lack = f" of {', '.join(self.missing)}" if 0 < len(self.missing) <= 3 else ""
             return f"{self.test.label} on {self.test.place}: {NOTHING}{lack}"
-        name = self.test.quantity
-        errors = [f"{LABELS.get(name, name)} {self.effect[side]:.3f}" for side in ("method_error", "reference_error")
-                  if side in self.effect]  # fmt: skip
-        against = f" ({' against '.join(errors)})" if errors else ""
+        against = ""
+        if "method_error" in self.effect:
+            name = LABELS.get(self.test.quantity, self.test.quantity)
+            against = f" ({name} {self.effect['method_error']:.3f} against {self.effect['reference_error']:.3f})"
         firm = " (firm)" if self.firm else ""
         return f"{self.test.label} on {self.test.place}{kind}: {self.numbers()}{against}, {self.verdict}{firm}"
 
@@ -152,34 +156,56 @@ def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
     """
     rule = rule or Rule()
     known = [outcome for outcome in outcomes if outcome.effect]
-    if not known:
-        return
-    lines = []
-    for outcome in known:
-        line = {name: outcome.effect[name] for name in ("ratio", "se_seeds", "se_images", "df", "verdict")}
-        if outcome.test.times != 1:
-            # the same rule with the asked share in the place of "no change"
-            low, high = (end / outcome.test.times for end in outcome.interval)
-            line["ratio"] /= outcome.test.times
-            if not str(line["verdict"]).startswith(UNKNOWN):
-                line["verdict"] = rule.verdict(low, high)
-        lines.append(line)
-    frame = pd.DataFrame(lines)
-    shares, strict = (corrected(frame, method, rule)["verdict_corrected"] for method in ("fdr", "holm"))
-    for outcome, alone, judged, surer in zip(known, frame["verdict"], shares, strict, strict=True):
-        outcome.alone, outcome.verdict = str(alone), str(judged)
-        outcome.firm = judged == surer and judged in (HELPS, HARMS, SAME)
+    p = np.full(len(known), np.nan)
+    for place, outcome in enumerate(known):
+        outcome.alone = _alone(outcome, rule)
+        if not outcome.alone.startswith(UNKNOWN):
+            # what cannot be judged is no comparison
+            p[place] = _p_value(outcome, rule)
+    judged = np.isfinite(p)
+    shares, strict = p.copy(), p.copy()
+    if judged.any():
+        shares[judged], strict[judged] = stats.false_discovery_control(p[judged], method="bh"), holm(p[judged])
+    for outcome, share, sure in zip(known, shares, strict, strict=True):
+        called = outcome.alone not in (OPEN,) and not outcome.alone.startswith(UNKNOWN)
+        outcome.verdict = OPEN if called and not share < 1 - rule.level else outcome.alone
+        outcome.firm = bool(called and sure < 1 - rule.level)
+
+
+def _alone(outcome: Outcome, rule: Rule) -> str:
+    """The verdict on one comparison for itself, against the share that is asked for."""
+    given = str(outcome.effect["verdict"])
+    if given.startswith(UNKNOWN):
+        return given
+    low, high = (end / outcome.test.times for end in outcome.interval)
+    said = rule.verdict(low, high)
+    ruled_out = outcome.test.expects == LESS and said == OPEN and low > 1 - rule.margin
+    return NO_GAIN if ruled_out else said
+
+
+def _p_value(outcome: Outcome, rule: Rule) -> float:
+    """Of what a comparison says: for a smaller error the two-sided test that the ratio is just a gain worth naming."""
+    effect, test = outcome.effect, outcome.test
+    log_ratio, df = np.log(outcome.ratio / test.times), float(effect["df"])
+    se = float(np.hypot(effect["se_seeds"], effect["se_images"]))
+    if test.expects == EQUAL:
+        return float(rule.p_value(np.array([log_ratio]), np.array([se]), np.array([df]))[0])
+    beyond = log_ratio - np.log1p(-rule.margin)
+    if se == 0:
+        return 0.0 if beyond else 1.0
+    return float(2 * stats.t.sf(abs(beyond) / se, df))
 
 
 def verdict(outcomes: Iterable[Outcome]) -> tuple[str, str]:
     """Verdict of a claim from its comparisons, and the reason, by `rule_text`."""
     outcomes = list(outcomes)
     said = [outcome.says for outcome in outcomes]
-    firm = f", {sum(o.firm for o in outcomes)} firm" if any(o.firm for o in outcomes) else ""
+    firm = sum(o.firm for o in outcomes)
     if len(said) == 1:
-        why = f"its one comparison says {said[0]}{firm}"
+        why = f"its one comparison says {said[0]}{' (firm)' if firm else ''}"
     else:
-        why = f"of {len(said)} comparisons {', '.join(f'{said.count(w)} {w}' for w in dict.fromkeys(said))}{firm}"
+        counted = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
+        why = f"of {len(said)} comparisons {counted}{f' ({firm} firm)' if firm else ''}"
     if said and set(said) == {YES}:
         return HOLDS, why
     if YES in said:

@@ -15,7 +15,7 @@ from lowtex.effect_rules import Rule
 from lowtex.effects import compare
 from lowtex.errors import DataError
 from lowtex.results import COLUMNS
-from lowtex.verdicts import CANNOT, FAILS, HOLDS, IN_PART, Outcome, rule_text, verdict
+from lowtex.verdicts import CANNOT, FAILS, HOLDS, IN_PART, NO_GAIN, Outcome, _p_value, rule_text, settle, verdict
 
 OURS = Versus("ours", "baseline")
 LOW = Versus("ours", "baseline", stratum="low", kinds=("known", "gradient"))
@@ -200,6 +200,39 @@ def test_verdicts_of_what_is_said():
         assert verdict(said(*words))[0] == result, words
     assert Outcome(Versus("a", "b", expects=EQUAL), {"seeds": 3}, "no difference seen").says == "yes"
     assert Outcome(Versus("a", "b", expects=EQUAL), {"seeds": 3}, "helps").says == "no"
+
+
+def settled(*tests_and_ratios) -> list[Outcome]:
+    outcomes = []
+    for test, ratios in tests_and_ratios:
+        outcomes.append(look(test, rows=made_rows(ratios)))
+    settle(outcomes)
+    return outcomes
+
+
+def test_a_gain_that_is_ruled_out_says_no_even_where_harm_is_not_shown():
+    ratios = [1.05, 1.02, 1.08, 1.0, 1.1]
+    [outcome] = settled((OURS, ratios))
+    low, high = outcome.interval
+    assert 0.98 < low < 1.02 < high, "Rule alone calls this undecided"
+    assert (Rule().verdict(low, high), outcome.verdict, outcome.says) == ("undecided", NO_GAIN, "no")
+    # by hand: the two-sided t test of the mean log ratio against log 0.98
+    logs = np.log(ratios) - np.log(0.98)
+    p = 2 * stats.t.sf(logs.mean() / (logs.std(ddof=1) / 5**0.5), 4)
+    assert _p_value(outcome, Rule()) == pytest.approx(p) and p < 0.05
+    [same] = settled((Versus("ours", "baseline", expects=EQUAL), ratios))
+    assert same.says == "undecided", "a claim of no difference is not helped by it"
+
+
+def test_many_weak_verdicts_hold_each_other_up_and_one_weak_among_nothings_falls():
+    weak, nothing = [0.90, 0.95, 0.955, 0.92, 0.93], [0.9, 1.1, 1.0, 0.95, 1.03]
+    tests = [Versus("ours", "baseline", metric="abs_rel", kinds=("none", str(number))) for number in range(30)]
+    assert {o.says for o in settled(*[(test, weak) for test in tests])} == {"yes"}
+    alone, *others = settled((tests[0], weak), *[(test, nothing) for test in tests[1:]])
+    assert alone.alone == "helps" and alone.verdict == "undecided" and not alone.firm
+    assert {o.verdict for o in others} == {"undecided"}
+    sure = settled((tests[0], [0.5, 0.51, 0.49, 0.5, 0.5]), *[(test, nothing) for test in tests[1:]])[0]
+    assert sure.says == "yes" and sure.firm
 
 
 def test_the_rule_is_told_with_its_numbers():
