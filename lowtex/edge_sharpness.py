@@ -32,7 +32,7 @@ QUANTITIES = {
     "missed": "share of true edge places without a predicted edge within 2 px",
     "off_px": "mean distance from a true edge place to the nearest predicted edge, px, 10 at most",
     "stray_px": "mean distance from a predicted edge to the nearest true one, px, 10 at most",
-    "width_px": "pixels to climb the true step at the steepest place of the mean profile across edges, 64 at most",
+    "width_px": "mean true step over the steepest climb of the mean profile across edges, px: 1 is sharp, 64 at most",
     "far_spill_px": "how far the near surface spills over the far one, px, of 4 looked at",
     "near_spill_px": "how far the far surface spills over the near one, px, of 4 looked at",
 }
@@ -218,6 +218,7 @@ class _Part:
     sides: np.ndarray
     lone: np.ndarray
     slopes: np.ndarray
+    height: np.ndarray
     far: np.ndarray
     near: np.ndarray
     stray: np.ndarray
@@ -234,8 +235,9 @@ class _Part:
             values["stray_px"] = float(self.stray.mean() * unit)
         lone = self.lone
         if lone.sum() >= LEAST:
-            # of the mean profile: in each single one the steepest pixel may be a wrinkle
-            steepest = float(self.slopes[lone].mean(axis=0).max())
+            # of the mean profile, since in a single one the steepest pixel may be a wrinkle; and of means of inverse
+            # depth, not of shares of each step, which a slanted wall beside a small step would decide
+            steepest = float(self.slopes[lone].mean(axis=0).max() / self.height[lone].mean())
             values["width_px"] = unit / max(steepest, unit / WIDEST_PX)
             values["far_spill_px"] = float(self.far[lone].mean() * unit)
             values["near_spill_px"] = float(self.near[lone].mean() * unit)
@@ -255,17 +257,13 @@ def _along_rows(
     inside[:, 1] = np.clip(x, reach - 1, max(reach - 1, target.shape[1] - reach - 1))
     t, p = (profiles(values, inside, np.sign(steps), reach) for values in (target, inverse))
     size = np.abs(steps)[:, None]
-    # slanted walls climb beside their edge too: at the edge half as one and half as the other; the rest is the step's
-    slopes, middle = np.diff(t, axis=1), reach - 1
-    slopes[:, middle] = (slopes[:, middle - 1] + slopes[:, middle + 1]) / 2
-    height = np.maximum(size - slopes[:, [middle]], size / 2)
     share = (p - t) / size
     sides = np.full(len(places), -1)
     if contrast is not None:
         sides = (contrast[y, x] < LOW_CONTRAST).astype(int) + (contrast[y, x + 1] < LOW_CONTRAST)
     return _Part(
         places, _distances(predicted, reach)[true], sides, lone,
-        (np.diff(p, axis=1) - slopes) / height,
+        np.diff(p, axis=1), size[:, 0],
         np.clip(share[:, :reach], 0, 1).sum(axis=1), np.clip(-share[:, reach:], 0, 1).sum(axis=1),
         _distances(true, reach)[predicted],
     )  # fmt: skip
