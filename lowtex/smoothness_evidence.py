@@ -7,6 +7,7 @@ and among the trainings that learnt.
 
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import pandas as pd
 
@@ -55,9 +56,9 @@ def effects_in(
     frames = []
     for name, chosen in designs.items():
         if not evidence.missing(chosen.experiments):
-            scores = evidence.scores(list(chosen.experiments))
+            scores = _scores(evidence, chosen.experiments)
             if learnt_only:
-                scores = learnt_scores(scores, outcomes(evidence, chosen.experiments))
+                scores = learnt_scores(scores, _outcomes(evidence, chosen.experiments))
             frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
     return _together(frames)
 
@@ -71,13 +72,40 @@ def shape_effects_in(
     """
     if not evidence.has_measure("smoothness"):
         return _together([])
-    scores = shape_scores(evidence.measured("smoothness"), number)
+    scores = shape_scores(_measured(evidence), number)
     if learnt_only:
-        scores = learnt_scores(scores, outcomes(evidence, dict.fromkeys(scores["experiment"])))
+        scores = learnt_scores(scores, _outcomes(evidence, tuple(dict.fromkeys(scores["experiment"]))))
     frames, options = [], {**options, "stratum_kind": "surface"}
     for name, chosen in designs.items():
         frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
     return _together([frame.assign(metric=number) for frame in frames])
+
+
+def slopes_by_level(evidence: Evidence, learnt_only: bool = True) -> pd.DataFrame:
+    """How planes lean with one order of smoothness and with both, over the factorial's trainings.
+
+    Returns:
+        a row a data term, level of smoothness and slanted surface: data term, smoothness, surface, then ``slope``,
+        ``flat`` and ``steep`` (`lowtex.smoothness_measure.NUMBERS`; means over images, then over trainings, each with
+        the deviation over trainings), trainings, seeds, images. No rows where nothing was measured.
+    """
+    names = ("slope", "flat", "steep")
+    columns = ["data term", "smoothness", "surface", *names, "trainings", "seeds", "images"]
+    if not evidence.has_measure("smoothness"):
+        return pd.DataFrame(columns=columns)
+    measured = _measured(evidence)
+    cells = design().cells
+    chosen = measured[(measured["texture"] == "all") & measured["experiment"].isin(cells) & measured["slope"].notna()]
+    if learnt_only:
+        chosen = learnt_scores(chosen, _outcomes(evidence, tuple(dict.fromkeys(chosen["experiment"]))))
+    levels = {factor: chosen["experiment"].map(lambda name, f=factor: cells[name][f]) for factor in columns[:2]}
+    lines = []
+    for key, own in chosen.assign(**levels).groupby(columns[:3], sort=False):
+        of_training = own.groupby(["experiment", "seed"])[list(names)].mean()
+        spoken = {name: f"{of_training[name].mean():.3f} ± {of_training[name].std():.3f}" for name in names}
+        counts = {"trainings": len(of_training), "seeds": own["seed"].nunique(), "images": own["image"].nunique()}
+        lines.append(dict(zip(columns[:3], key, strict=True)) | spoken | counts)
+    return pd.DataFrame(lines, columns=columns).sort_values(["surface", "data term"], kind="stable", ignore_index=True)
 
 
 def curve_sweep(
@@ -132,6 +160,22 @@ def ends_of(sweep: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+@lru_cache(maxsize=4)
+def _scores(evidence: Evidence, names: tuple[str, ...]) -> pd.DataFrame:
+    """Read once: a notebook asks for the same cells a dozen times. Nobody changes what they are given."""
+    return evidence.scores(list(names))
+
+
+@lru_cache(maxsize=16)
+def _outcomes(evidence: Evidence, names: tuple[str, ...]) -> pd.DataFrame:
+    return outcomes(evidence, names)
+
+
+@lru_cache(maxsize=1)
+def _measured(evidence: Evidence) -> pd.DataFrame:
+    return evidence.measured("smoothness")
+
+
 def _effects(scores: pd.DataFrame, chosen: Factorial, estimate, name: str, options: Mapping) -> list[pd.DataFrame]:
     own = scores[scores["experiment"].isin(chosen.experiments)]
     if own["experiment"].nunique() < len(chosen.experiments):
@@ -148,7 +192,7 @@ def _seeds(evidence: Evidence, names: Iterable[str], learnt_only: bool) -> set[i
     if evidence.missing(names):
         return set()
     seeds = set.intersection(*(set(evidence.seeds(name)) for name in names))
-    return seeds & set(sound_seeds(outcomes(evidence, names), names)) if learnt_only else seeds
+    return seeds & set(sound_seeds(_outcomes(evidence, tuple(names)), names)) if learnt_only else seeds
 
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from lowtex.ablation_tables import design
 from lowtex.ablations import SMOOTHNESS_CURVE, curve_name, levels_of
 from lowtex.errors import OptionError
 from lowtex.results import write_csv
-from lowtex.smoothness_evidence import curve_sweep, effects_in, ends_of, half, shape_effects_in
+from lowtex.smoothness_evidence import curve_sweep, effects_in, ends_of, half, shape_effects_in, slopes_by_level
 from lowtex.tuning import chosen_weights
 
 STUCK = ("resnet-pixels-first-plain", 1)
@@ -67,7 +67,8 @@ def test_measured_shapes_within_a_data_term(evidence):
             images = [f"Scene{scene:02d}/clone/00000/l" for scene in (1, 2, 6)]
             parts = [
                 pd.DataFrame({"image": images, "surface": surface, "texture": "all", "pixels": 50,
-                              "abs_rel": 0.1, "tilt_deg": 5.0, "rise": 0.1,
+                              "abs_rel": 0.1, "tilt_deg": 5.0, "rise": 0.1, "flat": 0.1, "steep": 0.2,
+                              "slope": bend + 0.1 * seed if surface == "ground" else np.nan,
                               "bend": factor * bend * np.exp(rng.normal(0, 0.01, 3))})
                 for surface, factor in (("all", 1), ("ground", 0.5))
             ]  # fmt: skip
@@ -81,6 +82,11 @@ def test_measured_shapes_within_a_data_term(evidence):
         assert found.loc[("features", "smoothness", stratum), "seeds"] == 4
         assert found.loc[("pixels", "smoothness", stratum), "seeds"] == 3
         assert learnt.loc[("pixels", "smoothness", stratum), "fewest"] == 2
+    slopes = slopes_by_level(evidence, learnt_only=False).set_index(["data term", "smoothness"])
+    assert set(slopes["surface"]) == {"ground"} and slopes.loc[("pixels", "first"), "trainings"] == 12
+    # four cells of three seeds: 1.0, 1.1, 1.2
+    assert slopes.loc[("pixels", "first"), "slope"] == f"{1.1:.3f} ± {np.std([1, 1.1, 1.2] * 4, ddof=1):.3f}"
+    assert slopes_by_level(evidence).set_index(["data term", "smoothness"]).loc[("pixels", "first"), "trainings"] == 11
     same = shape_effects_in(evidence, designs, "tilt_deg", times=50)
     assert np.allclose(same["ratio"], 1) and set(same["metric"]) == {"tilt_deg"}
 
