@@ -221,7 +221,9 @@ def named_experiment(
     height, width = chosen.size
     experiment = Experiment(
         name=name,
-        network=NetworkSettings(depth=chosen.depth, width=chosen.width, **recipe["network"]),
+        network=NetworkSettings(
+            depth=chosen.depth, width=chosen.width, finest_channels=chosen.finest_channels, **recipe["network"]
+        ),
         loss=loss,
         feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})) if loss.uses_features else None,
         schedule=chosen.schedule,

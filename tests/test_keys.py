@@ -21,6 +21,9 @@ QUICK = {
 }
 """Key and feature network's key as the first trainings had them; written down before any setting was added."""
 
+FIRST = {"network__finest_channels": None}
+"""What the quick profile had then; its networks were found to be too narrow at full size later."""
+
 STANDARD = {"baseline": "f82823530526", "encoder": "3cda5a34eba7", "encoder_features": "f2df35fdfb14"} | {
     "ours": "9ddd7da31e92"
 }
@@ -28,10 +31,17 @@ STANDARD = {"baseline": "f82823530526", "encoder": "3cda5a34eba7", "encoder_feat
 
 @pytest.mark.parametrize(("name", "seed"), QUICK)
 def test_keys_of_the_named_experiments_never_change(name, seed):
-    experiment = named_experiment(name, "quick", seed, SOURCE)
+    experiment = named_experiment(name, "quick", seed, SOURCE, **FIRST)
     key, feature_net_key = QUICK[name, seed]
     assert experiment.key == key
     assert (experiment.feature_net and experiment.feature_net_key) == feature_net_key
+
+
+def test_the_finest_level_of_quick_is_as_wide_as_the_published_one():
+    experiment = named_experiment("ours", "quick", 0, SOURCE)
+    assert experiment.network.finest_channels == 16 and experiment.key != QUICK["ours", 0][0]
+    assert experiment.feature_net_key == QUICK["ours", 0][1], "the feature network has no such level"
+    assert named_experiment("ours", "standard", source=SOURCE).network.finest_channels is None
 
 
 @pytest.mark.parametrize("name", STANDARD)
@@ -42,8 +52,8 @@ def test_keys_of_another_profile_never_change(name):
 
 def test_keys_of_changed_experiments_never_change():
     first = {"network__encoder": "resnet", "network__decoder": "unet", "loss__data_term": "pixels"}
-    assert named_experiment("ours", "quick", 0, SOURCE, **first, loss__smooth_second=0.0).key == "95cd99164f12"
-    zeros = named_experiment("ours", "quick", 0, SOURCE, feature_net__padding_mode="zeros")
+    assert named_experiment("ours", "quick", 0, SOURCE, **FIRST, **first, loss__smooth_second=0.0).key == "95cd99164f12"
+    zeros = named_experiment("ours", "quick", 0, SOURCE, **FIRST, feature_net__padding_mode="zeros")
     assert (zeros.key, zeros.feature_net_key) == ("f6f037cb0e12", "b005af322365")
 
 
@@ -71,7 +81,7 @@ def test_every_setting_is_one_of_the_first_or_in_the_table(part):
 def test_a_later_setting_counts_once_it_is_set(later):
     [(name, value)] = later.items()
     assert name in ADDED_LATER[LossSettings]
-    first = named_experiment("baseline", "quick", 0, SOURCE)
+    first = named_experiment("baseline", "quick", 0, SOURCE, **FIRST)
     changed = change(first, **{f"loss__{name}": value})
     assert changed.key != first.key
     back = change(changed, **{f"loss__{name}": getattr(LossSettings(), name)})

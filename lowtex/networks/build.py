@@ -20,10 +20,11 @@ def build_depth_net(settings: NetworkSettings) -> DepthNet:
         )
     else:
         encoder = ResNetEncoder(settings.depth, settings.width)
+    common = settings.width, settings.initial_bias, settings.finest_channels
     if settings.decoder == "nested":
-        decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, settings.width, settings.initial_bias)
+        decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, *common)
     else:
-        decoder = UNetDecoder(encoder.channels, settings.width, settings.initial_bias)
+        decoder = UNetDecoder(encoder.channels, *common)
     return DepthNet(encoder, decoder, settings.min_depth, settings.max_depth, settings.metres_per_unit)
 
 

@@ -11,6 +11,11 @@ DECODER_CHANNELS = (16, 32, 64, 128, 256)
 INITIAL_BIAS = -4.0
 
 
+def _own_channels(width: float, finest_channels: int | None) -> list[int]:
+    own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
+    return own if finest_channels is None else [finest_channels, *own[1:]]
+
+
 def _outputs(heads: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
     return [head(x) for head, x in zip(heads, maps, strict=True)]
 
@@ -26,12 +31,19 @@ class UNetDecoder(nn.Module):
         width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
         initial_bias: start of the heads' bias. 0 starts at half of the largest disparity, which sometimes collapses
             when trained from scratch; -4 starts at small disparities.
+        finest_channels: at full size; None = 16 times the width.
     """
 
-    def __init__(self, channels: list[int], width: float = 1.0, initial_bias: float = INITIAL_BIAS):
+    def __init__(
+        self,
+        channels: list[int],
+        width: float = 1.0,
+        initial_bias: float = INITIAL_BIAS,
+        finest_channels: int | None = None,
+    ):
         super().__init__()
         self.in_channels = list(channels)
-        own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
+        own = _own_channels(width, finest_channels)
         before = [self.in_channels[4], *own[:0:-1]]
         skips = [*self.in_channels[3::-1], 0]
         self.reduce = nn.ModuleList(ConvBlock(c, o) for c, o in zip(before, own[::-1], strict=True))
@@ -107,7 +119,7 @@ class NestedDecoder(nn.Module):
         channels: channels of the five encoder maps (``encoder.channels``).
         squeeze_excite: HR-Depth's gate in the last node of every row, (3,1), (2,2), (1,3), (0,4); else all are plain.
         width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
-        initial_bias: start of the heads' bias, see `UNetDecoder`.
+        initial_bias, finest_channels: see `UNetDecoder`.
     """
 
     def __init__(
@@ -116,10 +128,11 @@ class NestedDecoder(nn.Module):
         squeeze_excite: bool = False,
         width: float = 1.0,
         initial_bias: float = INITIAL_BIAS,
+        finest_channels: int | None = None,
     ):
         super().__init__()
         self.in_channels = list(channels)
-        own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
+        own = _own_channels(width, finest_channels)
         self.rows = nn.ModuleList()
         self.rises = nn.ModuleList()
         for i in range(4):

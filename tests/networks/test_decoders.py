@@ -155,3 +155,12 @@ def test_every_weight_learns(kind):
     sum(o.square().sum() for o in decoder(maps_for(64, 64))).backward()
     silent = [name for name, p in decoder.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert silent == []
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_the_finest_level_can_keep_its_width_in_a_narrow_network(kind):
+    narrow, kept = DECODERS[kind](), DECODERS[kind](finest_channels=16)
+    assert [head.conv.in_channels for head in narrow.heads] == [8, 8, 16, 32]
+    assert [head.conv.in_channels for head in kept.heads] == [16, 8, 16, 32]
+    maps = maps_for(64, 96)
+    assert [output.shape for output in kept(maps)] == [output.shape for output in narrow(maps)]
