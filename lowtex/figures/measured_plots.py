@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from lowtex.errors import DataError
+from lowtex.figures.curves import loss_styles
 from lowtex.figures.recipe import plot
 from lowtex.figures.style import MUTED, count, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import is_miniature, require_columns
@@ -89,8 +91,8 @@ def scatter_panels(
     """One quantity against several others: a panel each, a dot a row, a colour a name.
 
     Args:
-        points: rows ``panel, x, y, name``; ``panel`` is what the horizontal axis of its panel is called. At most six
-            panels.
+        points: rows ``panel, x, y, name``; ``panel`` is what the horizontal axis of its panel is called (at most six);
+            the names ``pixels`` and ``features`` have the colours of these losses.
         y_label, title, caption: texts.
         mark: (x, y) that say "no difference", drawn as lines.
         miniature: mark it as such (also where the rows say so).
@@ -103,7 +105,7 @@ def scatter_panels(
     headings = list(dict.fromkeys(points["panel"].astype(str)))
     if len(headings) > MOST_PANELS or not np.isfinite(points[["x", "y"]].to_numpy(float)).all():
         raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(headings)} given) of finite numbers")
-    styles = method_styles(points["name"])
+    styles = loss_styles(points["name"])
     columns = min(len(headings), COLUMNS)
     rows = -(-len(headings) // columns)
     figure = new_figure(1.2 + 2.9 * rows)
@@ -119,6 +121,7 @@ def scatter_panels(
                       markeredgecolor="white", markeredgewidth=0.6, label=style.label)  # fmt: skip
         axes.set_xlabel(_in_panel(heading, columns))
         axes.margins(0.08)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(True)
     for blank in panels.flat[len(headings) :]:
         blank.set_axis_off()

@@ -107,7 +107,16 @@ def test_a_scatter_has_a_panel_a_quantity_and_a_colour_a_name():
     assert all(part in told for part in ("one", "two", "ratio of errors", "Together?", "2 pairs", "pixels", "features"))
     dots = [line for line in figure.axes[1].lines if line.get_linestyle() == "None"]
     assert [(*line.get_xdata(), *line.get_ydata()) for line in dots] == [(3.0, 0.8), (5.0, 1.3)]
-    assert dots[0].get_color() != dots[1].get_color()
+    assert [dot.get_color() for dot in dots] == [figures.METHODS[name].color for name in ("baseline", "ours")]
+
+
+def test_a_scatters_numbers_do_not_run_into_each_other():
+    table = pd.concat([points(x=[-0.151, -0.149, 0.0001, 0.0002]).assign(panel=panel) for panel in "abc"])
+    figure = figures.scatter_panels(table, "ratio", "Together?", mark=(0.0, 1.0))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        ticks = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(ticks) >= 3 and all(a.x1 < b.x0 for a, b in zip(ticks[:-1], ticks[1:], strict=True))
 
 
 @pytest.mark.parametrize("table", [points(x=[0.1, np.nan, 3.0, 5.0]), points().drop(columns="panel"), points()[:0]])
