@@ -222,7 +222,7 @@ def named_experiment(
     experiment = Experiment(
         name=name,
         network=NetworkSettings(
-            depth=chosen.depth, width=chosen.width, finest_channels=chosen.finest_channels, **recipe["network"]
+            depth=chosen.depth, width=chosen.width, least_channels=chosen.least_channels, **recipe["network"]
         ),
         loss=loss,
         feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})) if loss.uses_features else None,

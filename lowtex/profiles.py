@@ -14,7 +14,7 @@ class Profile:
         name: ``quick``, ``standard`` or ``paper``; ``smoke`` runs every line in seconds for the tests, and its numbers
             mean nothing.
         depth, width: of the encoder; all methods of a profile share them.
-        finest_channels: of the decoder at full size, see `lowtex.settings.NetworkSettings`.
+        least_channels: of the decoder's levels, see `lowtex.settings.NetworkSettings`.
         size: (height, width) the network sees.
         schedule, feature_net: training lengths.
         seeds: how many seeds the tables are made of.
@@ -42,7 +42,7 @@ class Profile:
     miniature_stereo: int
     finetune_steps: int
     transfer_steps: int
-    finest_channels: int | None = None
+    least_channels: int | None = None
 
 
 PROFILES = {
@@ -62,7 +62,7 @@ PROFILES = {
         miniature_stereo=2,
         finetune_steps=2,
         transfer_steps=3,
-        finest_channels=16,
+        least_channels=16,
     ),
     "quick": Profile(
         name="quick",
@@ -80,7 +80,7 @@ PROFILES = {
         miniature_stereo=8,
         finetune_steps=40,
         transfer_steps=80,
-        finest_channels=16,
+        least_channels=16,
     ),
     "standard": Profile(
         name="standard",

@@ -32,10 +32,10 @@ class NetworkSettings:
             and, on one of three worlds, from -3 (9 pixels) the finest head of a network trained on pixels never left
             its start: that is farther from the truth than the photometric error reaches.
         pretrained: path of encoder weights to start from, or None.
-        finest_channels: channels of the decoder at full size; None = 16 times the width, like the other levels. With 8
-            of them (a quarter of the width) the finest head of networks trained on pixels mostly stays at its start
-            while the three coarser heads learn: after 100 steps of quick in 6 of 6 trainings, with the published 16 in
-            none of the same 6 (1 CPU thread, seeds 0 and 1; looked at on validation images).
+        least_channels: fewest channels of any level of the decoder; None = 8. With 8 at full size (a quarter of the
+            width) the finest head of networks trained on pixels mostly stays at its start while the three coarser
+            heads learn: after 100 steps of quick in 6 of 6 trainings, and with 16, which the published decoder has
+            there, in none of 5 of them (1 CPU thread, seeds 0 and 1; looked at on validation images).
     """
 
     encoder: str = "iresnet"
@@ -50,7 +50,7 @@ class NetworkSettings:
     metres_per_unit: float | None = None
     initial_bias: float = -4.0
     pretrained: str | None = None
-    finest_channels: int | None = None
+    least_channels: int | None = None
 
     def __post_init__(self):
         require_choice("encoder", self.encoder, ("resnet", "iresnet"))
@@ -59,8 +59,8 @@ class NetworkSettings:
         require_choice("depth", self.depth, (18, 34, 50, 101, 152) if self.encoder == "iresnet" else (18, 34, 50, 101))
         _require(0.0 < self.width <= 4.0, "width", self.width, "a number in (0, 4]")
         _require(0 < self.min_depth < self.max_depth, "min_depth", self.min_depth, "0 < min_depth < max_depth")
-        fine = self.finest_channels
-        _require(fine is None or fine >= 1, "finest_channels", fine, "a number >= 1, or None")
+        fine = self.least_channels
+        _require(fine is None or fine >= 1, "least_channels", fine, "a number >= 1, or None")
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class ScheduleSettings:
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
-    NetworkSettings: ("finest_channels",),
+    NetworkSettings: ("least_channels",),
     LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
 }
 """Settings that came after the first trainings, by the class that has them.

@@ -21,7 +21,7 @@ QUICK = {
 }
 """Key and feature network's key as the first trainings had them; written down before any setting was added."""
 
-FIRST = {"network__finest_channels": None}
+FIRST = {"network__least_channels": None}
 """What the quick profile had then; its networks were found to be too narrow at full size later."""
 
 STANDARD = {"baseline": "f82823530526", "encoder": "3cda5a34eba7", "encoder_features": "f2df35fdfb14"} | {
@@ -37,11 +37,11 @@ def test_keys_of_the_named_experiments_never_change(name, seed):
     assert (experiment.feature_net and experiment.feature_net_key) == feature_net_key
 
 
-def test_the_finest_level_of_quick_is_as_wide_as_the_published_one():
+def test_the_decoder_of_quick_is_nowhere_narrower_than_the_published_one():
     experiment = named_experiment("ours", "quick", 0, SOURCE)
-    assert experiment.network.finest_channels == 16 and experiment.key != QUICK["ours", 0][0]
+    assert experiment.network.least_channels == 16 and experiment.key != QUICK["ours", 0][0]
     assert experiment.feature_net_key == QUICK["ours", 0][1], "the feature network has no such level"
-    assert named_experiment("ours", "standard", source=SOURCE).network.finest_channels is None
+    assert named_experiment("ours", "standard", source=SOURCE).network.least_channels is None
 
 
 @pytest.mark.parametrize("name", STANDARD)

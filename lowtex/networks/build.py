@@ -20,7 +20,7 @@ def build_depth_net(settings: NetworkSettings) -> DepthNet:
         )
     else:
         encoder = ResNetEncoder(settings.depth, settings.width)
-    common = settings.width, settings.initial_bias, settings.finest_channels
+    common = settings.width, settings.initial_bias, settings.least_channels
     if settings.decoder == "nested":
         decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, *common)
     else:

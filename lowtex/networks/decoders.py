@@ -11,9 +11,9 @@ DECODER_CHANNELS = (16, 32, 64, 128, 256)
 INITIAL_BIAS = -4.0
 
 
-def _own_channels(width: float, finest_channels: int | None) -> list[int]:
+def _own_channels(width: float, least_channels: int | None) -> list[int]:
     own = [scaled_channels(c, width) for c in DECODER_CHANNELS]
-    return own if finest_channels is None else [finest_channels, *own[1:]]
+    return own if least_channels is None else [max(least_channels, channels) for channels in own]
 
 
 def _outputs(heads: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
@@ -31,7 +31,7 @@ class UNetDecoder(nn.Module):
         width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
         initial_bias: start of the heads' bias. 0 starts at half of the largest disparity, which sometimes collapses
             when trained from scratch; -4 starts at small disparities.
-        finest_channels: at full size; None = 16 times the width.
+        least_channels: fewest of any level, whatever the width; None = 8.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class UNetDecoder(nn.Module):
         channels: list[int],
         width: float = 1.0,
         initial_bias: float = INITIAL_BIAS,
-        finest_channels: int | None = None,
+        least_channels: int | None = None,
     ):
         super().__init__()
         self.in_channels = list(channels)
-        own = _own_channels(width, finest_channels)
+        own = _own_channels(width, least_channels)
         before = [self.in_channels[4], *own[:0:-1]]
         skips = [*self.in_channels[3::-1], 0]
         self.reduce = nn.ModuleList(ConvBlock(c, o) for c, o in zip(before, own[::-1], strict=True))
@@ -119,7 +119,7 @@ class NestedDecoder(nn.Module):
         channels: channels of the five encoder maps (``encoder.channels``).
         squeeze_excite: HR-Depth's gate in the last node of every row, (3,1), (2,2), (1,3), (0,4); else all are plain.
         width: multiplies the decoder's own channels 16, 32, 64, 128, 256 (rounded to multiples of 8).
-        initial_bias, finest_channels: see `UNetDecoder`.
+        initial_bias, least_channels: see `UNetDecoder`.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class NestedDecoder(nn.Module):
         squeeze_excite: bool = False,
         width: float = 1.0,
         initial_bias: float = INITIAL_BIAS,
-        finest_channels: int | None = None,
+        least_channels: int | None = None,
     ):
         super().__init__()
         self.in_channels = list(channels)
-        own = _own_channels(width, finest_channels)
+        own = _own_channels(width, least_channels)
         self.rows = nn.ModuleList()
         self.rises = nn.ModuleList()
         for i in range(4):

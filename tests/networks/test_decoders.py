@@ -158,9 +158,9 @@ def test_every_weight_learns(kind):
 
 
 @pytest.mark.parametrize("kind", DECODERS)
-def test_the_finest_level_can_keep_its_width_in_a_narrow_network(kind):
-    narrow, kept = DECODERS[kind](), DECODERS[kind](finest_channels=16)
+def test_no_level_of_a_narrow_network_need_be_narrower_than_the_published_finest_one(kind):
+    narrow, kept = DECODERS[kind](), DECODERS[kind](least_channels=16)
     assert [head.conv.in_channels for head in narrow.heads] == [8, 8, 16, 32]
-    assert [head.conv.in_channels for head in kept.heads] == [16, 8, 16, 32]
+    assert [head.conv.in_channels for head in kept.heads] == [16, 16, 16, 32]
     maps = maps_for(64, 96)
     assert [output.shape for output in kept(maps)] == [output.shape for output in narrow(maps)]
