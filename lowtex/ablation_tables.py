@@ -41,6 +41,8 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     absent = evidence.missing(names)
     if not absent:
         return ""
+    if len(names) == 1:
+        return f"No rows yet of {absent[0]}, so it is left out; `lowtex ablate {absent[0]}` trains and scores it."
     number = f"all {len(names)}" if len(absent) == len(names) else f"{len(absent)} of {len(names)}"
     more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
     groups = [group for group, rows in GROUPS.items() if set(rows) & set(absent)]

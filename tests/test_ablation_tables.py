@@ -139,6 +139,7 @@ def test_what_is_missing_is_said_and_left_out(evidence):
     line = tables.missing_line(evidence, ["census", "featdepth"], "rivals")
     assert line.startswith("No rows yet of 1 of 2 rivals: featdepth.") and "lowtex ablate featdepth`" in line
     assert "of all 2 rows" in tables.missing_line(evidence, ["baseline", "featdepth"])
+    assert tables.missing_line(evidence, ["featdepth"]).startswith("No rows yet of featdepth, so it is left out;")
     many = tables.missing_line(evidence, [*GROUPS["curve"], "ours"])
     assert "22 more" in many and "`lowtex ablate --only curve`" in many, "28 names would be no line to read"
     assert tables.against(evidence, ["featdepth"], "ours").empty
