@@ -23,6 +23,9 @@ from lowtex.figures.recipe import Recipe, cook, plain_frame
 from lowtex.figures.style import DPI, styled
 
 FORMAT = 1
+PLACE_DIGITS = 9
+"""Digits of a panel's place, as a share of the figure, that are the same every time."""
+
 _MIN_INK = 0.002
 
 
@@ -58,9 +61,9 @@ def save_figure(
 def _save(figure: MatplotlibFigure, base: Path, own_csv: str | None) -> Path:
     with styled():
         png, pdf = BytesIO(), BytesIO()
-        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-        refuse_blank(figure, base, png.getvalue())
         with _frozen_layout(figure):
+            figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+            refuse_blank(figure, base, png.getvalue())
             plain = {"Creator": None, "Producer": None, "CreationDate": None}
             figure.savefig(pdf, format="pdf", dpi=DPI, metadata=plain)
     recipe: Recipe | None = getattr(figure, "recipe", None)
@@ -167,12 +170,24 @@ def redraw_card(card_path: str | Path) -> Path | None:
 
 @contextmanager
 def _frozen_layout(figure: MatplotlibFigure) -> Iterator[None]:
-    """Keep the places found by the last drawing: the same in both files, and not computed twice."""
+    """Find the places of all panels once, for both files, and keep them to nine digits.
+
+    The solver behind matplotlib's constrained layout orders its variables by where they lie in memory, so the last bit
+    of a place differs now and then between two drawings of the same data; a line snaps to another pixel by that.
+    """
     engine = figure.get_layout_engine()
     if engine is None:
         yield
         return
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    for axes in figure.axes:
+        in_layout = axes.get_in_layout()
+        axes.set_position(np.round(axes.get_position(original=True).bounds, PLACE_DIGITS))
+        axes.set_in_layout(in_layout)
+    for text in (figure._suptitle, figure._supxlabel, figure._supylabel):
+        if text is not None:
+            text.set_position(np.round(text.get_position(), PLACE_DIGITS))
     try:
         yield
     finally:
