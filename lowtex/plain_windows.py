@@ -24,7 +24,8 @@ def plainest_window(
 
     Args:
         samples: with ground truth; of equal shares the first window wins.
-        kind: ``known`` or ``gradient``, as of `lowtex.texture.strata`.
+        kind: ``known`` or ``gradient``, as of `lowtex.texture.strata`. What is low by known contrast must be low by
+            gradient as well: two plain surfaces side by side, a van and its windows, are no plain window.
         size: height and width of the window, as shares of the picture's.
         cap_m: pixels farther than this, without ground truth, or at a depth edge do not count: the window should show
             a plain surface and not what stands before it.
@@ -97,7 +98,7 @@ def _plainest(sample: StereoSample, kind: str, size: tuple[float, float], cap_m:
         raise DataError(f"{sample.name} has no ground truth, so which pixels count is not known")
     depth = sample.depth[0].numpy()
     low = strata(sample, kind, depth.shape)["low"] & (depth > 0) & (depth < cap_m)
-    low &= strata(sample, "edges", depth.shape)["interior"]
+    low &= strata(sample, "edges", depth.shape)["interior"] & strata(sample, "gradient", depth.shape)["low"]
     rows, columns = (max(1, round(part * side)) for part, side in zip(size, low.shape, strict=True))
     # sums over windows from a table of sums over all corners
     sums = cv2.integral(low.astype(np.uint8)).astype(np.int64)

@@ -16,9 +16,9 @@ HEIGHT, WIDTH = 16, 40
 RIG = StereoRig(40.0, 0.5, width=WIDTH, height=HEIGHT)
 
 
-def made(plain=(slice(4, 12), slice(20, 30)), depth_m=5.0) -> StereoSample:
-    """Noise at 4 pixels of disparity, its contrast known to be 0 in a rectangle."""
-    other = torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+def made(plain=(slice(4, 12), slice(20, 30)), depth_m=5.0, noise=0.01) -> StereoSample:
+    """Noise at 4 pixels of disparity, too weak for a gradient; its contrast is known to be 0 in a rectangle."""
+    other = 0.5 + noise * (torch.rand(3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)) - 0.5)
     shift = torch.full((1, 1, HEIGHT, WIDTH), RIG.focal_px * RIG.baseline_m / depth_m)
     contrast = torch.full((1, HEIGHT, WIDTH), 0.1)
     contrast[0][plain] = 0.0
@@ -44,6 +44,10 @@ def test_pixels_without_truth_or_too_far_do_not_count():
     stepped = made()
     stepped.depth[0, :, 25:] = 20.0
     assert 0.5 < plainest_window([stepped])[2] < 1.0, "a depth edge runs through the plain rectangle"
+    painted = made()
+    painted.image[:, :, 25:] = 0.9
+    assert 0.5 < plainest_window([painted])[2] < 1.0, "two plain surfaces side by side"
+    assert plainest_window([made(noise=1.0)])[2] < 0.2
     with pytest.raises(DataError, match="no ground truth"):
         plainest_window([replace(made(), depth=None)])
     with pytest.raises(DataError, match="no picture"):
@@ -61,7 +65,7 @@ def test_a_cut_is_the_same_part_at_every_resolution():
 
 
 def test_errors_are_least_at_the_truth_and_masks_are_kept_apart():
-    sample = made()
+    sample = made(noise=1.0)
     plain = np.zeros((HEIGHT, WIDTH), bool)
     plain[4:12, 20:30] = True
     away = ~plain
