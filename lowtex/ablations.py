@@ -227,6 +227,23 @@ def _curve() -> dict[str, Variant]:
     }
 
 
+BUDGETS = (400, 800)
+"""Longer trainings, optimiser steps: twice and four times quick's. In another profile other lengths would be asked."""
+
+
+def _budgets() -> dict[str, Variant]:
+    return {
+        f"{base}-{steps}-steps": Variant(
+            f"{base}, trained for {steps} steps",
+            {"schedule__steps": steps},
+            base,
+            why="a change may only speed learning up, and then its gain fades with training",
+        )
+        for steps in BUDGETS
+        for base in ("baseline", "encoder_features", "ours")
+    }
+
+
 def _cells() -> dict[str, Variant]:
     what = "{encoder}, {data term}, {smoothness} order of smoothness, {skips} skips"
     return {
@@ -241,6 +258,7 @@ GROUPS: dict[str, dict[str, Variant]] = {
     "alternatives": ALTERNATIVES,
     "rivals": RIVALS,
     "curve": _curve(),
+    "budget": _budgets(),
 }
 """All rows, by what they are for."""
 
@@ -276,10 +294,7 @@ def listing() -> str:
     width = max(len(name) for name in VARIANTS)
     blocks = []
     for group, rows in GROUPS.items():
-        lines = [f"  {name:{width}}  {row.what}{_note(row)}" for name, row in rows.items()]
+        notes = {name: f" [{row.dossier}]" if row.dossier else "" for name, row in rows.items()}
+        lines = [f"  {name:{width}}  {row.what}{notes[name]}" for name, row in rows.items()]
         blocks.append("\n".join([f"{group}:", *lines]))
     return "\n".join(blocks)
-
-
-def _note(row: Variant) -> str:
-    return f" [{row.dossier}]" if row.dossier else ""

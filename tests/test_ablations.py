@@ -15,8 +15,9 @@ from lowtex.ablations import (
     levels_of,
     listing,
 )
+from lowtex.budgets import split_name
 from lowtex.errors import OptionError
-from lowtex.experiments import NAMED, PROFILES, named_experiment
+from lowtex.experiments import NAMED, PROFILES, change, named_experiment
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net, build_feature_net
 
@@ -44,8 +45,19 @@ def test_the_factorial_is_whole_and_its_keys_are_those_of_ours_changed():
 
 
 def test_a_known_cell_has_the_key_it_was_trained_under():
-    assert any_experiment("resnet-pixels-first-plain", "quick", 0, SOURCE).key == "95cd99164f12"
-    assert any_experiment("iresnet-features-both-nested", "quick", 0, SOURCE).key == "70243a129811"
+    first = {"network__least_channels": None}
+    assert any_experiment("resnet-pixels-first-plain", "quick", 0, SOURCE, **first).key == "95cd99164f12"
+    assert any_experiment("iresnet-features-both-nested", "quick", 0, SOURCE, **first).key == "70243a129811"
+
+
+def test_longer_trainings_differ_in_their_length_alone():
+    for name in GROUPS["budget"]:
+        base, steps = split_name(name)
+        assert (
+            any_experiment(name, "quick", 1, SOURCE).key
+            == change(any_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
+        )
+    assert {split_name(name)[1] for name in GROUPS["budget"]} == {400, 800}
 
 
 def test_levels_of_a_cell():
