@@ -17,7 +17,7 @@ STAMP := .venv/.lowtex-$(shell pwd -P | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup reproduce test lab lint format lock strip clean distclean
+.PHONY: help setup reproduce test lab lint format lock strip reference clean distclean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,10 @@ lock: $(STAMP)  ## pin the versions that are installed now
 
 strip: $(STAMP)  ## take outputs out of the notebooks' sources, before a commit
 	@$(PY) -m jupyter nbconvert --clear-output --inplace notebooks/*.ipynb
+
+RUN ?= results/quick
+reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quick) in results/reference
+	@$(PY) tools/keep_reference.py $(RUN)
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist

@@ -1,0 +1,120 @@
+"""A finished run, made small enough to be committed: what was measured whole, pictures with fewer colours.
+
+`keep_run` copies a run's rows, tables, figures with what redraws them, executed notebooks and records to a folder such
+as ``results/reference/quick``. Trainings, data and PDFs stay behind. Numbers are copied byte for byte.
+"""
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+from PIL import Image
+
+from lowtex.errors import DataError
+from lowtex.files import read_json, write_json
+from lowtex.paths import RUN_FILE
+
+LIMIT_BYTES = 25_000_000
+"""What everything under ``results/reference`` may take together."""
+
+COLOURS = 96
+WIDTH_PX = 900
+"""Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
+
+KEPT = {
+    "rows": ("*.csv", "*.csv.gz"),
+    "tables": ("*.md", "*.csv"),
+    "figures": ("*.json", "*.csv", "*.npz", "*.png"),
+    "notebooks": ("*.ipynb", "*.result.json"),
+}
+"""Folder of a run -> what is kept of it."""
+
+
+def keep_run(run_dir: str | Path, target: str | Path, limit_bytes: int = LIMIT_BYTES) -> int:
+    """Replace ``target`` by the small copy of a run; returns its bytes.
+
+    The copy is made beside and moved into place whole; if it is too large or a file is damaged, the old one stays.
+
+    Args:
+        run_dir: a finished run.
+        target: folder of the copy; what it held is dropped.
+        limit_bytes: more than this is refused.
+
+    Raises:
+        DataError: not a run, a notebook of it failed, a file is damaged, or it is too large.
+    """
+    run_dir, target = Path(run_dir), Path(target)
+    if not (run_dir / RUN_FILE).is_file():
+        raise DataError(f"{run_dir} is not the folder of a run: it has no {RUN_FILE}; `lowtex run` makes one")
+    if failed := sorted(path.name for path in (run_dir / "notebooks").glob("*.FAILED.ipynb")):
+        raise DataError(f"{run_dir} has failed notebooks ({', '.join(failed)}); run them again before it is kept")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+        copy = Path(folder) / "copy"
+        write_json(copy / RUN_FILE, read_json(run_dir / RUN_FILE))
+        for path in _kept(run_dir):
+            place = copy / path.relative_to(run_dir)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _copy(path, place)
+            except (OSError, ValueError, KeyError) as error:
+                raise DataError(f"{path} is damaged ({error}); run its notebook again") from error
+        size = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
+        if size > limit_bytes:
+            raise DataError(
+                f"the copy of {run_dir} takes {size:,} bytes, more than {limit_bytes:,}; keep fewer notebooks"
+            )
+        if target.exists():
+            shutil.rmtree(target)
+        copy.rename(target)
+    return size
+
+
+def _kept(run_dir: Path) -> Iterator[Path]:
+    for folder, patterns in KEPT.items():
+        for pattern in patterns:
+            yield from sorted((run_dir / folder).glob(pattern))
+
+
+def _copy(path: Path, place: Path) -> None:
+    if path.suffix == ".png":
+        place.write_bytes(fewer_colours(path.read_bytes()))
+    elif path.suffix == ".ipynb":
+        place.write_text(
+            json.dumps(slim_notebook(nbformat.read(path, as_version=4)), indent=1, ensure_ascii=False) + "\n"
+        )
+    else:
+        shutil.copyfile(path, place)
+
+
+def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:
+    """A PNG with at most `COLOURS` colours, and no wider than ``width_px``; the original where that is not smaller.
+
+    Raises:
+        OSError: not a picture.
+    """
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    if width_px is not None and picture.width > width_px:
+        picture = picture.resize((width_px, round(picture.height * width_px / picture.width)), Image.Resampling.LANCZOS)
+    small = io.BytesIO()
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return min(small.getvalue(), png, key=len)
+
+
+def slim_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """An executed notebook with smaller pictures; texts and numbers stay."""
+    slim = nbformat.from_dict(notebook)
+    for cell in slim.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                picture = fewer_colours(base64.b64decode(data["image/png"]), WIDTH_PX)
+                data["image/png"] = base64.b64encode(picture).decode()
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    return slim

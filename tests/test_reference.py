@@ -1,0 +1,100 @@
+"""What is kept of a run: numbers byte for byte, smaller pictures, whole or not at all."""
+
+import base64
+import io
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from lowtex.errors import DataError
+from lowtex.reference import COLOURS, WIDTH_PX, fewer_colours, keep_run, slim_notebook
+
+
+def png(width=1200, height=400, seed=0) -> bytes:
+    """A smooth picture with many colours, as a map of depth is."""
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    noise = np.random.default_rng(seed).normal(0, 2, (height, width))
+    picture = np.stack([255 * x, 255 * y, 127 * (x + y)], -1) + noise[..., None]
+    data = io.BytesIO()
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    folder = tmp_path / "quick"
+    for name in ("rows", "tables", "figures", "notebooks", "experiments/ours-s0"):
+        (folder / name).mkdir(parents=True)
+    (folder / "run.json").write_text('{"profile": "quick"}')
+    (folder / "rows" / "12.csv").write_text("experiment,value\nours,0.1\n")
+    (folder / "tables" / "12.md").write_text("| a |\n")
+    (folder / "figures" / "12.png").write_bytes(png())
+    (folder / "figures" / "12.pdf").write_bytes(b"%PDF")
+    (folder / "figures" / "12.json").write_text("{}")
+    (folder / "experiments" / "ours-s0" / "network.safetensors").write_bytes(bytes(1000))
+    output = nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png()).decode(), "text/plain": "x"})
+    said = nbformat.v4.new_output("stream", text="AbsRel 0.123\n")
+    cell = nbformat.v4.new_code_cell("draw()", outputs=[said, output], metadata={"papermill": {"duration": 1}})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "notebooks" / "12_x.ipynb")
+    (folder / "notebooks" / "12_x.html").write_text("page")
+    (folder / "notebooks" / "12_x.result.json").write_text('{"status": "done"}')
+    return folder
+
+
+def test_numbers_are_kept_byte_for_byte_and_the_rest_stays_behind(run_dir, tmp_path):
+    target = tmp_path / "reference" / "quick"
+    size = keep_run(run_dir, target)
+    kept = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+    assert kept == {
+        *("run.json", "rows/12.csv", "tables/12.md", "figures/12.png", "figures/12.json"),
+        *("notebooks/12_x.ipynb", "notebooks/12_x.result.json"),
+    }
+    assert size == sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    for name in ("rows/12.csv", "tables/12.md", "figures/12.json", "notebooks/12_x.result.json"):
+        assert (target / name).read_bytes() == (run_dir / name).read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == ["quick"], "nothing is left beside it"
+
+
+def test_pictures_keep_their_look(run_dir, tmp_path):
+    target = tmp_path / "quick_copy"
+    keep_run(run_dir, target)
+    before, after = (Image.open(folder / "figures" / "12.png").convert("RGB") for folder in (run_dir, target))
+    assert after.size == before.size and len(after.getcolors(1 << 20)) <= COLOURS
+    assert np.abs(np.asarray(before, int) - np.asarray(after, int)).mean() < 12
+    assert (target / "figures" / "12.png").stat().st_size < 0.5 * (run_dir / "figures" / "12.png").stat().st_size
+    notebook = nbformat.read(target / "notebooks" / "12_x.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    said, shown = notebook.cells[0].outputs
+    assert said["text"] == "AbsRel 0.123\n" and notebook.cells[0].metadata == {}
+    picture = Image.open(io.BytesIO(base64.b64decode(shown["data"]["image/png"])))
+    assert picture.size == (WIDTH_PX, 300)
+
+
+def test_a_picture_that_would_grow_stays_as_it_is():
+    plain = io.BytesIO()
+    Image.new("P", (8, 8)).save(plain, "PNG", optimize=True)
+    assert fewer_colours(plain.getvalue()) == plain.getvalue()
+    cell = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("stream", text="1")])
+    before = nbformat.v4.new_notebook(cells=[cell])
+    assert slim_notebook(before).cells[0].outputs == before.cells[0].outputs
+
+
+def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path):
+    target = tmp_path / "kept"
+    keep_run(run_dir, target)
+    (run_dir / "rows" / "12.csv").write_text("experiment,value\nours,0.2\n")
+    with pytest.raises(DataError, match="more than 1,000"):
+        keep_run(run_dir, target, limit_bytes=1000)
+    (run_dir / "figures" / "12.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="12.png is damaged"):
+        keep_run(run_dir, target)
+    (run_dir / "figures" / "12.png").write_bytes(png())
+    (run_dir / "notebooks" / "10_kitti.FAILED.ipynb").write_text("{}")
+    with pytest.raises(DataError, match="10_kitti.FAILED.ipynb"):
+        keep_run(run_dir, target)
+    with pytest.raises(DataError, match="run.json"):
+        keep_run(tmp_path / "nothing", target)
+    assert "ours,0.1" in (target / "rows" / "12.csv").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "quick"]
