@@ -82,7 +82,7 @@ def claim_effects(
     absent = len(effects) - len(known)
     said = [_range(known["seeds"], "seed"), _range(known["images"], "image"), "lines: 95% intervals",
             f"{count(absent, 'comparison')} without numbers left out" if absent else "",
-            "filled: firm, i.e. also by Holm's correction" if known["firm"].any() else "", caption]  # fmt: skip
+            "filled yes or no: firm, i.e. also by Holm's correction" if known["says"].isin(["yes", "no"]).any() else "", caption]  # fmt: skip
     return finish(figure, title, " · ".join(part for part in said if part), miniature=bool(known["miniature"].all()))
 
 
