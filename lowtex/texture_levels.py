@@ -15,8 +15,7 @@ import pandas as pd
 from lowtex.errors import DataError
 from lowtex.image_scores import require
 from lowtex.texture_evidence import errors_by_stratum, ratios
-from lowtex.texture_sweep import LEVELS, PROTOCOL, Level
-from lowtex.texture_windows import window_makers
+from lowtex.texture_sweep import KINDS, LEVELS, PROTOCOL, Level
 
 NORMAL = Level(1.0)
 
@@ -73,25 +72,25 @@ def sweep_effects(
     return pd.concat(parts, ignore_index=True)
 
 
-def window_effects(measured: pd.DataFrame, pairs: Sequence[tuple[str, str]], width: int) -> pd.DataFrame:
+def window_effects(measured: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """How a ratio on low texture hangs on the gradient's window and thresholds, and what known contrast says.
 
     Args:
-        measured: the measure ``sweep``.
+        measured: the measure ``sweep``; its kinds of strata beyond `lowtex.texture_sweep.KINDS` are the definitions.
         pairs: (method, reference).
-        width: of the images it was taken on, pixels.
 
     Returns:
         as of `lowtex.effects.compare`, low texture only, with ``definition``; ``known contrast`` comes last.
+
+    Raises:
+        DataError: no definitions, or no seed has both networks of a pair.
     """
-    at_one, parts = measured.assign(protocol=PROTOCOL), []
-    for kind in window_makers(width):
-        of_kind = at_one[at_one["stratum_kind"] == kind]
+    scores, parts = measured.assign(protocol=PROTOCOL), []
+    for kind in (kind for kind in scores["stratum_kind"].unique() if kind not in ("none", *KINDS)):
+        of_kind = scores[scores["stratum_kind"] == kind]
         found = ratios(of_kind, pairs, kind, ["low"], None) if (of_kind["stratum"] == "low").any() else pd.DataFrame()
         if len(found):
             parts.append(found.assign(definition=kind))
     if not parts:
-        raise DataError(
-            f"the sweep holds no texture strata of images {width} pixels wide, or no seed has both of a pair"
-        )
+        raise DataError("the sweep holds no definitions of low texture, or no seed has both networks of a pair")
     return pd.concat(parts, ignore_index=True)
