@@ -79,10 +79,11 @@ def claim_effects(
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("error as a share of the other's (left of 1: smaller)")
     legend_row(figure, 6)
+    called = known["says"].isin(["yes", "no"]).any()
     absent = len(effects) - len(known)
     said = [_range(known["seeds"], "seed"), _range(known["images"], "image"), "lines: 95% intervals",
             f"{count(absent, 'comparison')} without numbers left out" if absent else "",
-            "filled yes or no: firm, i.e. also by Holm's correction" if known["says"].isin(["yes", "no"]).any() else "", caption]  # fmt: skip
+            "filled yes or no: firm, i.e. also by Holm's correction" if called else "", caption]  # fmt: skip
     return finish(figure, title, " · ".join(part for part in said if part), miniature=bool(known["miniature"].all()))
 
 
