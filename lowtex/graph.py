@@ -47,6 +47,7 @@ NOTEBOOKS = (
     Node("05_ablation_encoder", needs=("04",), quick_s=30),
     Node("06_ablation_feature_maps", needs=("04",), quick_s=40),
     Node("07_ablation_smoothness", needs=("04",), quick_s=30),
+    Node("08_ablation_skips", needs=("04",), quick_s=30),
     Node("09_ablation_all", quick_s=40),
     Node("10_kitti", needs=("04",), data=("kitti",), quick_s=40),
     Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), threads=ALL_CORES, quick_s=110),
