@@ -10,7 +10,7 @@ from torch import Tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.geometry import disparity_to_depth
-from lowtex.rig_matching import match_densely
+from lowtex.rig.matching import match_densely
 from lowtex.texture import gradient_strata
 from lowtex.truths import OFF
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pandas as pd
 from torch.utils.data import Dataset
 
-from lowtex.ablations import any_experiment
+from lowtex.ablation.variants import any_experiment
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
@@ -75,7 +75,7 @@ class Study:
         """The experiment of that name at this run's profile, trained on this run's files.
 
         Args:
-            name: of `lowtex.ablations.VARIANTS`: a named experiment, or a row of the ablation.
+            name: of `lowtex.ablation.variants.VARIANTS`: a named experiment, or a row of the ablation.
             seed: None = the run's.
             changes: as in `lowtex.experiments.change`.
         """

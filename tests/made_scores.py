@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from lowtex.factorial import Factorial
+from lowtex.stats.factorial import Factorial
 
 FACTORS = {
     "encoder": ("ResNet", "iResNet"),

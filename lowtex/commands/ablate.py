@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     """Train and score; exit code 1 if anything failed."""
     import os
 
-    from lowtex.ablation_batch import make_plan, parse_seeds, run_plan, select
-    from lowtex.ablation_work import Place
+    from lowtex.ablation.batch import make_plan, parse_seeds, run_plan, select
+    from lowtex.ablation.work import Place
     from lowtex.commands.train import training_root
     from lowtex.devices import resolve_device
     from lowtex.errors import OptionError
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 def _measure(place, measures: list[str], names: list[str], seeds: tuple[int, ...]) -> int:
     import torch
 
-    from lowtex.ablation_measures import take_measures
+    from lowtex.ablation.measures import take_measures
 
     torch.set_num_threads(place.threads)
     failed = take_measures(place, list(dict.fromkeys(measures)), names, seeds)

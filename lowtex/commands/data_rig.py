@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.errors import OptionError
     from lowtex.figures import draw_rig_check, save_figure
     from lowtex.paths import from_root, shown
-    from lowtex.rig_check import check_rig
-    from lowtex.rig_rules import RIGHT
+    from lowtex.rig.check import check_rig
+    from lowtex.rig.rules import RIGHT
     from lowtex.roots import parse_roots
 
     roots = parse_roots(options.data)

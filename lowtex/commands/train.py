@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; prints the experiment's folder."""
-    from lowtex.ablations import any_experiment, listing
+    from lowtex.ablation.variants import any_experiment, listing
     from lowtex.commands import named_values
     from lowtex.errors import OptionError
     from lowtex.experiments import change, get_profile

@@ -35,10 +35,10 @@ def errors_over_bins(
     below are taken within a seed and an image, and tell whether two methods differ.
 
     Args:
-        errors: of `lowtex.texture_evidence.errors_by_stratum`: rows ``experiment, stratum, metric, error, low, high,
-            seeds, images`` and ``pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each, or
-            columns ``panel`` and ``bin`` say where a row belongs.
-        ratios: of `lowtex.effects.compare`, of the same strata: ``method, stratum, ratio, low, high``.
+        errors: of `lowtex.ablation.texture_evidence.errors_by_stratum`: rows ``experiment, stratum, metric, error, low,
+            high, seeds, images`` and ``pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each,
+            or columns ``panel`` and ``bin`` say where a row belongs.
+        ratios: of `lowtex.stats.effects.compare`, of the same strata: ``method, stratum, ratio, low, high``.
         axis: what the bins are of.
         reference: of the ratios.
         title, caption: texts.

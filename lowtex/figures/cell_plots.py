@@ -33,8 +33,8 @@ def factorial_cells(
     count in no mean.
 
     Args:
-        errors: of `lowtex.effects.seed_errors` of all cells: rows ``experiment, seed, stratum, metric, error, images``,
-            at most three strata; ``learnt`` (False: did not) if known.
+        errors: of `lowtex.stats.effects.seed_errors` of all cells: rows ``experiment, seed, stratum, metric, error,
+            images``, at most three strata; ``learnt`` (False: did not) if known.
         factors: factor -> (old level, new level).
         cells: experiment -> factor -> level.
         names: cell -> a name it is known by, written at its mark.

@@ -35,9 +35,10 @@ def effect_forest(
     """Ratios of errors with their intervals, a line an effect, a panel a stratum; left of 1 the error falls.
 
     Args:
-        effects: of `lowtex.effects.compare`, `lowtex.factorial.factorial_effects` or `simple_effects`: rows ``effect,
-            stratum, ratio, low, high, verdict, seeds, images, clusters, cluster, metric``, at most three strata;
-            ``order`` draws a line between main effects and interactions, ``verdict_corrected`` is taken where there.
+        effects: of `lowtex.stats.effects.compare`, `lowtex.stats.factorial.factorial_effects` or `simple_effects`: rows
+            ``effect, stratum, ratio, low, high, verdict, seeds, images, clusters, cluster, metric``, at most three
+            strata; ``order`` draws a line between main effects and interactions, ``verdict_corrected`` is taken where
+            there.
         margin: changes smaller than this do not matter; drawn as a band.
         title, caption: texts; what stands behind the numbers is always said.
         miniature: mark it as such (also where the rows say so).
@@ -162,8 +163,8 @@ def interaction_plot(means: pd.DataFrame, title: str = "", caption: str = "", mi
     On the logarithmic axis parallel lines say that each factor does the same whatever the other is set to.
 
     Args:
-        means: of `lowtex.factorial.interaction_means`: rows ``first, first_level, second, second_level, seed, stratum,
-            metric, error, cells, images`` of one pair of factors, at most three strata.
+        means: of `lowtex.stats.factorial.interaction_means`: rows ``first, first_level, second, second_level, seed,
+            stratum, metric, error, cells, images`` of one pair of factors, at most three strata.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
 

@@ -17,7 +17,7 @@ def gradient_by_texture(
     caption: str = "",
     miniature: bool = False,
 ):
-    """Strength and direction of each loss's gradient by texture; what `lowtex.loss_gradients` measures.
+    """Strength and direction of each loss's gradient by texture; what `lowtex.probes.loss_gradients` measures.
 
     Args:
         table: rows ``loss, stratum, magnitude, toward, pixels, images``; ``all`` is left out.

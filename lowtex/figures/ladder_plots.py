@@ -27,9 +27,9 @@ def ablation_ladder(
     """Errors of rows of a table in its order, top to bottom, and between two of them the step with its interval.
 
     Args:
-        errors: of `lowtex.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at most
-            three strata.
-        steps: of `lowtex.effects.compare` of neighbouring rows: ``method, reference, stratum, ratio, low, high,
+        errors: of `lowtex.stats.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at
+            most three strata.
+        steps: of `lowtex.stats.effects.compare` of neighbouring rows: ``method, reference, stratum, ratio, low, high,
             verdict``; ``verdict_corrected`` is taken where there.
         rungs: the rows, first to last.
         title, caption: texts.
@@ -98,8 +98,8 @@ def order_effects(
     """Each change's step after every set of others, a panel a change and a row a stratum; the line is its credit.
 
     Args:
-        steps: of `lowtex.ladder.order_steps`, at most two strata.
-        credits: of `lowtex.ladder.order_credits`.
+        steps: of `lowtex.stats.ladder.order_steps`, at most two strata.
+        credits: of `lowtex.stats.ladder.order_credits`.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
 
@@ -163,8 +163,8 @@ def budget_course(
     """A ratio of errors against the steps of training, with its interval, a line a stratum.
 
     Args:
-        ratios: of `lowtex.budgets.budget_ratios`: rows ``steps, stratum, ratio, low, high, seeds, images, metric``, at
-            most three strata.
+        ratios: of `lowtex.ablation.budgets.budget_ratios`: rows ``steps, stratum, ratio, low, high, seeds, images,
+            metric``, at most three strata.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
 

@@ -20,8 +20,8 @@ from lowtex.figures.style import (
     place_image,
 )
 from lowtex.geometry import StereoRig
-from lowtex.rig_matching import difference, warp_right
-from lowtex.rig_rules import DOUBTFUL, RIGHT, UNKNOWN, WRONG
+from lowtex.rig.matching import difference, warp_right
+from lowtex.rig.rules import DOUBTFUL, RIGHT, UNKNOWN, WRONG
 
 VERDICT_COLOURS = {RIGHT: "#00795a", DOUBTFUL: "#b07400", WRONG: "#c23b00", UNKNOWN: MUTED}
 TITLES = {
@@ -59,7 +59,7 @@ def rig_check(
 ):
     """Verdict, views with row lines, what matching finds and what a warp by it leaves, and the measured offsets.
 
-    Args: as the attributes of `lowtex.rig_check.RigCheck`, which `draw_rig_check` hands over.
+    Args: as the attributes of `lowtex.rig.check.RigCheck`, which `draw_rig_check` hands over.
     """
     left, right = np.asarray(left), np.asarray(right)
     native_rig = native_rig or rig
@@ -108,7 +108,7 @@ def rig_check(
 
 
 def draw_rig_check(check):
-    """The figure of a `lowtex.rig_check.RigCheck`."""
+    """The figure of a `lowtex.rig.check.RigCheck`."""
     truth = check.truth
     if len(truth) > _POINTS_IN_PLOT:
         truth = truth.iloc[:: -(-len(truth) // _POINTS_IN_PLOT)]

@@ -5,7 +5,7 @@ import pandas as pd
 
 from lowtex.figures.style import MUTED, TRUTH
 from lowtex.geometry import StereoRig
-from lowtex.rig_rules import ROWS_RIGHT_PX
+from lowtex.rig.rules import ROWS_RIGHT_PX
 
 _BLUE = "#0072B2"
 _GREEN = "#00795a"

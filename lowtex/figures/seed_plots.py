@@ -11,7 +11,7 @@ from lowtex.figures.effect_plots import MOST_PANELS, log_axis, seed_count, strat
 from lowtex.figures.recipe import plot
 from lowtex.figures.style import INK, count, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
-from lowtex.tuning import SWEEP, chosen_weights
+from lowtex.stats.tuning import SWEEP, chosen_weights
 
 
 @plot
@@ -25,8 +25,8 @@ def paired_dots(
     """Each seed's error under each method, joined by a line: a line that falls is a seed that gained.
 
     Args:
-        table: of `lowtex.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at most three
-            strata.
+        table: of `lowtex.stats.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at most
+            three strata.
         methods: which, from left to right; None = all, as they come.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
@@ -87,15 +87,15 @@ def weight_curves(
     """A validation error against a weight of the loss, a curve a method, the chosen weight marked.
 
     Args:
-        sweep: rows ``method, weight, seed, error`` (`lowtex.tuning.SWEEP`) and ``images`` if known; weight 0 is drawn
-            left of the others.
+        sweep: rows ``method, weight, seed, error`` (`lowtex.stats.tuning.SWEEP`) and ``images`` if known; weight 0 is
+            drawn left of the others.
         weight_name: what is varied.
         metric: of the errors.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
 
     Raises:
-        DataError: as `lowtex.tuning.chosen_weights`; or no weight above 0.
+        DataError: as `lowtex.stats.tuning.chosen_weights`; or no weight above 0.
     """
     what = "weight_curves"
     require_columns(sweep, SWEEP, what)

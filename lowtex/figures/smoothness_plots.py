@@ -18,8 +18,8 @@ def scan_lines(
     """Disparity along scan lines: a column a line, a row a choice of terms; known pixels are shaded.
 
     Args:
-        bands: of `lowtex.smoothness_toys.band_table`: rows ``line, terms, x, truth_px, known, low, high, inside``, at
-            most six lines and four choices of terms.
+        bands: of `lowtex.probes.smoothness_toys.band_table`: rows ``line, terms, x, truth_px, known, low, high,
+            inside``, at most six lines and four choices of terms.
         title, caption: texts.
         y_label: replaces ``disparity in px``.
 

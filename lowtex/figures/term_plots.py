@@ -28,8 +28,8 @@ def pull_by_offset(
     """The share of pixels whose error falls towards the truth, against the distance from it; a panel a stratum.
 
     Args:
-        pulls: of `lowtex.basins.pull_table`: rows ``stratum, loss, offset_px, toward, low, high, frames``, at most four
-            strata; the band is the interval.
+        pulls: of `lowtex.probes.basins.pull_table`: rows ``stratum, loss, offset_px, toward, low, high, frames``, at
+            most four strata; the band is the interval.
         title, caption: texts.
         miniature: mark it as such.
 
@@ -65,8 +65,8 @@ def term_intervals(
     """One number of each data term with its interval over frames; a panel a stratum.
 
     Args:
-        measured: of `lowtex.basins.over_frames`: rows ``stratum, loss, low, high, frames`` and ``column``, at most four
-            strata.
+        measured: of `lowtex.probes.basins.over_frames`: rows ``stratum, loss, low, high, frames`` and ``column``, at
+            most four strata.
         column: which number. label: what it is, below the axis.
         title, caption: texts.
         reference: the term that a dotted line marks.
@@ -109,8 +109,8 @@ def border_profile(
     """Left and right border of the maps, column by column inwards, for several paddings.
 
     Args:
-        profile: of `lowtex.map_borders.border_profile`: rows ``padding, side, distance_px, alike, changed, attraction,
-            frames``.
+        profile: of `lowtex.probes.map_borders.border_profile`: rows ``padding, side, distance_px, alike, changed,
+            attraction, frames``.
         title, caption: texts.
         miniature: mark it as such.
 

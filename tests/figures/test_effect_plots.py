@@ -7,10 +7,10 @@ from figure_samples import texts
 from made_scores import design, factorial_scores, rows_of
 
 from lowtex import figures
-from lowtex.effects import compare, corrected, seed_errors
 from lowtex.errors import DataError
-from lowtex.factorial import factorial_effects, interaction_means
 from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
+from lowtex.stats.effects import compare, corrected, seed_errors
+from lowtex.stats.factorial import factorial_effects, interaction_means
 
 
 @pytest.fixture(scope="module")

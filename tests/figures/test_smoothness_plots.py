@@ -9,7 +9,7 @@ from lowtex import figures
 from lowtex.errors import DataError
 from lowtex.figures.saving import refuse_blank
 from lowtex.figures.smoothness_plots import _runs
-from lowtex.smoothness_toys import band_table, lines
+from lowtex.probes.smoothness_toys import band_table, lines
 
 
 def bands():

@@ -6,10 +6,10 @@ import pytest
 from figure_samples import texts
 
 from lowtex import figures
-from lowtex.error_terms import TERMS
 from lowtex.errors import DataError
 from lowtex.figures.curves import loss_styles
 from lowtex.figures.saving import refuse_blank
+from lowtex.probes.error_terms import TERMS
 
 
 def made(column: str, **more) -> pd.DataFrame:

@@ -1,0 +1,183 @@
+"""One training of an ablation, in a process of its own: train it or find it, score it, write its files.
+
+Called by `lowtex.ablation.batch`. A process for each training keeps a crash or a full memory from taking others along.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from lowtex.ablation.rows import MINIATURE_STRATA, PROTOCOL, REAL_STRATA, Entry, write_entry
+from lowtex.checkpoints import load_network
+from lowtex.datasets import CachedPairs
+from lowtex.devices import resolve_device
+from lowtex.errors import DataError, LowtexError, OptionError
+from lowtex.evaluation import evaluate
+from lowtex.experiments import Experiment
+from lowtex.files import read_json
+from lowtex.loop import LoopOptions
+from lowtex.progress import reporter
+from lowtex.provenance import provenance
+from lowtex.results import per_image_rows, rows_from
+from lowtex.roots import Roots, is_miniature
+from lowtex.sources import data_name, open_pairs, open_test_set, training_settings
+from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
+
+CHECKPOINT_EVERY = 50
+LOADERS = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and with what a batch works.
+
+    Attributes:
+        run_dir: the run's folder; trainings lie in its ``experiments``, scores in its ``ablation``.
+        root: of Virtual KITTI 2 or its miniature.
+        profile: name; stated in the rows.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: of each process. Numbers depend on it.
+    """
+
+    run_dir: Path
+    root: Path
+    profile: str
+    device: str = "auto"
+    threads: int = 1
+
+    @property
+    def experiments(self) -> Path:
+        """Folder of the trainings."""
+        return self.run_dir / "experiments"
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Kinds of strata that these images can be split into."""
+        return MINIATURE_STRATA if is_miniature(self.root) else REAL_STRATA
+
+
+def to_json(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> str:
+    """A training as text, for the process that does it; no ``splits`` (name -> splits) asks for its feature network."""
+    parts = {"run_dir": str(place.run_dir), "root": str(place.root), "profile": place.profile}
+    parts |= {"device": place.device, "threads": place.threads}
+    return json.dumps({"place": parts, "experiment": experiment.as_dict(), "splits": splits})
+
+
+def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> None:
+    """Train or find an experiment and write the scores of each name that it goes by.
+
+    Raises:
+        LowtexError: bad data, or a training that failed.
+    """
+    learnt_from = _pairs(place, experiment)
+    options = LoopOptions(device=place.device, checkpoint_every=CHECKPOINT_EVERY)
+    options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
+    folder = experiment_folder(place.experiments, experiment)
+    if not splits or not is_finished(folder):
+        pairs, options.workers = _in_memory(learnt_from)
+        if not splits:
+            train_feature_net(experiment, pairs, place.experiments, options=options)
+            return
+        folder = train_experiment(experiment, pairs, place.experiments, options=options)
+    network = load_network(folder)[0].to(resolve_device(place.device))
+    scored = {}
+    started = time.perf_counter()
+    for split in dict.fromkeys(split for wanted in splits.values() for split in wanted):
+        dataset = open_test_set(PROTOCOL, Roots({"vkitti2": place.root}), split, experiment.data.size)
+        if both := sorted(set(dataset.names) & set(learnt_from.names)):
+            raise DataError(f"{both[0]} is in the {split} split and in the training split; scores would mean nothing")
+        scored[split] = dataset, evaluate(network, dataset, PROTOCOL, strata=place.strata)
+    facts = _facts(place, experiment, folder) | {"score_s": round(time.perf_counter() - started, 2)}
+    for name, wanted in splits.items():
+        _write(place, Entry(name, replace(experiment, name=name), wanted), scored, facts)
+
+
+def _pairs(place: Place, experiment: Experiment):
+    """The reader of training pairs, without ground truth; `DataError` if they are not the ones that were planned."""
+    reader = open_pairs("vkitti2", place.root, "train", experiment.data.size)
+    found = training_settings(reader, "vkitti2", place.root)["data__source"]
+    if found != experiment.data.source:
+        raise DataError(
+            f"{place.root} holds {found} by now, but {experiment.name!r} was planned for {experiment.data.source}; "
+            "call the batch again"
+        )
+    return reader
+
+
+def _in_memory(reader):
+    try:
+        return CachedPairs(reader, workers=1), 0
+    except OptionError:
+        return reader, LOADERS
+
+
+def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
+    """How the training went, and that of the feature network it shares with others."""
+    features = None
+    if experiment.feature_net is not None:
+        key = experiment.feature_net_key
+        done = place.experiments / f"feature_net-s{experiment.seed}-{key}" / "done.json"
+        features = {"key": key, **(read_json(done) if done.is_file() else {})}
+    training = read_json(folder / "done.json")
+    return {"training": training, "feature_net": features, "scored": provenance(_kind(place))}
+
+
+def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
+    rows, images, miniature = [], [], is_miniature(place.root)
+    # what decides the numbers is how it was trained; the code that scored is stated by its version
+    trained = {name: facts["training"][name] for name in ("device", "threads")}
+    for split in entry.splits:
+        dataset, result = scored[split]
+        what = {"eval_data": data_name(dataset, "vkitti2"), "split": dataset.split}
+        told = {"profile": place.profile, "miniature": miniature}
+        rows.append(rows_from(result, entry.experiment, **what, **told, origin={**facts["scored"], **trained}))
+        images.append(
+            per_image_rows(result, entry.experiment, **what).assign(**told, threads=facts["training"]["threads"])
+        )
+    write_entry(entry, place.run_dir, pd.concat(rows), pd.concat(images), place.strata, facts)
+
+
+def _kind(place: Place) -> str:
+    return "cpu" if resolve_device(place.device).type == "cpu" else "auto"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out what `to_json` wrote; the last line printed says what went wrong, if anything did."""
+    [text] = sys.argv[1:] if arguments is None else arguments
+    given = json.loads(text)
+    parts = given["place"]
+    place = Place(Path(parts["run_dir"]), Path(parts["root"]), parts["profile"], parts["device"], parts["threads"])
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ["LOWTEX_HEADLESS"] = "1"
+    torch.set_num_threads(place.threads)
+    splits = {name: tuple(wanted) for name, wanted in given["splits"].items()}
+    try:
+        carry_out(place, Experiment.from_dict(given["experiment"]), splits)
+    except LowtexError as error:
+        print(f"{' '.join(str(error).split())}", flush=True)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        return 130
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        print(f"unexpected: {error!r}", flush=True)
+        return 1
+    return 0
+
+
+def _interrupt(number, frame) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

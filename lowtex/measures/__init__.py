@@ -1,0 +1,1 @@
+"""More than errors: what is measured on trained networks, one module a measure."""

@@ -1,0 +1,1 @@
+"""A stereo rig of one's own, checked: matching, rules, words."""

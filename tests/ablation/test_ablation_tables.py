@@ -1,0 +1,183 @@
+"""Tables that the ablation's notebooks share: on made-up scores with known ratios, and on the rows' own settings."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_scores import rows_of
+
+from lowtex.ablation import tables
+from lowtex.ablation.differences import SAME
+from lowtex.ablation.evidence import Evidence
+from lowtex.ablation.variants import FACTORS, GROUPS, any_experiment, factorial
+from lowtex.errors import DataError, OptionError
+from lowtex.experiments import change
+from lowtex.files import write_json
+from lowtex.results import write_csv
+from lowtex.stats.effect_rules import Rule
+
+RATIOS = {"census": 0.5, "zncc": 1.5, "random-features": 1.0}
+IMAGES = 40
+
+
+def write_evidence(folder, ratios, seeds=5, noise=0.004, stuck=(), val_only=()) -> Evidence:
+    """Scores whose errors are those of ``ours`` times a ratio, squared on low texture; ours has 0.1, a stuck one 3."""
+    rng = np.random.default_rng(0)
+    for name, ratio in {"ours": 1.0, **ratios}.items():
+        for seed in range(seeds):
+            values = (3 / ratio if (name, seed) in stuck else 0.1) * np.exp(rng.normal(0, noise, (1, IMAGES)))
+            frames = [
+                rows_of({name: ratio**power * values}, *stratum, split=f"eigen_like/{split}")
+                for power, stratum in ((1, ()), (2, ("low", "known")))
+                for split in (("val",) if name in val_only else ("val", "test"))
+            ]
+            frame = pd.concat(frames).assign(seed=seed)
+            write_csv(folder / "ablation" / "images" / f"{name}-s{seed}.csv.gz", frame)
+            write_json(folder / "ablation" / "records" / f"{name}-s{seed}.json", {})
+    return Evidence(folder, "quick", True)
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    return write_evidence(tmp_path_factory.mktemp("made"), RATIOS)
+
+
+def test_what_differs_is_what_the_row_sets():
+    table = tables.what_differs("iresnet-features-first-plain", "iresnet-pixels-first-plain")
+    assert list(table["setting"]) == ["loss.data_term", "feature_net"]
+    assert list(table.iloc[0, 1:3]) == ["features", "pixels"] and list(table.iloc[1, 1:3]) == ["autoencoder", "none"]
+    named = tables.what_differs("encoder_features", "encoder").set_index("setting")
+    assert set(named.index) == {"loss.data_term", "loss.auto_mask", "feature_net"}
+    assert list(named.loc["loss.auto_mask", ["encoder_features", "encoder"]]) == ["no", "yes"]
+    assert "unwarped other view" in named.loc["loss.auto_mask", "meaning"]
+
+
+@pytest.mark.parametrize("pair", [("featdepth", "ours"), ("smooth-depth", "features-raw"), ("encoder", "baseline")])
+def test_setting_what_differs_makes_one_row_the_other(pair):
+    """Nothing is forgotten: with those settings taken over, the two are one training."""
+    one, two = (any_experiment(name) for name in pair)
+    table = tables.what_differs(*pair)
+    parts = [setting.split(".") for setting in table["setting"]]
+    changes = {f"{part}__{setting}": getattr(getattr(two, part), setting) for part, setting in parts}
+    assert one.key != two.key == change(one, **changes).key
+
+
+def test_the_same_training_under_two_names():
+    assert tables.what_differs("ours", "iresnet-features-both-nested").empty
+    assert tables.change_line("ours", "iresnet-features-both-nested") == SAME
+    assert tables.change_line("features-levels", "ours") == "loss.feature_scales: lowest -> levels"
+    with pytest.raises(OptionError, match="two different rows"):
+        tables.what_differs("ours", "ours")
+
+
+def test_against_finds_the_ratios_and_judges_one_family(evidence):
+    found = tables.against(
+        evidence, [*RATIOS, "ours", "featdepth"], "ours", stratum_kind="known", strata=["all", "low"]
+    )
+    assert list(found["method"]) == list(RATIOS) * 2 and list(found["stratum"]) == ["all"] * 3 + ["low"] * 3
+    assert found["ratio"].to_numpy() == pytest.approx([0.5, 1.5, 1, 0.25, 2.25, 1], rel=0.01)
+    assert list(found["verdict_corrected"]) == ["helps", "harms", "no difference seen"] * 2
+    assert set(found["comparisons"]) == {6} and set(found["seeds"]) == {5} and set(found["images"]) == {IMAGES}
+    with pytest.raises(OptionError, match="there are: none, known"):
+        tables.against(evidence, ["census"], "ours", stratum_kind="colour")
+    alone = tables.against(evidence, ["census"], "ours", correction=None)
+    assert "verdict_corrected" not in alone and list(alone["verdict"]) == ["helps"]
+
+
+def test_each_pair_has_the_seeds_that_both_have(evidence, tmp_path):
+    partly = write_evidence(tmp_path, {"census": 0.5, "zncc": 1.5})
+    for seed in (1, 2, 3, 4):
+        (partly.folder / "records" / f"zncc-s{seed}.json").unlink()
+    partly = Evidence(tmp_path, "quick", True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = tables.against(partly, ["census", "zncc"], "ours").set_index("method")
+    assert list(found["seeds"]) == [5, 1]
+    assert found.loc["census", "verdict_corrected"] == "helps"
+    assert found.loc["zncc", "verdict_corrected"].startswith("cannot be judged"), "nothing is judged from one seed"
+
+
+def test_a_stuck_training_is_told_apart(tmp_path):
+    made = write_evidence(
+        tmp_path, {"census": 0.5, "zncc": 1.5}, stuck=[("census", 3), *(("zncc", s) for s in range(5))]
+    )
+    table = tables.outcome_table(made, ["ours", "census", "zncc", "featdepth"]).set_index("row")
+    assert list(table["learnt"]) == ["5 of 5", "4 of 5", "0 of 5"]
+    assert (
+        list(table["stuck seeds"]) == ["none", "3", "0, 1, 2, 3, 4"] and table.loc["zncc", "validation AbsRel"] == "–"
+    )
+    assert float(table.loc["census", "validation AbsRel"]) == pytest.approx(0.05, abs=1e-3)
+    whole = tables.against(made, ["census", "zncc"], "ours")
+    assert whole["ratio"].to_numpy() == pytest.approx([(0.5**4 * 30) ** 0.2, 30], rel=0.01)
+    good = tables.against(made, ["census", "zncc"], "ours", learnt_only=True)
+    assert list(good["method"]) == ["census"] and list(good["seeds"]) == [4]
+    assert good["ratio"].iloc[0] == pytest.approx(0.5, rel=0.01)
+    assert tables.outcome_table(made, ["featdepth"]).empty
+
+
+def test_a_point_of_the_curve_finds_its_test_scores(tmp_path):
+    curve = ["features-smooth-0.001", "features-smooth-0.003", "pixels-smooth-0.001"]
+    made = write_evidence(tmp_path, dict.fromkeys(curve, 1.0), seeds=1, val_only=curve)
+    assert tables.scored_as(made, curve[0], "val") == curve[0]
+    assert tables.scored_as(made, curve[0]) == "ours", "the default weight is the paper's model"
+    assert tables.scored_as(made, curve[1]) is None and tables.scored_as(made, curve[2]) is None
+
+
+def test_scores_are_the_evidences_own(evidence):
+    for split in ("val", "test"):
+        wanted = evidence.scores(["ours", "census"], split)
+        pd.testing.assert_frame_equal(tables.scores_of(evidence, ["ours", "census"], split), wanted)
+    with pytest.raises(DataError, match="featdepth"):
+        tables.scores_of(evidence, ["ours", "featdepth"])
+    with pytest.raises(OptionError, match="split"):
+        tables.scores_of(evidence, ["ours"], "train")
+
+
+def test_what_is_missing_is_said_and_left_out(evidence):
+    assert tables.missing_line(evidence, ["census", "zncc"]) == ""
+    line = tables.missing_line(evidence, ["census", "featdepth"], "rivals")
+    assert line.startswith("No rows yet of 1 of 2 rivals: featdepth.") and "lowtex ablate featdepth`" in line
+    assert "of all 2 rows" in tables.missing_line(evidence, ["baseline", "featdepth"])
+    assert tables.missing_line(evidence, ["featdepth"]).startswith("No rows yet of featdepth, so it is left out;")
+    many = tables.missing_line(evidence, [*GROUPS["curve"], "ours"])
+    assert "22 more" in many and "`lowtex ablate --only curve`" in many, "28 names would be no line to read"
+    assert tables.against(evidence, ["featdepth"], "ours").empty
+    with pytest.raises(DataError, match="featdepth, which is the reference"):
+        tables.against(evidence, ["census"], "featdepth")
+
+
+def test_a_line_an_effect_and_a_column_a_stratum(evidence):
+    effects = tables.against(evidence, RATIOS, "ours", stratum_kind="known", strata=["all", "low"], rule=Rule(0.02))
+    table = tables.by_stratum(effects)
+    assert list(table) == ["effect", "all pixels", "low", "seeds", "images"] and len(table) == 3
+    assert table.loc[0, "all pixels"].startswith("0.50") and table.loc[0, "low"].endswith("] helps")
+    assert list(table["seeds"]) == ["5"] * 3 and list(table["images"]) == [str(IMAGES)] * 3
+    lacking = tables.by_stratum(effects[~((effects["method"] == "zncc") & (effects["stratum"] == "low"))])
+    assert list(lacking["low"])[1] == "–"
+
+
+def test_errors_with_their_deviation_over_seeds(evidence):
+    table = tables.error_table(evidence, ["census", "featdepth", "ours"], stratum_kind="known", strata=["all", "low"])
+    assert list(table["row"]) == ["census", "ours"] and list(table["seeds"]) == [5, 5]
+    mean, _, deviation = table.loc[1, "all pixels"].partition(" ± ")
+    assert float(mean) == pytest.approx(0.1, abs=1e-3) and float(deviation) < 0.002
+    assert float(table.loc[1, "low"].split()[0]) == pytest.approx(0.1, abs=1e-3)
+
+
+def test_the_design_and_the_pairs_of_one_factor():
+    made = tables.design()
+    assert set(made.experiments) == set(factorial()) and made.factors["data term"] == ("pixels", "features")
+    for factor, (old, new) in made.factors.items():
+        pairs = tables.factor_pairs(factor)
+        assert len(pairs) == 8 and len({row for pair in pairs.values() for row in pair}) == 16
+        for with_new, with_old in pairs.values():
+            assert made.cells[with_new] == made.cells[with_old] | {factor: new}
+            assert made.cells[with_old][factor] == old
+    with pytest.raises(OptionError, match="data term"):
+        tables.factor_pairs("colour")
+    assert list(FACTORS) == list(made.factors)
+
+
+def test_numbers_that_differ_are_a_span():
+    assert tables.span([25, 25]) == "25" and tables.span([21, 25, 22]) == "21 to 25"

@@ -1,0 +1,163 @@
+"""The ablation's rows: what each sets, that names and keys fit together, and that nothing is named twice by mistake."""
+
+import pytest
+
+from lowtex.ablation.budgets import split_name
+from lowtex.ablation.variants import (
+    ALTERNATIVES,
+    FACTORS,
+    GROUPS,
+    RIVALS,
+    SMOOTHNESS_CURVE,
+    VARIANTS,
+    any_experiment,
+    curve_name,
+    factorial,
+    levels_of,
+    listing,
+)
+from lowtex.errors import OptionError
+from lowtex.experiments import NAMED, PROFILES, change, named_experiment
+from lowtex.losses import StereoObjective
+from lowtex.networks import build_depth_net, build_feature_net
+
+SOURCE = "miniature:fixed"
+
+
+def test_the_factorial_is_whole_and_its_keys_are_those_of_ours_changed():
+    rows = factorial()
+    assert len(rows) == 16 and list(rows)[0] == "resnet-pixels-first-plain"
+    for name, changes in rows.items():
+        encoder, data, smoothness, skips = name.split("-")
+        written_out = {
+            "network__encoder": encoder,
+            "network__decoder": {"plain": "unet", "nested": "nested"}[skips],
+            "loss__data_term": data,
+            "loss__smooth_second": {"first": 0.0, "both": 1e-3}[smoothness],
+        }
+        assert changes == written_out
+        for profile, seed in (("quick", 0), ("quick", 3), ("standard", 1)):
+            expected = named_experiment("ours", profile, seed, SOURCE, **written_out)
+            got = any_experiment(name, profile, seed, SOURCE)
+            assert got.key == expected.key and got.name == name
+        assert (got.loss.edge_decay, got.loss.auto_mask, got.loss.smooth_first) == (0.5, False, 1e-3)
+    assert len({any_experiment(name).key for name in rows}) == 16
+
+
+def test_a_known_cell_has_the_key_it_was_trained_under():
+    first = {"network__least_channels": None}
+    assert any_experiment("resnet-pixels-first-plain", "quick", 0, SOURCE, **first).key == "95cd99164f12"
+    assert any_experiment("iresnet-features-both-nested", "quick", 0, SOURCE, **first).key == "70243a129811"
+
+
+def test_longer_trainings_differ_in_their_length_alone():
+    for name in GROUPS["budget"]:
+        base, steps = split_name(name)
+        assert (
+            any_experiment(name, "quick", 1, SOURCE).key
+            == change(any_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
+        )
+    assert {split_name(name)[1] for name in GROUPS["budget"]} == {400, 800}
+
+
+def test_levels_of_a_cell():
+    found = levels_of("iresnet-pixels-both-plain")
+    assert found == {"encoder": "iresnet", "data term": "pixels", "smoothness": "both", "skips": "plain"}
+    assert list(found) == list(FACTORS)
+    with pytest.raises(OptionError, match="factorial row='ours'"):
+        levels_of("ours")
+
+
+@pytest.mark.parametrize("name", [*ALTERNATIVES, *RIVALS])
+def test_each_alternative_changes_ours_in_what_it_says_and_has_its_reason(name):
+    row = VARIANTS[name]
+    assert row.what and row.why and (row.dossier or name in ("census", "zncc"))
+    ours, changed = named_experiment("ours"), any_experiment(name)
+    assert changed.key != ours.key
+    if row.base == "ours":
+        for path, value in row.changes.items():
+            part, _, setting = path.partition("__")
+            assert getattr(getattr(changed, part), setting) == value != getattr(getattr(ours, part), setting)
+
+
+def test_every_ambiguous_choice_has_its_row():
+    for name, path, value in (
+        ("features-levels", "loss.feature_scales", "levels"),
+        ("features-ssim", "loss.feature_distance", "ssim_l1"),
+        ("features-added", "loss.data_term", "both"),
+        ("features-joint", "feature_net.kind", "joint"),
+        ("random-features", "feature_net.kind", "random"),
+        ("features-zero-padding", "feature_net.padding_mode", "zeros"),
+        ("rectified-path", "network.rectify_after_start", True),
+        ("squeeze-excite", "network.squeeze_excite", True),
+        ("strided-shortcut", "network.projection", "stride"),
+        ("auto-mask", "loss.auto_mask", True),
+        ("smooth-depth", "loss.smooth_quantity", "depth"),
+        ("smooth-disparity", "loss.smooth_quantity", "disparity"),
+        ("edge-decay-1", "loss.edge_decay", 1.0),
+        ("census", "loss.pixel_error", "census"),
+        ("zncc", "loss.pixel_error", "zncc"),
+    ):
+        part, _, setting = path.partition(".")
+        assert getattr(getattr(any_experiment(name), part), setting) == value
+    assert any_experiment("features-added").loss.feature_weight == 1e-3
+    assert any_experiment("featdepth").key == named_experiment("featdepth").key
+
+
+def test_the_curve_passes_through_the_default_weight():
+    keys = {term: any_experiment(curve_name(term, 1e-3)).key for term in SMOOTHNESS_CURVE}
+    assert keys["features"] == named_experiment("ours").key
+    assert keys["pixels"] == any_experiment("iresnet-pixels-both-nested").key
+    assert (keys["census"], keys["zncc"]) == (any_experiment("census").key, any_experiment("zncc").key)
+    point = any_experiment("pixels-smooth-0.03").loss
+    assert (point.smooth_first, point.smooth_second, point.data_term) == (0.03, 0.03, "pixels")
+
+
+def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
+    named_twice = {
+        name for group, rows in GROUPS.items() for name in rows for other in GROUPS if other != group
+        and name in GROUPS[other]
+    }  # fmt: skip
+    assert named_twice == {"featdepth"}
+    names: dict[str, list[str]] = {}
+    for name in VARIANTS:
+        names.setdefault(any_experiment(name).key, []).append(name)
+    shared = {tuple(sorted(group)) for group in names.values() if len(group) > 1}
+    assert shared == {
+        ("features-smooth-0.001", "iresnet-features-both-nested", "ours"),
+        ("iresnet-pixels-both-nested", "pixels-smooth-0.001"),
+        ("census", "census-smooth-0.001"),
+        ("zncc", "zncc-smooth-0.001"),
+    }
+    assert set(NAMED) <= set(VARIANTS)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_row_can_be_built_at_every_profile(profile):
+    for name in VARIANTS:
+        experiment = any_experiment(name, profile, 2, SOURCE)
+        assert (experiment.name, experiment.seed, experiment.data.source) == (name, 2, SOURCE)
+
+
+@pytest.mark.parametrize("name", [*ALTERNATIVES, *RIVALS])
+def test_every_network_and_objective_can_be_made(name):
+    experiment = any_experiment(name, "smoke")
+    build_depth_net(experiment.network)
+    StereoObjective(experiment.loss, experiment.feature_net and build_feature_net(experiment.feature_net))
+
+
+def test_changes_go_on_top_and_errors_name_what_is_near():
+    assert any_experiment("census", loss__pixel_window=5).loss.pixel_window == 5
+    with pytest.raises(OptionError, match="experiment='censu' is not known, did you mean census.*train --list"):
+        any_experiment("censu")
+    with pytest.raises(OptionError, match="experiment='q' is not known; choose one of: baseline, featdepth"):
+        any_experiment("q")
+
+
+def test_the_listing_has_every_name_once_a_group():
+    lines = listing().splitlines()
+    for group, rows in GROUPS.items():
+        start = lines.index(f"{group}:")
+        block = lines[start + 1 : start + 1 + len(rows)]
+        assert [line.split()[0] for line in block] == list(rows)
+        assert all(len(line.split()) > 3 for line in block)

@@ -1,0 +1,213 @@
+"""What encoders throw away: every quantity against a case whose answer is known by hand, or by brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lowtex.errors import DataError, OptionError
+from lowtex.measures.encoder_information import QUANTITIES, effective_rank, measure, read_linearly
+from lowtex.measures.encoder_stages import STAGES, blocks_of, by_place, dependence, shortcut_of, stage_of, trace
+from lowtex.miniature.vkitti2 import write_vkitti2
+from lowtex.networks import IResNetEncoder, ResNetEncoder, build_depth_net
+from lowtex.seeding import generator, seed_everything
+from lowtex.settings import NetworkSettings
+
+SIZE = (64, 96)
+
+FAMILIES = {
+    "resnet": (ResNetEncoder, {}),
+    "iresnet": (IResNetEncoder, {}),
+    "rectified": (IResNetEncoder, {"rectify_after_start": True}),
+    "strided": (IResNetEncoder, {"projection": "stride"}),
+}
+
+
+def encoder(family, depth=34, width=0.125):
+    """With batch norms that have statistics of their own, so that none is the identity."""
+    seed_everything(0, "test encoder", family)
+    made, options = FAMILIES[family]
+    network = made(depth, width=width, **options)
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(image())
+    return network.eval()
+
+
+def image(batch=2):
+    return torch.rand(batch, 3, *SIZE, generator=generator(0, "test image"))
+
+
+@pytest.mark.parametrize("depth", [34, 50])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_lies_before_each_relu(family, depth):
+    network = encoder(family, depth)
+    counts = {"resnet": [3, 4, 6, 3], "rectified": [2] * 4}.get(family, [1] * 4)
+    found = trace(network, image())
+    with torch.no_grad():
+        maps = network(image())
+    assert [len(passed.before_relu) for passed in found] == counts
+    for stage, passed in zip(STAGES, found, strict=True):
+        assert torch.equal(passed.input, maps[stage - 1]) and torch.equal(passed.output, maps[stage])
+        assert torch.allclose(F.relu(passed.before_relu[-1]), passed.output, atol=1e-6)
+        assert all((values < 0).any() and values.shape == passed.output.shape for values in passed.before_relu)
+        assert torch.equal(passed.zeroed()[-1], passed.output == 0)
+
+
+def test_every_sum_before_a_relu_is_the_blocks_own():
+    network = encoder("resnet")
+    passed = trace(network, image())[1]
+    with torch.no_grad():
+        x = passed.input
+        for block, before in zip(blocks_of(network, 2), passed.before_relu, strict=True):
+            x = block(x)
+            assert torch.allclose(F.relu(before), x, atol=1e-6)
+
+
+def test_rectified_start_is_seen_before_it_is_rectified():
+    network = encoder("rectified")
+    passed = trace(network, image())[2]
+    with torch.no_grad():
+        assert torch.equal(passed.before_relu[0], network.layer3[0](passed.input))
+
+
+def test_another_encoder_is_refused_by_its_name():
+    with pytest.raises(DataError, match="Sequential.*use ResNet or iResNet"):
+        blocks_of(torch.nn.Sequential(), 1)
+
+
+@pytest.mark.parametrize(
+    "family, expected",
+    [("resnet", [None, 0.25, 0.25, 0.25]), ("strided", [0.25] * 4), ("iresnet", [None] * 4)],
+)
+def test_a_strided_shortcut_reads_one_position_of_four(family, expected):
+    network = encoder(family)
+    for stage, passed in zip(STAGES, trace(network, image()), strict=True):
+        gradient = dependence(shortcut_of(network, stage), passed.input, generator(0, "mixture"))
+        reached = float((gradient != 0).any(dim=1).float().mean())
+        if expected[stage - 1] is None:
+            # a max-pool: more positions, though each channel passes on at most one value of a window
+            assert 0.4 < reached <= 1
+            assert float((gradient != 0).float().mean()) <= 0.25
+        else:
+            assert reached == expected[stage - 1]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dependence_is_what_disturbing_each_value_shows(family):
+    network = encoder(family)
+    x = torch.randn(1, network.channels[1], 8, 8, generator=generator(0, "map"))
+    for part in (shortcut_of(network, 2), stage_of(network, 2)):
+        found = (dependence(part, x, generator(0, "mixture")) != 0)[0]
+        disturbed = x + 1e-3 * torch.eye(x.numel()).reshape(-1, *x.shape[1:])
+        with torch.no_grad():
+            moved = (part(disturbed) - part(x)).abs().flatten(1).amax(1) > 0
+        # float32 hides some of the smallest effects, and a step may pass a value over the largest one
+        assert (found.flatten() == moved).float().mean() > 0.97
+
+
+def test_the_whole_stage_reads_what_its_shortcut_does_not():
+    network = encoder("resnet")
+    passed = trace(network, image())
+    for stage, least in ((1, 0.4), (2, 1.0)):
+        gradient = dependence(stage_of(network, stage), passed[stage - 1].input, generator(0, "mixture"))
+        reached = float((gradient != 0).any(dim=1).float().mean())
+        # nothing goes round ResNet's first max-pool
+        assert least <= reached and (stage > 1) == (reached == 1.0)
+
+
+def test_shares_of_the_four_places():
+    gradient = torch.zeros(1, 2, 4, 4)
+    gradient[0, :, 0::2, 0::2] = 3.0
+    gradient[0, 0, 1::2, 0::2] = -3.0
+    assert by_place(gradient).tolist() == pytest.approx([2 / 3, 0, 1 / 3, 0])
+    assert by_place(torch.zeros(1, 1, 2, 2)).isnan().all()
+
+
+def test_a_linear_reading_finds_what_is_linear_and_nothing_else():
+    draw = generator(0, "samples")
+    x, x_new = torch.randn(3000, 6, generator=draw), torch.randn(2000, 6, generator=draw)
+    weights = torch.randn(6, 3, generator=draw) * torch.tensor([1.0, 100.0, 0.01])
+
+    def read(target, **options):
+        return read_linearly((x, target(x)), (x_new, target(x_new)), **options)
+
+    assert read(lambda v: v @ weights + 5) > 0.999
+    # half of the variance of each target is noise of its own
+    noisy = read(lambda v: v[:, :2] + torch.randn(len(v), 2, generator=draw))
+    assert noisy == pytest.approx(0.5, abs=0.05)
+    assert abs(read(lambda v: v[:, :1].abs())) < 0.02
+    # a ridge as large as the variance halves each coefficient: 1 - 1/4
+    assert read(lambda v: v[:, :1], ridge=1.0) == pytest.approx(0.75, abs=0.02)
+
+
+def test_a_linear_reading_against_normal_equations():
+    draw = generator(0, "few")
+    x, y = torch.randn(50, 4, generator=draw) * 7 + 2, torch.randn(50, 1, generator=draw)
+    x_new, y_new = torch.randn(30, 4, generator=draw) * 7 + 2, torch.randn(30, 1, generator=draw)
+    design, other = (np.c_[np.ones(len(v)), v.double().numpy()] for v in (x, x_new))
+    left = other @ np.linalg.lstsq(design, y.double().numpy(), rcond=None)[0] - y_new.double().numpy()
+    expected = 1 - (left**2).sum() / ((y_new - y_new.mean()) ** 2).sum().item()
+    assert read_linearly((x, y), (x_new, y_new), ridge=0.0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_dead_features_and_constant_targets_are_left_out():
+    draw = generator(0, "dead")
+    x = torch.randn(200, 3, generator=draw)
+    x[:, 1] = 0
+    y = torch.stack([x[:, 0], torch.full((200,), 4.0)], dim=1)
+    assert read_linearly((x, y), (x, y)) > 0.999
+    assert np.isnan(read_linearly((x, y[:, 1:]), (x, y[:, 1:])))
+
+
+def test_effective_rank_by_hand():
+    axes = torch.eye(4).repeat(50, 1)
+    signs = torch.tensor([1.0, -1.0]).repeat_interleave(100)[:, None]
+    assert effective_rank(axes * signs) == pytest.approx(4, rel=1e-6)
+    assert effective_rank(torch.arange(10.0)[:, None] * torch.tensor([[1.0, 2.0, -3.0]])) == pytest.approx(1, rel=1e-6)
+    assert effective_rank(torch.ones(10, 3)) == 0.0
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder") / "vkitti2"
+    frames = {"Scene01": 3, "Scene02": 1, "Scene06": 2, "Scene18": 1, "Scene20": 2}
+    return write_vkitti2(folder, frames, SIZE, progress=False)
+
+
+def depth_net(**changes):
+    seed_everything(0, "test depth net")
+    network = build_depth_net(NetworkSettings(depth=34, width=0.125, **changes))
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(image())
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"encoder": "resnet"}, {}, {"rectify_after_start": True}, {"projection": "stride"}],
+    ids=["resnet", "iresnet", "rectified", "strided"],
+)
+def test_measure_gives_every_quantity_of_every_stage_the_same_each_time(root, changes):
+    network = depth_net(**changes)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = measure(network, root, SIZE)
+    assert list(found.columns) == ["stage", "quantity", "value", "images"]
+    assert set(zip(found["stage"], found["quantity"], strict=True)) == {(s, q) for s in STAGES for q in QUANTITIES}
+    assert (found["images"] == 5).all() and np.isfinite(found["value"]).all()
+    table = found.pivot(index="stage", columns="quantity", values="value")
+    shares = [name for name in QUANTITIES if not name.endswith("_read")]
+    assert ((table[shares] >= 0) & (table[shares] <= 1)).all(axis=None)
+    assert (table.filter(like="_read") <= 1).all(axis=None)
+    assert (table["zeroed_stage"] >= table["zeroed"]).all()
+    strided = changes.get("encoder") == "resnet" or changes.get("projection") == "stride"
+    assert (table.loc[2:, "shortcut_positions"] == 0.25).all() == strided
+    pd.testing.assert_frame_equal(found, measure(network, root, SIZE))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_network_in_training_mode_is_refused(root):
+    with pytest.raises(OptionError, match=r"network\.eval\(\)"):
+        measure(depth_net().train(), root, SIZE)

@@ -1,0 +1,51 @@
+"""What the auto-mask leaves out, on pairs made by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.geometry import StereoRig, warp_horizontal
+from lowtex.measures.mask_shares import ignored
+from lowtex.seeding import generator
+
+SIZE = (16, 64)
+RIG = StereoRig(focal_px=40.0, baseline_m=0.5, width=SIZE[1], height=SIZE[0])
+"""A depth of 5 m is a disparity of 4 px."""
+
+
+def made_pair(texture: float, direction: float = 1.0) -> StereoSample:
+    """A wall 5 m away, of grey with that much random texture; left or right view is the target."""
+    other = 0.5 + texture * torch.randn((1, 3, *SIZE), generator=generator(0, "mask"))
+    image = warp_horizontal(other, torch.full((1, 1, *SIZE), 4.0 * direction))
+    return StereoSample(image=image[0], other=other[0], rig=RIG, direction=direction, name="drive/00000/l")
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_the_right_depth_of_a_textured_wall_is_kept_and_a_wrong_one_dropped(direction):
+    sample = made_pair(0.1, direction)
+    assert not ignored(sample, torch.full((1, 1, *SIZE), 5.0))[:, 8:-8].any()
+    assert ignored(sample, torch.full((1, 1, *SIZE), 1.7))[:, 20:-20].mean() > 0.3
+
+
+def test_a_plain_wall_is_kept_where_both_views_explain_it_alike():
+    # equal errors pass the mask; any noise then decides, which is what makes plain pixels come and go
+    assert not ignored(made_pair(0.0), torch.full((1, 1, *SIZE), 5.0)).any()
+
+
+def test_noise_drops_many_plain_pixels_and_few_textured_ones():
+    def dropped(texture):
+        sample = made_pair(texture)
+        noise = 0.004 * torch.randn(sample.image.shape, generator=generator(1, "noise"))
+        sample = replace(sample, image=sample.image + noise)
+        return ignored(sample, torch.full((1, 1, *SIZE), 5.0))[:, 8:-8].mean()
+
+    assert dropped(0.1) < 0.01
+    assert dropped(0.0005) > dropped(0.1) + 0.2
+
+
+def test_a_single_view_is_refused():
+    sample = replace(made_pair(0.1), other=None, name="drive/00001/l")
+    with pytest.raises(ValueError, match="drive/00001/l has no second view"):
+        ignored(sample, torch.ones(1, 1, *SIZE))

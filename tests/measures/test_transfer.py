@@ -1,0 +1,113 @@
+"""Networks scored on the other miniatures, beside rivals that never look."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lowtex.ablation.measures import ADDED, MEASURES
+from lowtex.errors import DataError
+from lowtex.measures import transfer
+from lowtex.miniature_store import ensure_miniature
+from lowtex.protocols import get_protocol
+from lowtex.sources import open_test_set
+from lowtex.stats.effects import compare
+
+SIZE = (64, 192)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return ensure_miniature("smoke", tmp_path_factory.mktemp("miniature"), progress=False)
+
+
+def near_below(image, rig):
+    """A road: near below, far above, a little nearer where the picture is dark."""
+    rows = torch.linspace(60, 6, image.shape[-2])[None, None, :, None]
+    return rows * (0.8 + 0.4 * image.mean(dim=1, keepdim=True))
+
+
+@pytest.fixture(scope="module")
+def measured(world):
+    return transfer.measure(SimpleNamespace(depth=near_below), world / "vkitti2", SIZE)
+
+
+def test_every_protocol_has_scores_of_the_network_and_its_rivals(measured):
+    whole = measured[measured["stratum_kind"] == "none"]
+    counts = whole.groupby(["protocol", "predictor"])["image"].nunique().unstack()
+    assert list(counts.index) == sorted(transfer.PROTOCOLS)
+    assert set(counts.columns) == {transfer.NETWORK, *transfer.RIVALS}
+    assert counts.loc["eigen_raw"].tolist() == [3] * 3 and counts.loc["cityscapes"].tolist() == [2] * 3
+    assert set(measured.loc[measured["stratum_kind"] == "gradient", "stratum"]) <= {"low", "middle", "high"}
+    assert not set(ADDED) & set(measured.columns), "the ablation adds these itself"
+    assert MEASURES["transfer"] == "lowtex.measures.transfer"
+
+
+def test_scores_are_those_of_the_evaluation(world, measured):
+    from lowtex.evaluation import evaluate
+
+    dataset = open_test_set("eigen_raw", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
+    expected = evaluate(SimpleNamespace(depth=near_below), dataset, "eigen_raw").means().iloc[0]
+    own = measured[(measured["protocol"] == "eigen_raw") & (measured["predictor"] == transfer.NETWORK)]
+    assert own.loc[own["stratum_kind"] == "none", "abs_rel"].mean() == pytest.approx(expected["abs_rel"], rel=1e-9)
+
+
+def test_one_depth_is_the_median_of_all_depths(world, measured):
+    dataset = open_test_set("cityscapes", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
+    samples = [dataset[index] for index in range(len(dataset))]
+    depth = np.median(np.concatenate([1 / near_below(s.image[None], None).double().numpy().ravel() for s in samples]))
+    truth = samples[0].depth[0].numpy()
+    valid = get_protocol("cityscapes").valid(truth)
+    expected = np.mean(np.abs(truth[valid] - 1 / depth) / truth[valid])
+    rival = measured[(measured["predictor"] == transfer.ONE_DEPTH) & (measured["protocol"] == "cityscapes")]
+    first = rival[(rival["stratum_kind"] == "none") & (rival["image"] == samples[0].name)]
+    assert first["abs_rel"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_that_gives_one_map_is_as_good_as_its_own_rival(world):
+    def layout(image, rig):
+        halves = torch.tensor([50.0, 5.0])[None, None, :, None]
+        return F.interpolate(halves, image.shape[-2:], mode="nearest").expand(len(image), -1, -1, -1)
+
+    found = transfer.measure(SimpleNamespace(depth=layout), world / "vkitti2", SIZE)
+    whole = found[found["stratum_kind"] == "none"].pivot(index=["protocol", "image"], columns="predictor",
+                                                         values="abs_rel")  # fmt: skip
+    assert np.allclose(whole[transfer.NETWORK], whole[transfer.OTHER_PICTURE])
+    assert not np.allclose(whole[transfer.NETWORK], whole[transfer.ONE_DEPTH])
+
+
+def test_rivals_become_experiments_that_effects_can_compare(measured):
+    scores = transfer.with_rivals(measured.assign(experiment="ours", experiment_key="k", seed=0, profile="smoke"))
+    rival = transfer.rival_of("ours")
+    assert {"ours", rival, "ours: another picture"} == set(scores["experiment"])
+    chosen = scores[scores["protocol"] == "make3d_c1"]
+    effect = compare(chosen, [("ours", rival)], times=20).iloc[0]
+    means = chosen[chosen["stratum_kind"] == "none"].groupby("experiment")["abs_rel"].mean()
+    assert effect["ratio"] == pytest.approx(means["ours"] / means[rival])
+
+
+def test_real_data_and_missing_miniatures_are_refused(tmp_path, world):
+    with pytest.raises(DataError, match="holds real data.*--data kitti=FOLDER"):
+        transfer.measure(SimpleNamespace(depth=near_below), tmp_path, SIZE)
+    lonely = tmp_path / "vkitti2"
+    lonely.mkdir()
+    (lonely / "miniature.json").write_text((world / "vkitti2" / "miniature.json").read_text())
+    with pytest.raises(DataError, match="no miniature of kitti at .*lowtex data miniature"):
+        transfer.sibling_roots(lonely)
+    with pytest.raises(DataError, match="lack predictor"):
+        transfer.with_rivals(open_frame())
+
+
+def open_frame():
+    import pandas as pd
+
+    return pd.DataFrame({"experiment": ["ours"], "protocol": ["eigen_raw"]})
+
+
+def test_at_most_twenty_spread_evenly():
+    assert transfer._spread(3) == [0, 1, 2]
+    chosen = transfer._spread(100)
+    assert len(chosen) == transfer.MOST_IMAGES and (chosen[0], chosen[-1]) == (0, 99)
+    assert max(np.diff(chosen)) - min(np.diff(chosen)) <= 1

@@ -1,0 +1,103 @@
+"""Agreement of the two definitions of texture, on pictures whose classes are known beforehand."""
+
+import numpy as np
+import pytest
+import torch
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError
+from lowtex.evaluation import score
+from lowtex.geometry import StereoRig
+from lowtex.probes.texture_windows import (
+    CLASSES,
+    agreement_table,
+    default_window_px,
+    gradient_makers,
+    texture_classes,
+    where_texture_lies,
+    window_table,
+    windows_px,
+)
+from lowtex.texture import WINDOW_FRACTION, gradient_strata
+
+HEIGHT, WIDTH = 60, 160
+
+
+def street(contrast=True, name="s/0/l"):
+    """Sky above; a plain wall on the left, stripes on the right; both known, but a border of the two that is not."""
+    image = torch.full((3, HEIGHT, WIDTH), 0.5)
+    image[:, 20:, 80:] += 0.3 * torch.tensor([1.0, 1.0, -1.0, -1.0]).repeat(20)
+    depth = torch.full((1, HEIGHT, WIDTH), 10.0)
+    depth[:, :20] = 0
+    depth[:, 20:, 80:] = 30.0
+    known = torch.zeros(1, HEIGHT, WIDTH)
+    known[:, 20:, 80:] = 0.1
+    visible = torch.ones(1, HEIGHT, WIDTH, dtype=torch.bool)
+    visible[:, 20:, :8] = False
+    rig = StereoRig(focal_px=90.0, baseline_m=0.5, width=WIDTH, height=HEIGHT)
+    return StereoSample(image, rig, name, depth=depth, texture_contrast=known if contrast else None, visible=visible)
+
+
+def test_windows_of_a_width():
+    assert windows_px(320)[0] == 1 and windows_px(320) == sorted(windows_px(320))
+    assert all(px % 2 for px in windows_px(321)) and default_window_px(320) in windows_px(320)
+    assert default_window_px(320) == int(320 * WINDOW_FRACTION) | 1
+
+
+def test_classes_leave_the_sky_out():
+    known = texture_classes([street(), street()])
+    assert len(known) == 2 * 40 * WIDTH and set(known) == {0, 2} and known.mean() == 1
+    with pytest.raises(DataError, match="at least one"):
+        texture_classes([])
+    no_depth = street()
+    no_depth.depth = None
+    with pytest.raises(DataError, match="s/0/l has no ground truth"):
+        texture_classes([no_depth])
+
+
+def test_a_wide_window_smears_stripes_over_the_wall():
+    table = window_table([street()]).set_index("definition")
+    windows = [f"window {px} px" for px in windows_px(WIDTH)]
+    assert list(table.index[: len(windows)]) == windows and (table["images"] == 1).all()
+    low = table.loc[windows, "low"].to_numpy()
+    # one pixel finds the gaps between stripes besides the whole wall; the widest window takes half the wall away
+    assert low[-1] < low[1] - 0.05 and table[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(1)
+    best = table.loc[f"window {default_window_px(WIDTH)} px"]
+    assert best["agreement"] > 0.9 and best["agreement"] > table.loc[windows[-1], "agreement"]
+    expected = (best["agreement"] - best["by_chance"]) / (1 - best["by_chance"])
+    assert best["kappa"] == pytest.approx(expected)
+    assert best["by_chance"] == pytest.approx(0.5 * best["low"] + 0.5 * best["high"])
+    assert "agreement" not in window_table([street(contrast=False)])
+
+
+def test_where_the_gradient_puts_known_classes():
+    table = agreement_table([street()]).set_index("known")
+    assert table.loc["low", "pixels"] == 0.5 == table.loc["high", "pixels"] and table.loc["middle", "pixels"] == 0
+    assert table.loc["high", "gradient_high"] > 0.95 and 0.85 < table.loc["low", "gradient_low"] < 1
+    # what the gradient misses on the wall lies beside the stripes, where depth jumps, or below the sky
+    assert table.loc["low", "low_near_edge"] > 0.2 > table.loc["low", "all_near_edge"]
+    assert np.isnan(table.loc["high", "low_near_edge"]) and np.isnan(table.loc["middle", "gradient_low"])
+
+
+def test_where_low_texture_lies():
+    table = where_texture_lies([street()]).set_index("texture")
+    assert list(table.index) == ["low", "high", "all"], "a class without a pixel has no row"
+    assert table.loc["low", "median_m"] == 10 and table.loc["high", "median_m"] == 30
+    assert table.loc["all", ["upper_third", "middle_third", "lower_third"]].to_list() == [0, 0.5, 0.5]
+    assert table.loc["low", "occluded"] == pytest.approx(0.1) and table.loc["high", "occluded"] == 0
+    unknown = street()
+    unknown.visible = None
+    assert where_texture_lies([unknown])["occluded"].isna().all()
+
+
+def test_makers_serve_an_evaluation():
+    sample = street()
+    makers = gradient_makers(WIDTH)
+    rows = score(np.full((HEIGHT, WIDTH), 10.0), sample, "vkitti2_dense", strata=makers)
+    assert {row["stratum_kind"] for row in rows} == {"none", *makers}
+    # a slope that grows steeper to the right, through all thresholds
+    sample.image = (torch.arange(WIDTH) ** 2 / WIDTH**2 * 8 % 1).expand(3, HEIGHT, WIDTH) * 0.5
+    halved = makers["thresholds x0.5"](sample)
+    assert halved["low"].sum() < gradient_strata(sample)["low"].sum() < makers["thresholds x2"](sample)["low"].sum()
+    usual = makers[f"window {default_window_px(WIDTH)} px"](sample)
+    assert all((usual[name] == mask).all() for name, mask in gradient_strata(sample).items())

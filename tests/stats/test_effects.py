@@ -1,0 +1,257 @@
+"""Comparisons of experiments: ratios by hand, verdicts by the rule, and what cannot be compared."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_scores import rows_of
+from scipy import stats
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError
+from lowtex.evaluation import evaluate
+from lowtex.experiments import named_experiment
+from lowtex.geometry import StereoRig
+from lowtex.results import per_image_rows
+from lowtex.stats.effect_rules import Rule
+from lowtex.stats.effects import compare, corrected, effect_lines, seed_errors
+from lowtex.tables import to_markdown
+
+OURS = [[0.1, 0.1, 0.2, 0.2], [0.1, 0.2, 0.1, 0.2]]
+BASE = [[0.2, 0.2, 0.4, 0.4], [0.4, 0.5, 0.4, 0.5]]
+
+
+def hand_made() -> pd.DataFrame:
+    """Means over images: ours 0.15 twice, baseline 0.3 and 0.45; in low texture ours 3 and baseline 2."""
+    low = {"stratum": "low", "kind": "known"}
+    return pd.concat(
+        [
+            rows_of({"ours": OURS, "baseline": BASE}),
+            rows_of({"ours": [[3.0] * 4] * 2, "baseline": [[2.0] * 4] * 2}, **low),
+            rows_of({"ours": [[9.0] * 4] * 2, "baseline": [[1.0] * 4] * 2}, "all", "known"),
+        ]
+    )
+
+
+def noisy(effect=0.0, seeds=5, images=40, noise=0.02, seed=0, **more) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    street = np.exp(rng.normal(0, 0.5, images))
+    made = {
+        name: street * np.exp(level + rng.normal(0, noise, (seeds, 1)) + rng.normal(0, noise, (seeds, images)))
+        for name, level in (("ours", effect), ("baseline", 0.0))
+    }
+    return rows_of(made, **more)
+
+
+def test_ratio_is_of_means_over_images_within_a_seed_and_geometric_over_seeds():
+    lines = compare(hand_made(), [("ours", "baseline")], stratum_kind="known")
+    assert lines["stratum"].tolist() == ["all", "low"], "a kind's own 'all' is not the whole image"
+    line = lines.iloc[0]
+    assert line["ratio"] == pytest.approx(np.sqrt(0.15 / 0.3 * 0.15 / 0.45))
+    assert (line["method_error"], line["reference_error"]) == pytest.approx((0.15, 0.375))
+    assert line["difference"] == pytest.approx(-0.225)
+    assert (line["seeds"], line["images"], line["pixels"], line["effect"]) == (2, 4, 400, "ours / baseline")
+    assert (line["clusters"], line["cluster"]) == (4, "stretch")
+    assert lines["ratio"].iloc[1] == pytest.approx(1.5)
+    assert lines["low"].iloc[1] == pytest.approx(1.5), "no spread at all, so the interval is the point"
+    assert lines["high"].iloc[1] == pytest.approx(1.5)
+    assert (lines["verdict"] == "cannot be judged: 2 seeds").all()
+    by_two = compare(hand_made(), [("ours", "baseline")], stratum_kind="known", rule=Rule(least=2))
+    assert by_two["verdict"].tolist() == ["undecided", "harms"]
+
+
+def test_difference_has_its_own_interval_in_the_metrics_unit():
+    line = compare(hand_made(), [("ours", "baseline")], clusters="fixed").iloc[0]
+    # by seed -0.15 and -0.30: standard error 0.075, Student's 12.706 at one degree
+    assert line["difference_high"] - line["difference"] == pytest.approx(12.706 * 0.075, rel=0.05)
+    assert line["difference"] - line["difference_low"] == pytest.approx(12.706 * 0.075, rel=0.05)
+    assert line["cluster"] == "fixed" and line["se_images"] == 0
+
+
+def test_of_shares_of_good_pixels_the_bad_ones_are_compared():
+    scores = rows_of({"ours": [[0.9, 0.9]] * 2, "baseline": [[0.8, 0.8]] * 2}, metric="d1")
+    line = compare(scores, [("ours", "baseline")], "d1", rule=Rule(least=2)).iloc[0]
+    assert (line["metric"], line["ratio"], line["verdict"]) == ("1 - d1", pytest.approx(0.5), "helps")
+
+
+def test_one_seed_or_one_scene_is_never_judged():
+    line = compare(noisy(-1.0, seeds=1), [("ours", "baseline")]).iloc[0]
+    assert line["verdict"] == "cannot be judged: one seed"
+    assert line["ratio"] == pytest.approx(np.exp(-1), rel=0.1) and np.isnan([line["low"], line["high"]]).all()
+    one = noisy(-1.0)
+    one = one[one["image"].str.startswith("Scene01")]
+    assert compare(one, [("ours", "baseline")], clusters="scene")["verdict"].item() == "cannot be judged: one scene"
+    assert compare(one, [("ours", "baseline")])["verdict"].item() == "helps", "but it has several stretches"
+    both = compare(one[one["seed"] == 0], [("ours", "baseline")], clusters="scene").iloc[0]
+    assert both["verdict"] == "cannot be judged: one seed and one scene"
+    said = effect_lines(both.to_frame().T)
+    assert "[no interval]" in said["ratio"].item() and said["drawn as"].item() == "1 scene"
+
+
+def test_two_scenes_say_little_of_other_scenes():
+    narrow, wide = (compare(noisy(-0.2), [("ours", "baseline")], clusters=unit).iloc[0] for unit in (None, "scene"))
+    assert (narrow["clusters"], wide["clusters"]) == (10, 2)
+    assert wide["verdict"] == "cannot be judged: 2 scenes" and wide["low"] < wide["ratio"] < wide["high"]
+    assert narrow["verdict"] == "helps"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.5, 0.979, "helps"),
+        (0.5, 0.981, "undecided"),
+        (0.985, 1.015, "no difference seen"),
+        (0.97, 1.01, "undecided"),
+        (0.99, 1.03, "undecided"),
+        (1.021, 1.5, "harms"),
+        (1.019, 1.5, "undecided"),
+        (float("nan"), 1.5, "cannot be judged"),
+    ],
+)
+def test_rule_is_about_the_whole_interval(low, high, verdict):
+    assert Rule().verdict(low, high) == verdict
+    assert "0.98" in Rule().describe() and "95%" in Rule().describe()
+
+
+def test_p_value_is_below_5_percent_exactly_where_the_rule_gives_a_verdict():
+    rule = Rule(margin=0.05)
+    log_ratio, se, df = np.meshgrid(np.linspace(-0.2, 0.2, 81), [0.005, 0.015, 0.05], [3.0, 12.0])
+    reach = stats.t.ppf(0.975, df) * se
+    verdicts = [
+        rule.verdict(a, b) for a, b in zip(np.exp(log_ratio - reach).flat, np.exp(log_ratio + reach).flat, strict=True)
+    ]
+    called = np.array(verdicts) != "undecided"
+    assert set(verdicts) == {"helps", "harms", "no difference seen", "undecided"}
+    assert np.array_equal(rule.p_value(log_ratio, se, df).ravel() < 0.05, called)
+
+
+def made_effects(p_values) -> pd.DataFrame:
+    """Effects of 100 degrees, se 0.01, margin 0, that have these p-values, all below 1."""
+    t = stats.t.isf(np.array(p_values) / 2, 100)
+    ratio = np.exp(-0.01 * t)
+    return pd.DataFrame({"ratio": ratio, "se_seeds": 0.006, "se_images": 0.008, "df": 100.0,
+                         "verdict": np.where(np.array(p_values) < 0.05, "helps", "undecided")})  # fmt: skip
+
+
+def test_holm_by_hand():
+    # sorted 0.01 x 4, 0.02 x 3, 0.03 x 2 -> raised to 0.06, 0.04 x 1 -> raised to 0.06
+    frame = corrected(made_effects([0.03, 0.01, 0.04, 0.02]), "holm", Rule(margin=0.0))
+    assert frame["p"].tolist() == pytest.approx([0.03, 0.01, 0.04, 0.02])
+    assert frame["p_corrected"].tolist() == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert frame["verdict_corrected"].tolist() == ["undecided", "helps", "undecided", "undecided"]
+    assert (frame["comparisons"] == 4).all()
+
+
+def test_false_discovery_rate_by_hand_and_rows_without_interval_are_no_comparisons():
+    effects = made_effects([0.03, 0.01, 0.04, 0.02])
+    unknown = effects.iloc[:1].assign(se_seeds=np.nan, df=np.nan, verdict="cannot be judged: one seed")
+    frame = corrected(pd.concat([effects, unknown], ignore_index=True), "fdr", Rule(margin=0.0))
+    assert frame["p_corrected"].tolist()[:4] == pytest.approx([0.04] * 4)
+    assert frame["verdict_corrected"].tolist() == ["helps"] * 4 + ["cannot be judged: one seed"]
+    assert frame["comparisons"].iloc[0] == 4 and np.isnan(frame["p_corrected"].iloc[4])
+    with pytest.raises(OptionError, match="method='bonferroni'.*holm, fdr"):
+        corrected(effects, "bonferroni")
+    with pytest.raises(DataError, match="lack df"):
+        corrected(effects.drop(columns="df"))
+
+
+def test_true_effects_are_found_and_null_ones_rarely_called():
+    found = [compare(noisy(-0.15, seed=s), [("ours", "baseline")], times=300)["verdict"].item() for s in range(20)]
+    assert found.count("helps") >= 19
+    null = [compare(noisy(0.0, noise=0.05, seed=s), [("ours", "baseline")], times=300, rule=Rule(margin=0.0)) for s in
+            range(200)]  # fmt: skip
+    called = pd.concat(null)["verdict"].isin(["helps", "harms"]).mean()
+    assert called <= 0.08, "without any margin a 95% interval may call 5% of nothings"
+    margins = [compare(noisy(0.0, noise=0.05, seed=s), [("ours", "baseline")], times=300)["verdict"].item() for s in
+               range(60)]  # fmt: skip
+    assert margins.count("helps") + margins.count("harms") <= 1
+    sure = compare(noisy(0.0, noise=0.001), [("ours", "baseline")])["verdict"].item()
+    assert sure == "no difference seen"
+
+
+def test_same_call_same_numbers_another_start_almost():
+    first, again, other = (compare(noisy(-0.1), [("ours", "baseline")], seed=s).iloc[0] for s in (0, 0, 1))
+    assert first.equals(again)
+    assert first["low"] != other["low"] and first["low"] == pytest.approx(other["low"], rel=0.005)
+
+
+def test_seeds_that_only_one_has_are_left_out_with_a_warning():
+    scores = noisy(-0.1)
+    short = scores[(scores["experiment"] == "baseline") | (scores["seed"] < 3)]
+    with pytest.warns(UserWarning, match="seeds 3, 4 are left out"):
+        assert compare(short, [("ours", "baseline")])["seeds"].item() == 3
+
+
+def test_what_cannot_be_compared_is_refused():
+    scores = noisy()
+
+    def refused(changed, match, **options):
+        with pytest.raises((DataError, OptionError), match=match):
+            compare(changed, [("ours", "baseline")], **options)
+
+    refused(scores[scores["experiment"] == "ours"], "no scores of baseline in all pixels; there are scores of: ours")
+    refused(scores.drop(scores.index[7]), "ours, seed 0 has no finite abs_rel of image Scene01/clone/00007/l")
+    refused(pd.concat([scores, scores.iloc[:1]]), "two scores of image Scene01/clone/00000/l")
+    refused(scores.assign(abs_rel=-1.0), "an error is never negative")
+    refused(scores.assign(abs_rel=0.0), "error is 0")
+    refused(scores.drop(columns="pixels"), "lack the columns pixels")
+    refused(scores.iloc[:0], "no scores of images")
+    refused(scores, "stratum_kind='known'.*there are: none", stratum_kind="known")
+    refused(hand_made(), "strata=mid: 'known' has: all, low", stratum_kind="known", strata=["mid"])
+    refused(scores, "metric='rmse'.*they have: abs_rel", metric="rmse")
+    alone = scores[(scores["experiment"] == "ours") == (scores["seed"] < 2)]
+    refused(alone, r"no seed has scores of all.*ours \[0, 1\]")
+    mixed = scores.assign(protocol=np.where(scores["seed"] == 1, "improved", "vkitti2_dense"))
+    refused(mixed, "differ in protocol")
+    two_keys = scores.assign(experiment_key=scores["image"])
+    refused(two_keys, "several settings")
+    with pytest.raises(OptionError, match="margin=2"):
+        Rule(margin=2)
+    with pytest.raises(OptionError, match="least=1"):
+        Rule(least=1)
+    with pytest.raises(OptionError, match=r"level=0\.1"):
+        Rule(level=0.1)
+
+
+def test_table_prints_every_n():
+    two = Rule(least=2)
+    lines = effect_lines(corrected(compare(hand_made(), [("ours", "baseline")], stratum_kind="known", rule=two)))
+    assert lines["ratio"].iloc[1] == "1.500 [1.50, 1.50]" and lines["change"].iloc[1] == "+50.0 %"
+    text = to_markdown(lines)
+    assert "| ours / baseline | low | 1.500 [1.50, 1.50] | +50.0 % | harms | 2 | 4 | 4 stretches |" in text
+
+
+def test_seed_errors_are_means_over_images():
+    table = seed_errors(hand_made(), ["baseline", "ours"], stratum_kind="known", strata=["all"])
+    found = {(row.experiment, row.seed): row.error for row in table.itertuples()}
+    assert found == pytest.approx({("baseline", 0): 0.3, ("baseline", 1): 0.45, ("ours", 0): 0.15, ("ours", 1): 0.15})
+    assert (table["images"] == 4).all() and (table["profile"] == "quick").all()
+
+
+class Off:
+    """Predicts everything ``factor`` times as far as it is."""
+
+    def __init__(self, factor: float):
+        self.factor = factor
+
+    def depth(self, image, rig):
+        return 10.0 * self.factor * torch.ones(image.shape[0], 1, *image.shape[2:])
+
+
+def test_takes_what_evaluations_write():
+    rig, contrast = StereoRig(focal_px=60.0, baseline_m=0.5, width=64, height=32), torch.zeros(1, 32, 64)
+    contrast[:, :, 32:] = 0.1
+    images = [
+        StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", depth=torch.full((1, 32, 64), 10.0),
+                     texture_contrast=contrast)
+        for i in range(4)
+    ]  # fmt: skip
+    factors = {("baseline", 0): 1.2, ("baseline", 1): 1.4, ("ours", 0): 1.1, ("ours", 1): 1.1}
+    parts = [
+        per_image_rows(evaluate(Off(factor), images, "improved", strata="known"), named_experiment(name, seed=seed),
+                       eval_data="kitti", split="test")
+        for (name, seed), factor in factors.items()
+    ]  # fmt: skip
+    lines = compare(pd.concat(parts), [("ours", "baseline")], stratum_kind="known", rule=Rule(least=2))
+    assert lines["ratio"].tolist() == pytest.approx([np.sqrt(0.1 / 0.2 * 0.1 / 0.4)] * len(lines))
+    assert lines["stratum"].tolist()[:2] == ["all", "low"] and set(lines["protocol"]) == {"improved"}

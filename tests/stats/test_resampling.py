@@ -1,0 +1,189 @@
+"""The two-way bootstrap: what is drawn, values by hand, and whether its intervals keep their promise."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from lowtex.errors import DataError, OptionError
+from lowtex.stats.resampling import cluster_images, scene_of, two_way_bootstrap
+
+PAIR = np.array([[1.0, -1.0]])
+
+
+def draws(number: int = 0) -> np.random.Generator:
+    return np.random.default_rng(number)
+
+
+def names(scenes: int, frames: int) -> list[str]:
+    return [f"Scene{scene:02d}/clone/{frame:05d}/l" for scene in range(scenes) for frame in range(frames)]
+
+
+@pytest.mark.parametrize(
+    ("image", "scene"),
+    [
+        ("Scene20/fog/00012/l", "Scene20"),
+        ("2011_09_26_drive_0002_sync/0000000069/r", "2011_09_26_drive_0002_sync"),
+        ("val/frankfurt_000001_000294/l", "frankfurt"),
+        ("street_0001/l", ""),
+        ("img-10.21op2-p-015t000", ""),
+    ],
+)
+def test_scene_is_read_from_each_readers_names(image, scene):
+    assert scene_of(image) == scene
+
+
+def test_few_scenes_are_cut_into_stretches_of_consecutive_frames():
+    found = cluster_images(reversed(names(2, 20)))
+    assert (found.unit, found.scenes) == ("stretch", 2)
+    assert found.of(names(2, 20)).tolist() == [c for c in range(10) for _ in range(4)]
+    # a stratum that lacks whole stretches has fewer, numbered without gaps, cut in the same places
+    assert found.of(names(2, 20)[6:14]).tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
+
+
+def test_many_scenes_are_drawn_whole_and_other_units_on_request():
+    many = names(10, 3)
+    assert cluster_images(many).unit == "scene"
+    assert cluster_images(many).of(many).tolist() == [c for c in range(10) for _ in range(3)]
+    assert len(set(cluster_images(many, "image").of(many))) == 30
+    assert len(set(cluster_images(names(1, 4)).of(names(1, 4)))) == 4, "no more stretches than images"
+    with pytest.raises(OptionError, match="clusters='town'.*scene, stretch, image, fixed"):
+        cluster_images(many, "town")
+    with pytest.raises(DataError, match="no images"):
+        cluster_images([])
+
+
+def test_standard_errors_are_those_known_by_hand():
+    # differences of logarithms by seed are 0, 1, 2 whatever the images: sd 1, standard error 1 / sqrt(3)
+    scores = np.ones((2, 3, 4))
+    scores[0] = np.exp([0.0, 1.0, 2.0])[:, None]
+    spread = two_way_bootstrap(scores, np.arange(4), PAIR, draws(), times=20_000)
+    assert spread.estimate == pytest.approx([1.0])
+    assert spread.se_seeds == pytest.approx([1 / np.sqrt(3)], rel=0.03)
+    assert spread.se_images == pytest.approx([0.0], abs=1e-12)
+    assert spread.df == pytest.approx([2.0])
+    low, high = spread.interval()
+    assert high[0] - 1 == pytest.approx(4.303 / np.sqrt(3), rel=0.03)
+    assert 1 - low[0] == pytest.approx(high[0] - 1)
+    # differences by image 0, 3, 0, 3 for every seed: sd sqrt(3), standard error sqrt(3 / 4), 3 degrees
+    scores = np.ones((2, 3, 4))
+    scores[0] += [0.0, 3.0, 0.0, 3.0]
+    spread = two_way_bootstrap(scores, np.arange(4), PAIR, draws(), log=False, times=20_000)
+    assert spread.estimate == pytest.approx([1.5])
+    assert spread.se_images == pytest.approx([np.sqrt(3 / 4)], rel=0.03)
+    assert spread.df == pytest.approx([3.0])
+
+
+def test_both_sides_together_have_satterthwaites_degrees():
+    scores = np.zeros((2, 3, 4)) + 5
+    scores[0] += np.array([0.0, 1.0, 2.0])[:, None] + np.array([0.0, 3.0, 0.0, 3.0])
+    spread = two_way_bootstrap(scores, np.arange(4), PAIR, draws(), log=False, times=20_000)
+    seeds, images = 1 / 3, 3 / 4
+    assert spread.se**2 == pytest.approx([seeds + images], rel=0.05)
+    assert spread.df == pytest.approx([(seeds + images) ** 2 / (seeds**2 / 2 + images**2 / 3)], rel=0.05)
+
+
+def test_one_seed_or_one_cluster_has_no_interval_and_fixed_images_need_none():
+    scores = draws().uniform(1, 2, (2, 1, 6))
+    spread = two_way_bootstrap(scores, np.arange(6), PAIR, draws())
+    assert np.isfinite(spread.estimate).all() and np.isnan(spread.interval()).all()
+    assert np.isnan(spread.percentiles()).all()
+    scores = draws().uniform(1, 2, (2, 4, 6))
+    assert np.isnan(two_way_bootstrap(scores, np.zeros(6, int), PAIR, draws()).interval()).all()
+    fixed = two_way_bootstrap(scores, np.zeros(6, int), PAIR, draws(), fixed_images=True)
+    assert fixed.se_images[0] == 0 and fixed.df[0] == pytest.approx(3) and np.isfinite(fixed.interval()).all()
+
+
+def test_equal_experiments_differ_by_exactly_nothing():
+    one = draws().uniform(1, 2, (1, 4, 6))
+    spread = two_way_bootstrap(np.concatenate([one, one]), np.arange(6), PAIR, draws())
+    assert np.array(spread.interval()).tolist() == [[0.0], [0.0]]
+
+
+def test_a_ratio_of_nothing_is_refused_and_the_draws_are_repeatable():
+    scores = draws().uniform(1, 2, (2, 4, 6))
+    first, second = (two_way_bootstrap(scores, np.arange(6), PAIR, draws(7)).draws for _ in range(2))
+    assert np.array_equal(first, second)
+    scores[1, 2] = 0.0
+    with pytest.raises(DataError, match="error is 0"):
+        two_way_bootstrap(scores, np.arange(6), PAIR, draws())
+
+
+def simulated(rng, effect=0.0, seeds=5, clusters=10, frames=4, seed_noise=0.05, place_noise=0.05, noise=0.05):
+    """Two experiments: log errors with streets that both see, noise of training, of places and of single scores."""
+    street = rng.normal(0, 0.5, (1, 1, clusters * frames))
+    trained = rng.normal(0, seed_noise, (2, seeds, 1))
+    places = np.repeat(rng.normal(0, place_noise, (2, 1, clusters)), frames, axis=2)
+    single = rng.normal(0, noise, (2, seeds, clusters * frames))
+    level = np.array([effect, 0.0])[:, None, None]
+    return np.exp(level + street + trained + places + single), np.repeat(np.arange(clusters), frames)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        {"seed_noise": 0.05, "place_noise": 0.0},
+        {"seed_noise": 0.02, "place_noise": 0.1},
+        {"seeds": 3, "seed_noise": 0.05},
+        {"seeds": 10, "clusters": 28, "seed_noise": 0.05},
+    ],
+)
+def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_simulations(noise):
+    rng, truth, inside = draws(1), np.log(0.9), []
+    for _ in range(300):
+        scores, labels = simulated(rng, truth, **noise)
+        low, high = two_way_bootstrap(scores, labels, PAIR, rng, times=400).interval()
+        inside.append(low[0] <= truth <= high[0])
+    # 300 coins of 0.95 fall outside 0.91 to 0.985 less than once in 300 times; some excess is the method's own
+    assert 0.915 <= np.mean(inside) <= 0.995
+
+
+def test_percentiles_of_five_seeds_do_not_which_is_why_they_are_not_used():
+    rng, inside = draws(2), []
+    for _ in range(300):
+        scores, labels = simulated(rng, place_noise=0.0)
+        low, high = two_way_bootstrap(scores, labels, PAIR, rng, times=400).percentiles()
+        inside.append(low[0] <= 0 <= high[0])
+    assert np.mean(inside) < 0.9
+
+
+def test_scores_taken_as_independent_would_lie():
+    """The mistake this module is there for: 5 seeds x 40 images are not 200 witnesses."""
+    rng, inside = draws(3), []
+    for _ in range(300):
+        scores, _ = simulated(rng)
+        log_ratio = np.log(scores[0] / scores[1]).ravel()
+        low, high = stats.t.interval(0.95, log_ratio.size - 1, log_ratio.mean(), stats.sem(log_ratio))
+        inside.append(low <= 0 <= high)
+    assert np.mean(inside) < 0.5
+
+
+def test_pairing_by_image_narrows_the_interval():
+    """Streets differ by far more than methods; only what is scored on the same ones shows the difference."""
+    rng = draws(4)
+    scores, labels = simulated(rng, -0.1)
+    paired = two_way_bootstrap(scores, labels, PAIR, draws(), times=1000).se[0]
+    other, _ = simulated(rng, -0.1)
+    alone = [two_way_bootstrap(s[:1], labels, np.ones((1, 1)), draws(), times=1000).se[0] for s in (scores, other)]
+    assert paired < 0.5 * np.hypot(*alone)
+
+
+def test_pairing_by_seed_narrows_the_interval_where_seeds_matter_to_both():
+    rng = draws(5)
+    scores, labels = simulated(rng, seed_noise=0.01)
+    scores = scores * np.exp(rng.normal(0, 0.3, (1, 5, 1)))
+    in_step = two_way_bootstrap(scores, labels, PAIR, draws(), times=1000).se_seeds[0]
+    mixed = np.stack([scores[0], np.roll(scores[1], 2, axis=0)])
+    assert in_step < 0.2 * two_way_bootstrap(mixed, labels, PAIR, draws(), times=1000).se_seeds[0]
+
+
+def test_copies_of_images_buy_nothing_where_places_are_drawn():
+    scores, labels = simulated(draws(6), place_noise=0.2)
+    copied = np.concatenate([scores] * 4, axis=2)
+
+    def spread(values, groups):
+        return two_way_bootstrap(values, groups, PAIR, draws(), times=2000)
+
+    once, four_times = spread(scores, labels), spread(copied, np.tile(labels, 4))
+    assert np.allclose(once.interval(), four_times.interval(), rtol=1e-9)
+    # drawn one by one they would pass for new images
+    assert spread(copied, np.arange(160)).se_images[0] < 0.6 * once.se_images[0]
