@@ -10,7 +10,7 @@ batch is committed in ``results/reference``. What is read, and from where, is sa
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -94,7 +94,7 @@ class Evidence:
             DataError: no rows of an experiment, or a damaged file; names it.
             OptionError: an unknown split.
         """
-        return self._read(names, split, lambda label: read_scores(self.run_dir, label), "scores")
+        return self._read(names, split, lambda label: _scores(self.run_dir, label, self._changed(label)), "scores")
 
     def rows(self, names: Sequence[str], split: str = "test") -> pd.DataFrame:
         """Tidy rows (`lowtex.results.COLUMNS`), means over images; arguments and errors as of `scores`."""
@@ -150,6 +150,9 @@ class Evidence:
         )
         return "\n".join(lines)
 
+    def _changed(self, label: str) -> int:
+        return (self.folder / "records" / f"{label}.json").stat().st_mtime_ns
+
     @cached_property
     def _miniature(self) -> bool:
         label = next(iter((self.folder / "rows").glob("*.csv.gz")))
@@ -165,6 +168,12 @@ class Evidence:
         labels = [f"{name}-s{seed}" for name in dict.fromkeys(names) for seed in self.seeds(name)]
         parts = [frame[frame["split"].str.endswith(f"/{split}")] for frame in map(read, labels)]
         return pd.concat(parts, ignore_index=True)
+
+
+@lru_cache(maxsize=128)
+def _scores(run_dir: Path, label: str, changed: int) -> pd.DataFrame:
+    """Read once, however many tables ask; ``changed`` makes what was trained anew be read anew."""
+    return read_scores(run_dir, label)
 
 
 def _several(what: str, values: pd.Series) -> str:

@@ -11,14 +11,12 @@ Rows that are not there yet are left out, and `missing_line` says which; a table
 
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from lowtex.ablation.differences import change_line, what_differs
-from lowtex.ablation.evidence import SPLITS, Evidence
-from lowtex.ablation.rows import read_scores
+from lowtex.ablation.evidence import Evidence
 from lowtex.ablation.variants import FACTORS, GROUPS, VARIANTS, any_experiment, factorial, levels_of
 from lowtex.errors import DataError, require_choice
 from lowtex.figures.tidy import in_order
@@ -27,7 +25,7 @@ from lowtex.stats.effects import compare, seed_errors
 from lowtex.stats.factorial import Factorial
 
 __all__ = ["against", "against_pairs", "by_stratum", "change_line", "design", "error_table", "factor_pairs"]
-__all__ += ["missing_line", "outcome_table", "outcomes", "scored_as", "scores_of", "span", "what_differs"]
+__all__ += ["missing_line", "outcome_table", "outcomes", "scored_as", "span", "what_differs"]
 
 MOST_NAMED = 6
 """Missing rows that are listed by name; of more, their group is asked for."""
@@ -53,18 +51,6 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     )
 
 
-def scores_of(evidence: Evidence, names: Sequence[str], split: str = "test") -> pd.DataFrame:
-    """`Evidence.scores`, read from the files once however many tables ask for them.
-
-    Raises:
-        DataError, OptionError: as there.
-    """
-    if evidence.missing(names) or split not in SPLITS:
-        return evidence.scores(names, split)
-    frames = [_of_one(evidence, name, evidence.seeds(name)) for name in dict.fromkeys(names)]
-    return pd.concat([frame[frame["split"].str.endswith(f"/{split}")] for frame in frames], ignore_index=True)
-
-
 def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
     """Whether each training learnt anything, judged on validation scenes: some get stuck where they started.
 
@@ -74,7 +60,7 @@ def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
     Returns:
         experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
     """
-    frames = [seed_errors(scores_of(evidence, [name], "val"), [name]) for name in evidence.present(names)]
+    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
     if not frames:
         return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
     found = pd.concat(frames, ignore_index=True)
@@ -159,7 +145,7 @@ def against_pairs(
     """
     pairs = [pair for pair in pairs if not evidence.missing(pair)]
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    scores = scores_of(evidence, names, split) if names else pd.DataFrame()
+    scores = evidence.scores(names, split) if names else pd.DataFrame()
     kind = options.get("stratum_kind", "none")
     if names and (scores["stratum_kind"] == kind).any():
         # most rows are of strata that nobody asked for, and each of the steps below looks through all
@@ -195,7 +181,7 @@ def scored_as(evidence: Evidence, name: str, split: str = "test") -> str | None:
     key = any_experiment(name).key
     for candidate in [name, *evidence.names]:
         same = candidate in VARIANTS and any_experiment(candidate).key == key
-        if same and candidate in evidence.names and not scores_of(evidence, [candidate], split).empty:
+        if same and candidate in evidence.names and not evidence.scores([candidate], split).empty:
             return candidate
     return None
 
@@ -234,7 +220,7 @@ def error_table(
     """
     lines = []
     for name in evidence.present(names):
-        scores = scores_of(evidence, [name], split)
+        scores = evidence.scores([name], split)
         errors, cells = seed_errors(scores, [name], metric, stratum_kind=stratum_kind, strata=strata), {}
         for stratum in in_order(errors["stratum"]):
             own = errors.loc[errors["stratum"] == stratum, "error"]
@@ -275,11 +261,6 @@ def span(values: Iterable[int]) -> str:
     """``25``, or ``21 to 25`` where they differ."""
     numbers = sorted({int(value) for value in values})
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-
-
-@lru_cache(maxsize=400)
-def _of_one(evidence: Evidence, name: str, seeds: tuple[int, ...]) -> pd.DataFrame:
-    return pd.concat([read_scores(evidence.run_dir, f"{name}-s{seed}") for seed in seeds], ignore_index=True)
 
 
 def _pixels(stratum: object) -> str:

@@ -124,16 +124,6 @@ def test_a_point_of_the_curve_finds_its_test_scores(tmp_path):
     assert tables.scored_as(made, curve[1]) is None and tables.scored_as(made, curve[2]) is None
 
 
-def test_scores_are_the_evidences_own(evidence):
-    for split in ("val", "test"):
-        wanted = evidence.scores(["ours", "census"], split)
-        pd.testing.assert_frame_equal(tables.scores_of(evidence, ["ours", "census"], split), wanted)
-    with pytest.raises(DataError, match="featdepth"):
-        tables.scores_of(evidence, ["ours", "featdepth"])
-    with pytest.raises(OptionError, match="split"):
-        tables.scores_of(evidence, ["ours"], "train")
-
-
 def test_what_is_missing_is_said_and_left_out(evidence):
     assert tables.missing_line(evidence, ["census", "zncc"]) == ""
     line = tables.missing_line(evidence, ["census", "featdepth"], "rivals")

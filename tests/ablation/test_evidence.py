@@ -1,5 +1,6 @@
 """What notebooks read of an ablation: from the right place, the right split and seeds, and measures of its networks."""
 
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -89,6 +90,21 @@ def test_scores_and_rows_of_one_split(found):
         found.scores(["ours", "baseline", "zncc"])
     with pytest.raises(OptionError, match="split"):
         found.scores(NAMES, "train")
+
+
+def test_scores_are_read_once_until_they_change(found, monkeypatch):
+    read, seen = evidence.read_scores, []
+    monkeypatch.setattr(evidence, "read_scores", lambda run_dir, label: seen.append(label) or read(run_dir, label))
+    record = found.folder / "records" / "baseline-s0.json"
+    stat = record.stat()
+    os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    first = found.scores(["baseline"])
+    pd.testing.assert_frame_equal(found.scores(["baseline"]), first)
+    found.scores(["baseline"], "val")
+    assert seen == ["baseline-s0"]
+    os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 2))
+    found.scores(["baseline"])
+    assert seen == ["baseline-s0"] * 2
 
 
 def test_it_says_where_from_and_what_stands_behind(found):
