@@ -42,7 +42,8 @@ NOTEBOOKS = (
     Node("00_start_here", needs=("04",)),
     Node("01_data", data=("kitti", "kitti_depth", "vkitti2", "make3d", "cityscapes", "stereo"), apart=True),
     Node("02_networks"),
-    Node("03_losses", threads=ALL_CORES, quick_s=90),
+    # it would train the feature network by itself, but in a batch it takes the one that 04 trains
+    Node("03_losses", needs=("04",), quick_s=60),
     Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
     Node("05_ablation_encoder", needs=("04",), quick_s=30),
     Node("06_ablation_feature_maps", needs=("04",), quick_s=40),
