@@ -17,7 +17,7 @@ STAMP := .venv/.lowtex-$(shell pwd -P | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup reproduce test lab lint format lock strip reference clean distclean
+.PHONY: help setup reproduce test lab lint format lock strip reference readme clean distclean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ strip: $(STAMP)  ## take outputs out of the notebooks' sources, before a commit
 RUN ?= results/quick
 reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quick) in results/reference
 	@$(PY) tools/keep_reference.py $(RUN)
+
+readme: $(STAMP)  ## write the README's main table from the committed rows
+	@$(PY) tools/readme_table.py
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist
