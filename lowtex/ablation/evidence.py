@@ -29,9 +29,15 @@ REFERENCE = REPOSITORY / "results" / "reference"
 SPLITS = ("test", "val")
 
 
-def ablation_dir(profile: str, results: Path = REPOSITORY / "results") -> Path:
-    """The folder that `lowtex ablate` writes to: ``results/ablation``, with the profile's name unless it is quick."""
-    return results / ("ablation" if profile == "quick" else f"ablation-{profile}")
+def ablation_dir(profile: str, real: bool = False) -> Path:
+    """The folder that `lowtex ablate` writes to: ``results/ablation``, with the profile's name unless it is quick.
+
+    Args:
+        profile: name.
+        real: the networks learn from the real Virtual KITTI 2, whose rows have a folder of their own.
+    """
+    name = "ablation" if profile == "quick" else f"ablation-{profile}"
+    return REPOSITORY / "results" / (f"{name}-on-vkitti2" if real else name)
 
 
 @dataclass(frozen=True)
@@ -184,9 +190,9 @@ def _several(what: str, values: pd.Series) -> str:
 def open_evidence(run: NotebookRun, names: Sequence[str] = ()) -> Evidence:
     """The ablation's rows that a notebook reads.
 
-    Looked for in the run's own folder (``lowtex ablate --run-dir``), then where `lowtex ablate` writes by default,
-    then among the committed ones, of the run's profile first and of quick otherwise. The first place that has rows of
-    all ``names`` is taken whole; rows of two places are never mixed.
+    Looked for in the run's own folder (``lowtex ablate --run-dir``), then where `lowtex ablate` writes by default (of
+    the real Virtual KITTI 2 first, where the run names it), then among the committed ones, of the run's profile first
+    and of quick otherwise. The first place that has rows of all ``names`` is taken whole; two are never mixed.
 
     Args:
         run: the notebook's run. The smoke profile, whose own numbers would mean nothing, reads quick's.
@@ -215,6 +221,8 @@ def _places(run: NotebookRun, profile: str) -> list[tuple[Path, str, bool]]:
     """Folder, profile, made here; in the order they are looked into."""
     reference = REFERENCE if profile == "quick" else REFERENCE / profile
     places = [(ablation_dir(profile), profile, True), (reference, profile, False)]
+    if "vkitti2" in run.roots.named:
+        places.insert(0, (ablation_dir(profile, real=True), profile, True))
     if run.profile.name == profile:
         places.insert(0, (run.run_dir, profile, True))
     if profile != "quick":

@@ -106,9 +106,8 @@ def _measure(place, measures: list[str], names: list[str], seeds: tuple[int, ...
 
 
 def _run_dir(options: argparse.Namespace) -> Path:
-    from lowtex.roots import REPOSITORY
+    from lowtex.ablation.evidence import ablation_dir
 
     if options.run_dir:
         return options.run_dir.expanduser().absolute()
-    name = "ablation" if options.profile == "quick" else f"ablation-{options.profile}"
-    return REPOSITORY / "results" / (f"{name}-on-vkitti2" if options.data else name)
+    return ablation_dir(options.profile, real=bool(options.data))

@@ -153,12 +153,12 @@ def test_a_measure_that_fails_stops_no_other(found, words, mean_disparity, monke
         found.measured("colour")
 
 
-def _run(run_dir, profile="smoke"):
-    return SimpleNamespace(run_dir=run_dir, profile=get_profile(profile))
+def _run(run_dir, profile="smoke", named=()):
+    return SimpleNamespace(run_dir=run_dir, profile=get_profile(profile), roots=SimpleNamespace(named=set(named)))
 
 
 def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence, "ablation_dir", lambda profile: tmp_path / f"own-{profile}")
+    monkeypatch.setattr(evidence, "ablation_dir", lambda profile, real=False: tmp_path / f"own-{profile}{real}")
     monkeypatch.setattr(evidence, "REFERENCE", tmp_path / "reference")
     with pytest.raises(DataError, match="no rows of the ablation.*lowtex ablate --profile quick"):
         open_evidence(_run(tmp_path / "run"))
@@ -169,13 +169,17 @@ def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
     assert "not trained in this run" in committed.describe()
     # another profile has rows of its own, or is told that these are quick's
     assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"
-    (tmp_path / "own-quick").symlink_to(found.run_dir)
+    (tmp_path / "own-quickFalse").symlink_to(found.run_dir)
     assert open_evidence(_run(tmp_path / "run")).own
     assert open_evidence(_run(found.run_dir, "quick")).run_dir == found.run_dir
+    real = _run(tmp_path / "run", named=["vkitti2"])
+    assert open_evidence(real).run_dir == tmp_path / "own-quickFalse"
+    (tmp_path / "own-quickTrue").symlink_to(found.run_dir)
+    assert open_evidence(real).run_dir == tmp_path / "own-quickTrue"
 
 
 def test_a_place_without_the_wanted_rows_is_passed_over_and_says_so(found, tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence, "ablation_dir", lambda profile: found.run_dir)
+    monkeypatch.setattr(evidence, "ablation_dir", lambda profile, real=False: found.run_dir)
     monkeypatch.setattr(evidence, "REFERENCE", tmp_path / "reference")
     with pytest.raises(DataError, match="passed over: no rows of ours"):
         open_evidence(_run(tmp_path / "run"), ["baseline", "ours"])
