@@ -117,4 +117,6 @@ def slim_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 data["image/png"] = base64.b64encode(picture).decode()
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+    # where and when it ran stands in its record, without the paths of a machine
+    slim.metadata.pop("papermill", None)
     return slim

@@ -37,7 +37,8 @@ def run_dir(tmp_path):
     output = nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png()).decode(), "text/plain": "x"})
     said = nbformat.v4.new_output("stream", text="AbsRel 0.123\n")
     cell = nbformat.v4.new_code_cell("draw()", outputs=[said, output], metadata={"papermill": {"duration": 1}})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "notebooks" / "12_x.ipynb")
+    metadata = {"papermill": {"input_path": "somewhere"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), folder / "notebooks" / "12_x.ipynb")
     (folder / "notebooks" / "12_x.html").write_text("page")
     (folder / "notebooks" / "12_x.result.json").write_text('{"status": "done"}')
     return folder
@@ -67,7 +68,7 @@ def test_pictures_keep_their_look(run_dir, tmp_path):
     notebook = nbformat.read(target / "notebooks" / "12_x.ipynb", as_version=4)
     nbformat.validate(notebook)
     said, shown = notebook.cells[0].outputs
-    assert said["text"] == "AbsRel 0.123\n" and notebook.cells[0].metadata == {}
+    assert said["text"] == "AbsRel 0.123\n" and notebook.cells[0].metadata == {} == notebook.metadata
     picture = Image.open(io.BytesIO(base64.b64decode(shown["data"]["image/png"])))
     assert picture.size == (WIDTH_PX, 300)
 
