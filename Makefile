@@ -53,7 +53,7 @@ strip: $(STAMP)  ## take outputs out of the notebooks' sources, before a commit
 
 RUN ?= results/quick
 reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quick) in results/reference
-	@$(PY) tools/keep_reference.py $(RUN)
+	@$(PY) tools/keep_reference.py $(RUN) $(ARGS)
 
 readme: $(STAMP)  ## write the README's main table from the committed rows
 	@$(PY) tools/readme_table.py

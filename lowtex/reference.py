@@ -1,14 +1,15 @@
 """A finished run, made small enough to be committed: what was measured whole, pictures with fewer colours.
 
 `keep_run` copies a run's rows, tables, figures with what redraws them, executed notebooks and records to a folder such
-as ``results/reference/quick``. Trainings, data and PDFs stay behind. Numbers are copied byte for byte.
+as ``results/reference/quick``. Trainings, data, PDFs and figures that are drawn from arrays (pictures, mostly) stay
+behind; the latter are in the notebooks. Numbers are copied byte for byte.
 """
 
 import base64
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,20 +23,26 @@ from lowtex.paths import RUN_FILE
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
 
-COLOURS = 96
-WIDTH_PX = 900
+COLOURS = 64
+WIDTH_PX = 800
 """Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
 
 KEPT = {
     "rows": ("*.csv", "*.csv.gz"),
     "tables": ("*.md", "*.csv"),
-    "figures": ("*.json", "*.csv", "*.npz", "*.png"),
+    "figures": ("*.json", "*.csv"),
     "notebooks": ("*.ipynb", "*.result.json"),
 }
 """Folder of a run -> what is kept of it."""
 
 
-def keep_run(run_dir: str | Path, target: str | Path, limit_bytes: int = LIMIT_BYTES) -> int:
+def keep_run(
+    run_dir: str | Path,
+    target: str | Path,
+    shown: Collection[str] = (),
+    parts: Collection[str] = tuple(KEPT),
+    limit_bytes: int = LIMIT_BYTES,
+) -> int:
     """Replace ``target`` by the small copy of a run; returns its bytes.
 
     The copy is made beside and moved into place whole; if it is too large or a file is damaged, the old one stays.
@@ -43,6 +50,8 @@ def keep_run(run_dir: str | Path, target: str | Path, limit_bytes: int = LIMIT_B
     Args:
         run_dir: a finished run.
         target: folder of the copy; what it held is dropped.
+        shown: names of figures that are kept with their picture, and although they are drawn from arrays.
+        parts: folders to keep, of `KEPT`; a part that is left out is dropped from the target too.
         limit_bytes: more than this is refused.
 
     Raises:
@@ -57,7 +66,7 @@ def keep_run(run_dir: str | Path, target: str | Path, limit_bytes: int = LIMIT_B
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
         copy = Path(folder) / "copy"
         write_json(copy / RUN_FILE, read_json(run_dir / RUN_FILE))
-        for path in _kept(run_dir):
+        for path in _kept(run_dir, shown, parts):
             place = copy / path.relative_to(run_dir)
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -75,10 +84,16 @@ def keep_run(run_dir: str | Path, target: str | Path, limit_bytes: int = LIMIT_B
     return size
 
 
-def _kept(run_dir: Path) -> Iterator[Path]:
-    for folder, patterns in KEPT.items():
+def _kept(run_dir: Path, shown: Collection[str], parts: Collection[str]) -> Iterator[Path]:
+    left_out = {path.stem for path in (run_dir / "figures").glob("*.npz")} - set(shown)
+    for folder, patterns in ((folder, KEPT[folder]) for folder in KEPT if folder in parts):
         for pattern in patterns:
-            yield from sorted((run_dir / folder).glob(pattern))
+            for path in sorted((run_dir / folder).glob(pattern)):
+                if folder != "figures" or path.name.split(".")[0] not in left_out:
+                    yield path
+    if "figures" in parts:
+        for name in sorted(shown):
+            yield from sorted((run_dir / "figures").glob(f"{name}.[np][np][gz]"))
 
 
 def _copy(path: Path, place: Path) -> None:

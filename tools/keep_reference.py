@@ -1,10 +1,16 @@
-"""Keep a finished run in results/reference: `make reference RUN=results/quick`. For the authors of the kit."""
+"""Keep a finished run in results/reference: `make reference RUN=results/quick`. For the authors of the kit.
+
+The folders to keep may be named after the run, as rows,tables,figures; default all.
+"""
 
 import sys
 from pathlib import Path
 
 from lowtex.errors import LowtexError
-from lowtex.reference import keep_run
+from lowtex.reference import KEPT, keep_run
+
+IN_README = ("01_scenes", "09_cells", "09_main_effects", "15_error_vs_contrast")
+"""Figures that the README shows."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -13,8 +19,9 @@ def main() -> int:
     """Copy the run that is named to ``results/reference/<its name>``."""
     run_dir = (ROOT / sys.argv[1]).resolve()
     target = ROOT / "results" / "reference" / run_dir.name
+    parts = sys.argv[2].split(",") if len(sys.argv) > 2 else tuple(KEPT)
     try:
-        size = keep_run(run_dir, target)
+        size = keep_run(run_dir, target, IN_README, parts)
     except LowtexError as error:
         print(error, file=sys.stderr)
         return 1
