@@ -158,7 +158,13 @@ def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, e
     server.add(calibration_path(), zip_bytes(calibration_files()))
     server.add(drive_path(), body).faults = [stall_after(5000, hold)]
     words = ["data", "download", "--to", str(tmp_path), "--drive", DRIVE, "--source", server.url]
-    process = subprocess.Popen([sys.executable, "-m", "lowtex.cli", *words], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lowtex.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # tests that a shell runs in the background are told to ignore an interrupt, and so would be their children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     part = tmp_path / "archives" / f"{DRIVE}.zip.part"
     limit = time.monotonic() + 60
     while (part.stat().st_size if part.exists() else 0) < 5000:
