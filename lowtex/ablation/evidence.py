@@ -147,7 +147,7 @@ class Evidence:
         networks = records[records["feature_net_key"] != ""].drop_duplicates("feature_net_key")
         spent = once["wall_s"].sum() + networks["feature_net_s"].sum() + once["score_s"].sum()
         made = "made here" if self.own else "committed with the kit, not trained in this run"
-        lines = [f"{place}" for place in self.passed_over]
+        lines = list(self.passed_over)
         lines.append(f"Ablation rows of {shown(self.run_dir)}, {made}: {self.caption}.")
         lines.append(
             f"{len(self.names)} experiments, {len(records)} rows of experiment and seed from {len(once)} trainings; "
