@@ -28,8 +28,8 @@ from lowtex.results import write_csv
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
 
-COLOURS = 64
-WIDTH_PX = 800
+COLOURS = 32
+WIDTH_PX = 640
 """Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
 
 KEPT = {
