@@ -1,7 +1,8 @@
 """The pixel error: structural dissimilarity over 3x3 windows, plus absolute difference.
 
-Two forms of one formula. `structural_dissimilarity_plain` is the one to read; `photometric_error` is the one that
-trains. They differ in rounding only, and the fast one is the more exact. Where it comes from:
+Two forms of one formula. `structural_dissimilarity_plain` is the one to read; `photometric_error` is the one that is
+used. They differ in rounding only, and the fast one is the more exact. (`lowtex.losses.warped_pixels` has it once more,
+together with the warp and the mean, for the pixel term of a training step.) Where it comes from:
 
 * With ``e = a - b`` the SSIM index factors without any difference of large numbers,
   ``1 - SSIM = 1 - (1 - l)(1 - r)`` where ``l = mean(e)^2 / (mean(a)^2 + mean(b)^2 + C1)`` (brightness) and
