@@ -59,7 +59,9 @@ def load_network(path: str | Path) -> tuple[DepthNet, dict]:
     _fill(network, tensors, path)
     network.metres_per_unit = facts.get("metres_per_unit", network.metres_per_unit)
     network.reference_focal = facts.get("reference_focal", network.reference_focal)
-    return network.eval(), {"experiment": experiment, "size": experiment.data.size, "facts": facts, "path": path}
+    # the layout that convolutions on a CPU are fastest in, as in training
+    network = network.eval().to(memory_format=torch.channels_last)
+    return network, {"experiment": experiment, "size": experiment.data.size, "facts": facts, "path": path}
 
 
 def load_weights_into(network: nn.Module, path: str | Path) -> dict:
@@ -85,8 +87,7 @@ def load_feature_net(path: str | Path) -> FeatureNet:
         raise CheckpointError(f"{path} names no feature network settings; delete it so that it is made again")
     network = build_feature_net(experiment.feature_net)
     _fill(network, tensors, path)
-    network.freeze()
-    return network
+    return network.freeze().to(memory_format=torch.channels_last)
 
 
 def save_state(path: str | Path, state: dict) -> None:

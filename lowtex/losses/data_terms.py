@@ -17,6 +17,7 @@ from lowtex.losses.feature_map import feature_map_error, warped_feature_error
 from lowtex.losses.local_contrast import census_error, zncc_error
 from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.photometric import patch_statistics, photometric_error
+from lowtex.losses.warped_pixels import PixelPair
 from lowtex.settings import LossSettings
 
 
@@ -97,6 +98,21 @@ class PixelTerm:
         self.loss, self.weight = loss, loss.pixel_weight
 
     def __call__(self, step: StereoStep) -> tuple[Tensor, Tensor]:
+        if self.loss.pixel_error != "ssim_l1":
+            return self.plain(step)
+        pair = PixelPair(step.image, step.other, self.loss.ssim_alpha, self.loss.pixel_l1_eps)
+        threshold = identity_threshold(pair.identity_error(), step.generator) if self.loss.auto_mask else None
+        values, kept = [], []
+        for scale in range(len(step.outputs)):
+            shift = step.shift_px(scale, tuple(step.image.shape[2:]))
+            keep = out_of_view_mask(shift) if self.loss.out_of_view_mask else None
+            value, fraction = pair.warped_mean(shift, threshold, keep)
+            values.append(value)
+            kept.append(fraction)
+        return torch.stack(values).mean(), torch.stack(kept).mean()
+
+    def plain(self, step: StereoStep) -> tuple[Tensor, Tensor]:
+        """The term as it is read: warp, compare, mask, average. `PixelPair` has the same in fewer passes."""
         size, error_of = tuple(step.image.shape[2:]), pixel_comparison(self.loss, step.image)
         threshold = identity_threshold(error_of(step.other), step.generator) if self.loss.auto_mask else None
         sums = _Accumulator(self.loss)

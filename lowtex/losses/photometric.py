@@ -1,7 +1,8 @@
 """The pixel error: structural dissimilarity over 3x3 windows, plus absolute difference.
 
-Two forms of one formula. `structural_dissimilarity_plain` is the one to read; `photometric_error` is the one that
-trains. They differ in rounding only, and the fast one is the more exact. Where it comes from:
+Two forms of one formula. `structural_dissimilarity_plain` is the one to read; `photometric_error` is the one that is
+used. They differ in rounding only, and the fast one is the more exact. (`lowtex.losses.warped_pixels` has it once more,
+together with the warp and the mean, for the pixel term of a training step.) Where it comes from:
 
 * With ``e = a - b`` the SSIM index factors without any difference of large numbers,
   ``1 - SSIM = 1 - (1 - l)(1 - r)`` where ``l = mean(e)^2 / (mean(a)^2 + mean(b)^2 + C1)`` (brightness) and
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32, require_alike
+from lowtex.losses.box_sums import box_sum, box_sum_adjoint
 
 C1 = 0.01**2
 C2 = 0.03**2
@@ -82,8 +84,8 @@ def patch_statistics(image: Tensor) -> PatchStatistics:
     image = at_least_float32(image.detach())
     centre = image.mean((2, 3), keepdim=True)
     centred = image - centre
-    mean = _box_sum(centred).div_(9)
-    variance = _box_sum(centred * centred).div_(9).addcmul_(mean, mean, value=-1).clamp_(min=0)
+    mean = box_sum(centred).div_(9)
+    variance = box_sum(centred * centred).div_(9).addcmul_(mean, mean, value=-1).clamp_(min=0)
     return PatchStatistics(centred, centre, mean.add_(centre), variance)
 
 
@@ -125,12 +127,12 @@ class _PhotometricError(torch.autograd.Function):
     def forward(ctx, a: Tensor, b: Tensor, statistics: PatchStatistics, alpha: float, eps: float) -> Tensor:
         centred_a, centre, mean_a, variance_a = statistics
         e = a - b
-        mean_e = _box_sum(e).div_(9)
-        variance_e = _box_sum(e * e).div_(9).addcmul_(mean_e, mean_e, value=-1).clamp_(min=0)
+        mean_e = box_sum(e).div_(9)
+        variance_e = box_sum(e * e).div_(9).addcmul_(mean_e, mean_e, value=-1).clamp_(min=0)
         mean_b = mean_a - mean_e
         centred_b = centred_a - e
         centred_mean_b = mean_b - centre
-        variance_b = _box_sum(centred_b * centred_b).div_(9).addcmul_(centred_mean_b, centred_mean_b, value=-1)
+        variance_b = box_sum(centred_b * centred_b).div_(9).addcmul_(centred_mean_b, centred_mean_b, value=-1)
         over_variances = variance_b.clamp_(min=0).add_(variance_a).add_(C2).reciprocal_()
         over_means = (mean_a * mean_a).addcmul_(mean_b, mean_b).add_(C1).reciprocal_()
         r = variance_e.mul_(over_variances)
@@ -161,44 +163,18 @@ class _PhotometricError(torch.autograd.Function):
         grad_structure = grad * (ctx.alpha / channels / 9)
         grad_absolute = grad * ((1 - ctx.alpha) / channels)
         slope = e / _absolute(e, ctx.eps) if ctx.eps else e.sign()
-        from_e = _box_sum_adjoint(grad_structure * k1).mul_(2).mul_(e).addcmul_(slope, grad_absolute)
-        from_variance = _box_sum_adjoint(grad_structure * k2).mul_(2)
+        from_e = box_sum_adjoint(grad_structure * k1).mul_(2).mul_(e).addcmul_(slope, grad_absolute)
+        from_variance = box_sum_adjoint(grad_structure * k2).mul_(2)
         grad_a = grad_b = None
         if k3_a is not None:
-            grad_a = _box_sum_adjoint(grad_structure * k3_a).addcmul_(from_variance, centred_a).add_(from_e)
+            grad_a = box_sum_adjoint(grad_structure * k3_a).addcmul_(from_variance, centred_a).add_(from_e)
         if k3_b is not None:
-            grad_b = _box_sum_adjoint(grad_structure * k3_b).addcmul_(from_variance, centred_a - e).sub_(from_e)
+            grad_b = box_sum_adjoint(grad_structure * k3_b).addcmul_(from_variance, centred_a - e).sub_(from_e)
         return grad_a, grad_b, None, None, None
 
 
 def _absolute(e: Tensor, eps: float) -> Tensor:
     return (e * e).add_(eps * eps).sqrt_() if eps else e.abs()
-
-
-def _box_sum(x: Tensor) -> Tensor:
-    """Sum over 3x3 windows, borders mirrored: ``(B, C, H, W)`` -> the same."""
-    return _sum_of_three(_sum_of_three(x, 3), 2)
-
-
-def _box_sum_adjoint(x: Tensor) -> Tensor:
-    return _sum_of_three(_sum_of_three(x, 2, adjoint=True), 3, adjoint=True)
-
-
-def _sum_of_three(x: Tensor, dim: int, adjoint: bool = False) -> Tensor:
-    n = x.shape[dim]
-    out = torch.empty_like(x)
-    if n > 2:
-        inner = out.narrow(dim, 1, n - 2)
-        torch.add(x.narrow(dim, 0, n - 2), x.narrow(dim, 2, n - 2), out=inner)
-        inner.add_(x.narrow(dim, 1, n - 2))
-    # the mirrored neighbour of a border line is the line beside it, which the adjoint gives back to that line
-    for border, beside in ((0, 1), (n - 1, n - 2)):
-        twice = 1 if adjoint else 2
-        torch.add(x.select(dim, border), x.select(dim, beside), alpha=twice, out=out.select(dim, border))
-    if adjoint:
-        for border, beside in ((0, 1), (n - 1, n - 2)):
-            out.select(dim, beside).add_(x.select(dim, border))
-    return out
 
 
 def _check(function: str, a: Tensor, b: Tensor) -> None:

@@ -1,6 +1,7 @@
 """From five encoder maps to four disparities: Monodepth2's U-Net decoder and the nested grid of HR-Depth."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.networks.layers import Conv2d, ConvBlock, SigmoidHead, check_maps, scaled_channels, upsample
@@ -63,10 +64,7 @@ class UNetDecoder(nn.Module):
         x = maps[4]
         decoded = []
         for step, (reduce, fuse) in enumerate(zip(self.reduce, self.fuse, strict=True)):
-            x = upsample(reduce(x))
-            if step < 4:
-                x = torch.cat([x, maps[3 - step]], dim=1)
-            x = fuse(x)
+            x = fuse.join(reduce(x), maps[3 - step] if step < 4 else None)
             decoded.append(x)
         return _outputs(self.heads, decoded[:0:-1])
 
@@ -79,10 +77,14 @@ class PlainNode(nn.Module):
         self.reduce = Conv2d(in_channels, 2 * out_channels, 1) if reduce else None
         self.block = ConvBlock(2 * out_channels if reduce else in_channels, out_channels)
 
-    def forward(self, parts: list[Tensor]) -> Tensor:
-        """Maps of one size -> ``(B, out, H, W)``."""
-        x = torch.cat(parts, dim=1)
-        return self.block(x if self.reduce is None else self.reduce(x))
+    def forward(self, row: list[Tensor], below: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` and one of half that size, which is doubled and joined last -> ``(B, out, H, W)``."""
+        if self.reduce is None:
+            return self.block.join(below, row[0], skip_first=True)
+        # a 1x1 convolution and doubling may change places: the convolution then sees a quarter of the pixels
+        x = torch.cat(row, dim=1)
+        of_row, of_below = self.reduce.weight.split((x.shape[1], below.shape[1]), 1)
+        return self.block(F.conv2d(x, of_row) + upsample(F.conv2d(below, of_below)))
 
 
 class GatedNode(nn.Module):
@@ -99,9 +101,9 @@ class GatedNode(nn.Module):
         self.excite = nn.Linear(hidden, in_channels, bias=False)
         self.project = Conv2d(in_channels, out_channels, 1, bias=True)
 
-    def forward(self, parts: list[Tensor]) -> Tensor:
-        """Maps of one size -> ``(B, out, H, W)``, >= 0."""
-        x = torch.cat(parts, dim=1)
+    def forward(self, row: list[Tensor], below: Tensor) -> Tensor:
+        """Maps ``(B, C, H, W)`` and one of half that size -> ``(B, out, H, W)``, >= 0; see `PlainNode`."""
+        x = torch.cat([*row, upsample(below)], dim=1)
         gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean(dim=(2, 3))))))
         return torch.relu(self.project(x * gate[:, :, None, None]))
 
@@ -159,8 +161,8 @@ class NestedDecoder(nn.Module):
         grid = [[x] for x in maps]
         for j in range(1, 5):
             for i in range(5 - j):
-                risen = upsample(self.rises[i][j - 1](grid[i + 1][j - 1]))
-                grid[i].append(self.rows[i][j - 1]([*grid[i], risen]))
+                below = self.rises[i][j - 1](grid[i + 1][j - 1])
+                grid[i].append(self.rows[i][j - 1](grid[i], below))
         return grid
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
@@ -170,5 +172,5 @@ class NestedDecoder(nn.Module):
             ValueError: maps of other shapes, with the shapes got.
         """
         grid = self.grid(maps)
-        finest = self.last[1](upsample(self.last[0](grid[0][4])))
+        finest = self.last[1].join(self.last[0](grid[0][4]))
         return _outputs(self.heads, [finest, grid[0][4], grid[1][3], grid[2][2]])

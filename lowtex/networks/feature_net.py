@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lowtex.networks.decoders import DECODER_CHANNELS
-from lowtex.networks.layers import ConvBlock, SigmoidHead, check_image, scaled_channels, upsample
+from lowtex.networks.layers import ConvBlock, SigmoidHead, check_image, scaled_channels
 from lowtex.networks.resnet import ResNetEncoder
 
 DEAD_CHANNEL = 1e-3
@@ -34,7 +34,7 @@ class ImageDecoder(nn.Module):
         """``(B, C, H/32, W/32)`` -> four ``(B, 3, H / 2^k, W / 2^k)`` in (0, 1), k = 0..3."""
         x, decoded = deepest, []
         for reduce, fuse in zip(self.reduce, self.fuse, strict=True):
-            x = fuse(upsample(reduce(x)))
+            x = fuse.join(reduce(x))
             decoded.append(x)
         return [head(x) for head, x in zip(self.heads, decoded[:0:-1], strict=True)]
 

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PADDING_MODES = ("zeros", "replicate", "reflect")
+from lowtex.networks.borders import PADDING_MODES, pad_border
+from lowtex.networks.fused import convolve_joined, convolve_to_one, plain_forms
 
 
 def scaled_channels(channels: int, width: float) -> int:
@@ -13,20 +14,6 @@ def scaled_channels(channels: int, width: float) -> int:
     Vector units work on 8 or 16 channels at once, so odd counts cost time and buy nothing.
     """
     return channels if width == 1.0 else max(8, 8 * round(channels * width / 8))
-
-
-def pad_border(x: Tensor, amount: int, mode: str) -> Tensor:
-    """Pad the two image axes of ``(B, C, H, W)`` by ``amount`` on every side.
-
-    Args:
-        mode: ``zeros``, ``replicate`` (repeat the border) or ``reflect`` (mirror without repeating the border).
-            An axis too short to be mirrored (a 32-pixel image has a single pixel at stride 32) is replicated.
-    """
-    if mode == "zeros":
-        return F.pad(x, (amount, amount, amount, amount))
-    if mode == "reflect" and min(x.shape[-2:]) <= amount:
-        mode = "replicate"
-    return F.pad(x, (amount, amount, amount, amount), mode=mode)
 
 
 class Conv2d(nn.Conv2d):
@@ -62,7 +49,23 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H, W)``."""
-        return F.elu(self.conv(x))
+        # in place: the derivative is found from the output, and no one else holds the convolution's
+        return F.elu(self.conv(x), inplace=True)
+
+    def join(self, small: Tensor, skip: Tensor | None = None, skip_first: bool = False) -> Tensor:
+        """The block on ``small``, doubled, joined with ``skip`` of that size.
+
+        Args:
+            small: ``(B, C, h, w)``. skip: ``(B, S, 2h, 2w)``, or None. skip_first: the order of the join's channels.
+
+        Returns:
+            ``(B, out, 2h, 2w)``.
+        """
+        if plain_forms():
+            parts = [upsample(small)] if skip is None else [upsample(small), skip]
+            return self(torch.cat(parts[::-1] if skip_first else parts, dim=1))
+        conv = self.conv
+        return F.elu(convolve_joined(small, skip, conv.weight, conv.bias, conv.border_mode, skip_first), inplace=True)
 
 
 class SigmoidHead(nn.Module):
@@ -84,8 +87,11 @@ class SigmoidHead(nn.Module):
         """
         if torch.is_autocast_enabled(x.device.type):
             with torch.autocast(x.device.type, enabled=False):
-                return torch.sigmoid(self.conv(x.float()))
-        return torch.sigmoid(self.conv(x))
+                return self(x.float())
+        conv = self.conv
+        if conv.out_channels > 1 or plain_forms():
+            return torch.sigmoid(conv(x))
+        return torch.sigmoid(convolve_to_one(x, conv.weight, conv.bias, conv.border_mode))
 
 
 def upsample(x: Tensor) -> Tensor:

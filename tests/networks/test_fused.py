@@ -1,0 +1,126 @@
+"""The decoders' fast convolutions against the plain ones: values, gradients, borders, layouts, NaN, export."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lowtex.networks.borders import PADDING_MODES, pad_border
+from lowtex.networks.fused import convolve_joined, convolve_to_one, phase_kernels
+from lowtex.networks.layers import ConvBlock, SigmoidHead, upsample
+
+SIZES = ((1, 1), (1, 3), (2, 2), (3, 5))
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+
+
+def draw(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def plain_joined(small, skip, weight, bias, mode, skip_first=False):
+    parts = [upsample(small)] if skip is None else [upsample(small), skip]
+    x = torch.cat(parts[::-1] if skip_first else parts, 1)
+    return F.conv2d(pad_border(x, 1, mode), weight, bias)
+
+
+def leaves(*tensors):
+    return [None if t is None else t.clone(memory_format=torch.preserve_format).requires_grad_() for t in tensors]
+
+
+def assert_same(fast, plain, tensors, **tolerance):
+    """Both functions give the same output, and the same gradient of each tensor under a random weight."""
+    results = []
+    for function in (fast, plain):
+        own = leaves(*tensors)
+        out = function(*own)
+        (out * draw(*out.shape, seed=9).to(out)).sum().backward()
+        results.append([out.detach(), *(t.grad for t in own if t is not None)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, **tolerance)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("mode", PADDING_MODES)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("skips, first", ((0, False), (3, False), (3, True)))
+def test_join_equals_doubling_and_convolving(size, mode, skips, first, layout):
+    height, width = size
+    small = draw(2, 4, height, width).contiguous(memory_format=layout)
+    skip = draw(2, skips, 2 * height, 2 * width, seed=1).contiguous(memory_format=layout) if skips else None
+    tensors = small, skip, draw(5, 4 + skips, 3, 3, seed=2), draw(5, seed=3)
+    assert_same(
+        lambda *t: convolve_joined(*t, mode, first),
+        lambda *t: plain_joined(*t, mode, first),
+        tensors,
+        atol=1e-12,
+        rtol=0,
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("mode", PADDING_MODES)
+@pytest.mark.parametrize("size", SIZES)
+def test_one_channel_equals_the_convolution(size, mode, layout):
+    tensors = draw(2, 4, *size).contiguous(memory_format=layout), draw(1, 4, 3, 3, seed=1), draw(1, seed=2)
+    assert_same(
+        lambda *t: convolve_to_one(*t, mode),
+        lambda x, w, b: F.conv2d(pad_border(x, 1, mode), w, b),
+        tensors,
+        atol=1e-12,
+        rtol=0,
+    )
+
+
+def test_gradcheck():
+    small, skip = draw(1, 2, 2, 3).requires_grad_(), draw(1, 2, 4, 6, seed=1).requires_grad_()
+    weight, bias = draw(2, 4, 3, 3, seed=2).requires_grad_(), draw(2, seed=3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda *t: convolve_joined(*t, "reflect"), (small, skip, weight, bias))
+    head = weight.detach()[:1, :2].clone().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x, w, b: convolve_to_one(x, w, b, "reflect"), (small, head, bias.detach()[:1].clone().requires_grad_())
+    )
+
+
+def test_phase_kernels_by_hand():
+    weight = torch.arange(1.0, 10).reshape(1, 1, 3, 3)
+    # even row, even column: the upper left tap alone, and the sums of the taps that see one and the same pixel
+    assert phase_kernels(weight)[0, 0].tolist() == [[1, 5], [11, 28]]
+    assert phase_kernels(weight)[3, 0].tolist() == [[12, 9], [15, 9]]
+
+
+@pytest.mark.parametrize("dtype, tolerance", ((torch.float32, 1e-5), (torch.bfloat16, 0.05)))
+def test_block_and_head_in_lower_precision(dtype, tolerance):
+    torch.manual_seed(0)
+    block, head = ConvBlock(12, 8), SigmoidHead(8)
+    small, skip = draw(2, 8, 4, 6, dtype=torch.float32), draw(2, 4, 8, 12, dtype=torch.float32, seed=1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        joined = block.join(small, skip)
+        out = head(joined)
+    assert joined.dtype == dtype and out.dtype == torch.float32
+    plain = block(torch.cat([upsample(small), skip], 1))
+    torch.testing.assert_close(joined.float(), plain, atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(out, torch.sigmoid(head.conv(plain)), atol=tolerance, rtol=tolerance)
+
+
+def test_skip_and_small_are_left_as_they_are():
+    block = ConvBlock(4, 2).double()
+    small, skip = draw(1, 2, 2, 2), draw(1, 2, 4, 4, seed=1)
+    before = small.clone(), skip.clone()
+    block.join(small, skip)
+    assert torch.equal(small, before[0]) and torch.equal(skip, before[1])
+
+
+def test_nan_reaches_only_its_neighbourhood():
+    small = draw(1, 2, 6, 6)
+    small[0, 0, 2, 2] = float("nan")
+    bad = convolve_joined(small, None, draw(3, 2, 3, 3), draw(3), "reflect").isnan()
+    expected = plain_joined(small, None, draw(3, 2, 3, 3), draw(3), "reflect").isnan()
+    # a 2x2 kernel on the small map and a 3x3 one on the doubled map see the same small pixels
+    assert torch.equal(bad, expected) and bad.any() and not bad.all()
+
+
+def test_unused_inputs_get_no_gradient():
+    small, skip = draw(1, 2, 2, 2).requires_grad_(), draw(1, 2, 4, 4, seed=1)
+    out = convolve_joined(small, skip, draw(2, 4, 3, 3), draw(2), "reflect")
+    assert torch.autograd.grad(out.sum(), small)[0].abs().sum() > 0
+    with torch.no_grad():
+        assert not convolve_joined(small, skip, draw(2, 4, 3, 3), draw(2), "reflect").requires_grad
