@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,6 +111,8 @@ def run_loop(
     if accelerator.num_processes > 1:
         for module in modules.values():
             share_statistics(module)
+        # of 1x1 convolutions, whose gradient's strides have two names for one and the same layout
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     prepared = dict(zip(modules, accelerator.prepare(*modules.values()), strict=True)) if len(modules) > 1 else {
         name: accelerator.prepare(module) for name, module in modules.items()
     }  # fmt: skip

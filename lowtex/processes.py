@@ -49,6 +49,11 @@ def rank() -> int:
     return int(os.environ.get("RANK") or 0) if count() > 1 else 0
 
 
+def local_rank() -> int:
+    """Its number on this machine, from 0."""
+    return int(os.environ.get("LOCAL_RANK") or 0) if count() > 1 else 0
+
+
 def is_main() -> bool:
     """This one writes files and speaks."""
     return rank() == 0
