@@ -30,14 +30,16 @@ from lowtex.seeding import generator
 def experiments() -> dict[str, Experiment]:
     """Everything that is drawn, averaged or counted over a batch, and an objective that leaves coarse heads out."""
     masks = {"loss__auto_mask": True, "loss__out_of_view_mask": True}
-    batch = {"steps": 4, "schedule__jitter": 0.7}
-    both = change(tiny("ours", **batch), schedule__batch_size=4, loss__data_term="both", **masks)
+    batch = {"schedule__jitter": 0.7, "schedule__batch_size": 4}
+    both = change(tiny("ours", steps=4), loss__data_term="both", **masks, **batch)
     alone = {"loss__feature_scales": "single", "loss__smooth_first": 0.0, "loss__smooth_second": 0.0}
-    return {
+    named = {
         "both": both,
         "joint": replace(both, feature_net=replace(both.feature_net, kind="joint")),
-        "single": change(tiny("ours", **batch), schedule__batch_size=4, **alone),
+        "single": change(tiny("ours", steps=3), **alone, **batch),
+        "float32": change(tiny("baseline", steps=4), **masks, **batch),
     }
+    return {name: replace(experiment, name=name) for name, experiment in named.items()}
 
 
 class DoublePairs(Pairs):
@@ -60,10 +62,11 @@ def float64():
 
 
 def train_all(folder: Path) -> None:
+    todo = experiments()
+    training.train_experiment(todo.pop("float32"), Pairs(), folder, options=CPU)
     with float64():
-        for name, experiment in experiments().items():
-            training.train_experiment(experiment, DoublePairs(), folder / name, options=CPU)
-    training.train_experiment(experiments()["both"], Pairs(), folder / "float32", options=CPU)
+        for experiment in todo.values():
+            training.train_experiment(experiment, DoublePairs(), folder, options=CPU)
 
 
 def parts(folder: Path) -> None:
@@ -123,8 +126,8 @@ def first(folder: Path) -> None:
         start = folder / "parted"
         with processes.main_first():
             if processes.is_main():
-                [shared] = (folder / "both").glob("feature_net-*")
-                shutil.copytree(shared, start / shared.name)
+                for shared in folder.glob("feature_net-*"):
+                    shutil.copytree(shared, start / shared.name)
         training.train_experiment(experiments()["both"], DoublePairs(), start, options=options)
 
 
@@ -134,7 +137,7 @@ def second(folder: Path) -> None:
     options = replace(CPU, report=lambda step, *_: steps.append(step))
     with float64():
         training.train_experiment(experiments()["both"], DoublePairs(), folder / "parted", options=options)
-        training.train_experiment(experiments()["both"], DoublePairs(), folder / "both", options=options)
+        training.train_experiment(experiments()["both"], DoublePairs(), folder, options=options)
     said = ""
     try:
         training.train_experiment(tiny("baseline", steps=30), Spoilt(), folder / "spoilt", options=CPU)
