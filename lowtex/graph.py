@@ -37,6 +37,11 @@ class Node:
         """The two characters by which a person calls it."""
         return self.name[:2]
 
+    @property
+    def learns(self) -> bool:
+        """It trains or fine-tunes networks itself, where it does not find them trained: it wants a GPU."""
+        return self.threads == ALL_CORES
+
 
 NOTEBOOKS = (
     Node("00_start_here", needs=("04",)),
@@ -60,6 +65,12 @@ NOTEBOOKS = (
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
     Node("17_own_stereo_rig", needs=("04",), data=("stereo",), threads=ALL_CORES, quick_s=120),
 )
+
+MEMORY_MB = {"smoke": 4_000, "quick": 8_000, "standard": 24_000, "paper": 64_000}
+"""Memory to ask a cluster for, by profile: room for the pairs as bytes (0.7 MB each at 640x192); not measured."""
+
+SPARE_MIN = 10
+"""Minutes to ask a cluster for beyond a notebook's time limit, so that the notebook's own message comes first."""
 
 TIMEOUT_S = {"smoke": 20 * 60, "quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
 
