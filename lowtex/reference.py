@@ -2,7 +2,8 @@
 
 `keep_run` copies a run's rows, tables, figures with what redraws them, executed notebooks and records to a folder such
 as ``results/reference/quick``. Trainings, data, PDFs and figures that are drawn from arrays (pictures, mostly) stay
-behind; the latter are in the notebooks. Numbers are copied byte for byte.
+behind; the latter are in the notebooks. Numbers are copied byte for byte. `keep_ablation` does the same for the rows of
+`lowtex ablate`, of whose scores of single images some metrics stay behind.
 """
 
 import base64
@@ -16,9 +17,13 @@ from tempfile import TemporaryDirectory
 import nbformat
 from PIL import Image
 
+from lowtex.ablation.measures import MEASURES
+from lowtex.ablation.rows import FOLDER, IMAGE_DIGITS, read_csv_gz
 from lowtex.errors import DataError
-from lowtex.files import read_json, write_json
+from lowtex.files import atomic_path, read_json, write_json
+from lowtex.metrics import METRICS
 from lowtex.paths import RUN_FILE
+from lowtex.results import write_csv
 
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
@@ -34,6 +39,9 @@ KEPT = {
     "notebooks": ("*.ipynb", "*.result.json"),
 }
 """Folder of a run -> what is kept of it."""
+
+IMAGE_METRICS = ("abs_rel", "rmse", "rmse_log", "d1")
+"""Kept of the scores of single images; the rows, which are their means, have all metrics."""
 
 
 def keep_run(
@@ -105,6 +113,42 @@ def _copy(path: Path, place: Path) -> None:
         )
     else:
         shutil.copyfile(path, place)
+
+
+def keep_ablation(run_dir: str | Path, target: str | Path) -> int:
+    """Bring ``target`` up to date with the finished rows of an ablation; returns the bytes of all that is kept there.
+
+    Rows, records and measures are copied byte for byte, the scores of single images with `IMAGE_METRICS` alone. A file
+    that is not newer stays as it is; nothing is taken away from ``target``.
+
+    Args:
+        run_dir: of `lowtex ablate`.
+        target: e.g. ``results/reference/ablation``.
+
+    Raises:
+        DataError: there is no finished row, or a file is damaged.
+    """
+    source, target = Path(run_dir) / FOLDER, Path(target)
+    labels = [path.stem for path in sorted((source / "records").glob("*.json"))]
+    if not labels:
+        raise DataError(f"no finished experiment under {source}; `lowtex ablate` trains and scores them")
+    for label in labels:
+        for kind in ("images", "rows", *MEASURES, "records"):
+            name = f"{label}.json" if kind == "records" else f"{label}.csv.gz"
+            path, place = source / kind / name, target / kind / name
+            if kind in MEASURES and not path.is_file():
+                continue
+            if place.is_file() and place.stat().st_mtime >= path.stat().st_mtime:
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if kind == "images":
+                scores = read_csv_gz(path)
+                left_out = [name for name in scores if name in METRICS and name not in IMAGE_METRICS]
+                write_csv(place, scores.drop(columns=left_out), IMAGE_DIGITS)
+            else:
+                with atomic_path(place) as temporary:
+                    shutil.copyfile(path, temporary)
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
 def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:

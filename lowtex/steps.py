@@ -1,6 +1,7 @@
 """The steps that the Snakefile's rules carry out, each saying what begins, what ends and what is still to come."""
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from filelock import FileLock
 
 from lowtex import graph
 from lowtex.batch import Settings
-from lowtex.errors import LowtexError
+from lowtex.errors import DataError, LowtexError
 from lowtex.files import read_json, write_json
 from lowtex.progress import duration
 
@@ -107,10 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
         with Step(name, options.plan) as step:
             if options.step == "notebook":
                 from lowtex.notebooks import run_notebook
+                from lowtex.report_parts import export_notebook
 
                 run_notebook(
                     options.source, options.run_dir, options.parameters, timeout_s=options.timeout, tell=step.say
                 )
+                # here, where another notebook runs meanwhile; the report makes it where this one could not, or says why
+                with contextlib.suppress(DataError):
+                    export_notebook(options.run_dir / "notebooks" / options.source.name)
             elif options.step == "miniature":
                 from lowtex.miniature_store import ensure_miniature
 

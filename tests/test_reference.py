@@ -2,14 +2,21 @@
 
 import base64
 import io
+import os
+import shutil
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
+from lowtex.ablation.evidence import Evidence
+from lowtex.ablation.rows import read_csv_gz
 from lowtex.errors import DataError
-from lowtex.reference import COLOURS, WIDTH_PX, fewer_colours, keep_run, slim_notebook
+from lowtex.reference import COLOURS, IMAGE_METRICS, WIDTH_PX, fewer_colours, keep_ablation, keep_run, slim_notebook
+from lowtex.results import write_csv
+from lowtex.roots import REPOSITORY
 
 
 def png(width=1200, height=400, seed=0) -> bytes:
@@ -113,3 +120,50 @@ def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path):
         keep_run(tmp_path / "nothing", target)
     assert "ours,0.1" in (target / "rows" / "12.csv").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "quick"]
+
+
+@pytest.fixture
+def ablation(tmp_path):
+    """A run folder with two rows of the committed ablation, whose scores get a metric that is not kept."""
+    committed, folder = REPOSITORY / "results" / "reference" / "ablation", tmp_path / "ablation" / "ablation"
+    for name in ("baseline-s0", "ours-s0"):
+        for kind, ending in (("images", "csv.gz"), ("rows", "csv.gz"), ("edges", "csv.gz"), ("records", "json")):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(committed / kind / f"{name}.{ending}", folder / kind / f"{name}.{ending}")
+        scores = folder / "images" / f"{name}.csv.gz"
+        write_csv(scores, read_csv_gz(scores).assign(d3=1.0))
+    return folder.parent
+
+
+def test_an_ablation_is_kept_with_the_metrics_that_effects_are_taken_of(ablation, tmp_path):
+    target = tmp_path / "kept" / "ablation"
+    size = keep_ablation(ablation, target)
+    assert size == sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    for kind in ("rows", "edges", "records"):
+        for path in (ablation / "ablation" / kind).iterdir():
+            assert (target / kind / path.name).read_bytes() == path.read_bytes()
+    scores = Evidence(target.parent, "quick", own=False).scores(["ours", "baseline"])
+    assert set(IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
+    whole = Evidence(ablation, "quick", own=True).scores(["ours", "baseline"])
+    pd.testing.assert_frame_equal(scores, whole.drop(columns="d3"))
+
+
+def test_rows_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_path):
+    target = tmp_path / "kept" / "ablation"
+    keep_ablation(ablation, target)
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*.gz")}
+    for path in (ablation / "ablation").rglob("ours-s0.*"):
+        path.unlink()
+    newer = ablation / "ablation" / "rows" / "baseline-s0.csv.gz"
+    newer.write_bytes((ablation / "ablation" / "edges" / "baseline-s0.csv.gz").read_bytes())
+    later = max(before.values()) + 10**9
+    os.utime(newer, ns=(later, later))
+    keep_ablation(ablation, target)
+    kept = target / "rows" / "baseline-s0.csv.gz"
+    assert kept.read_bytes() == newer.read_bytes()
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items() if path != kept)
+
+
+def test_an_ablation_without_a_finished_row_is_refused(tmp_path):
+    with pytest.raises(DataError, match="lowtex ablate"):
+        keep_ablation(tmp_path, tmp_path / "kept")

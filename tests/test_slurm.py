@@ -86,7 +86,7 @@ def test_a_dry_run_with_the_profile_asks_for_what_each_notebook_needs(notebooks,
         asked = jobs[node.name]
         assert asked["mem_mb"] == "24000" and asked["runtime"] == str(24 * 60 + graph.SPARE_MIN)
         assert asked["slurm_partition"] == asked["slurm_account"] == "CHANGE-ME"
-        assert asked["threads"] == (str(profile["cores"]) if node.learns else "1")
+        assert asked["threads"] == (str(profile["cores"]) if node.threads == graph.ALL_CORES else str(node.threads))
         assert asked["gpu"] == ("1" if node.learns else "0")
     assert "gpu" not in jobs["report"]
 
@@ -98,7 +98,15 @@ def test_what_is_asked_for_follows_profile_time_limit_and_device():
     assert settings.gpus(graph.node("04")) == 0
     assert Settings.from_config({"profile": "paper"}).gpus(graph.node("04")) == 1
     assert set(graph.MEMORY_MB) == set(graph.TIMEOUT_S)
-    assert {node.number for node in graph.NOTEBOOKS if node.learns} >= {"04"}
+
+
+def test_the_notebooks_that_learn_are_those_that_call_for_it(repository):
+    """The table says so by hand; what the notebooks call says it too."""
+    learning = re.compile(r"\bstudy\.(train|fine_tune)\(|\btrain_side_by_side\(|\bfine_tune\(")
+    for node in graph.NOTEBOOKS:
+        cells = json.loads((repository / "notebooks" / f"{node.name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        assert bool(learning.search(code)) == node.learns, node.name
 
 
 def test_jobs_are_submitted_with_what_they_ask_for(notebooks, repository, tmp_path):

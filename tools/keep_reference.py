@@ -1,13 +1,16 @@
 """Keep a finished run in results/reference: `make reference RUN=results/quick`. For the authors of the kit.
 
-The folders to keep may be named after the run, as rows,tables,figures; default all.
+The folders to keep may be named after the run, as rows,tables,figures; default all. For RUN=results/ablation the rows
+that are finished by now are added to those kept before.
 """
 
 import sys
 from pathlib import Path
 
+from lowtex.ablation.rows import FOLDER
 from lowtex.errors import LowtexError
-from lowtex.reference import KEPT, keep_run
+from lowtex.paths import RUN_FILE
+from lowtex.reference import KEPT, keep_ablation, keep_run
 
 IN_README = ("01_scenes", "09_cells", "09_main_effects", "15_error_vs_contrast")
 """Figures that the README shows."""
@@ -21,7 +24,10 @@ def main() -> int:
     target = ROOT / "results" / "reference" / run_dir.name
     parts = sys.argv[2].split(",") if len(sys.argv) > 2 else tuple(KEPT)
     try:
-        size = keep_run(run_dir, target, IN_README, parts)
+        if (run_dir / FOLDER / "records").is_dir() and not (run_dir / RUN_FILE).is_file():
+            size = keep_ablation(run_dir, target)
+        else:
+            size = keep_run(run_dir, target, IN_README, parts)
     except LowtexError as error:
         print(error, file=sys.stderr)
         return 1

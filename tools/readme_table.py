@@ -1,19 +1,22 @@
-"""Write the README's main table from the committed rows: `make readme`."""
+"""Write what the README shows of results from the committed rows and tables: `make readme`."""
 
 from pathlib import Path
 
+import pandas as pd
+
 from lowtex.ablation.evidence import REFERENCE, Evidence
-from lowtex.ablation.summary import readme_block, with_block
+from lowtex.ablation.summary import readme_blocks, with_blocks
 from lowtex.files import write_text
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
 def main() -> None:
-    """Replace the table."""
-    block = readme_block(Evidence(REFERENCE, "quick", own=False))
-    write_text(README, with_block(README.read_text(encoding="utf-8"), block))
-    print(block)
+    """Replace the blocks."""
+    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
+    blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
+    write_text(README, with_blocks(README.read_text(encoding="utf-8"), blocks))
+    print("\n\n".join(blocks.values()))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """One training, with all the entries it is scored for; without any, the feature network of ``experiment``."""
+    """One training, with all the entries it is scored for; without any, the feature network of ``experiment``.
+
+    An entry of no splits is trained and not scored.
+    """
 
     experiment: Experiment
     entries: tuple[Entry, ...] = ()
@@ -97,23 +100,29 @@ def make_plan(
     """
     plan, done = [], 0
     for seed in seeds:
-        by_key: dict[str, list[Entry]] = {}
-        for name in names:
-            entry = Entry(name, any_experiment(name, profile, seed, **settings), splits_of(name))
-            if entry.is_done(place.run_dir, place.strata):
-                done += 1
-            else:
-                by_key.setdefault(entry.experiment.key, []).append(entry)
-        networks: dict[str, Task] = {}
-        tasks = []
-        for entries in by_key.values():
-            experiment = entries[0].experiment
-            needs = _missing_network(place, experiment)
-            if needs:
-                networks.setdefault(needs, Task(experiment))
-            tasks.append(Task(experiment, tuple(entries), needs))
-        plan += [*networks.values(), *sorted(tasks, key=lambda task: bool(task.needs))]
+        entries = [Entry(name, any_experiment(name, profile, seed, **settings), splits_of(name)) for name in names]
+        to_come = [entry for entry in entries if not entry.is_done(place.run_dir, place.strata)]
+        done += len(entries) - len(to_come)
+        plan += tasks_of(place, to_come)
     return plan, done
+
+
+def tasks_of(place: Place, entries: Iterable[Entry]) -> list[Task]:
+    """The tasks of some entries: each training once, feature networks first; none for one that is trained and asks for
+    no scores."""
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.splits or not is_finished(experiment_folder(place.experiments, entry.experiment)):
+            by_key.setdefault(entry.experiment.key, []).append(entry)
+    networks: dict[str, Task] = {}
+    tasks = []
+    for alike in by_key.values():
+        experiment = alike[0].experiment
+        needs = _missing_network(place, experiment)
+        if needs:
+            networks.setdefault(needs, Task(experiment))
+        tasks.append(Task(experiment, tuple(alike), needs))
+    return [*networks.values(), *sorted(tasks, key=lambda task: bool(task.needs))]
 
 
 def _missing_network(place: Place, experiment: Experiment) -> str:

@@ -1,10 +1,18 @@
-"""The ablation in one table, as the README shows it: errors of the named rows with their spread over seeds."""
+"""What the README says of results: errors of the named rows, main effects, and which claims hold. All of it is made of
+committed rows and tables, and nothing is typed.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from lowtex.ablation.evidence import Evidence
+from lowtex.ablation.tables import design, missing_line
+from lowtex.claims.verdicts import VERDICTS
+from lowtex.stats.effect_rules import Rule, corrected
 from lowtex.stats.effects import seed_errors
+from lowtex.stats.factorial import factorial_effects
 
 WORDS = {
     "baseline": "the Monodepth2-style recipe",
@@ -19,7 +27,21 @@ WORDS = {
 """Rows of the table, in its order, each in a few words."""
 
 STRATA = {"all": "all", "low": "low texture", "middle": "middle", "high": "high texture"}
-BEGIN, END = "<!-- main table: `make readme` -->", "<!-- end of the main table -->"
+
+CHANGES = {
+    "encoder": "iResNet instead of ResNet",
+    "data term": "feature maps instead of pixels",
+    "smoothness": "both orders of smoothness instead of the first",
+    "skips": "nested skips instead of plain ones",
+}
+"""The factors of the factorial, as changes."""
+
+EFFECTS = {
+    "AbsRel, all pixels": ("abs_rel", "all"),
+    "AbsRel, low texture": ("abs_rel", "low"),
+    "RMSE, all pixels": ("rmse", "all"),
+}
+"""Columns of the table of effects: metric and stratum. Far pixels weigh most in RMSE, near ones in AbsRel."""
 
 
 def main_table(evidence: Evidence) -> pd.DataFrame:
@@ -39,21 +61,76 @@ def main_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def readme_block(evidence: Evidence) -> str:
-    """What stands between `BEGIN` and `END` in the README, with both."""
-    table = main_table(evidence)
+def effects_table(evidence: Evidence) -> pd.DataFrame:
+    """Main effects of the factorial on the test images: the error with the change over that without, and the verdict.
+
+    Verdicts by the standing rule, all of the table corrected as one family; over the seeds that every cell has.
+
+    Returns:
+        change, a column for each of `EFFECTS` (ratio, interval, verdict), seeds, images; empty where cells lack rows.
+    """
+    cells = design()
+    common = set.intersection(*(set(evidence.seeds(name)) for name in cells.experiments))
+    if not common:
+        return pd.DataFrame()
+    scores = evidence.scores(cells.experiments)
+    scores, found = scores[scores["seed"].isin(common)], {}
+    for title, (metric, stratum) in EFFECTS.items():
+        effects = factorial_effects(scores, cells, metric, stratum_kind="known", strata=(stratum,), rule=Rule())
+        found[title] = effects[effects["order"] == 1]
+    family = corrected(pd.concat(found, names=["column"]).reset_index(level="column"))
+    lines = []
+    for name, words in CHANGES.items():
+        own = family[family["effect"] == name].set_index("column")
+        line: dict[str, object] = {"change": words}
+        for title, one in own.iterrows():
+            line[title] = f"{one['ratio']:.3f} [{one['low']:.2f}, {one['high']:.2f}] {one['verdict_corrected']}"
+        lines.append(line | {"seeds": int(own["seeds"].min()), "images": int(own["images"].max())})
+    return pd.DataFrame(lines)
+
+
+def claims_list(claims: pd.DataFrame) -> str:
+    """Which claims got which verdict, a line a verdict, from the table that notebook 16 leaves (``16_claims``)."""
+    lines = []
+    for verdict in VERDICTS:
+        names = claims.loc[claims["verdict"] == verdict, "claim"].tolist()
+        if names:
+            lines.append(f"- **{verdict}** ({len(names)}): {'; '.join(names)}")
+    return "\n".join(lines)
+
+
+def readme_blocks(evidence: Evidence, claims: pd.DataFrame) -> dict[str, str]:
+    """What the README's blocks hold, by name.
+
+    Args:
+        evidence: the committed rows.
+        claims: of notebook 16.
+    """
+    effects = effects_table(evidence)
+    return {
+        "main table": as_markdown(main_table(evidence)),
+        "main effects": as_markdown(effects) if len(effects) else missing_line(evidence, design().experiments, "cells"),
+        "claims": claims_list(claims),
+    }
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table of texts and whole numbers; its first column has no heading, the others stand to the right."""
     rows = ["| | " + " | ".join(table.columns[1:]) + " |", "| --- |" + " ---: |" * (len(table.columns) - 1)]
     rows += ["| " + " | ".join(str(cell) for cell in line) + " |" for line in table.itertuples(index=False)]
-    return "\n".join([BEGIN, *rows, END])
+    return "\n".join(rows)
 
 
-def with_block(text: str, block: str) -> str:
-    """A text with its table replaced by ``block``.
+def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
+    """A text with what stands between ``<!-- NAME: `make readme` -->`` and ``<!-- end of NAME -->`` replaced.
 
     Raises:
-        ValueError: it has not exactly one place for the table.
+        ValueError: it has not exactly one place for a block.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"the text must hold one {BEGIN!r} and one {END!r} after it")
-    before, rest = text.split(BEGIN)
-    return before + block + rest.split(END)[1]
+    for name, block in blocks.items():
+        begin, end = f"<!-- {name}: `make readme` -->", f"<!-- end of {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(end) < text.index(begin):
+            raise ValueError(f"the text must hold one {begin!r} and one {end!r} after it")
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{block}\n{end}{rest.split(end)[1]}"
+    return text

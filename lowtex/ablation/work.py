@@ -1,4 +1,4 @@
-"""One training of an ablation, in a process of its own: train it or find it, score it, write its files.
+"""One training of a batch, in a process of its own: train it or find it, score it where asked, write its files.
 
 Called by `lowtex.ablation.batch`. A process for each training keeps a crash or a full memory from taking others along.
 """
@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -42,10 +42,11 @@ class Place:
 
     Attributes:
         run_dir: the run's folder; trainings lie in its ``experiments``, scores in its ``ablation``.
-        root: of Virtual KITTI 2 or its miniature.
+        root: of the data set that is learnt from, or of its miniature; scores are of Virtual KITTI 2.
         profile: name; stated in the rows.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: of each process. Numbers depend on it.
+        pair_options: of the reader of training pairs, over the usual ones.
     """
 
     run_dir: Path
@@ -53,6 +54,7 @@ class Place:
     profile: str
     device: str = "auto"
     threads: int = 1
+    pair_options: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def experiments(self) -> Path:
@@ -66,14 +68,19 @@ class Place:
 
 
 def to_json(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> str:
-    """A training as text, for the process that does it; no ``splits`` (name -> splits) asks for its feature network."""
+    """A training as text, for the process that does it.
+
+    Args:
+        splits: name -> the splits that it is scored on under this name, which may be none; no name at all asks for the
+            feature network of ``experiment`` alone.
+    """
     parts = {"run_dir": str(place.run_dir), "root": str(place.root), "profile": place.profile}
-    parts |= {"device": place.device, "threads": place.threads}
+    parts |= {"device": place.device, "threads": place.threads, "pair_options": dict(place.pair_options)}
     return json.dumps({"place": parts, "experiment": experiment.as_dict(), "splits": splits})
 
 
 def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> None:
-    """Train or find an experiment and write the scores of each name that it goes by.
+    """Train or find an experiment and write the scores of each name that it goes by; ``splits`` as for `to_json`.
 
     Raises:
         LowtexError: bad data, or a training that failed.
@@ -88,6 +95,8 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
             train_feature_net(experiment, pairs, place.experiments, options=options)
             return
         folder = train_experiment(experiment, pairs, place.experiments, options=options)
+    if not any(splits.values()):
+        return
     network = load_network(folder)[0].to(resolve_device(place.device))
     scored = {}
     started = time.perf_counter()
@@ -103,8 +112,9 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
 
 def _pairs(place: Place, experiment: Experiment):
     """The reader of training pairs, without ground truth; `DataError` if they are not the ones that were planned."""
-    reader = open_pairs("vkitti2", place.root, "train", experiment.data.size)
-    found = training_settings(reader, "vkitti2", place.root)["data__source"]
+    data = experiment.data.dataset
+    reader = open_pairs(data, place.root, "train", experiment.data.size, **place.pair_options)
+    found = training_settings(reader, data, place.root, place.pair_options)["data__source"]
     if found != experiment.data.source:
         raise DataError(
             f"{place.root} holds {found} by now, but {experiment.name!r} was planned for {experiment.data.source}; "
@@ -155,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     [text] = sys.argv[1:] if arguments is None else arguments
     given = json.loads(text)
     parts = given["place"]
-    place = Place(Path(parts["run_dir"]), Path(parts["root"]), parts["profile"], parts["device"], parts["threads"])
+    place = Place(**{**parts, "run_dir": Path(parts["run_dir"]), "root": Path(parts["root"])})
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ["LOWTEX_HEADLESS"] = "1"
     torch.set_num_threads(place.threads)

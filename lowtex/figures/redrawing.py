@@ -16,6 +16,7 @@ import pandas as pd
 from lowtex import files
 from lowtex.errors import DataError, LowtexError
 from lowtex.figures import curves, scores, tidy
+from lowtex.figures.drawing_pool import draw_all
 from lowtex.figures.saving import redraw_card, save_figure
 
 Named = Iterator[tuple[str, Callable]]
@@ -48,13 +49,12 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Re
     except LowtexError as error:
         failures.append(str(error))
     done = {path.with_suffix(".json") for path in result.drawn}
-    for card in sorted((run_dir / "figures").rglob("*.json")):
-        if card in done or card.name.startswith("."):
-            continue
-        try:
-            path = redraw_card(card)
-        except LowtexError as error:
-            failures.append(str(error))
+    cards = sorted((run_dir / "figures").rglob("*.json"))
+    cards = [card for card in cards if card not in done and not card.name.startswith(".")]
+    outcomes = draw_all([partial(redraw_card, card) for card in cards])
+    for card, path in zip(cards, outcomes, strict=True):
+        if isinstance(path, LowtexError):
+            failures.append(str(path))
             continue
         if path is not None:
             result.drawn.append(path)
@@ -86,20 +86,23 @@ def draw_standing(
     rows = run_rows(run_dir)
     sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
     newest = max((path.stat().st_mtime for path in sources), default=0.0)
-    drawn = []
+    drawn, to_draw = [], {}
     for maker in STANDING.values():
         for name, draw in maker(rows, run_dir):
             picture = run_dir / "figures" / f"{name}.png"
-            if only_missing and picture.is_file() and picture.stat().st_mtime > newest:
-                drawn.append(picture)
-                continue
-            try:
-                drawn.append(save_figure(draw(), run_dir / "figures" / name))
-            except LowtexError as error:
-                raise DataError(f"standing figure {name}: {error}") from error
-            if tell is not None:
-                tell(f"{name}: drawn from the rows")
+            drawn.append(picture)
+            if not (only_missing and picture.is_file() and picture.stat().st_mtime > newest):
+                to_draw[name] = partial(_draw_and_save, draw, picture.with_suffix(""))
+    for name, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
+        if isinstance(outcome, LowtexError):
+            raise DataError(f"standing figure {name}: {outcome}") from outcome
+        if tell is not None:
+            tell(f"{name}: drawn from the rows")
     return drawn
+
+
+def _draw_and_save(draw: Callable, path: Path) -> Path:
+    return save_figure(draw(), path)
 
 
 def run_rows(run_dir: str | Path) -> pd.DataFrame:

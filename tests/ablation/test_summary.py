@@ -1,4 +1,4 @@
-"""The README's table: from rows, with its spread, and the same as the committed rows say."""
+"""The README's tables and verdicts: from rows, with their spread, and the same as the committed rows say."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,9 @@ import pytest
 from made_scores import rows_of
 
 from lowtex.ablation.evidence import REFERENCE, Evidence
-from lowtex.ablation.summary import BEGIN, END, main_table, readme_block, with_block
+from lowtex.ablation.summary import CHANGES, EFFECTS, claims_list, effects_table, main_table, readme_blocks, with_blocks
+from lowtex.ablation.tables import design
+from lowtex.claims.verdicts import FAILS, HOLDS
 from lowtex.roots import REPOSITORY
 
 
@@ -38,16 +40,60 @@ def test_means_and_deviations_over_seeds():
     assert (first["seeds"], second["seeds"], first["images"]) == (2, 1, 4)
 
 
-def test_the_block_takes_the_old_ones_place():
-    block = readme_block(Made())
-    assert block.startswith(BEGIN) and block.endswith(END) and block.count("\n") == 5
-    text = f"before\n{BEGIN}\n| old |\n{END}\nafter"
-    assert with_block(text, block) == f"before\n{block}\nafter"
-    with pytest.raises(ValueError, match="one"):
-        with_block("no place", block)
+class MadeFactorial:
+    """Evidence of the sixteen cells: one change takes a share of the error away, and one seed lacks a cell."""
+
+    gain = {"data term": 0.7}
+
+    def __init__(self, lacking: str = ""):
+        self.lacking = lacking
+
+    def seeds(self, name):
+        return () if name == self.lacking else (0, 1, 2, 3) if name.startswith("resnet-pixels") else (0, 1, 2)
+
+    def missing(self, names):
+        return [name for name in names if not self.seeds(name)]
+
+    def scores(self, names):
+        random, parts, cells = np.random.default_rng(0), [], design()
+        for name in names:
+            new = {factor: level == cells.factors[factor][1] for factor, level in cells.cells[name].items()}
+            error = 0.2 * np.prod([share for factor, share in self.gain.items() if new[factor]])
+            for seed in self.seeds(name):
+                for kind, stratum in (("none", "all"), ("known", "low")):
+                    noisy = error * random.normal(1, 0.01, (1, 12))
+                    one = rows_of({name: noisy}, stratum, kind).assign(seed=seed)
+                    parts.append(one.assign(rmse=2 / one["abs_rel"] ** 0.1))
+        return pd.concat(parts)
+
+
+def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
+    table = effects_table(MadeFactorial())
+    assert list(table.columns) == ["change", *EFFECTS, "seeds", "images"] and set(table["seeds"]) == {3}
+    by_change = table.set_index("change")
+    mine = by_change.loc[CHANGES["data term"]]
+    assert mine["AbsRel, all pixels"].startswith("0.70") and mine["AbsRel, all pixels"].endswith("helps")
+    assert mine["RMSE, all pixels"].startswith("1.03"), "an error that weighs other pixels may go the other way"
+    other = by_change.loc[CHANGES["skips"], "AbsRel, low texture"]
+    assert other.startswith(("1.0", "0.99")) and other.endswith("no difference seen")
+    assert effects_table(MadeFactorial(lacking="iresnet-features-both-nested")).empty
+
+
+def test_claims_are_listed_by_verdict():
+    claims = pd.DataFrame({"claim": ["a", "b", "c"], "verdict": [FAILS, HOLDS, FAILS]})
+    assert claims_list(claims) == f"- **{HOLDS}** (1): b\n- **{FAILS}** (2): a; c"
+
+
+def test_blocks_take_the_old_ones_places():
+    begin, end = "<!-- one: `make readme` -->", "<!-- end of one -->"
+    text = f"before\n{begin}\n| old |\n{end}\nafter"
+    assert with_blocks(text, {"one": "| new |"}) == f"before\n{begin}\n| new |\n{end}\nafter"
+    with pytest.raises(ValueError, match="end of two"):
+        with_blocks(text, {"two": "x"})
 
 
 def test_the_readme_shows_what_is_committed():
-    block = readme_block(Evidence(REFERENCE, "quick", own=False))
+    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
+    blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert with_block(text, block) == text, "run `make readme`"
+    assert with_blocks(text, blocks) == text, "run `make readme`"
