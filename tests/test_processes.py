@@ -154,7 +154,7 @@ def test_an_interrupt_ends_all_and_is_told_once(pairs, tmp_path):
                     break
             children = psutil.Process(run.pid).children(recursive=True)
             run.send_signal(signal.SIGTERM)
-            error = run.communicate(timeout=60)[1]
+            error = run.communicate(timeout=200)[1]
         finally:
             run.kill()
     assert run.returncode != 0 and error.count("lowtex: interrupted") == 1, error
