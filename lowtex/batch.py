@@ -98,6 +98,20 @@ class Settings:
         return int(self.timeout_min * 60) if self.timeout_min else graph.TIMEOUT_S[self.profile]
 
     @property
+    def runtime_min(self) -> int:
+        """Minutes to ask a cluster for."""
+        return -(-self.timeout_s // 60) + graph.SPARE_MIN
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory to ask a cluster for."""
+        return graph.MEMORY_MB[self.profile]
+
+    def gpus(self, node: graph.Node) -> int:
+        """GPUs to ask a cluster for."""
+        return int(node.learns and self.device != "cpu")
+
+    @property
     def plan_file(self) -> str:
         """Where the steps of the present call are noted."""
         return str(self.run_dir / ".run" / "plan.json")

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.sample import StereoBatch, collate
+from lowtex.processes import share_of_draw
 from lowtex.seeding import generator
 from lowtex.settings import ScheduleSettings
 
@@ -61,22 +62,19 @@ def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) ->
     )
 
 
-def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int, rank: int = 0,
-            processes: int = 1) -> StereoBatch:  # fmt: skip
+def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int) -> StereoBatch:
     """Stereo flip and colour jitter for one step.
 
     The flip mirrors both views and swaps them, so that the pair stays a pair. The jitter changes what the network
-    sees, never what the loss compares. Draws are made for the whole batch and sliced, so that two processes see what
-    one would.
+    sees, never what the loss compares. Where several processes share the batch, each takes its part of what is drawn
+    for the whole (`lowtex.processes.share_of_draw`).
     """
-    count = batch.image.shape[0]
-    mine = slice(rank * count, (rank + 1) * count)
     random = generator(seed, "augment", step)
-    flips = (torch.rand(count * processes, generator=random) < schedule.flip)[mine]
+    flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip
     batch = flip_pair(batch, flips.to(batch.image.device))
     batch.network_image = batch.image
     if schedule.jitter:
         batch.network_image = jitter_colour(
-            batch.image, generator=generator(seed, "jitter", step, rank), probability=schedule.jitter
+            batch.image, generator=generator(seed, "jitter", step, 0), probability=schedule.jitter
         )
     return batch

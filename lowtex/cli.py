@@ -2,15 +2,17 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from lowtex import __version__
 from lowtex.commands import parser_texts
-from lowtex.errors import LowtexError
+from lowtex.errors import LowtexError, OptionError
 
 COMMANDS = {
     "run": "run the notebooks headless, skipping what is up to date",
@@ -50,25 +52,44 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted."""
+    """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted.
+
+    Where ``accelerate launch`` started several processes of it, they say everything once.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     only = next((word for word in words if word in COMMANDS), None)
-    options = build_parser(only).parse_args(words)
+    several = int(os.environ.get("WORLD_SIZE") or 1) > 1
+    if several:
+        # a single process does without, because it takes torch
+        from lowtex.one_voice import one_voice, tell_failure, told_already
+    else:
+        one_voice, tell_failure = nullcontext, _print_error
     try:
-        with _terminated_like_interrupted():
+        with _terminated_like_interrupted(), one_voice():
+            options = build_parser(only).parse_args(words)
+            if several and options.command != "train":
+                raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
             return options.action(options) or 0
     except LowtexError as error:
-        print(f"lowtex: {' '.join(str(error).split())}", file=sys.stderr)
+        tell_failure(f"lowtex: {' '.join(str(error).split())}")
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(
-            "lowtex: interrupted; what was finished is kept, and the same command goes on from there", file=sys.stderr
-        )
+        tell_failure("lowtex: interrupted; what was finished is kept, and the same command goes on from there")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody
         sys.stdout = None
         return FAILED
+    except Exception:
+        if not several:
+            raise
+        if not told_already():
+            tell_failure(traceback.format_exc().rstrip())
+        return FAILED
+
+
+def _print_error(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ class Node:
         apart: it looks at its data sets one by one, each said to be real or miniature, and measures nothing across
             them; a run on real data repeats it where any of them is named.
         trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures.
+        learns: it trains or fine-tunes networks, where it does not find them: on a cluster it asks for a GPU.
         threads: cores it keeps busy; `ALL_CORES` for the one that trains several networks side by side. Numbers of a
             training depend on its threads; every one has a single thread here, whatever the machine.
         quick_s: its wall time in the quick profile on 2 cores, until a run has measured it. Long ones begin first.
@@ -30,6 +31,7 @@ class Node:
     data: tuple[str, ...] = ()
     apart: bool = False
     trains: bool = False
+    learns: bool = False
     threads: int = 1
     quick_s: int = 20
 
@@ -45,22 +47,28 @@ NOTEBOOKS = (
     Node("02_networks"),
     # it would train the feature network by itself, but in a batch it takes the one that 04 trains
     Node("03_losses", needs=("04",), quick_s=60),
-    Node("04_training", trains=True, threads=ALL_CORES, quick_s=240),
+    Node("04_training", trains=True, learns=True, threads=ALL_CORES, quick_s=240),
     Node("05_ablation_encoder", needs=("04",), quick_s=30),
     Node("06_ablation_feature_maps", needs=("04",), quick_s=40),
     Node("07_ablation_smoothness", needs=("04",), quick_s=30),
     Node("08_ablation_skips", needs=("04",), quick_s=30),
     Node("09_ablation_all", quick_s=40),
     Node("10_kitti", needs=("04",), data=("kitti",), quick_s=40),
-    Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), quick_s=90),
+    Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), learns=True, quick_s=90),
     Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
     Node("13_make3d", needs=("04",), data=("make3d",), quick_s=30),
     # it reads KITTI as well, but only beside Cityscapes of the same kind, real or miniature, and does without elsewhere
-    Node("14_cityscapes", needs=("04",), data=("cityscapes",), quick_s=250),
+    Node("14_cityscapes", needs=("04",), data=("cityscapes",), learns=True, quick_s=250),
     Node("15_low_texture", needs=("04",), quick_s=40),
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
-    Node("17_own_stereo_rig", needs=("04",), data=("stereo",), quick_s=90),
+    Node("17_own_stereo_rig", needs=("04",), data=("stereo",), learns=True, quick_s=90),
 )
+
+MEMORY_MB = {"smoke": 4_000, "quick": 8_000, "standard": 24_000, "paper": 64_000}
+"""Memory to ask a cluster for, by profile: room for the pairs as bytes (0.7 MB each at 640x192); not measured."""
+
+SPARE_MIN = 10
+"""Minutes to ask a cluster for beyond a notebook's time limit, so that the notebook's own message comes first."""
 
 TIMEOUT_S = {"smoke": 20 * 60, "quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
 

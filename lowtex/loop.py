@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,10 @@ from lowtex.batches import StepSampler, training_loader
 from lowtex.checkpoints import load_state, save_state
 from lowtex.datasets.sample import StereoBatch
 from lowtex.devices import keep_freed_memory
-from lowtex.errors import LowtexError
+from lowtex.errors import CheckpointError, LowtexError
 from lowtex.files import atomic_path
+from lowtex.networks.batch_norm import share_statistics
+from lowtex.processes import mean, shared_batch, told_by_each, told_by_main
 
 StepFunction = Callable[[StereoBatch, int], tuple[Tensor, dict[str, Tensor | float]]]
 
@@ -51,12 +54,15 @@ class LoopState:
 
 
 def make_accelerator(device: str = "auto") -> Accelerator:
-    """The device(s) to train on; the number of processes is what ``accelerate launch`` started."""
+    """The device(s) to train on; the number of processes is what ``accelerate launch`` started.
+
+    Its option of precision is not taken: ``schedule.precision`` is part of an experiment.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise LowtexError("device=cuda was asked for but no GPU is visible; use device=cpu or auto")
     if device not in ("auto", "cpu", "cuda"):
         raise LowtexError(f"device={device!r} is not known; choose one of: auto, cpu, cuda")
-    return Accelerator(cpu=device == "cpu")
+    return Accelerator(cpu=device == "cpu", mixed_precision="no")
 
 
 def run_loop(
@@ -77,6 +83,8 @@ def run_loop(
 
     The order of the pairs and their augmentation depend on the seed and the step alone, and the state holds modules,
     optimiser and log, so a resumed run ends in the same weights as an uninterrupted one, bit for bit on one CPU.
+    Several processes share each batch evenly; random numbers, batch norms' statistics, masked means, losses and log
+    are those of the whole batch, so that they learn what one process would, but for the rounding of sums.
 
     Args:
         make_step: gets the modules as prepared for the device(s), returns the function that turns a batch and its
@@ -88,14 +96,23 @@ def run_loop(
     """
     keep_freed_memory()
     state = LoopState()
-    if state_path.is_file():
+    if told_by_main(state_path.is_file):
         saved = load_state(state_path)
+        if told_by_main(lambda: saved["step"]) != saved["step"]:
+            raise CheckpointError(
+                f"{state_path} is another file for another process; all machines need the same folder"
+            )
         for name, module in modules.items():
             module.load_state_dict(saved["modules"][name])
         optimizer.load_state_dict(saved["optimizer"])
         state = LoopState(step=saved["step"], log=saved["log"], wall_s=saved["wall_s"])
     base_rates = [group.setdefault("base_lr", group["lr"]) for group in optimizer.param_groups]
 
+    if accelerator.num_processes > 1:
+        for module in modules.values():
+            share_statistics(module)
+        # of 1x1 convolutions, whose gradient's strides have two names for one and the same layout
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     prepared = dict(zip(modules, accelerator.prepare(*modules.values()), strict=True)) if len(modules) > 1 else {
         name: accelerator.prepare(module) for name, module in modules.items()
     }  # fmt: skip
@@ -109,9 +126,9 @@ def run_loop(
     pending: list[tuple[int, float, dict]] = []
 
     def flush() -> None:
+        values = iter(_means([value for _, _, terms in pending for value in terms.values()], accelerator.device))
         for step, rate, terms in pending:
-            row = {name: float(value) for name, value in terms.items()}
-            state.log.append({"step": step, "learning_rate": rate, **row})
+            state.log.append({"step": step, "learning_rate": rate, **{name: next(values) for name in terms}})
         pending.clear()
         state.wall_s = spent + time.perf_counter() - started
 
@@ -130,29 +147,41 @@ def run_loop(
             },
         )
 
-    for step, batch in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
-        if step >= last:
-            break
-        for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-            group["lr"] = rate * learning_rate_factor(step)
-        optimizer.zero_grad(set_to_none=True)
-        loss, terms = step_function(batch.to(accelerator.device), step)
-        if not math.isfinite(float(loss.detach())):
-            raise LowtexError(
-                f"the loss is {float(loss.detach())} at step {step} (samples {', '.join(batch.names[:4])}, …); the "
-                f"state of step {state.step - state.step % options.checkpoint_every} is kept. Check them, or lower "
-                "schedule.learning_rate"
-            )
-        accelerator.backward(loss)
-        optimizer.step()
-        state.step = step + 1
-        pending.append((step, optimizer.param_groups[0]["lr"], terms))
-        if options.report is not None and accelerator.is_main_process:
-            options.report(state.step, steps, float(loss.detach()))
-        if state.step % options.checkpoint_every == 0 and state.step < last:
-            save()
-    save()
+    with shared_batch():
+        for step, batch in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
+            if step >= last:
+                break
+            for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+                group["lr"] = rate * learning_rate_factor(step)
+            optimizer.zero_grad(set_to_none=True)
+            loss, terms = step_function(batch.to(accelerator.device), step)
+            value = float(mean(loss.detach()))
+            if not math.isfinite(value):
+                each = told_by_each((math.isfinite(float(loss.detach())), batch.names[:4]))
+                names = [name for finite, names in each if not finite for name in names]
+                raise LowtexError(
+                    f"the loss is {value} at step {step} (samples {', '.join(names[:4])}, …); the "
+                    f"state of step {state.step - state.step % options.checkpoint_every} is kept. Check them, or lower "
+                    "schedule.learning_rate"
+                )
+            accelerator.backward(loss)
+            optimizer.step()
+            state.step = step + 1
+            pending.append((step, optimizer.param_groups[0]["lr"], terms))
+            if options.report is not None and accelerator.is_main_process:
+                options.report(state.step, steps, value)
+            if state.step % options.checkpoint_every == 0 and state.step < last:
+                save()
+        save()
     return state
+
+
+def _means(values: list[Tensor | float], device: torch.device) -> list[float]:
+    """Each value's mean over the processes, all of them sent at once."""
+    if not values:
+        return []
+    # float64 holds what was measured in float32 exactly
+    return mean(torch.stack([torch.as_tensor(v, dtype=torch.float64, device=device) for v in values])).tolist()
 
 
 def write_log(path: Path, log: list[dict]) -> None:

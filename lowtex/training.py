@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from torch import nn
 from torch.utils.data import Dataset
 
+from lowtex import processes
 from lowtex.batches import augment
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into, save_network
 from lowtex.errors import CheckpointError, DataError
@@ -19,6 +19,7 @@ from lowtex.geometry import NOMINAL_BASELINE_M
 from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
 from lowtex.losses import StereoObjective, feature_net_loss
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
+from lowtex.processes import check_share, held_by_main, is_main, told_by_main, wait_for_file, whole_batch
 from lowtex.provenance import provenance
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import ScheduleSettings
@@ -48,7 +49,8 @@ def train_experiment(
 
     The folder ends up with ``network.safetensors``, ``log.csv`` (every loss term of every step), ``experiment.json``
     and ``done.json`` (steps, seconds, device, versions). An interrupted call leaves ``state.pt`` and the next one
-    resumes from it.
+    resumes from it. Where several processes were started (`lowtex.processes`), all of them call this with the same
+    arguments and share each batch; one of them writes.
 
     Args:
         experiment: what to train.
@@ -61,20 +63,25 @@ def train_experiment(
     Raises:
         DataError: no samples, or samples without a second view or of another size.
         CheckpointError: ``start`` is of another network.
+        OptionError: the processes cannot share a batch evenly.
         LowtexError: the loss became non-finite.
     """
     options = options or LoopOptions()
+    make_accelerator(options.device)
     folder = experiment_folder(experiments, experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        if is_finished(folder):
+    with held_by_main(folder / ".lock"):
+        if told_by_main(lambda: is_finished(folder)):
             return folder
-        write_json(folder / "experiment.json", experiment.as_dict())
+        check_share("schedule.batch_size", experiment.schedule.batch_size)
+        if is_main():
+            write_json(folder / "experiment.json", experiment.as_dict())
         rig = _check(experiment, dataset)
         feature_net = None
         if experiment.loss.uses_features:
             shared = feature_net_of_start(experiment, start, experiments)
             shared = shared or train_feature_net(experiment, dataset, experiments, options=options)
+            wait_for_file(shared / "feature_net.safetensors")
             feature_net = load_feature_net(shared)
 
         seed_everything(experiment.seed, "weights")
@@ -88,8 +95,9 @@ def train_experiment(
         elif experiment.network.pretrained:
             load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
-        write_log(folder / "log.csv", state.log)
-        if state.step < experiment.schedule.steps:
+        if is_main():
+            write_log(folder / "log.csv", state.log)
+        if state.step < experiment.schedule.steps or not is_main():
             return folder
         facts = {
             **({"feature_net": shared.name} if feature_net is not None else {}),
@@ -100,9 +108,8 @@ def train_experiment(
         }
         save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
         pairs = len(dataset)
-        write_json(
-            folder / "done.json", {**facts, "pairs": pairs, "wall_s": state.wall_s, **provenance(options.device)}
-        )
+        facts |= {"pairs": pairs, "processes": processes.count(), "wall_s": state.wall_s}
+        write_json(folder / "done.json", {**facts, **provenance(options.device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 
@@ -121,23 +128,25 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
     elif feature_net is not None:
         feature_net.to(accelerator.device)
     objective = StereoObjective(experiment.loss, feature_net)
-    rank, processes = accelerator.process_index, accelerator.num_processes
 
     def make_step(prepared):
         model = prepared["network"].train()
 
         def step(batch, number):
-            batch = augment(batch, schedule, experiment.seed, number, rank, processes)
+            batch = augment(batch, schedule, experiment.seed, number)
             seen = batch.network_image.contiguous(memory_format=torch.channels_last)
             with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
                 outputs = model(seen)
             outputs = [output.float() for output in outputs]
-            noise = generator(experiment.seed, "auto_mask", number, rank)
+            noise = generator(experiment.seed, "auto_mask", number, 0)
             loss, terms = objective(accelerator.unwrap_model(model), outputs, batch, generator=noise)
+            if processes.sharers() > 1:
+                # they wait for a gradient of every parameter, also where an objective leaves coarse heads out
+                loss = loss + 0.0 * torch.stack([output.mean() for output in outputs]).sum()
             if joint:
                 own, own_terms = _feature_net_step(prepared["feature_net"], batch.image, experiment)
                 if number % 50 == 0:
-                    feature_net.fit_normalisation([batch.image])
+                    feature_net.fit_normalisation([whole_batch(batch.image)])
                 loss, terms = loss + own, {**terms, **own_terms}
             return loss, terms
 
@@ -167,25 +176,31 @@ def train_feature_net(
     trained here; their maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
     """
     options = options or LoopOptions()
+    make_accelerator(options.device)
     settings = experiment.feature_net
     folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        if is_finished(folder):
+    with held_by_main(folder / ".lock"):
+        if told_by_main(lambda: is_finished(folder)):
             return folder
         _check(experiment, dataset)
         seed_everything(experiment.seed, "feature weights")
         network = build_feature_net(settings).to(memory_format=torch.channels_last)
         state = LoopState()
         if settings.kind == "autoencoder" and settings.steps:
+            check_share("feature_net.batch_size", settings.batch_size)
             state = _fit_features(experiment, dataset, folder, network, replace(options, stop_after=None))
+        if not is_main():
+            return folder
+        if state.log:
             write_log(folder / "log.csv", state.log)
         network.cpu()
         if settings.normalise:
             count = min(len(dataset), NORMALISATION_IMAGES)
             network.fit_normalisation(dataset[i * len(dataset) // count].image[None] for i in range(count))
         save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
-        write_json(folder / "done.json", {"steps": state.step, "wall_s": state.wall_s, **provenance(options.device)})
+        facts = {"steps": state.step, "processes": processes.count(), "wall_s": state.wall_s}
+        write_json(folder / "done.json", {**facts, **provenance(options.device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 
@@ -200,9 +215,7 @@ def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> 
         model = prepared["feature_net"].train()
 
         def step(batch, number):
-            batch = augment(
-                batch, schedule, experiment.seed, number, accelerator.process_index, accelerator.num_processes
-            )
+            batch = augment(batch, schedule, experiment.seed, number)
             return _feature_net_step(model, batch.image, experiment)
 
         return step

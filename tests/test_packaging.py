@@ -33,7 +33,8 @@ def lock(repository) -> dict[str, Version]:
 
 
 def requirements(project: dict) -> list[Requirement]:
-    extras = [text for group in project["project"]["optional-dependencies"].values() for text in group]
+    groups = project["project"]["optional-dependencies"]
+    extras = [text for name, group in groups.items() if name != "slurm" for text in group]
     return [
         Requirement(text) for text in project["project"]["dependencies"] + extras + project["build-system"]["requires"]
     ]

@@ -12,6 +12,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
+APART = ("slurm",)
+"""Extras that a machine installs by itself: Snakemake imports every plugin it finds, on every call."""
 HEADER = """\
 # Every package of the kit, pinned. The Makefile and environment.yml both install from this file; `make lock` renews it.
 # Without build tags: pip takes the torch build (CPU or CUDA) that its index offers.
@@ -24,8 +26,9 @@ def canonical(name: str) -> str:
 
 
 def wanted(project: dict) -> list[Requirement]:
-    """What pyproject.toml names: dependencies, the extras, and what builds the package."""
-    extras = [text for group in project["project"]["optional-dependencies"].values() for text in group]
+    """What pyproject.toml names: dependencies, the extras but `APART`, and what builds the package."""
+    groups = project["project"]["optional-dependencies"]
+    extras = [text for name, group in groups.items() if name not in APART for text in group]
     texts = [*project["project"]["dependencies"], *extras, *project["build-system"]["requires"]]
     return [Requirement(text) for text in texts]
 

@@ -2,6 +2,7 @@
 
 An experiment that is finished is found and not trained again; an interrupted one goes on where it stopped. Training
 takes stereo pairs only and never reads ground truth. Without --data it takes the miniature Virtual KITTI 2.
+On several GPUs: accelerate launch --multi_gpu --num_processes N -m lowtex.cli train ..., N a divisor of the batch size.
 """
 
 import argparse
@@ -39,11 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; prints the experiment's folder."""
+    from lowtex import processes
     from lowtex.ablation.variants import any_experiment, listing
     from lowtex.commands import named_values
     from lowtex.errors import OptionError
     from lowtex.experiments import change, get_profile
-    from lowtex.loop import LoopOptions
+    from lowtex.loop import LoopOptions, make_accelerator
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
     from lowtex.sources import open_pairs, training_settings
@@ -56,7 +58,12 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("name an experiment, e.g. `lowtex train ours`; `lowtex train --list` shows all")
     profile = get_profile(options.profile)
     recipe = any_experiment(options.experiment, profile, options.seed, **settings(options.set))
-    data, root = training_root(options.data, profile.name)
+    processes.check_launch()
+    if processes.count() > 1:
+        # from here on they know each other
+        make_accelerator(options.device)
+    with processes.main_first():
+        data, root = training_root(options.data, profile.name)
     given = named_values(options.reader, "--reader")
     if recipe.data.variation != "clone":
         given.setdefault("variation", recipe.data.variation)
@@ -150,14 +157,22 @@ def training_root(data: list[str], profile: str) -> tuple[str, Path]:
 
 
 def in_memory(dataset):
-    """The pairs decoded once and kept, where they fit; else as they are, with processes that read ahead."""
+    """The pairs decoded once and kept, where they fit; else as they are, with processes that read ahead.
+
+    Several trainers on one machine share its memory and its cores.
+    """
     import os
+    from functools import partial
 
     from lowtex.datasets import CachedPairs
+    from lowtex.datasets.cache import free_memory
     from lowtex.errors import OptionError
+    from lowtex.processes import local_count
     from lowtex.progress import track
 
+    limit, here = free_memory() // 2, local_count()
     try:
-        return CachedPairs(dataset, lambda pairs: track(pairs, "reading", len(dataset), "pair")), 0
+        shown = partial(track, title="reading", total=len(dataset), unit="pair")
+        return CachedPairs(dataset, shown, limit_bytes=limit // here), 0
     except OptionError:
-        return dataset, min(8, os.cpu_count() or 1)
+        return dataset, max(1, min(8, (os.cpu_count() or 1) // here))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lowtex.datasets.sample import StereoBatch, StereoSample
 from lowtex.geometry import StereoRig
+from lowtex.processes import share_of_draw
 
 Pair = TypeVar("Pair", StereoSample, StereoBatch)
 
@@ -106,7 +107,9 @@ def jitter_colour(
     """
     if image.dim() != 4 or image.shape[1] != 3:
         raise ValueError(f"jitter_colour takes (B,3,H,W), got {tuple(image.shape)}")
-    draws = torch.rand(image.shape[0], 5, generator=generator, dtype=torch.float64)
+    draws = share_of_draw(
+        lambda shape: torch.rand(shape, generator=generator, dtype=torch.float64), (image.shape[0], 5)
+    )
     chosen = draws[:, 0] < probability
     if not chosen.any():
         return image.clone()

@@ -46,7 +46,7 @@ class CachedPairs(Dataset):
         first = dataset[0]
         self._check(first, first)
         needed = 2 * first.image.numel() * len(dataset)
-        limit = _free_memory() // 2 if limit_bytes is None else limit_bytes
+        limit = free_memory() // 2 if limit_bytes is None else limit_bytes
         if needed > limit:
             raise OptionError(
                 f"keeping {len(dataset)} pairs of {first.image.shape[2]}x{first.image.shape[1]} in memory takes "
@@ -102,7 +102,7 @@ class CachedPairs(Dataset):
             )
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes a program may still take; Linux says so itself, elsewhere half of all there is is assumed free."""
     meminfo = Path("/proc/meminfo")
     if meminfo.is_file():

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lowtex.geometry import in_view
+from lowtex.processes import share_of_draw, sharers, total
 
 NOISE = 1e-5
 """Size of the noise that breaks ties between the identity error and the warped one (Monodepth2)."""
@@ -22,7 +23,10 @@ def identity_threshold(identity_error: Tensor, generator: torch.Generator | None
     threshold = identity_error.detach()
     if generator is None:
         return threshold
-    noise = torch.randn(threshold.shape, generator=generator, device=generator.device, dtype=torch.float32)
+    noise = share_of_draw(
+        lambda shape: torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32),
+        threshold.shape,
+    )
     return threshold + NOISE * noise.to(device=threshold.device, dtype=threshold.dtype)
 
 
@@ -57,9 +61,10 @@ def out_of_view_mask(shift_px: Tensor) -> Tensor:
 def masked_mean(error: Tensor, keep: Tensor | None) -> Tensor:
     """Mean of ``error (B, 1, H, W)`` over the places kept; 0 where nothing is kept, everything where ``keep`` is None.
 
-    The count carries no gradient, so pushing a match out of view does not pay.
+    The count carries no gradient, so pushing a match out of view does not pay. Where several processes share a batch
+    it is theirs together, so that the mean of their values is the whole batch's.
     """
     if keep is None:
         return error.mean()
     kept = keep.to(error.dtype)
-    return (error * kept).sum() / kept.sum().clamp(min=1)
+    return (error * kept).sum() * sharers() / total(kept.sum()).clamp(min=1)

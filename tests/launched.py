@@ -1,0 +1,152 @@
+"""What `test_processes` has several processes do: ``accelerate launch … launched.py PART FOLDER [OPTION …]``.
+
+Alone, as ``python launched.py reference FOLDER``, it trains the same experiments in one process.
+"""
+
+import json
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+import torch.distributed as dist
+from test_training import CPU, Pairs, Spoilt, tiny
+from torch import nn
+
+from lowtex import cli, processes, training
+from lowtex.errors import LowtexError
+from lowtex.experiments import Experiment, change
+from lowtex.loop import make_accelerator
+from lowtex.losses import identity_threshold, masked_mean
+from lowtex.networks.batch_norm import SharedBatchNorm2d, share_statistics
+from lowtex.seeding import generator
+
+
+def experiments() -> dict[str, Experiment]:
+    """Everything that is drawn, averaged or counted over a batch, and an objective that leaves coarse heads out."""
+    masks = {"loss__auto_mask": True, "loss__out_of_view_mask": True}
+    batch = {"schedule__jitter": 0.7, "schedule__batch_size": 4}
+    both = change(tiny("ours", steps=4), loss__data_term="both", **masks, **batch)
+    alone = {"loss__feature_scales": "single", "loss__smooth_first": 0.0, "loss__smooth_second": 0.0}
+    named = {
+        "both": both,
+        "joint": replace(both, feature_net=replace(both.feature_net, kind="joint")),
+        "single": change(tiny("ours", steps=3), **alone, **batch),
+        "float32": change(tiny("baseline", steps=4), **masks, **batch),
+    }
+    return {name: replace(experiment, name=name) for name, experiment in named.items()}
+
+
+class DoublePairs(Pairs):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return replace(sample, image=sample.image.double(), other=sample.other.double())
+
+
+@contextmanager
+def float64():
+    """Trainings in float64: the order of sums then shows at 1e-16, and anything else from its own size on."""
+    single = torch.Tensor.float
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.Tensor.float = single
+
+
+def train_all(folder: Path) -> None:
+    todo = experiments()
+    training.train_experiment(todo.pop("float32"), Pairs(), folder, options=CPU)
+    with float64():
+        for experiment in todo.values():
+            training.train_experiment(experiment, DoublePairs(), folder, options=CPU)
+
+
+def parts(folder: Path) -> None:
+    """How far the parts of the processes are from what one has for the whole batch."""
+    torch.set_default_dtype(torch.float64)
+    rank, many = processes.rank(), processes.count()
+    mine = slice(2 * rank, 2 * rank + 2)
+    random = generator(0, "parts")
+    x, goal = torch.randn(2, 2 * many, 3, 5, 7, generator=random) * 3 + 1
+    keep = torch.rand(2 * many, 1, 5, 7, generator=random) < torch.linspace(0.1, 0.9, 2 * many).reshape(-1, 1, 1, 1)
+    reference, shared = nn.BatchNorm2d(3), share_statistics(nn.Sequential(nn.BatchNorm2d(3)))[0]
+    assert type(shared) is SharedBatchNorm2d
+    for norm in (reference, shared):
+        nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator(0, "weight"))
+    whole, part = x.clone().requires_grad_(), x[mine].clone().requires_grad_()
+    expected, got = reference(whole), shared(part)
+    (expected.pow(3) * goal).sum().backward()
+    (got.pow(3) * goal[mine]).sum().backward()
+    dist.all_reduce(shared.weight.grad)
+    dist.all_reduce(shared.bias.grad)
+    error = x[:, :1].square()
+    with processes.shared_batch():
+        value = processes.mean(masked_mean(error[mine], keep[mine]))
+        noisy = identity_threshold(error[mine], generator(0, "noise"))
+        gathered = processes.whole_batch(x[mine])
+        apart = processes.mean(error[mine][keep[mine]].mean())
+    found = {
+        "normalised": got - expected[mine],
+        "input gradient": part.grad - whole.grad[mine],
+        "weight gradient": shared.weight.grad - reference.weight.grad,
+        "bias gradient": shared.bias.grad - reference.bias.grad,
+        "running mean": shared.running_mean - reference.running_mean,
+        "running variance": shared.running_var - reference.running_var,
+        "in evaluation": shared.eval()(x) - reference.eval()(x),
+        "masked mean": value - masked_mean(error, keep),
+        "noise": noisy - identity_threshold(error, generator(0, "noise"))[mine],
+        "whole batch": gathered - x,
+        "masked mean, each process its own": apart - masked_mean(error, keep),
+    }
+    found = {name: float(difference.detach().abs().max()) for name, difference in found.items()}
+    (folder / f"parts-{rank}.json").write_text(json.dumps(found))
+    torch.set_default_dtype(torch.float32)
+
+
+def first(folder: Path) -> None:
+    """All trainings, and one that dies at step 3."""
+    make_accelerator("cpu")
+    parts(folder)
+    train_all(folder)
+
+    def die(step, steps, loss):
+        if step == 3:
+            os._exit(9)
+
+    with float64():
+        options = replace(CPU, report=die)
+        start = folder / "parted"
+        with processes.main_first():
+            if processes.is_main():
+                for shared in folder.glob("feature_net-*"):
+                    shutil.copytree(shared, start / shared.name)
+        training.train_experiment(experiments()["both"], DoublePairs(), start, options=options)
+
+
+def second(folder: Path) -> None:
+    """The training that died goes on; what is finished is found; NaN in a sample stops all; then the command line."""
+    steps = []
+    options = replace(CPU, report=lambda step, *_: steps.append(step))
+    with float64():
+        training.train_experiment(experiments()["both"], DoublePairs(), folder / "parted", options=options)
+        training.train_experiment(experiments()["both"], DoublePairs(), folder, options=options)
+    said = ""
+    try:
+        training.train_experiment(tiny("baseline", steps=30), Spoilt(), folder / "spoilt", options=CPU)
+    except LowtexError as error:
+        said = str(error)
+    (folder / f"second-{processes.rank()}.json").write_text(json.dumps({"steps": steps, "said": said}))
+    sys.exit(cli.main(sys.argv[3:]))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    {"reference": train_all, "first": first, "second": second}[sys.argv[1]](Path(sys.argv[2]))

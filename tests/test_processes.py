@@ -1,0 +1,204 @@
+"""Two processes train as one would, write once, speak once, stop together and go on together."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lowtex import cli, processes
+from lowtex.errors import DataError, OptionError
+
+HERE = Path(__file__).parent
+EXACT = 1e-12
+"""Relative, in float64: what the processes add up in another order differs by 6e-16 at most in four steps here. Masked
+means that each takes over its own half differ by 2e-5, noise of its own by 1e-4, batch norms or jitter by 4e-2."""
+FLOAT32 = 1e-5
+"""Relative, over four steps in float32: 3e-7 was the most seen. Over many steps Adam enlarges it without bound, because
+it divides by a gradient's own size however small that is, as it does where the number of threads changes."""
+
+
+def command(*words: str, count: int = 2) -> list[str]:
+    """``accelerate launch`` on a port that is free, without its hints about options that were not given."""
+    launch = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_processes", str(count)]
+    plain = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    return [sys.executable, *launch, *plain, *words]
+
+
+def environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": ""}
+
+
+def call(words: list[str]) -> subprocess.CompletedProcess:
+    return subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=400)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> str:
+    from stereo_trees import write_stereo
+
+    return f"stereo={write_stereo(tmp_path_factory.mktemp('stereo'))}"
+
+
+def train(pairs: str, out: Path, *more: str) -> list[str]:
+    words = ["train", "baseline", "--profile", "smoke", "--device", "cpu", "--data", pairs, "--out", str(out)]
+    return [*words, "--split", "all", *more]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, pairs) -> dict:
+    """What one process and what two make of the same experiments, and what each of the two saw."""
+    folder = tmp_path_factory.mktemp("launched")
+    alone = call([sys.executable, str(HERE / "launched.py"), "reference", str(folder / "alone")])
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    together = folder / "together"
+    together.mkdir()
+    ended = call(command(str(HERE / "launched.py"), "first", str(together)))
+    [parted] = (together / "parted").glob("both-*")
+    left = {path.name for path in parted.iterdir()}
+    words = train(pairs, together / "by command")
+    second = call(command(str(HERE / "launched.py"), "second", str(together), *words))
+    assert second.returncode == 0, second.stderr[-3000:]
+    found = {"alone": folder / "alone", "together": together, "ended": ended, "left": left, "parted": parted}
+    return found | {"said": second.stdout, "warned": second.stderr}
+
+
+def logs_of(trained: dict, name: str) -> list[list[dict[str, str]]]:
+    """Of one process and of two."""
+    paths = [path for who in ("alone", "together") for path in sorted(trained[who].glob(f"{name}-s0-*/log.csv"))]
+    return [list(csv.DictReader(path.open())) for path in paths]
+
+
+def largest_difference(first: list[dict], second: list[dict]) -> float:
+    """Relative to each value, over all terms of all steps."""
+    assert [list(row) for row in first] == [list(row) for row in second] and len(first) > 2
+    pairs = [(float(a[name]), float(b[name])) for a, b in zip(first, second, strict=True) for name in a]
+    return max(abs(a - b) / max(abs(a), 1e-30) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", ["feature_net", "both", "joint", "single"])
+def test_two_processes_have_the_losses_of_one(trained, name):
+    logs = logs_of(trained, name)
+    alone, together = logs[: len(logs) // 2], logs[len(logs) // 2 :]
+    assert len(alone) == len(together) >= 1
+    assert all(largest_difference(first, second) < EXACT for first, second in zip(alone, together, strict=True))
+    losses = [row["feature_net_total" if name == "feature_net" else "total"] for row in together[0]]
+    assert len(set(losses)) == len(losses) >= 3, "it learns: no two steps are one"
+
+
+def test_two_processes_have_the_losses_of_one_in_float32(trained):
+    first, second = logs_of(trained, "float32")
+    assert largest_difference(first, second) < FLOAT32
+    assert 0 < float(first[-1]["masked"]) < 1, "the masks take part"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_each_part_is_that_of_the_whole_batch(trained, rank):
+    found = json.loads((trained["together"] / f"parts-{rank}.json").read_text())
+    assert found.pop("masked mean, each process its own") > 1e-3, "or the test would see nothing"
+    assert found.pop("noise") == 0 and found.pop("whole batch") == 0
+    assert max(found.values()) < 1e-10, found
+
+
+def test_a_training_whose_process_dies_goes_on_in_both(trained):
+    assert trained["ended"].returncode != 0 and "exitcode  : 9 " in trained["ended"].stderr
+    assert "state.pt" in trained["left"] and "done.json" not in trained["left"]
+    assert [json.loads((trained["together"] / f"second-{rank}.json").read_text())["steps"] for rank in (0, 1)] == [
+        [3, 4],
+        [],
+    ], "from the state of step 2, and told by one process"
+    [whole] = trained["together"].glob("both-*")
+    first, second = (load_file(folder / "network.safetensors") for folder in (whole, trained["parted"]))
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    done = json.loads((trained["parted"] / "done.json").read_text())
+    assert done["processes"] == 2 and done["steps"] == 4
+    assert not (trained["parted"] / "state.pt").exists()
+
+
+def test_nan_in_the_sample_of_one_process_stops_both(trained):
+    said = [json.loads((trained["together"] / f"second-{rank}.json").read_text())["said"] for rank in (0, 1)]
+    assert said[0] == said[1] and "(samples pair3, …)" in said[0], "the other one's half is finite"
+
+
+def test_the_command_speaks_and_writes_once(trained):
+    for line in ("3 pairs of stereo", "reading: done", "training baseline: done, 4 steps", "trained: ", "next: "):
+        assert trained["said"].count(line) == 1, trained["said"]
+    assert not trained["warned"].strip()
+    [folder] = (trained["together"] / "by command").iterdir()
+    files = {path.name for path in folder.iterdir()} - {".lock"}
+    assert files == {"experiment.json", "network.safetensors", "log.csv", "done.json"}
+
+
+def test_an_error_is_told_once(pairs, tmp_path):
+    failed = call(command("-m", "lowtex.cli", *train(pairs, tmp_path, "--set", "schedule.batch_size=3")))
+    told = [line for line in failed.stderr.splitlines() if "lowtex: " in line]
+    assert failed.returncode != 0 and len(told) == 1
+    assert "schedule.batch_size=3 cannot be shared evenly by 2 processes" in told[0] and "start 1 or 3" in told[0]
+
+
+def test_an_interrupt_ends_all_and_is_told_once(pairs, tmp_path):
+    words = command("-m", "lowtex.cli", *train(pairs, tmp_path, "--steps", "100000"))
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            for line in run.stdout:
+                if "training baseline: " in line:
+                    break
+            children = psutil.Process(run.pid).children(recursive=True)
+            run.send_signal(signal.SIGTERM)
+            error = run.communicate(timeout=200)[1]
+        finally:
+            run.kill()
+    assert run.returncode != 0 and error.count("lowtex: interrupted") == 1, error
+    assert len(children) == 2
+    until = time.monotonic() + 20
+    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+        assert time.monotonic() < until, "a process is left"
+        time.sleep(0.1)
+
+
+def test_one_process_is_what_it_was(monkeypatch):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert (processes.count(), processes.rank(), processes.local_count(), processes.is_main()) == (1, 0, 1, True)
+    value = torch.rand(3, 2)
+    with processes.shared_batch(), processes.main_first():
+        assert processes.mean(value) is value and processes.total(value) is value
+        assert processes.whole_batch(value) is value and processes.told_by_each(1) == [1]
+        assert processes.told_by_main(lambda: 7) == 7
+    processes.check_share("schedule.batch_size", 7)
+
+
+def test_other_commands_are_started_by_themselves(monkeypatch, capsys):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["doctor"]) == cli.BAD_INPUT
+    assert "start lowtex doctor by itself" in capsys.readouterr().err
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert cli.main(["doctor"]) == cli.BAD_INPUT
+    assert capsys.readouterr().err == ""
+
+
+def test_a_launch_that_starts_one_process_instead_of_several_is_refused(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    processes.check_launch()
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(OptionError, match="started one process only.*--multi_gpu"):
+        processes.check_launch()
+
+
+def test_a_folder_that_another_machine_does_not_see_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(DataError, match="process 1 on .* does not see .*experiment.json.*shared file system"):
+        processes.wait_for_file(tmp_path / "experiment.json", seconds=0.1)
