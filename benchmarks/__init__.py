@@ -1,4 +1,4 @@
-"""The benchmark: what the kit costs beside a plain formulation of the same thing. `make bench` or ``python -m benchmarks``.
+"""The benchmark: what the kit costs beside a plain formulation of the same thing. ``make bench`` runs it.
 
 ==================  ==================================================================================================
 ``yardstick/``      the plain formulation: networks, losses, one loader item, laser projection, evaluation
@@ -9,6 +9,7 @@
 ``machine.py``      what the machine can do: rates of convolution and matrix product, and the least time of a step
 ``step_profile.py`` where a step's time goes, by kind of operation
 ``targets.py``      the targets, as data, and whether they are reached
+``running.py``      from what is asked for to rows
 ``rows.py``         tidy rows;  ``table.py`` the table;  the figure is `lowtex.figures.benchmark_overview`
 ==================  ==================================================================================================
 """

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from benchmarks.harness import LEAST_REPEATS, REPEATS, Conditions
@@ -15,10 +16,13 @@ from benchmarks.running import ROWS, Run
 from benchmarks.subjects import GROUPS
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.table import report
+from benchmarks.targets import judged
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError
+from lowtex.figures import benchmark_overview, save_figure
 from lowtex.files import write_text
 from lowtex.paths import from_root, shown
+from lowtex.provenance import device_name
 from lowtex.roots import DATASETS
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -27,7 +31,7 @@ TABLE, FIGURE = "table.md", "overview"
 EXAMPLE = """example:
   python -m benchmarks                                     everything, about ten minutes on two cores
   python -m benchmarks --only step,profile --device cuda   whole steps and where their time goes, on a GPU
-  python -m benchmarks --only SSIM --repeats 21            one line of the table
+  python -m benchmarks --only "step+batch 4+640x192"       some lines of the table
 """
 
 
@@ -102,9 +106,24 @@ def measured(options: argparse.Namespace) -> int:
         torch.set_num_threads(before)
     text = report(rows)
     write_text(out / TABLE, text)
+    drawn = draw(rows, device, out)
     print(f"\n{text}")
-    print(f"in {shown(out)}: {ROWS}, {TABLE}, {FIGURE}.png")
+    print(f"in {shown(out)}: {ROWS}, {TABLE}{f', {FIGURE}.png' if drawn else ''}")
     return 0
+
+
+def draw(rows: pd.DataFrame, kind: str, out: Path) -> bool:
+    """The figure of this kind of device's rows; False where they hold nothing that it shows."""
+    # a ratio to the yardstick, or a profile
+    device = device_name(kind)
+    own = rows[(rows["device_kind"] == kind) & (rows["device"] == device)]
+    if not (set(own["metric"]) & {"profile_ms"} or (own["contestant"] == "yardstick").any()):
+        return False
+    targets = judged(own, kind)
+    targets = targets[(targets["metric"] == "times_faster") & targets["batch"].notna()]
+    title = "The kit beside a plain formulation of the same"
+    save_figure(benchmark_overview(own, targets, title=title), out / FIGURE)
+    return True
 
 
 if __name__ == "__main__":

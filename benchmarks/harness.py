@@ -1,4 +1,4 @@
-"""The one way everything is timed: contestants in turn, in one process, after a round that warms up and compares values.
+"""The one way everything is timed: contestants in turn, in one process, after a round that also compares values.
 
 A machine drifts by tens of percent within an hour, so times are only comparable where each contestant ran beside the
 others: every round runs each once, and medians over the rounds are reported.
@@ -91,6 +91,7 @@ class Contest:
         tolerance: contestant -> largest relative difference of its values from the first one's, in the first round.
         threads: of torch meanwhile; None = as the call has it.
         round_s: seconds that all rounds may take together; fewer than the repeats asked for are made beyond.
+        long: takes too many minutes for a run of everything; measured only where it is asked for.
     """
 
     subject: Subject
@@ -99,6 +100,7 @@ class Contest:
     tolerance: Mapping[str, float] = field(default_factory=dict)
     threads: int | None = None
     round_s: float = 30.0
+    long: bool = False
 
 
 @dataclass
@@ -210,8 +212,8 @@ def compared(contest: Contest, values: Mapping[str, Mapping[str, float]]) -> dic
         difference = max(_relative(reference[key], values[name][key]) for key in reference)
         if not difference <= allowed:
             raise Disagreement(
-                f"{contest.subject}: {first} gives {_listed(reference)} but {name} {_listed(values[name])}; they differ "
-                f"by {difference:.1e}, and {allowed:.0e} is allowed: they do not compute the same thing"
+                f"{contest.subject}: {first} gives {_listed(reference)} but {name} {_listed(values[name])}; they "
+                f"differ by {difference:.1e}, and {allowed:.0e} is allowed: they do not compute the same thing"
             )
         found[name] = difference
     return found
@@ -228,11 +230,16 @@ def _listed(values: Mapping[str, float]) -> str:
 
 
 def chosen(contests: Iterable[Contest], only: Iterable[str]) -> list[Contest]:
-    """The contests that are asked for, see `asked`."""
-    return [contest for contest in contests if asked(contest.subject, only)]
+    """The contests that are asked for, see `asked`; no long ones where nothing in particular is."""
+    only = list(only)
+    return [contest for contest in contests if asked(contest.subject, only) and (only or not contest.long)]
 
 
 def asked(subject: Subject, only: Iterable[str]) -> bool:
-    """Whether a word is the subject's group or part of its text; no words ask for everything."""
-    words = [word.strip().lower() for word in only]
-    return not words or any(word == subject.group or word in str(subject).lower() for word in words)
+    """Whether a word is the subject's group or part of its text; no words ask for everything.
+
+    A word of several parts, ``step+batch 4+640x192``, asks for what all of them fit.
+    """
+    words = [[part.strip().lower() for part in word.split("+") if part.strip()] for word in only]
+    text = str(subject).lower()
+    return not words or any(all(part == subject.group or part in text for part in parts) for parts in words if parts)

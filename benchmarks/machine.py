@@ -16,8 +16,8 @@ SHAPES = ((4, 64, 96, 320), (4, 128, 48, 160), (4, 256, 24, 80), (12, 64, 96, 32
 
 SMOKE_SHAPES = ((1, 16, 16, 32),)
 SIDE, SMOKE_SIDE = 2048, 128
-LEAST_S = 0.15
-ROUNDS = 3
+LEAST_S = 0.04
+ROUNDS = 12
 
 
 def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
@@ -46,7 +46,7 @@ def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
 def _seconds(work: Callable, conditions: Conditions) -> float:
     """Least seconds a call over a few short series: what the machine can do, not what it does on average."""
     work()
-    least = LEAST_S / (20 if conditions.smoke else 1)
+    least = LEAST_S / (40 if conditions.smoke else 1)
     best = float("inf")
     for _ in range(ROUNDS):
         calls = 0

@@ -45,7 +45,8 @@ def _measure(pipe, contest: Contest, name: str, conditions: Conditions) -> None:
     try:
         with threads(contest.threads or conditions.threads):
             pipe.send(measured_here(contest, name, conditions))
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the parent has to hear of it
+    except BaseException as error:
+        # whatever it was, the parent has to hear of it
         pipe.send(f"failed: {type(error).__name__}: {error}")
 
 

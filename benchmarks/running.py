@@ -51,9 +51,12 @@ class Run:
         loaders = [subject for subject in loading.subjects(self.conditions) if asked(subject, only)]
         if only and not (contests or profiles or loaders or asked(MACHINE, only)):
             raise OptionError(
-                f"--only {','.join(only)} is nothing that is measured; name groups (machine, step, profile, loss, data, "
-                "use, loader) or parts of a subject's name, such as SSIM or 640x192"
+                f"--only {','.join(only)} is nothing that is measured; name groups (machine, step, profile, loss, "
+                "data, use, loader) or parts of a subject's name, such as SSIM or step+640x192"
             )
+        for contest in all_contests(self.conditions):
+            if contest.long and not only:
+                self.tell(f"{contest.subject}: left out, it takes minutes; --only step+IResNet measures it")
         self.measure_machine()
         for contest in contests:
             self.contest(contest)
@@ -129,10 +132,11 @@ class Run:
             self.write()
 
     def loader(self, subject: Subject) -> None:
-        """Pairs a second of the kit's training, and the share of the time it waits for them, without and with workers."""
+        """Pairs a second of the kit's training, and its share of waiting for them, without and with workers."""
         helpers = min(4, max(1, (os.cpu_count() or 2) - 1))
         try:
-            for precision, name in (("fp32", "kit"), ("bf16", "kit_bf16")):
+            gpu = self.conditions.device == "cuda"
+            for precision, name in (("fp32", "kit"), ("bf16", "kit_bf16"))[: 2 if gpu else 1]:
                 for workers in (0, helpers):
                     part, n = f"{workers} workers", loading.steps_of(self.conditions)
                     rate = loading.pairs_per_second(self.conditions, subject, precision, workers)

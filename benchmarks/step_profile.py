@@ -39,8 +39,7 @@ def step_profile(conditions: Conditions, subject: Subject, name: str) -> dict[st
     use_allocator(name)
     step, batch = make_step(conditions, subject, name)
     noise = generator(0, "profile")
-    for _ in range(2):
-        _parts(step, batch, noise)
+    _parts(step, batch, noise)
     synchronise(conditions.device)
     cuda = conditions.device == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]

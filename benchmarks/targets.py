@@ -10,6 +10,8 @@ from benchmarks.subjects.steps import STEP
 from benchmarks.subjects.terms import FEATURE, LOSS
 from benchmarks.subjects.use import PREDICTION
 
+WHERE = ("network", "batch", "height", "width")
+COLUMNS = ("target", "way", "bound", "measured", "verdict", "n", "metric", "subject", "contestant", *WHERE)
 REACHED, MISSED, OPEN = "reached", "not reached", "not measured"
 
 
@@ -59,7 +61,7 @@ TARGETS = (
 
 
 def judged(rows: pd.DataFrame, device: str) -> pd.DataFrame:
-    """A row a target of this kind of device: target, bound, measured, verdict, n, setting.
+    """A row a target of this kind of device, with `COLUMNS`: what was asked for, measured where, and the verdict.
 
     Args:
         rows: see `benchmarks.rows`. Of a target that fits several, the least favourable one counts.
@@ -79,14 +81,14 @@ def judged(rows: pd.DataFrame, device: str) -> pd.DataFrame:
             fits &= (rows["height"] == target.size[0]) & (rows["width"] == target.size[1])
         own = rows[fits]
         sign = "at least" if target.at_least else "at most"
-        line = {"target": target.text, "bound": target.bound, "way": sign}
+        line = {"target": target.text, "bound": target.bound, "way": sign, "metric": target.metric}
+        line |= {"subject": target.subject, "contestant": target.contestant}
         if own.empty:
             found.append({**line, "measured": float("nan"), "verdict": OPEN, "n": 0})
             continue
         worst = own["value"].idxmin() if target.at_least else own["value"].idxmax()
         value = float(own.loc[worst, "value"])
         reached = value >= target.bound if target.at_least else value <= target.bound
-        found.append(
-            {**line, "measured": value, "verdict": REACHED if reached else MISSED, "n": int(own.loc[worst, "n"])}
-        )
-    return pd.DataFrame(found, columns=["target", "way", "bound", "measured", "verdict", "n"])
+        line |= {"measured": value, "verdict": REACHED if reached else MISSED, "n": int(own.loc[worst, "n"])}
+        found.append({**line, **{name: own.loc[worst, name] for name in WHERE}})
+    return pd.DataFrame(found, columns=list(COLUMNS))

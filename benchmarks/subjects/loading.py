@@ -39,7 +39,7 @@ def subjects(conditions: Conditions) -> list[Subject]:
 
 def steps_of(conditions: Conditions) -> int:
     """Steps that are measured."""
-    return 2 if conditions.smoke else 100 if conditions.device == "cuda" else 5
+    return 2 if conditions.smoke else 100 if conditions.device == "cuda" else 4
 
 
 def prepared_pairs(conditions: Conditions, subject: Subject) -> PreparedPairs:

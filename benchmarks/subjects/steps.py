@@ -12,6 +12,9 @@ TOLERANCE, TOLERANCE_BF16 = 1e-4, 2e-2
 """Largest relative difference of the first step's loss from the yardstick's; bf16 has eight bits for the network."""
 
 STEP = "whole step"
+ROUND_S = 40.0
+"""A step too slow for seven rounds within this gets fewer, three at least: a whole run has ten minutes."""
+
 BATCHES = (4, 12)
 SIZES = ((128, 416), (192, 640))
 OBJECTIVES = {RESNET: "pixels + auto-mask", IRESNET: "feature maps"}
@@ -75,13 +78,13 @@ def step_subjects(smoke: bool) -> list[Subject]:
 
 
 def contests(conditions: Conditions) -> list[Contest]:
-    """Every whole step, as the yardstick takes it and as the kit does, in both precisions."""
+    """Every whole step, as the yardstick takes it and as the kit does, in both precisions.
+
+    Twelve pairs through the large network take a CPU minutes a round and many gigabytes: only where they are asked for.
+    """
     names = {"kit": TOLERANCE, "kit_bf16": TOLERANCE_BF16}
-    return [
-        Contest(subject, ("yardstick", *names), make, names, round_s=ROUND_S)
-        for subject in step_subjects(conditions.smoke)
-    ]
-
-
-ROUND_S = 40.0
-"""A step that is too slow for seven rounds within this gets fewer: all of them together have ten minutes."""
+    found = []
+    for subject in step_subjects(conditions.smoke):
+        long = conditions.device == "cpu" and subject.network == IRESNET and subject.batch > BATCHES[0]
+        found.append(Contest(subject, ("yardstick", *names), make, names, round_s=ROUND_S, long=long))
+    return found

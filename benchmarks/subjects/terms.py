@@ -20,7 +20,7 @@ from lowtex.settings import LossSettings
 LOSS, WARP, SIMILARITY, FEATURE = "loss alone", "warp", "SSIM", "feature loss"
 FEATURES_ALONE = LossSettings(smooth_first=0.0, smooth_second=0.0)
 TOLERANCE = 2e-3
-"""Of the value and of the gradient's mean size: where patches are flat, float32 has about three digits of a variance."""
+"""Of the value and of the gradient's mean size: in flat patches float32 keeps few digits of a variance."""
 
 Value = Callable[[], Tensor]
 

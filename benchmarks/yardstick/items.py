@@ -1,4 +1,4 @@
-"""One loader item, one laser projection, one image's evaluation: what Monodepth2's tools do with a sample, step by step.
+"""One loader item, one laser projection, one image's evaluation, step by step as Monodepth2's tools do them.
 
 Written from the description of the method (Godard et al. 2019) and of its protocol (Eigen et al. 2014); nothing is
 kept, shared or done at once that is done one by one there.
