@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks.harness import LEAST_REPEATS, REPEATS, Conditions
+from benchmarks.harness import GROUPS, LEAST_REPEATS, REPEATS, Conditions
 from benchmarks.rows import read_rows
 from benchmarks.running import ROWS, Run
-from benchmarks.subjects import GROUPS
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.table import report
 from benchmarks.targets import judged

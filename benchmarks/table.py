@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from benchmarks.harness import GROUPS
 from benchmarks.step_profile import ORDER
-from benchmarks.subjects import GROUPS
 from benchmarks.targets import judged
 
 METHOD = (

@@ -23,6 +23,7 @@ class Target:
         text: in words. subject: a subject's name. contestant, metric: whose number. bound: the target itself.
         at_least: whether larger is better. device: ``cpu`` (two cores) or ``cuda``.
         network, batch, size: where a subject is measured at several; None = any. size is (height, width).
+        but_part: rows of this part do not count.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Target:
     network: str | None = None
     batch: int | None = None
     size: tuple[int, int] | None = None
+    but_part: str | None = None
 
 
 _FULL = {"network": RESNET, "batch": 4, "size": (192, 640)}
@@ -48,13 +50,14 @@ TARGETS = (
     Target("cached item, times one from files", "KittiRaw, pair item", "kit_prepared", "times_from_files", 20.0, True),
     Target("prediction of one 640x192 image, ms", PREDICTION, "kit", "ms", 45.0, False, network=RESNET),
     Target(
-        "share of the time the loader keeps the GPU waiting",
+        "share of the time the loader, with workers, keeps the GPU waiting",
         TRAINING,
         "kit",
         "waiting_share",
         0.05,
         False,
         device="cuda",
+        but_part="0 workers",
     ),
 )
 """Issue 5, part 2 (two cores) and part 4 (a GPU)."""
@@ -67,7 +70,7 @@ def judged(rows: pd.DataFrame, device: str) -> pd.DataFrame:
         rows: see `benchmarks.rows`. Of a target that fits several, the least favourable one counts.
         device: ``cpu`` or ``cuda``.
     """
-    found = []
+    found, rows = [], rows.reset_index(drop=True)
     for target in TARGETS:
         if target.device != device:
             continue
@@ -79,7 +82,7 @@ def judged(rows: pd.DataFrame, device: str) -> pd.DataFrame:
             fits &= rows["batch"] == target.batch
         if target.size is not None:
             fits &= (rows["height"] == target.size[0]) & (rows["width"] == target.size[1])
-        own = rows[fits]
+        own = rows[fits & (rows["part"] != target.but_part)]
         sign = "at least" if target.at_least else "at most"
         line = {"target": target.text, "bound": target.bound, "way": sign, "metric": target.metric}
         line |= {"subject": target.subject, "contestant": target.contestant}

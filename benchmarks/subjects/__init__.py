@@ -3,17 +3,6 @@
 from benchmarks.harness import Conditions, Contest
 from benchmarks.subjects import readers, steps, terms, use
 
-GROUPS = {
-    "machine": "what the machine can do",
-    "step": "whole training steps",
-    "profile": "where a step's time goes",
-    "loss": "parts of the loss",
-    "data": "readers",
-    "use": "laser projection, evaluation, prediction, rendering",
-    "loader": "training from the prepared cache",
-}
-"""Group -> what it holds, in the order of the table."""
-
 
 def all_contests(conditions: Conditions) -> list[Contest]:
     """Everything that is timed in turn, in the order of the table."""

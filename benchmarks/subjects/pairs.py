@@ -78,7 +78,7 @@ def pairs(count: int, height: int, width: int, device: str = "cpu") -> StereoBat
     far, near = max(1, round(FAR * unit)), max(2, round(NEAR * unit))
     wall, post = texture(far), texture(near)
     wall[:, :, : height // 4] = 0.5
-    left, right = wall[..., far:].clone(), wall[..., :width].clone()
+    left, right = wall[..., :width].clone(), wall[..., far:].clone()
     # a point lies `disparity` pixels farther left in the right image
     begin, end = width // 2, width // 2 + width // 8
     rows = slice(height // 3, height)
