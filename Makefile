@@ -63,7 +63,7 @@ readme: $(STAMP)  ## write the README's main table from the committed rows
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist
-	find lowtex tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lowtex tests tools notebooks benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## also remove .venv
 	rm -rf .venv *.egg-info

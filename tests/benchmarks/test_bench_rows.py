@@ -124,7 +124,8 @@ def test_the_table_says_it():
     assert re.search(r"\| whole step in fp32, times the yardstick +\| at least 2.2 +\| +2.2 \| reached +\| +3 \|", text)
     [line] = [line for line in text.splitlines() if "whole step, ResNet-18 + U-Net, batch 4, 640x192" in line]
     assert [cell.strip() for cell in line.split("|")][2:6] == ["yardstick", "1.10 s", "-", "3"]
-    assert "| convolution      | 100 ms, 67% | 100 ms, 67% | 100 ms, 67% |" in text
+    assert re.search(r"\| convolution +(\| 100 ms, 67% ){3}\|", text)
+    assert re.search(r"\| the whole step +(\| +150 ms ){3}\|", text)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines) and len(lines) > 20
 
