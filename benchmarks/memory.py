@@ -23,9 +23,11 @@ def peak_memory(contest: Contest, name: str, conditions: Conditions) -> int:
         LowtexError: the process ended without an answer: killed for want of memory, most likely.
     """
     # children come from a server that has everything imported and nothing computed: no import is paid twice, and no
-    # thread or buffer of this process is copied
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    # thread or buffer of this process is copied. A GPU wants processes that were never forked
+    gpu = conditions.device == "cuda"
+    context = multiprocessing.get_context("spawn" if gpu else "forkserver")
+    if not gpu:
+        context.set_forkserver_preload(PRELOADED)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(theirs, contest, name, conditions), daemon=True)
     process.start()
@@ -57,6 +59,7 @@ def measured_here(contest: Contest, name: str, conditions: Conditions) -> int:
     use_allocator(name)
     start = resident_bytes()
     if conditions.device == "cuda":
+        torch.cuda.init()
         torch.cuda.reset_peak_memory_stats()
     contestant = contest.make(conditions, contest.subject, name)
     for _ in range(RUNS):
