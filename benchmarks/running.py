@@ -15,6 +15,7 @@ from benchmarks.subjects import all_contests, loading
 from benchmarks.subjects.pairs import IRESNET, RESNET
 from benchmarks.subjects.steps import OBJECTIVES, step_subjects
 from lowtex.errors import DataError, LowtexError, OptionError
+from lowtex.progress import say
 
 MACHINE = Subject("machine", "best rate")
 PROFILE = "profile of a step"
@@ -32,7 +33,7 @@ class Run:
         tell: gets a line for each thing measured.
     """
 
-    def __init__(self, conditions: Conditions, out: Path, repeats: int, tell: Callable[[str], None] = print):
+    def __init__(self, conditions: Conditions, out: Path, repeats: int, tell: Callable[[str], None] = say):
         self.conditions, self.path, self.repeats, self.tell = conditions, out / ROWS, repeats, tell
         self.rows = Rows(conditions.device)
         self.before = read_rows(self.path)
