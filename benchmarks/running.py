@@ -16,6 +16,7 @@ from benchmarks.subjects.pairs import IRESNET, RESNET
 from benchmarks.subjects.steps import OBJECTIVES, step_subjects
 from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.progress import say
+from lowtex.provenance import provenance
 
 MACHINE = Subject("machine", "best rate")
 PROFILE = "profile of a step"
@@ -74,8 +75,18 @@ class Run:
         return rows
 
     def measure_machine(self) -> None:
-        """Best rates of convolution and matrix product."""
+        """Best rates of convolution and matrix product, here and in earlier calls under the same conditions.
+
+        They are the machine's, not this call's: whatever else it has to do now makes them smaller, never larger.
+        """
         self.rates = machine.rates(self.conditions)
+        now = provenance(self.conditions.device)
+        same = self.before["group"] == MACHINE.group
+        for column in ("device", "threads", "torch_version"):
+            same &= self.before[column] == now[column]
+        for row in self.before[same].itertuples():
+            key = (row.part, row.contestant)
+            self.rates[key] = max(self.rates.get(key, 0.0), 1e9 * row.value)
         for (what, precision), rate in self.rates.items():
             self.rows.add(MACHINE, precision, "gflop_per_s", rate / 1e9, machine.ROUNDS, part=what)
             self.tell(f"{what}, {precision}: {rate / 1e9:.0f} GFLOP/s")

@@ -104,6 +104,18 @@ def test_one_contest_that_cannot_be_measured_does_not_end_the_others(tmp_path, m
     assert "bad: skipped, no such file" in told and "SSIM" in set(rows["subject"])
 
 
+def test_the_machines_best_rate_is_kept(tmp_path, monkeypatch, conditions):
+    for seen, told in ((5e9, 5.0), (3e9, 5.0), (8e9, 8.0)):
+        monkeypatch.setattr(running.machine, "rates", lambda conditions, seen=seen: {("matmul", "fp32"): seen})
+        rows = running.Run(conditions, tmp_path / "out", 3, lambda line: None).everything(["machine"])
+        assert rows["value"].tolist() == [told]
+    other = running.Run(conditions, tmp_path / "out", 3, lambda line: None)
+    other.before["torch_version"] = "another"
+    monkeypatch.setattr(running.machine, "rates", lambda conditions: {("matmul", "fp32"): 1e9})
+    other.measure_machine()
+    assert other.rows.frame()["value"].tolist() == [1.0]
+
+
 def holds(conditions, subject, name):
     """Eighty megabytes, of which nothing is left once it is done."""
 
