@@ -1,4 +1,4 @@
-"""What the machine can do, and so the least time that a step's arithmetic takes on it."""
+"""What the machine can do, and so how long a step's plain arithmetic takes on it at best."""
 
 import time
 from collections.abc import Callable
@@ -67,10 +67,11 @@ def _seconds(work: Callable, conditions: Conditions) -> float:
 
 
 def step_flop(subject: Subject, conditions: Conditions, features: bool) -> int:
-    """Floating point operations of the convolutions and matrix products that a whole step cannot do without.
+    """Floating point operations of a whole step's convolutions and matrix products.
 
     Forward and backward of the depth network as it is written down plainly, and with ``features`` the feature
-    network's first convolution once for each view. All else (norms, activations, losses, optimiser) is not counted.
+    network's first convolution once for each view. All else (norms, activations, losses, optimiser) is not counted. A
+    network that gets the same result with less arithmetic may go below what follows from this.
     """
     on_cpu = Conditions("cpu", conditions.smoke, conditions.real, conditions.work, conditions.threads)
     network = plain_depth_net(subject, on_cpu)

@@ -11,7 +11,7 @@ from benchmarks.targets import judged
 METHOD = (
     "Contestants run in turn in one process after one round of warm-up; a time is the median of n rounds, memory the "
     "peak of a process of its own. × is how many times faster than the first contestant. The floor is the arithmetic "
-    "of the network's convolutions at the best rate a convolution was seen to reach."
+    "of the plain network's convolutions at the best rate a convolution was seen to reach."
 )
 SUBJECT = ["group", "subject", "network", "batch", "height", "width", "data"]
 
