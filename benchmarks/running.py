@@ -43,7 +43,7 @@ class Run:
     def everything(self, only: Sequence[str] = ()) -> pd.DataFrame:
         """Measure what ``only`` names (groups, or parts of a subject's text), all without it; returns all rows.
 
-        The machine's rates are always measured, because the times of steps are held against them.
+        The machine's rates are measured with the steps, whose times are held against them.
 
         Raises:
             OptionError: nothing is of that name. Disagreement: two contestants do not compute the same thing.
@@ -59,7 +59,8 @@ class Run:
         for contest in all_contests(self.conditions):
             if contest.long and not only:
                 self.tell(f"{contest.subject}: left out, it takes minutes; --only step+IResNet measures it")
-        self.measure_machine()
+        if asked(MACHINE, only) or any(contest.subject.group == "step" for contest in contests):
+            self.measure_machine()
         for contest in contests:
             self.contest(contest)
         for subject in profiles:
