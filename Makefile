@@ -1,6 +1,6 @@
 # What can be made: `make help`. Options, e.g. `make reproduce PROFILE=standard ARGS="--only 04,12"`:
 #   PROFILE   quick (default), standard or paper
-#   ARGS      more options for `lowtex run`, pytest or jupyter lab
+#   ARGS      more options for `lowtex run`, pytest, jupyter lab or the benchmark
 #   PYTHON    the interpreter to make .venv with (python 3.11 or newer)
 #   PIP_ARGS  more options for pip; a machine without a GPU saves 4 GB by
 #             PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -17,7 +17,7 @@ STAMP := .venv/.lowtex-$(shell pwd -P | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup reproduce test lab lint format lock strip reference readme clean distclean
+.PHONY: help setup reproduce test lab lint format lock strip reference bench readme clean distclean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,12 +55,15 @@ RUN ?= results/quick
 reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quick) in results/reference
 	@$(PY) tools/keep_reference.py $(RUN) $(ARGS)
 
+bench: $(STAMP)  ## measure speed and memory beside a plain formulation (ARGS="--only step,loss")
+	@$(PY) -m benchmarks $(ARGS)
+
 readme: $(STAMP)  ## write the README's main table from the committed rows
 	@$(PY) tools/readme_table.py
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist
-	find lowtex tests tools notebooks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lowtex tests tools notebooks benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## also remove .venv
 	rm -rf .venv *.egg-info

@@ -129,7 +129,7 @@ def test_package_data_covers_every_data_file(repository, project):
             assert any(path.name.endswith(suffix) for suffix in suffixes), f"{path} would not be installed"
 
 
-@pytest.mark.parametrize("folder", ["lowtex", "notebooks", "tests", "tools", ".ci"])
+@pytest.mark.parametrize("folder", ["lowtex", "notebooks", "tests", "tools", "benchmarks", ".ci"])
 def test_no_path_of_one_machine(repository, folder):
     machine = re.compile(r"(?<![\w.~-])/(?:work|root|home|tmp|Users)/\w")
     found = []

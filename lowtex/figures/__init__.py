@@ -9,6 +9,7 @@ What each function takes is written down when it is called, so that the saved fi
 are never changed. See `lowtex.figures.recipe` for how, `lowtex.figures.style` for the common look.
 """
 
+from lowtex.figures.benchmark_plots import benchmark_overview
 from lowtex.figures.bin_curves import errors_over_bins
 from lowtex.figures.cell_plots import factorial_cells
 from lowtex.figures.curves import loss_landscape, timeline, training_curves
@@ -42,6 +43,7 @@ __all__ = [
     "PLOTS",
     "STANDING",
     "ablation_ladder",
+    "benchmark_overview",
     "border_profile",
     "budget_course",
     "claim_effects",

@@ -1,0 +1,258 @@
+"""The one way everything is timed: contestants in turn, in one process, after a round that also compares values.
+
+A machine drifts by tens of percent within an hour, so times are only comparable where each contestant ran beside the
+others: every round runs each once, and medians over the rounds are reported.
+"""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import torch
+
+from lowtex.devices import keep_freed_memory
+from lowtex.errors import LowtexError
+
+GROUPS = {
+    "machine": "what the machine can do",
+    "step": "whole training steps",
+    "profile": "where a step's time goes",
+    "loss": "parts of the loss",
+    "data": "readers",
+    "use": "laser projection, evaluation, prediction, rendering",
+    "loader": "training from the prepared cache",
+}
+"""Group -> what it holds, in the order of the table."""
+
+REPEATS = 7
+LEAST_REPEATS = 3
+MEASURED_S = 0.02
+"""A measurement is made of as many calls as last this long, so that a clock tick or a context switch does not show."""
+
+
+class Disagreement(LowtexError):
+    """Two contestants that should compute the same thing do not."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which everything of one call is measured.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        smoke: the smallest sizes; for tests, the numbers mean nothing.
+        real: folder of real samples (``kitti_raw`` and others in it), or None for the miniatures.
+        work: folder for what has to be written meanwhile.
+        threads: torch's, on the CPU.
+    """
+
+    device: str
+    smoke: bool
+    real: Path | None
+    work: Path
+    threads: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: one line of the table. ``data`` says of what, where that matters."""
+
+    group: str
+    name: str
+    network: str = ""
+    batch: int = 0
+    height: int = 0
+    width: int = 0
+    data: str = ""
+
+    def __str__(self) -> str:
+        size = f"{self.width}x{self.height}" if self.width else ""
+        parts = [self.name, self.network, f"batch {self.batch}" if self.batch else "", size, self.data]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass
+class Contestant:
+    """One way to do a thing.
+
+    Attributes:
+        run: does it once and returns what is to be compared: name -> number or scalar tensor.
+        items: how many samples, images or pairs one call of ``run`` is worth; times are those of one item.
+        summary: makes a number of one of these values, outside of the time that is measured.
+    """
+
+    run: Callable[[], Mapping[str, object]]
+    items: int = 1
+    summary: Callable[[str, object], object] = lambda key, value: value
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A subject and who takes part in it.
+
+    Attributes:
+        subject: what is measured.
+        names: the contestants; the first is what the others are compared with.
+        make: builds one of them. Of all contestants the same, in any process, on any device.
+        tolerance: contestant -> largest relative difference of its values from the first one's, in the first round.
+        threads: of torch meanwhile; None = as the call has it.
+        round_s: seconds that all rounds may take together; fewer than the repeats asked for are made beyond.
+        long: takes too many minutes for a run of everything; measured only where it is asked for.
+    """
+
+    subject: Subject
+    names: tuple[str, ...]
+    make: Callable[[Conditions, Subject, str], Contestant]
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+    threads: int | None = None
+    round_s: float = 30.0
+    long: bool = False
+
+
+@dataclass
+class Result:
+    """Seconds an item of each contestant and round, and how far its values are from the first one's."""
+
+    seconds: dict[str, list[float]]
+    difference: dict[str, float]
+
+    def median(self, name: str) -> float:
+        """Median seconds an item."""
+        return statistics.median(self.seconds[name])
+
+
+def synchronise(device: str) -> None:
+    """Wait until the device has done all it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+@contextmanager
+def threads(count: int | None):
+    """Torch and OpenCV with so many threads inside; OpenCV's stay 1, where nothing else is asked for."""
+    before, before_cv2 = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(count or before)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        cv2.setNumThreads(before_cv2)
+
+
+def use_allocator(name: str) -> None:
+    """Handle freed memory as the contestant's own training loop does: the kit keeps it, everybody else does not.
+
+    glibc has no way back to its first state; what it grows into by itself within a step is restored instead: blocks of
+    up to 32 MiB from the heap, whose end is handed back beyond 64 MiB.
+    """
+    keep_freed_memory.cache_clear()
+    if name.startswith("kit"):
+        keep_freed_memory()
+        return
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(-3, 32 << 20)
+    mallopt(-1, 64 << 20)
+
+
+def race(
+    contest: Contest, conditions: Conditions, repeats: int = REPEATS, clock: Callable[[], float] = time.perf_counter
+) -> Result:
+    """Build all contestants, warm up, compare, and time them in turn.
+
+    Raises:
+        Disagreement: values differ by more than the contest's tolerance; names both and the values.
+    """
+    with threads(contest.threads):
+        made = {name: contest.make(conditions, contest.subject, name) for name in contest.names}
+        values: dict[str, dict[str, float]] = {}
+        calls, spent = {}, 0.0
+        for name, contestant in made.items():
+            first, values[name] = _timed(name, contestant, conditions.device, 1, clock)
+            # the first call also sets up; the second says how long one lasts
+            again = first if first > 1.0 else _timed(name, contestant, conditions.device, 1, clock)[0]
+            calls[name] = max(1, math.ceil(MEASURED_S / max(again, 1e-9)))
+            spent += again * calls[name]
+        difference = compared(contest, values)
+        rounds = repeats if spent * repeats <= contest.round_s else max(LEAST_REPEATS, int(contest.round_s / spent))
+        rounds = min(rounds, repeats)
+        seconds: dict[str, list[float]] = {name: [] for name in made}
+        for _ in range(rounds):
+            for name, contestant in made.items():
+                took, _ = _timed(name, contestant, conditions.device, calls[name], clock)
+                seconds[name].append(took / calls[name] / contestant.items)
+    return Result(seconds, difference)
+
+
+def _timed(name: str, contestant: Contestant, device: str, calls: int, clock) -> tuple[float, dict[str, float]]:
+    use_allocator(name)
+    synchronise(device)
+    began = clock()
+    for _ in range(calls):
+        values = contestant.run()
+    synchronise(device)
+    took = clock() - began
+    # numbers are made and fetched after the clock has stopped: on a GPU that would wait for them
+    return took, {key: float(contestant.summary(key, value)) for key, value in (values or {}).items()}
+
+
+def compared(contest: Contest, values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The largest relative difference of each contestant's values from the first one's.
+
+    Raises:
+        Disagreement: beyond the tolerance, not finite, or other values altogether.
+    """
+    first, *others = contest.names
+    found = {}
+    for name in others:
+        if name not in contest.tolerance:
+            continue
+        allowed, reference = contest.tolerance[name], values[first]
+        if set(values[name]) != set(reference) or not reference:
+            raise Disagreement(f"{contest.subject}: {first} gives {_listed(reference)}, {name} {_listed(values[name])}")
+        difference = max(_relative(reference[key], values[name][key]) for key in reference)
+        if not difference <= allowed:
+            raise Disagreement(
+                f"{contest.subject}: {first} gives {_listed(reference)} but {name} {_listed(values[name])}; they "
+                f"differ by {difference:.1e}, and {allowed:.0e} is allowed: they do not compute the same thing"
+            )
+        found[name] = difference
+    return found
+
+
+def _relative(a: float, b: float) -> float:
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return math.inf
+    return abs(a - b) / max(abs(a), 1e-12) if a != b else 0.0
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:.8g}" for key, value in values.items()) or "nothing"
+
+
+def chosen(contests: Iterable[Contest], only: Iterable[str]) -> list[Contest]:
+    """The contests that are asked for, see `asked`; no long ones where nothing in particular is."""
+    only = list(only)
+    return [contest for contest in contests if asked(contest.subject, only) and (only or not contest.long)]
+
+
+def asked(subject: Subject, only: Iterable[str]) -> bool:
+    """Whether a word is the subject's group or part of its text; no words ask for everything.
+
+    A word of several parts, ``step+batch 4+640x192``, asks for what all of them fit.
+    """
+    words = [[part.strip().lower() for part in word.split("+") if part.strip()] for word in only]
+    text = str(subject).lower()
+    return not words or any(
+        all(part == subject.group if part in GROUPS else part in text for part in parts) for parts in words if parts
+    )

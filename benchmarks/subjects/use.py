@@ -1,0 +1,130 @@
+"""What is done with samples and networks beside training: laser projection, evaluation, prediction, rendering."""
+
+import numpy as np
+import torch
+
+from benchmarks.harness import Conditions, Contest, Contestant, Subject
+from benchmarks.subjects.pairs import IRESNET, RESNET, depth_net, pairs, plain_depth_net
+from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of, size_of, told
+from benchmarks.yardstick.items import evaluated, projected_scan
+from lowtex.checkpoints import load_network, save_network
+from lowtex.datasets.velodyne import project_velodyne, read_velodyne
+from lowtex.evaluation import score
+from lowtex.experiments import change, named_experiment
+from lowtex.miniature import Scene, render
+from lowtex.prediction import predict_photo
+from lowtex.seeding import generator
+
+PROJECTION, EVALUATION, PREDICTION, WORLD = "velodyne projection", "evaluation of one image", "prediction", "world"
+PROTOCOL = "eigen_raw"
+
+
+def make_projection(conditions: Conditions, subject: Subject, name: str) -> Contestant:
+    """A laser scan into its left camera, by the community's rule."""
+    reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width), "velodyne")
+    work = []
+    for frame in reader.frames[:MOST_SAMPLES]:
+        camera, scan = (
+            reader.tree.calibration(frame.folder),
+            read_velodyne(reader.tree.velodyne(frame.folder, frame.frame)),
+        )
+        matrix = camera.velodyne_projection(frame.side, reader.tree.velodyne_to_camera(frame.folder))
+        work.append((scan, matrix, *camera.size[frame.side]))
+    project = projected_scan if name == "yardstick" else project_velodyne
+
+    def run() -> dict:
+        for each in work:
+            depth = project(*each)
+        return {"pixels": float((depth > 0).sum()), "metres": float(depth.sum(dtype=np.float64))}
+
+    return Contestant(run, len(work))
+
+
+def make_evaluation(conditions: Conditions, subject: Subject, name: str) -> Contestant:
+    """The errors of one prediction against the laser's depth."""
+    root = root_of("kitti", conditions)
+    sample = kitti_with_scans(root, size_of(root, conditions), "velodyne")[0]
+    height, width = sample.image.shape[1:]
+    coarse = torch.rand(1, 1, 4, 8, generator=generator(0, "benchmark prediction"))
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
+    inverse = (0.02 + 0.1 * smooth)[0, 0].double().numpy()
+    if name == "yardstick":
+        truth = sample.depth[0].numpy()
+        return Contestant(lambda: evaluated(inverse, truth))
+
+    def run() -> dict:
+        row = score(inverse, sample, PROTOCOL, quantity="inverse_depth")[0]
+        return {key: row[key] for key in ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")}
+
+    return Contestant(run)
+
+
+def make_prediction(conditions: Conditions, subject: Subject, name: str) -> Contestant:
+    """Metres of one photo of the network's size, from bytes to an array, with the network a checkpoint gives."""
+    size = subject.height, subject.width
+    focal, baseline = 0.58 * subject.width, 0.5327
+    photo = (pairs(1, *size).image[0].permute(1, 2, 0) * 255).byte().numpy()
+    if name != "yardstick":
+        network = _from_checkpoint(conditions, subject).to(conditions.device).eval()
+
+        def run() -> dict:
+            return {"metres": float(predict_photo(network, size, photo, focal, baseline).mean(dtype=np.float64))}
+
+        return Contestant(run)
+    plain = plain_depth_net(subject, conditions).eval()
+
+    @torch.no_grad()
+    def run_plain() -> dict:
+        image = torch.from_numpy(photo).permute(2, 0, 1)[None].float().div(255).to(conditions.device)
+        depth = plain.depth_m(plain(image)[0], torch.tensor([baseline]))
+        return {"metres": float(depth.cpu().double().mean())}
+
+    return Contestant(run_plain)
+
+
+def _from_checkpoint(conditions: Conditions, subject: Subject):
+    path = conditions.work / f"{subject.network.replace(' ', '_')}.safetensors"
+    if not path.is_file():
+        network = depth_net(subject, conditions)
+        own = {"encoder": "resnet", "decoder": "unet"} if subject.network == RESNET else {}
+        settings = {**own, "depth": network.encoder.depth, "width": network.encoder.width, "least_channels": None}
+        experiment = change(named_experiment("ours"), **{f"network__{key}": value for key, value in settings.items()})
+        save_network(path, network.cpu(), "depth_net", experiment)
+    return load_network(path)[0]
+
+
+def make_world(conditions: Conditions, subject: Subject, name: str) -> Contestant:
+    """Both views of a street, with depth and everything else that is known of them."""
+    scene, size = Scene("Scene01"), (subject.height, subject.width)
+
+    def run() -> dict:
+        rendered = render(scene, 3, size)
+        return {"mean": rendered.left.mean()}
+
+    return Contestant(run)
+
+
+def contests(conditions: Conditions) -> list[Contest]:
+    """Projection and evaluation on KITTI, prediction with both networks, the world at both profiles' sizes."""
+    root = root_of("kitti", conditions)
+    beside = ("yardstick", "kit")
+    small = conditions.smoke
+    found = []
+    if root.is_dir():
+        size = size_of(root, conditions)
+        data = f"{told(root)} scan"
+        found += [
+            Contest(
+                Subject("use", PROJECTION, "", 0, *size, data=data), beside, make_projection, {"kit": 2e-3}, threads=1
+            ),
+            Contest(
+                Subject("use", EVALUATION, "", 0, *size, data=data), beside, make_evaluation, {"kit": 1e-6}, threads=1
+            ),
+        ]
+    for network in (RESNET, IRESNET):
+        size = (64, 96) if small else (192, 640)
+        subject = Subject("use", PREDICTION, network, 1, *size, data="one photo")
+        found.append(Contest(subject, beside, make_prediction, {"kit": 1e-4}))
+    for size in ((32, 96),) if small else ((96, 320), (192, 640)):
+        found.append(Contest(Subject("use", WORLD, "", 0, *size, data="a pair"), ("kit",), make_world, threads=1))
+    return found

@@ -1,0 +1,158 @@
+"""Rows are complete and typed, kept and replaced as they should be; targets are judged; table and figure say it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import targets
+from benchmarks.harness import Result, Subject
+from benchmarks.rows import COLUMNS, TEXT, UNITS, Rows, merged, read_rows, write_rows
+from benchmarks.subjects.pairs import RESNET
+from benchmarks.subjects.steps import STEP
+from benchmarks.table import report
+from benchmarks.targets import MISSED, OPEN, REACHED, TARGETS, judged
+from lowtex.errors import DataError
+from lowtex.figures import benchmark_overview
+from lowtex.figures.saving import refuse_blank
+
+STEP_SUBJECT = Subject("step", STEP, RESNET, 4, 192, 640, "pixels + auto-mask")
+READER = Subject("data", "KittiRaw, pair item", "", 0, 192, 640, "real")
+
+
+def made(kit=(0.5, 0.4, 0.6), device="cpu") -> Rows:
+    rows = Rows(device)
+    seconds = {"yardstick": [1.0, 1.2, 1.1], "kit": list(kit), "kit_bf16": [0.3, 0.3, 0.2]}
+    rows.add_result(STEP_SUBJECT, Result(seconds, {"kit": 1e-6, "kit_bf16": 1e-3}))
+    rows.add_memory(STEP_SUBJECT, {"yardstick": 2 * 10**9, "kit": 10**9, "kit_bf16": 8 * 10**8})
+    rows.threads = 1
+    reader = {"yardstick": [0.06] * 3, "kit": [0.02] * 3, "kit_prepared": [0.001] * 3}
+    rows.add_result(READER, Result(reader, {}))
+    rows.threads = None
+    for name, floor in (("yardstick", 400), ("kit", 400), ("kit_bf16", 200)):
+        rows.add(STEP_SUBJECT, name, "floor_ms", floor)
+        for kind, ms in (("convolution", 100), ("loss", 50)):
+            profile = Subject("profile", "profile of a step", RESNET, 4, 192, 640, "pixels + auto-mask")
+            rows.add(profile, name, "profile_ms", ms, part=kind)
+    return rows
+
+
+def value(frame, contestant, metric, subject=STEP):
+    own = frame[(frame["contestant"] == contestant) & (frame["metric"] == metric) & (frame["subject"] == subject)]
+    assert len(own) == 1
+    return own["value"].iloc[0]
+
+
+def test_rows_are_complete_and_typed(tmp_path):
+    frame = made().frame()
+    assert tuple(frame.columns) == COLUMNS and not frame.isna().any().any()
+    assert set(frame["metric"]) <= set(UNITS) and (frame["unit"] == frame["metric"].map(UNITS)).all()
+    assert value(frame, "kit", "ms") == 500 and value(frame, "kit", "ms_least") == 400
+    assert value(frame, "kit", "times_faster") == pytest.approx(2.2) and value(frame, "kit", "per_s") == 8
+    assert value(frame, "kit", "memory_ratio") == 0.5 and value(frame, "yardstick", "peak_mb") == 2000
+    assert value(frame, "kit_prepared", "times_from_files", READER.name) == pytest.approx(20)
+    assert "times_faster" not in set(frame.loc[frame["contestant"] == "yardstick", "metric"])
+    assert (frame.loc[frame["subject"] == READER.name, "threads"] == 1).all()
+    assert (frame["created"].str.len() == 20).all() and (frame["torch_version"] != "").all()
+
+    write_rows(tmp_path / "rows.csv", frame)
+    again = read_rows(tmp_path / "rows.csv")
+    pd.testing.assert_frame_equal(again, frame)
+    assert all(isinstance(cell, str) for name in TEXT for cell in again[name])
+    assert frame["n"].dtype == frame["height"].dtype == np.int64 and frame["value"].dtype == np.float64
+
+
+def test_what_is_measured_again_replaces_and_the_rest_stays():
+    old, new = made().frame(), made(kit=(0.1, 0.1, 0.1)).frame()
+    only_step = new[new["subject"] == STEP]
+    both = merged(old, only_step)
+    assert value(both, "kit", "ms") == pytest.approx(100) and len(both) == len(old)
+    assert value(both, "kit", "ms", READER.name) == pytest.approx(20)
+    other = made().frame().assign(device="another card", device_kind="cuda")
+    assert len(merged(old, other)) == len(old) + len(other)
+    assert merged(read_rows(Path("nowhere.csv")), new) is new
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a,b\n1,2\n", "\0\0", ",".join(COLUMNS) + "\n" + ",".join("x" for _ in COLUMNS)]
+)
+def test_a_file_of_something_else_is_an_error(tmp_path, content):
+    (tmp_path / "rows.csv").write_text(content)
+    with pytest.raises(DataError, match="rows.csv holds no rows of a benchmark"):
+        read_rows(tmp_path / "rows.csv")
+
+
+def verdicts(frame, device="cpu"):
+    return dict(zip(judged(frame, device)["target"], judged(frame, device)["verdict"], strict=True))
+
+
+def test_targets_are_judged(monkeypatch):
+    told = verdicts(made().frame())
+    assert len(told) == sum(target.device == "cpu" for target in TARGETS) == 7
+    assert told["whole step in fp32, times the yardstick"] == REACHED
+    assert told["peak memory of the step, of the yardstick's"] == REACHED
+    assert told["cached item, times one from files"] == REACHED
+    assert told["loss alone, times the yardstick"] == OPEN
+    assert verdicts(made(kit=(0.51,) * 3).frame())["whole step in fp32, times the yardstick"] == MISSED
+    # of several that fit the least favourable one counts, whichever way is good
+    both = pd.concat([made().frame(), made(kit=(0.9,) * 3).frame()])
+    assert verdicts(both)["whole step in fp32, times the yardstick"] == MISSED
+    slow = targets.Target("ms", STEP, "kit", "ms", 600.0, False)
+    monkeypatch.setattr(targets, "TARGETS", (slow,))
+    assert verdicts(made().frame())["ms"] == REACHED and verdicts(both)["ms"] == MISSED
+
+
+def test_the_targets_are_the_issues():
+    bounds = {(t.subject, t.contestant, t.metric): (t.bound, t.at_least) for t in TARGETS}
+    assert bounds[STEP, "kit", "times_faster"] == (2.2, True)
+    assert bounds[STEP, "kit_bf16", "times_faster"] == (3.2, True)
+    assert bounds["loss alone", "kit", "times_faster"] == (6.0, True)
+    assert bounds["feature loss", "kit", "times_faster"] == (40.0, True)
+    assert bounds[STEP, "kit", "memory_ratio"] == (0.7, False)
+    assert bounds["KittiRaw, pair item", "kit_prepared", "times_from_files"] == (20.0, True)
+    assert bounds["prediction", "kit", "ms"] == (45.0, False)
+
+
+def test_a_gpu_has_its_own_targets():
+    assert list(verdicts(made(device="cuda").frame(), "cuda").values()) == [OPEN]
+
+
+def test_the_table_says_it():
+    text = report(made().frame())
+    assert re.search(r"\| whole step in fp32, times the yardstick +\| at least 2.2 +\| +2.2 \| reached +\| +3 \|", text)
+    [line] = [line for line in text.splitlines() if "whole step, ResNet-18 + U-Net, batch 4, 640x192" in line]
+    assert [cell.strip() for cell in line.split("|")][2:6] == ["yardstick", "1.10 s", "-", "3"]
+    assert re.search(r"\| convolution +(\| 100 ms, 67% ){3}\|", text)
+    assert re.search(r"\| the whole step +(\| +150 ms ){3}\|", text)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in lines) and len(lines) > 20
+
+
+def test_the_figure_shows_ratios_targets_and_parts():
+    frame = made().frame()
+    own = judged(frame, "cpu")
+    own = own[(own["metric"] == "times_faster") & own["batch"].notna()]
+    figure = benchmark_overview(frame, own)
+    refuse_blank(figure)
+    words = " ".join(t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text")))
+    for told in ("whole step, ResNet-18 + U-Net, 4 × 640x192", "2.2×", "3.67×", "target", "arithmetic floor", "150 ms"):
+        assert told in words, told
+    above, below = figure.axes
+    targets_drawn = [line for line in above.lines if line.get_markersize() == 9 and len(line.get_xdata())]
+    assert [float(line.get_xdata()[0]) for line in targets_drawn] == [2.2, 3.2]
+    assert [bar.get_width() for bar in below.patches if bar.get_y() < 0][:2] == [100, 50]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (pd.DataFrame({"metric": ["ms"]}), "needs the columns group"),
+        (made().frame().query("metric == 'peak_mb'"), "no ratio to a yardstick and no profile"),
+        (pd.concat([made().frame(), made().frame().assign(device="b")]), "takes rows of one device"),
+    ],
+)
+def test_the_figure_refuses_what_it_cannot_show(rows, told):
+    with pytest.raises(DataError, match=told):
+        benchmark_overview(rows)

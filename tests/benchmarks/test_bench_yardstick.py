@@ -1,0 +1,196 @@
+"""The yardstick and the kit compute the same thing: values and gradients, float64, flat patches included."""
+
+import random
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.kit import FEATURES, PIXELS
+from benchmarks.subjects.pairs import IRESNET, NETWORKS, RESNET, feature_net, feature_settings, pairs
+from benchmarks.subjects.terms import disparities
+from benchmarks.yardstick.geometry import ViewSynthesis
+from benchmarks.yardstick.items import SCALES, evaluated, projected_scan, stereo_item
+from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
+from benchmarks.yardstick.networks import DepthNet, Extractor
+from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.velodyne import project_velodyne
+from lowtex.evaluation import score
+from lowtex.geometry import StereoRig, warp_horizontal
+from lowtex.losses import StereoObjective, structural_dissimilarity_plain
+from lowtex.networks import build_depth_net
+
+HEIGHT, WIDTH = 64, 96
+
+
+def double(batch):
+    """The batch in float64."""
+    return replace(
+        batch,
+        image=batch.image.double(),
+        other=batch.other.double(),
+        rig=batch.rig.to(dtype=torch.float64),
+        direction=batch.direction.double(),
+    )
+
+
+def leaves_of(outputs):
+    return [output.detach().double().requires_grad_() for output in outputs]
+
+
+def networks(name):
+    torch.manual_seed(0)
+    settings = replace(NETWORKS[name], width=0.125)
+    kit = build_depth_net(settings).double()
+    plain = DepthNet(settings).double()
+    plain.load_state_dict(kit.state_dict())
+    return kit, plain
+
+
+def require_same_gradients(ours, theirs, relative=1e-5):
+    for a, b in zip(ours, theirs, strict=True):
+        scale = float(b.grad.abs().max())
+        assert scale > 0
+        assert float((a.grad - b.grad).abs().max()) < relative * scale
+
+
+@pytest.mark.parametrize("name", [RESNET, IRESNET])
+def test_networks_are_the_same_function_with_the_same_gradients(name):
+    kit, plain = networks(name)
+    image = pairs(2, HEIGHT, WIDTH).image.double()
+    ours, theirs = kit(image), plain(image)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    sum(output.square().mean() for output in ours).backward()
+    sum(output.square().mean() for output in theirs).backward()
+    for (name, a), (_, b) in zip(kit.named_parameters(), plain.named_parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-5, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_depth_of_a_disparity_is_the_kits():
+    kit, plain = networks(RESNET)
+    batch = double(pairs(2, HEIGHT, WIDTH))
+    sigmoid = torch.rand(2, 1, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(plain.depth_m(sigmoid, batch.rig.baseline_m), kit.metric_depth(sigmoid, batch.rig))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_pixel_objective(flat):
+    kit, plain = networks(RESNET)
+    batch = double(pairs(3, HEIGHT, WIDTH))
+    if flat:
+        # nothing but two plain halves: no gradient but smoothness beyond their edge
+        batch.image[:], batch.other[:] = 0.4, 0.4
+        batch.image[..., WIDTH // 2 :], batch.other[..., WIDTH // 2 - 3 :] = 0.6, 0.6
+    outputs = disparities(3, HEIGHT, WIDTH, "cpu")
+    ours, theirs = leaves_of(outputs), leaves_of(outputs)
+    a = StereoObjective(PIXELS)(kit, ours, batch)[0]
+    b = PixelObjective(plain, batch, noise=False)(theirs)
+    assert a.item() == pytest.approx(b.item(), rel=1e-6) and b.item() > 1e-3
+    a.backward()
+    b.backward()
+    require_same_gradients(ours, theirs)
+
+
+def test_the_mask_of_the_yardstick_is_at_work_and_its_noise_small():
+    _, plain = networks(RESNET)
+    batch = double(pairs(2, HEIGHT, WIDTH))
+    batch.other = batch.image.clone()
+    outputs = leaves_of(disparities(2, HEIGHT, WIDTH, "cpu"))
+    assert PixelObjective(plain, batch, noise=False).data(outputs).item() == pytest.approx(0.0, abs=1e-7)
+    assert 0 < abs(PixelObjective(plain, batch).data(outputs).item()) < 1e-4
+
+
+def test_feature_objective_and_extractor(conditions):
+    kit, plain = networks(IRESNET)
+    batch = double(pairs(2, HEIGHT, WIDTH))
+    features = feature_net(conditions).double()
+    extractor = Extractor.like(feature_settings(conditions), features)
+    torch.testing.assert_close(extractor(batch.image), features.lowest(batch.image), rtol=1e-9, atol=1e-9)
+    outputs = disparities(2, HEIGHT, WIDTH, "cpu")
+    ours, theirs = leaves_of(outputs), leaves_of(outputs)
+    a = StereoObjective(FEATURES, features)(kit, ours, batch)[0]
+    b = FeatureObjective(plain, batch, extractor)(theirs)
+    assert a.item() == pytest.approx(b.item(), rel=1e-6)
+    a.backward()
+    b.backward()
+    require_same_gradients(ours, theirs, relative=1e-4)
+
+
+def test_the_whole_extractor_runs_eight_times(conditions):
+    _, plain = networks(IRESNET)
+    batch = pairs(1, HEIGHT, WIDTH)
+    extractor = Extractor(feature_settings(conditions))
+    runs = []
+    extractor.encoder.layer4.register_forward_hook(lambda *a: runs.append(1))
+    FeatureObjective(plain.float(), batch, extractor)(disparities(1, HEIGHT, WIDTH, "cpu"))
+    assert len(runs) == 8
+
+
+def test_view_synthesis_is_the_kits_warp():
+    _, plain = networks(RESNET)
+    kit, _ = networks(RESNET)
+    batch = double(pairs(2, HEIGHT, WIDTH))
+    assert batch.direction.tolist() == [1.0, -1.0]
+    sigmoid = disparities(2, HEIGHT, WIDTH, "cpu")[0].detach().double()
+    synthesis = ViewSynthesis(2, HEIGHT, WIDTH, batch.rig, batch.direction, batch.image)
+    theirs = synthesis(batch.other, plain.depth_m(sigmoid, batch.rig.baseline_m))
+    shift = kit.shift_px(sigmoid, batch.rig) * batch.direction.reshape(-1, 1, 1, 1)
+    assert float(shift.abs().max()) > 1.0
+    torch.testing.assert_close(theirs, warp_horizontal(batch.other, shift), rtol=1e-5, atol=1e-7)
+
+
+def test_ssim_is_the_formula():
+    a, b = torch.rand(2, 3, 9, 11, dtype=torch.float64).unbind(0)
+    torch.testing.assert_close(SSIM()(a[None], b[None]), structural_dissimilarity_plain(a[None], b[None]))
+
+
+def test_pairs_have_the_disparities_they_say():
+    batch = pairs(2, 192, 640)
+    for index, direction in enumerate((1, -1)):
+        image, other = batch.image[index], batch.other[index]
+        bottom = slice(100, 190)
+        # left of the post there is the wall alone
+        moved = slice(100, 200), slice(100 - 3 * direction, 200 - 3 * direction)
+        assert torch.equal(image[:, bottom, moved[0]], other[:, bottom, moved[1]])
+        assert float(image[:, :40].std()) == 0.0 and float(image[:, bottom].std()) > 0.05
+
+
+def test_a_loader_item_has_both_views_at_four_scales(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), image[..., ::-1])
+    item = stereo_item(tmp_path / "a.png", tmp_path / "b.png", (32, 64), random.Random(0))
+    assert len(item) == 2 * 2 * SCALES
+    assert item["plain", "target", 3].shape == (3, 4, 8) and item["changed", "other", 0].shape == (3, 32, 64)
+    assert all(0 <= float(x.min()) and float(x.max()) <= 1 and x.dtype == torch.float32 for x in item.values())
+    draw, changed = random.Random(0), set()
+    for _ in range(8):
+        item = stereo_item(tmp_path / "a.png", tmp_path / "b.png", (32, 64), draw)
+        changed.add(torch.equal(item["plain", "target", 0], item["changed", "target", 0]))
+        red = item["plain", "target", 0].mean((1, 2)) * 255
+        np.testing.assert_allclose(red.numpy(), image.reshape(-1, 3).mean(0), atol=2)
+    assert changed == {True, False}
+
+
+def test_projection_of_a_scan_is_the_kits():
+    random_ = np.random.default_rng(0)
+    points = np.concatenate([random_.uniform(-1, 30, (400, 1)), random_.uniform(-8, 8, (400, 3))], 1).astype(np.float32)
+    turn = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, -0.27]], float)
+    projection = np.array([[20.0, 0, 16], [0, 20.0, 8], [0, 0, 1]]) @ turn
+    kept = points[points[:, 0] > 0.3]
+    theirs, ours = projected_scan(kept, projection, 32, 16), project_velodyne(kept, projection, 32, 16)
+    assert 30 < (ours > 0).sum() < len(kept) / 1.5, "some points have to share a pixel"
+    np.testing.assert_allclose(theirs, ours, rtol=1e-6)
+
+
+def test_evaluation_is_the_kits():
+    random_ = np.random.default_rng(0)
+    truth = np.where(random_.random((75, 250)) < 0.3, random_.uniform(1, 120, (75, 250)), 0).astype(np.float32)
+    inverse = random_.uniform(0.005, 0.5, (24, 80))
+    sample = StereoSample(torch.zeros(3, 24, 80), StereoRig(50.0, 0.5), "a", depth=torch.from_numpy(truth)[None])
+    ours = score(inverse, sample, "eigen_raw", quantity="inverse_depth")[0]
+    for name, value in evaluated(inverse, truth).items():
+        assert ours[name] == pytest.approx(value, rel=1e-9), name
