@@ -7,12 +7,14 @@ from lowtex.ablation.variants import (
     ALTERNATIVES,
     FACTORS,
     GROUPS,
+    HALVED,
     RIVALS,
     SMOOTHNESS_CURVE,
     VARIANTS,
     any_experiment,
     curve_name,
     factorial,
+    half_name,
     levels_of,
     listing,
 )
@@ -58,6 +60,14 @@ def test_longer_trainings_differ_in_their_length_alone():
             == change(any_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
         )
     assert {split_name(name)[1] for name in GROUPS["budget"]} == {400, 800}
+
+
+def test_rows_in_bfloat16_differ_in_their_precision_alone():
+    assert list(GROUPS["precision"]) == [half_name(base) for base in HALVED]
+    for base in HALVED:
+        half, whole = (any_experiment(name, "quick", 2, SOURCE) for name in (half_name(base), base))
+        assert (whole.schedule.precision, half.schedule.precision) == ("fp32", "bf16")
+        assert half.key == change(whole, schedule__precision="bf16").key != whole.key
 
 
 def test_levels_of_a_cell():
