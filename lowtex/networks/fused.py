@@ -86,7 +86,8 @@ class _JoinPhases(torch.autograd.Function):
         ctx.sizes = count, height, width
         out = onto
         if onto is None:
-            out = phases.new_empty(batch, count, 2 * height, 2 * width).contiguous(memory_format=torch.channels_last)
+            shape, layout = (batch, count, 2 * height, 2 * width), torch.channels_last
+            out = torch.empty(shape, dtype=phases.dtype, device=phases.device, memory_format=layout)
         else:
             ctx.mark_dirty(onto)
         for number, (i, j) in enumerate(_PHASES):
