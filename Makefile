@@ -58,8 +58,8 @@ reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quic
 bench: $(STAMP)  ## measure speed and memory beside a plain formulation (ARGS="--only step,loss")
 	@$(PY) -m benchmarks $(ARGS)
 
-readme: $(STAMP)  ## write the README's main table from the committed rows
-	@$(PY) tools/readme_table.py
+readme: $(STAMP)  ## write the README's tables from the committed rows
+	@$(PY) -m tools.readme_table
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist

@@ -35,6 +35,13 @@ def report(rows: pd.DataFrame) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def targets_table(rows: pd.DataFrame, kind: str = "cpu") -> str:
+    """Targets, what was measured and whether they are reached, with the conditions below; Markdown, for the README."""
+    own = rows[rows["device_kind"] == kind]
+    grid = _grid(_target_lines(judged(own, kind)), ["target", "bound", "measured", "", "n"])
+    return f"{grid}\n\n{', '.join(own['device'].unique())}: {conditions(own)}."
+
+
 def conditions(rows: pd.DataFrame) -> str:
     """One line: threads, versions, commits and the time of these rows."""
 

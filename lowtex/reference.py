@@ -40,6 +40,9 @@ KEPT = {
 }
 """Folder of a run -> what is kept of it."""
 
+BENCH = ("rows.csv", "table.md", "overview.png")
+"""What a benchmark leaves; all of it is small."""
+
 IMAGE_METRICS = ("abs_rel", "rmse", "rmse_log", "d1")
 """Kept of the scores of single images; the rows, which are their means, have all metrics."""
 
@@ -146,9 +149,36 @@ def keep_ablation(run_dir: str | Path, target: str | Path) -> int:
                 left_out = [name for name in scores if name in METRICS and name not in IMAGE_METRICS]
                 write_csv(place, scores.drop(columns=left_out), IMAGE_DIGITS)
             else:
-                with atomic_path(place) as temporary:
-                    shutil.copyfile(path, temporary)
+                _copy_atomically(path, place)
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def keep_bench(folder: str | Path, target: str | Path) -> int:
+    """Copy a benchmark's rows, table and figure to ``target``; returns their bytes.
+
+    Args:
+        folder: that ``python -m benchmarks`` wrote to.
+        target: e.g. ``results/reference/bench``.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    folder, target = Path(folder), Path(target)
+    for name in BENCH:
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name} is missing; `make bench` writes it, with the other files beside it")
+    for name in BENCH:
+        _copy_atomically(folder / name, target / name)
+    return sum((target / name).stat().st_size for name in BENCH)
+
+
+def _copy_atomically(path: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(place) as temporary:
+        if path.suffix == ".png":
+            temporary.write_bytes(fewer_colours(path.read_bytes()))
+        else:
+            shutil.copyfile(path, temporary)
 
 
 def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:

@@ -14,7 +14,17 @@ from PIL import Image
 from lowtex.ablation.evidence import Evidence
 from lowtex.ablation.rows import read_csv_gz
 from lowtex.errors import DataError
-from lowtex.reference import COLOURS, IMAGE_METRICS, WIDTH_PX, fewer_colours, keep_ablation, keep_run, slim_notebook
+from lowtex.reference import (
+    BENCH,
+    COLOURS,
+    IMAGE_METRICS,
+    WIDTH_PX,
+    fewer_colours,
+    keep_ablation,
+    keep_bench,
+    keep_run,
+    slim_notebook,
+)
 from lowtex.results import write_csv
 from lowtex.roots import REPOSITORY
 
@@ -167,3 +177,18 @@ def test_rows_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_path)
 def test_an_ablation_without_a_finished_row_is_refused(tmp_path):
     with pytest.raises(DataError, match="lowtex ablate"):
         keep_ablation(tmp_path, tmp_path / "kept")
+
+
+def test_a_benchmark_is_kept_whole_or_not_at_all(tmp_path):
+    source, target = tmp_path / "bench", tmp_path / "kept"
+    source.mkdir()
+    for name in BENCH:
+        with pytest.raises(DataError, match=name):
+            keep_bench(source, target)
+        (source / name).write_bytes(png() if name.endswith("png") else name.encode())
+    assert not target.exists()
+    size = keep_bench(source, target)
+    assert (target / "rows.csv").read_bytes() == b"rows.csv" and (target / "table.md").read_bytes() == b"table.md"
+    picture = Image.open(target / "overview.png")
+    assert picture.size == (1200, 400) and len(picture.convert("RGB").getcolors()) <= COLOURS
+    assert size == sum(path.stat().st_size for path in target.iterdir())

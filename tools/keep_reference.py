@@ -1,7 +1,7 @@
 """Keep a finished run in results/reference: `make reference RUN=results/quick`. For the authors of the kit.
 
 The folders to keep may be named after the run, as rows,tables,figures; default all. For RUN=results/ablation the rows
-that are finished by now are added to those kept before.
+that are finished by now are added to those kept before; RUN=results/bench keeps what `make bench` measured.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from lowtex.ablation.rows import FOLDER
 from lowtex.errors import LowtexError
 from lowtex.paths import RUN_FILE
-from lowtex.reference import KEPT, keep_ablation, keep_run
+from lowtex.reference import BENCH, KEPT, keep_ablation, keep_bench, keep_run
 
 IN_README = ("01_scenes", "09_cells", "09_main_effects", "15_error_vs_contrast")
 """Figures that the README shows."""
@@ -26,6 +26,8 @@ def main() -> int:
     try:
         if (run_dir / FOLDER / "records").is_dir() and not (run_dir / RUN_FILE).is_file():
             size = keep_ablation(run_dir, target)
+        elif (run_dir / BENCH[0]).is_file():
+            size = keep_bench(run_dir, target)
         else:
             size = keep_run(run_dir, target, IN_README, parts)
     except LowtexError as error:

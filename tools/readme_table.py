@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.rows import read_rows
+from benchmarks.table import targets_table
 from lowtex.ablation.evidence import REFERENCE, Evidence
 from lowtex.ablation.summary import readme_blocks, with_blocks
 from lowtex.files import write_text
@@ -11,10 +13,16 @@ from lowtex.files import write_text
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-def main() -> None:
-    """Replace the blocks."""
+def all_blocks() -> dict[str, str]:
+    """Name -> text, from what is committed."""
     claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
     blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
+    return blocks | {"speed": targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))}
+
+
+def main() -> None:
+    """Replace the blocks."""
+    blocks = all_blocks()
     write_text(README, with_blocks(README.read_text(encoding="utf-8"), blocks))
     print("\n\n".join(blocks.values()))
 

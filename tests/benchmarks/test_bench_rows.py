@@ -8,15 +8,18 @@ import pandas as pd
 import pytest
 
 from benchmarks import targets
-from benchmarks.harness import Result, Subject
+from benchmarks.harness import GROUPS, Result, Subject
 from benchmarks.rows import COLUMNS, TEXT, UNITS, Rows, merged, read_rows, write_rows
 from benchmarks.subjects.pairs import RESNET
 from benchmarks.subjects.steps import STEP
-from benchmarks.table import report
+from benchmarks.table import report, targets_table
 from benchmarks.targets import MISSED, OPEN, REACHED, TARGETS, judged
+from lowtex.ablation.evidence import REFERENCE
+from lowtex.ablation.summary import with_blocks
 from lowtex.errors import DataError
 from lowtex.figures import benchmark_overview
 from lowtex.figures.saving import refuse_blank
+from lowtex.roots import REPOSITORY
 
 STEP_SUBJECT = Subject("step", STEP, RESNET, 4, 192, 640, "pixels + auto-mask")
 READER = Subject("data", "KittiRaw, pair item", "", 0, 192, 640, "real")
@@ -156,3 +159,11 @@ def test_the_figure_shows_ratios_targets_and_parts():
 def test_the_figure_refuses_what_it_cannot_show(rows, told):
     with pytest.raises(DataError, match=told):
         benchmark_overview(rows)
+
+
+def test_the_readme_shows_the_committed_benchmark():
+    rows = read_rows(REFERENCE / "bench" / "rows.csv")
+    assert (rows["commit"] != "").all() and set(rows["group"]) >= set(GROUPS) - {"loader"}
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert with_blocks(text, {"speed": targets_table(rows)}) == text, "run `make readme`"
+    assert (REFERENCE / "bench" / "table.md").read_text(encoding="utf-8") == report(rows)
