@@ -11,7 +11,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,7 @@ class NotebookRun:
     roots: Roots
     device: str
     files: list[Path] = field(default_factory=list)
+    training_s: float = 0.0
     _started: float = field(default_factory=time.monotonic)
 
     @property
@@ -105,6 +107,15 @@ class NotebookRun:
         from lowtex.loop import LoopOptions
 
         return LoopOptions(device=self.device, report=reporter(title))
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Around whatever trains: its seconds are in the notebook's record, and in the time line of the run."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.training_s += time.monotonic() - began
 
     def figure(self, figure: "Figure", name: str, data: pd.DataFrame | Mapping[str, Any] | None = None) -> None:
         """Save a figure (PNG, PDF, CSV behind it) and show what was saved. Call it in the cell that draws it.
@@ -163,6 +174,7 @@ class NotebookRun:
             "facts": {name: _plain(value, name) for name, value in facts.items()},
             "files": sorted({os.path.relpath(path, self.run_dir) for path in self.files}),
             "wall_s": round(time.monotonic() - self._started, 1),
+            "training_s": round(self.training_s, 1),
             "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **provenance("cpu" if self.torch_device.type == "cpu" else "auto"),
         }

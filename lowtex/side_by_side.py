@@ -43,7 +43,8 @@ def train_side_by_side(study: Study, names: Sequence[str], seeds: Sequence[int])
         if plan:
             jobs = min(torch.get_num_threads(), len(plan))
             say(f"{len(plan)} trainings, {jobs} at a time, {THREADS} thread each")
-            failed = run_plan(place, plan, jobs)
+            with study.run.training():
+                failed = run_plan(place, plan, jobs)
             if failed:
                 label, reason = next(iter(failed.items()))
                 raise LowtexError(f"{len(failed)} of {len(plan)} trainings failed; {label}: {reason}")

@@ -93,7 +93,8 @@ class Study:
         options = self.run.loop_options(f"training {label}")
         dataset = self.pairs()
         options.workers = 0 if isinstance(dataset, CachedPairs) else LOADERS
-        return train_experiment(experiment, dataset, self.run.experiments_dir, options=options)
+        with self.run.training():
+            return train_experiment(experiment, dataset, self.run.experiments_dir, options=options)
 
     def network(self, name: str, seed: int | None = None, **changes: object) -> DepthNet:
         """The trained network, in evaluation mode on the run's device."""
@@ -103,7 +104,9 @@ class Study:
         """The frozen feature network that an experiment compares maps of; trained first if need be."""
         options = self.run.loop_options("training the feature network")
         experiment = self.experiment(name, seed, **changes)
-        folder = train_feature_net(experiment, self.pairs(), self.run.experiments_dir, options=options)
+        dataset = self.pairs()
+        with self.run.training():
+            folder = train_feature_net(experiment, dataset, self.run.experiments_dir, options=options)
         return load_feature_net(folder).to(self.run.torch_device)
 
     def log(self, name: str, seed: int | None = None, **changes: object) -> pd.DataFrame:
@@ -153,7 +156,9 @@ class Study:
             **changes,
         )
         options = self.run.loop_options(f"fine-tuning {before.name} on {len(dataset)} pairs")
-        folder = train_experiment(experiment, dataset, self.run.run_dir / "experiments", start=first, options=options)
+        place = self.run.run_dir / "experiments"
+        with self.run.training():
+            folder = train_experiment(experiment, dataset, place, start=first, options=options)
         return load_network(folder)[0].to(self.run.torch_device), experiment
 
     def test_set(self, protocol: str | Protocol, split: str | None = None, **options: object) -> StereoReader:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter
 
 from lowtex.errors import DataError
@@ -35,6 +36,7 @@ _NOT_TERMS = {
     "profile",
 }
 MOST_TERMS = 9
+_TRAINING = "#E69F00"
 _STATUS = {"done": "#0072B2", "failed": "#D55E00", "cached": "#9aa5b1", "skipped": "#9aa5b1"}
 
 
@@ -192,7 +194,8 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     """What a run did when: a bar a task, its seconds written beside it.
 
     Args:
-        run: rows ``name, start_s, seconds``, optionally ``status`` (``done``, ``failed``, ``cached``).
+        run: rows ``name, start_s, seconds``, optionally ``status`` (``done``, ``failed``, ``cached``) and
+            ``training_s``: how much of the task was training, drawn first in its bar, whenever it was.
         title: replaces the standard one.
 
     Raises:
@@ -200,20 +203,27 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     """
     require_columns(run, ["name", "start_s", "seconds"], "timeline")
     status = run["status"].astype(str) if "status" in run.columns else pd.Series("done", index=run.index)
+    trains = run["training_s"].to_numpy(float) if "training_s" in run.columns else np.zeros(len(run))
     figure = new_figure(1.3 + 0.3 * len(run))
     axes = figure.subplots()
     end = float((run["start_s"] + run["seconds"]).max())
     for row, (task, state) in enumerate(zip(run.itertuples(), status, strict=True)):
         axes.barh(row, task.seconds, left=task.start_s, height=0.62, color=_STATUS.get(state, MUTED))
         words = _seconds(task.seconds) + ("" if state == "done" else f", {state}")
+        if trains[row] > 0:
+            axes.barh(row, trains[row], left=task.start_s, height=0.62, color=_TRAINING)
         axes.text(task.start_s + task.seconds + 0.008 * end, row, words, va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(run)), list(run["name"].astype(str)))
     axes.invert_yaxis()
     axes.set_xlim(0, end * 1.13)
     axes.grid(True, axis="x")
     axes.set_xlabel("seconds since the start")
-    total = float(run["seconds"].sum())
-    return finish(figure, title, f"{count(len(run), 'task')} · {_seconds(total)} of work · {_seconds(end)} wall time")
+    total, said = float(run["seconds"].sum()), ""
+    if trains.sum() > 0:
+        axes.legend([Patch(color=_TRAINING), Patch(color=_STATUS["done"])], ["training", "all else"], loc="upper right")
+        said = f", {_seconds(trains.sum())} of it training"
+    caption = f"{count(len(run), 'task')} · {_seconds(total)} of work{said} · {_seconds(end)} wall time"
+    return finish(figure, title, caption)
 
 
 def _seconds(value: float) -> str:

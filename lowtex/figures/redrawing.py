@@ -183,7 +183,7 @@ def _timeline(rows: pd.DataFrame, run_dir: Path) -> Named:
 
 
 def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
-    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, status``.
+    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, training_s, status``.
 
     Notebooks of several calls are put one behind the other, without the hours between the calls.
     """
@@ -193,16 +193,18 @@ def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
         try:
             end = datetime.fromisoformat(record["finished"]).timestamp()
             seconds = float(record.get("runner_wall_s") or record["wall_s"])
+            training = float(record.get("training_s", 0.0))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is not the record of a notebook ({error!r}); run that notebook again") from error
-        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0])))
+        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0]), training))
     rows, skipped, last = [], 0.0, None
-    for start, seconds, name in sorted(found):
+    for start, seconds, name, training in sorted(found):
         if last is None or start > last + 60:
             skipped += start - (last if last is not None else 0.0)
-        rows.append({"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "status": "done"})
+        row = {"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "training_s": training}
+        rows.append({**row, "status": "done"})
         last = max(last or start, start + seconds)
-    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "status"])
+    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "training_s", "status"])
 
 
 STANDING: dict[str, Callable[[pd.DataFrame, Path], Named]] = {

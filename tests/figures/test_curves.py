@@ -75,5 +75,9 @@ def test_timeline_places_tasks_and_needs_its_columns():
     figure = figures.timeline(run)
     assert [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches] == [(0.0, 5.0), (5.0, 20.0)]
     assert "2 tasks · 25.0 s of work · 25.0 s wall time" in texts(figure)
+    figure = figures.timeline(run.assign(training_s=[0.0, 12.0]))
+    bars = [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches]
+    assert bars == [(0.0, 5.0), (5.0, 20.0), (5.0, 12.0)]
+    assert "25.0 s of work, 12.0 s of it training · 25.0 s wall time" in texts(figure)
     with pytest.raises(DataError, match="timeline needs the column seconds"):
         figures.timeline(run.drop(columns="seconds"))

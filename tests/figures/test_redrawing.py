@@ -15,9 +15,9 @@ from lowtex.results import write_rows
 KINDS = ("none", "known")
 
 
-def _record(folder, name, finished, seconds):
+def _record(folder, name, finished, seconds, **more):
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"notebook": name, "finished": finished, "wall_s": seconds - 2.0, "runner_wall_s": seconds}
+    content = {"notebook": name, "finished": finished, "wall_s": seconds - 2.0, "runner_wall_s": seconds, **more}
     (folder / f"{name}.result.json").write_text(json.dumps(content))
 
 
@@ -94,11 +94,12 @@ def test_rows_are_grouped_by_what_may_be_compared():
 
 def test_timeline_closes_the_gap_between_two_calls(tmp_path):
     _record(tmp_path / "notebooks", "01_data", "2025-01-01T10:00:20Z", 20.0)
-    _record(tmp_path / "notebooks", "02_networks", "2025-01-01T10:00:35Z", 10.0)
+    _record(tmp_path / "notebooks", "02_networks", "2025-01-01T10:00:35Z", 10.0, training_s=4.5)
     _record(tmp_path / "notebooks", "03_losses", "2025-01-03T08:00:00Z", 5.0)
     frame = timeline_rows(tmp_path)
     assert list(frame["name"]) == ["01_data", "02_networks", "03_losses"]
     assert list(frame["start_s"]) == [0.0, 25.0, 35.0]
+    assert list(frame["training_s"]) == [0.0, 4.5, 0.0]  # records of earlier versions do not say it
     (tmp_path / "notebooks" / "04_x.result.json").write_text("{}")
     with pytest.raises(DataError, match=r"04_x\.result\.json is not the record of a notebook"):
         timeline_rows(tmp_path)
