@@ -67,4 +67,13 @@ def masked_mean(error: Tensor, keep: Tensor | None) -> Tensor:
     if keep is None:
         return error.mean()
     kept = keep.to(error.dtype)
-    return (error * kept).sum() * sharers() / total(kept.sum()).clamp(min=1)
+    return (error * kept).sum() / total_kept(kept)
+
+
+def total_kept(keep: Tensor) -> Tensor:
+    """What a sum over the places kept is divided by for `masked_mean`: 1 at least, a process's share of it for several.
+
+    Args:
+        keep: of any shape, 1 or True where a place is kept.
+    """
+    return total(keep.sum()).clamp(min=1) / sharers()

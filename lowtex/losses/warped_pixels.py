@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32, require_alike
 from lowtex.losses.box_sums import box_sum, box_sum_adjoint
+from lowtex.losses.masks import total_kept
 from lowtex.losses.photometric import C1, C2
 
 BLOCK_VALUES = 400_000
@@ -146,7 +147,8 @@ class _WarpedMean(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 by_position = compared.derivative(learns).mul_(slope).sum(1, keepdim=True).mul_(inside)
                 derivatives.append(by_position.neg_())
-        count = shift_px.numel() if keep is None else keep.sum().clamp(min=1)
+        # as in `masked_mean`: processes that share the batch share the count
+        count = shift_px.numel() if keep is None else total_kept(keep)
         if derivatives:
             ctx.save_for_backward(torch.cat(derivatives).div_(count))
         kept = active / shift_px.numel()
