@@ -10,6 +10,9 @@ from lowtex.losses.photometric import photometric_error
 
 DISTANCES = ("robust_l1", "ssim_l1")
 
+BLOCK_VALUES = 400_000
+"""Numbers of a map that a processor works on at a time; a handful of such blocks are in use at once."""
+
 
 def feature_map_error(
     a: Tensor, b: Tensor, distance: str = "robust_l1", eps: float = 1e-3, alpha: float = 0.85
@@ -102,16 +105,23 @@ class _WarpedRobustL1(torch.autograd.Function):
         weight = (position - low).reshape(-1, 1)
         low = low.long()
         row = torch.arange(batch * height, device=low.device).reshape(-1, 1) * width
+        right = ((low + 1).clamp_(max=width - 1) + row).reshape(-1)
+        low = (low + row).reshape(-1)
         # one pixel's channels side by side: a whole vector is fetched at a time
-        pixels = other.permute(0, 2, 3, 1).reshape(-1, channels)
-        left = pixels.index_select(0, (low + row).reshape(-1))
-        slope = pixels.index_select(0, ((low + 1).clamp_(max=width - 1) + row).reshape(-1)).sub_(left)
-        warped = left.addcmul_(slope, weight)
-        difference = torch.sub(target.permute(0, 2, 3, 1).reshape(-1, channels), warped, out=warped)
-        distance = (difference * difference).add_(eps * eps).sqrt_()
-        error = distance.mean(1)
-        # d error / d shift = -d error / d position, and the difference falls as the warped value rises: two signs
-        derivative = difference.div_(distance).mul_(slope).mean(1).mul_(inside.reshape(-1))
+        pixels, targets = (view.permute(0, 2, 3, 1).reshape(-1, channels) for view in (other, target))
+        error, derivative = (torch.empty(len(low), dtype=target.dtype, device=target.device) for _ in range(2))
+        # some pixels after the others, so that what they need lies in the processor's cache; a GPU rather has them all
+        step = max(1, BLOCK_VALUES // channels) if target.device.type == "cpu" else len(low)
+        for part in (slice(start, start + step) for start in range(0, len(low), step)):
+            left = pixels.index_select(0, low[part])
+            slope = pixels.index_select(0, right[part]).sub_(left)
+            warped = left.addcmul_(slope, weight[part])
+            difference = torch.sub(targets[part], warped, out=warped)
+            distance = (difference * difference).add_(eps * eps).sqrt_()
+            torch.mean(distance, 1, out=error[part])
+            # d error / d shift = -d error / d position, and the difference falls as the warped value rises: two signs
+            torch.mean(difference.div_(distance).mul_(slope), 1, out=derivative[part])
+        derivative.mul_(inside.reshape(-1))
         ctx.save_for_backward(derivative.reshape(batch, 1, height, width))
         return error.reshape(batch, 1, height, width)
 

@@ -72,8 +72,10 @@ class PixelPair:
         return _WarpedMean.apply(shift_px, self, threshold, keep)
 
     def blocks(self) -> list[slice]:
-        """Slices of the batch that are worked on one after the other."""
+        """Slices of the batch that are worked on one after the other; a GPU has everything at once."""
         batch, *image = self.target.shape
+        if self.target.device.type != "cpu":
+            return [slice(0, batch)]
         count = max(1, BLOCK_VALUES // (image[0] * image[1] * image[2]))
         return [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
 

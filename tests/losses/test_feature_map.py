@@ -5,7 +5,7 @@ import torch
 
 from lowtex.errors import OptionError
 from lowtex.geometry import warp_horizontal
-from lowtex.losses import feature_map_error, photometric_error, warped_feature_error
+from lowtex.losses import feature_map, feature_map_error, photometric_error, warped_feature_error
 
 
 def maps(*shape, dtype=torch.float64, seed=0):
@@ -79,6 +79,19 @@ def test_true_shift_beats_every_other(distance):
     ]
     assert errors.index(min(errors)) == 6
     assert min(errors) <= 1e-3 * (1 + 1e-5)
+
+
+def test_blocks_of_pixels_change_nothing(monkeypatch):
+    target, other = maps(2, 5, 7, 9, dtype=torch.float32)
+    found = []
+    for block in (10**9, 5 * 20, 1):
+        monkeypatch.setattr(feature_map, "BLOCK_VALUES", block)
+        shift = shifts(2, 7, 9).float().requires_grad_()
+        error = warped_feature_error(target, other, shift)
+        (error * shifts(2, 7, 9, seed=6).float()).sum().backward()
+        found.append((error.detach(), shift.grad))
+    for error, grad in found[1:]:
+        assert torch.equal(error, found[0][0]) and torch.equal(grad, found[0][1])
 
 
 def test_half_precision_is_computed_in_float32():
