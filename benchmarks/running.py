@@ -58,7 +58,7 @@ class Run:
             )
         for contest in all_contests(self.conditions):
             if contest.long and not only:
-                self.tell(f"{contest.subject}: left out, it takes minutes; --only step+IResNet measures it")
+                self.tell(f'{contest.subject}: left out, it takes minutes; --only "step+batch 12" measures it')
         if asked(MACHINE, only) or any(contest.subject.group == "step" for contest in contests):
             self.measure_machine()
         for contest in contests:
