@@ -80,7 +80,7 @@ def step_subjects(smoke: bool) -> list[Subject]:
 def contests(conditions: Conditions) -> list[Contest]:
     """Every whole step, as the yardstick takes it and as the kit does, in both precisions.
 
-    Of twelve pairs a CPU takes Monodepth2's network at 640x192 alone, unless asked for the others: through the large one
+    Of twelve pairs a CPU takes Monodepth2's network at 640x192 alone, unless asked for the rest: through the large one
     they take minutes a round and many gigabytes, and a whole run has ten minutes.
     """
     names = {"kit": TOLERANCE, "kit_bf16": TOLERANCE_BF16}
