@@ -29,7 +29,7 @@ LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
 
 COLOURS = 32
-WIDTH_PX = 640
+WIDTH_PX = 560
 """Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
 
 KEPT = {
