@@ -154,7 +154,7 @@ def stop_tree(process: subprocess.Popen) -> None:
 
 
 def _execute(source: Path, work: _Workspace, parameters: dict, timeout_s: float, tell: Callable[[str], None]) -> int:
-    words = [sys.executable, "-m", "papermill", str(source), str(work.output), "-k", KERNEL, "-y"]
+    words = [sys.executable, "-m", "lowtex.fast_start", str(source), str(work.output), "-k", KERNEL, "-y"]
     words += [json.dumps(parameters), "--no-progress-bar", "--start-timeout", "180"]
     first_parent, began = os.getppid(), time.monotonic()
     with work.log.open("wb") as log:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from lowtex import files
 from lowtex.errors import DataError, LowtexError
+from lowtex.fast_start import leave_out_address_grammar
 
 WIDTHS = (1350, 1000, 760)
 """Pixels across that embedded figures are tried at until the page is small enough."""
@@ -180,6 +181,7 @@ def export_notebook(path: str | Path) -> Path:
         DataError: the notebook cannot be read.
     """
     path = Path(path)
+    leave_out_address_grammar()
     import nbformat
     from nbconvert import HTMLExporter
 

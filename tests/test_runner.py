@@ -184,6 +184,18 @@ def test_portable_is_not_held_up_by_a_large_picture():
     assert json.loads(portable(json.dumps({"metadata": {}, "cells": [picture]})))["cells"] == [picture]
 
 
+def test_papermill_starts_without_the_grammar_of_addresses():
+    code = (
+        "import runpy, sys; sys.argv = ['papermill', '--version']\n"
+        "try: runpy.run_module('lowtex.fast_start', run_name='__main__')\n"
+        "except SystemExit as end: code = end.code\n"
+        "import nbformat; nbformat.validate(nbformat.v4.new_notebook())\n"
+        "print(code, 'lark' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1:] == ["0 False"], ran.stderr
+
+
 def test_a_terminated_runner_takes_its_kernel_along(tmp_path):
     source = write_notebook(
         tmp_path / "04_training.ipynb", "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')",

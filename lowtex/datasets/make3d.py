@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy.io
 
 from lowtex.datasets.images import read_bytes, read_text
 from lowtex.datasets.reader import StereoReader, checked_root, checked_size, depth_tensor, entries, report_missing
@@ -204,11 +203,13 @@ def read_grid(path: str | Path) -> np.ndarray:
         DataError: missing, damaged, no MATLAB file, without `GRID_KEY`, of another shape or kind, not finite, or
             beyond `FARTHEST_M`.
     """
+    from scipy.io import loadmat  # here: a third of a second that every notebook would pay for this one reader
+
     data = read_bytes(path, MAKE3D_WAY_OUT)
     try:
         # a damaged file makes scipy raise almost anything: zlib.error, KeyError, TypeError, NotImplementedError (a
         # newer format), MemoryError (an absurd size)...
-        variables = scipy.io.loadmat(io.BytesIO(data), variable_names=[GRID_KEY])
+        variables = loadmat(io.BytesIO(data), variable_names=[GRID_KEY])
     except Exception as error:
         reason = " ".join(str(error).split()) or "no reason given"
         raise DataError(
