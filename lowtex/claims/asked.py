@@ -115,6 +115,13 @@ RIVALS = (
         (Versus("ours", "random-features"), low("ours", "random-features")),
     ),
     Claim(
+        "more than a weight of smoothness",
+        "Feature maps do better than pixels also where each has the weight of smoothness that suits it best.",
+        "rival",
+        (Versus("features-tuned", "pixels-tuned"), low("features-tuned", "pixels-tuned")),
+        reading="each weight is that of the smallest error on validation scenes; judged on test scenes",
+    ),
+    Claim(
         "more than a lucky seed",
         "The gain of the whole method is larger than what other seeds and other streets could change.",
         "rival",

@@ -3,6 +3,8 @@
 import pytest
 
 from lowtex.ablation.budgets import split_name
+from lowtex.ablation.evidence import REFERENCE, Evidence
+from lowtex.ablation.smoothness_evidence import curve_sweep
 from lowtex.ablation.variants import (
     ALTERNATIVES,
     FACTORS,
@@ -10,6 +12,7 @@ from lowtex.ablation.variants import (
     HALVED,
     RIVALS,
     SMOOTHNESS_CURVE,
+    TUNED,
     VARIANTS,
     any_experiment,
     curve_name,
@@ -17,11 +20,13 @@ from lowtex.ablation.variants import (
     half_name,
     levels_of,
     listing,
+    tuned_name,
 )
 from lowtex.errors import OptionError
 from lowtex.experiments import NAMED, PROFILES, change, named_experiment
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net, build_feature_net
+from lowtex.stats.tuning import chosen_weights
 
 SOURCE = "miniature:fixed"
 
@@ -60,6 +65,15 @@ def test_longer_trainings_differ_in_their_length_alone():
             == change(any_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
         )
     assert {split_name(name)[1] for name in GROUPS["budget"]} == {400, 800}
+
+
+def test_tuned_rows_are_points_of_the_curve_and_those_that_the_committed_rows_choose():
+    assert list(GROUPS["tuned"]) == [tuned_name(term) for term in TUNED]
+    for term, weight in TUNED.items():
+        assert weight in SMOOTHNESS_CURVE[term]
+        assert any_experiment(tuned_name(term)).key == any_experiment(curve_name(term, weight)).key
+    chosen = chosen_weights(curve_sweep(Evidence(REFERENCE, "quick", own=False)))
+    assert dict(zip(chosen["method"], chosen["weight"], strict=True)) == TUNED
 
 
 def test_rows_in_bfloat16_differ_in_their_precision_alone():
@@ -130,7 +144,7 @@ def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
     }  # fmt: skip
     assert named_twice == {"featdepth"}
     names: dict[str, list[str]] = {}
-    for name in VARIANTS:
+    for name in set(VARIANTS) - set(GROUPS["tuned"]):
         names.setdefault(any_experiment(name).key, []).append(name)
     shared = {tuple(sorted(group)) for group in names.values() if len(group) > 1}
     assert shared == {
