@@ -23,6 +23,8 @@ WORDS = {
     "census": "`ours` on pixels, census transform",
     "zncc": "`ours` on pixels, normalised correlation",
     "random-features": "`ours`, feature network never trained",
+    "pixels-tuned": "`ours` on pixels, its own best smoothness weight",
+    "features-tuned": "`ours`, its own best smoothness weight",
 }
 """Rows of the table, in its order, each in a few words."""
 

@@ -90,9 +90,11 @@ def _ratios(axes, faster: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFra
         for values in own.itertuples():
             key = tuple(getattr(values, column) for column in _SUBJECT)
             y = place[key] + _aside(name, faster, key)
-            axes.plot(values.value, y, linestyle="", marker=style.marker, color=style.color, markersize=6)
-            axes.annotate(f"{values.value:.3g}×", (values.value, y), xytext=(7, 0), textcoords="offset points",
-                          va="center", fontsize=7.5, color=style.color,
+            axes.plot(values.value, y, linestyle="", marker=style.marker, color=style.color, markersize=6, zorder=4)
+            # on the side where no target is, which its white ground would hide
+            side = -1 if _bound(targets, name, key) > values.value else 1
+            axes.annotate(f"{values.value:.3g}×", (values.value, y), xytext=(7 * side, 0), textcoords="offset points",
+                          ha="left" if side > 0 else "right", va="center", fontsize=7.5, color=style.color,
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
     if targets is not None and len(targets):
         axes.plot([], [], linestyle="", marker="|", color=TRUTH, markersize=9, markeredgewidth=2, label="target")
@@ -107,6 +109,12 @@ def _ratios(axes, faster: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFra
     axes.grid(True, axis="x")
     axes.set_xlabel("times faster than the yardstick (right of 1: faster), logarithmic axis")
     _legend(axes)
+
+
+def _bound(targets: pd.DataFrame | None, contestant: str, key: tuple) -> float:
+    """The target of a contestant on a line; 0 where there is none."""
+    some = [] if targets is None else list(targets.itertuples())
+    return max((float(t.bound) for t in some if t.contestant == contestant and _is_at(t, key)), default=0.0)
 
 
 def _is_at(target, key: tuple) -> bool:
