@@ -73,6 +73,7 @@ def test_tuned_rows_are_points_of_the_curve_and_those_that_the_committed_rows_ch
         assert weight in SMOOTHNESS_CURVE[term]
         assert any_experiment(tuned_name(term)).key == any_experiment(curve_name(term, weight)).key
     chosen = chosen_weights(curve_sweep(Evidence(REFERENCE, "quick", own=False)))
+    chosen = chosen[chosen["seeds"] >= 3]  # of the rivals one seed has been tried, which chooses nothing
     assert dict(zip(chosen["method"], chosen["weight"], strict=True)) == TUNED
 
 
