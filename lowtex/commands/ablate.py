@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="GROUP",
-        help="named, factorial, alternatives, rivals or curve; may be repeated; default everything",
+        help="named, factorial, alternatives, rivals, curve or tuned; may be repeated; default everything",
     )
     parser.add_argument("--seeds", default="0-4", help="as 0-4 or 0,2,5-7; default 0-4")
     parser.add_argument("--jobs", type=int, help="trainings at a time; default as many as there are cores")
