@@ -13,6 +13,9 @@ from lowtex.figures.style import INK, count, finish, legend_row, method_styles, 
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
 from lowtex.stats.tuning import SWEEP, chosen_weights
 
+FAR_OFF = 2.2
+"""Times the median error: what lies above is marked at the top of `weight_curves`, with its value in the note."""
+
 
 @plot
 def paired_dots(
@@ -108,15 +111,21 @@ def weight_curves(
     zero = positive[0] / max(step, 2.0) ** 1.3
     figure = new_figure(4.2)
     axes = figure.subplots()
+    few, many = int(chosen["seeds"].min()), int(chosen["seeds"].max())
+    # one training that did not learn would press all others together
+    top = FAR_OFF * float(sweep["error"].median())
     for name, style in loss_styles(sweep["method"]).items():
         own = sweep[sweep["method"].astype(str) == name]
         at = own["weight"].where(own["weight"] > 0, zero)
         means, best = own.groupby(at)["error"].mean(), chosen.loc[name]
-        label = f"{style.label}: {best['weight']:g} chosen ({best['error']:.3f})" + (
+        behind = f", {count(int(best['seeds']), 'seed')}" if few != many else ""
+        label = f"{style.label}: {best['weight']:g} chosen ({best['error']:.3f}{behind})" + (
             " at the end" if best["at_end"] else ""
         )
         axes.plot(at, own["error"], linestyle="", marker="o", markersize=3.5, color=style.color, alpha=0.45,
                   markeredgewidth=0)  # fmt: skip
+        axes.plot(at[own["error"] > top], np.full(int((own["error"] > top).sum()), 0.97 * top), linestyle="", marker="^",
+                  markersize=8, color=style.color)  # fmt: skip
         axes.plot(means.index, means, color=style.color, linestyle=style.linestyle, marker=style.marker, markersize=5.5,
                   label=label)  # fmt: skip
         x = best["weight"] if best["weight"] > 0 else zero
@@ -127,17 +136,20 @@ def weight_curves(
     axes.set_xticks(places, [f"{weight:g}" for weight in weights])
     axes.set_xticks([], minor=True)
     axes.set_xlim(places[0] / 1.6, places[-1] * 1.6)
-    log_axis(axes.yaxis, [*sweep["error"], float(sweep["error"].min()) / 1.06])
+    log_axis(axes.yaxis, [*sweep["error"].clip(upper=top), float(sweep["error"].min()) / 1.06])
+    if (far := sweep.loc[sweep["error"] > top, "error"]).size:
+        axes.set_ylim(top=top)
     axes.grid(True)
     axes.set_xlabel(weight_name)
     axes.set_ylabel(metric_label(metric).replace("\n", " on validation scenes\n"))
     # each label holds a weight and an error: more than two in a row would not fit
     legend_row(figure, 2)
-    few, many = int(chosen["seeds"].min()), int(chosen["seeds"].max())
     said = [count(many, "seed") if few == many else f"{few} to {many} seeds"]
     if "images" in sweep:
         said.append(count(int(sweep["images"].max()), "image"))
-    said += ["rings: the weight of the smallest mean over seeds, which is the one used", "small dots: single seeds"]
+    said += ["rings: the weight of the smallest mean over seeds", "small dots: single seeds"]
+    if far.size:
+        said.append(f"triangles: single seeds above the axis, up to {far.max():.2f}")
     if chosen["at_end"].any():
         said.append("at the end: a weight beyond those tried may be better")
     said.append(caption)

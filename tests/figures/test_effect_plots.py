@@ -127,6 +127,19 @@ def test_weight_curves_mark_the_chosen_one():
     )
     assert 0 < ticks["0"] < ticks["0.001"] == 0.001, "weight 0 has a place left of the others"
     assert "may be better" not in texts(figures.weight_curves(sweep().query("method == 'pixels'")))
+    assert "triangles" not in told
+
+
+def test_weight_curves_say_where_seeds_are_fewer_and_are_not_pressed_together_by_one_that_did_not_learn():
+    some = sweep().query("method == 'pixels' or seed == 0")
+    stuck = some.assign(error=some["error"].where((some["method"] != "pixels") | (some["weight"] != 0.01), 1.6))
+    figure = figures.weight_curves(stuck)
+    told = texts(figure)
+    assert ", 2 seeds)" in told and ", 1 seed) at the end" in told and "up to 1.60" in told, told
+    axes = figure.axes[0]
+    top = axes.get_ylim()[1]
+    assert top < 1 and max(float(y) for line in axes.lines if line.get_marker() == "^" for y in line.get_ydata()) < top
+    within(figure)
 
 
 def test_inputs_are_not_changed_and_figures_can_be_drawn_again(effects, tmp_path):
