@@ -124,8 +124,8 @@ def weight_curves(
         )
         axes.plot(at, own["error"], linestyle="", marker="o", markersize=3.5, color=style.color, alpha=0.45,
                   markeredgewidth=0)  # fmt: skip
-        axes.plot(at[own["error"] > top], np.full(int((own["error"] > top).sum()), 0.97 * top), linestyle="", marker="^",
-                  markersize=8, color=style.color)  # fmt: skip
+        far = own["error"] > top
+        axes.plot(at[far], [0.97 * top] * int(far.sum()), linestyle="", marker="^", markersize=8, color=style.color)
         axes.plot(means.index, means, color=style.color, linestyle=style.linestyle, marker=style.marker, markersize=5.5,
                   label=label)  # fmt: skip
         x = best["weight"] if best["weight"] > 0 else zero
@@ -137,7 +137,8 @@ def weight_curves(
     axes.set_xticks([], minor=True)
     axes.set_xlim(places[0] / 1.6, places[-1] * 1.6)
     log_axis(axes.yaxis, [*sweep["error"].clip(upper=top), float(sweep["error"].min()) / 1.06])
-    if (far := sweep.loc[sweep["error"] > top, "error"]).size:
+    beyond = sweep.loc[sweep["error"] > top, "error"]
+    if len(beyond):
         axes.set_ylim(top=top)
     axes.grid(True)
     axes.set_xlabel(weight_name)
@@ -148,8 +149,8 @@ def weight_curves(
     if "images" in sweep:
         said.append(count(int(sweep["images"].max()), "image"))
     said += ["rings: the weight of the smallest mean over seeds", "small dots: single seeds"]
-    if far.size:
-        said.append(f"triangles: single seeds above the axis, up to {far.max():.2f}")
+    if len(beyond):
+        said.append(f"triangles: single seeds above the axis, up to {beyond.max():.2f}")
     if chosen["at_end"].any():
         said.append("at the end: a weight beyond those tried may be better")
     said.append(caption)
