@@ -35,6 +35,11 @@ MEASURED_S = 0.02
 """A measurement is made of as many calls as last this long, so that a clock tick or a context switch does not show."""
 
 
+SHORT_S, MOST_TIMES = 15.0, 4
+"""Rounds of a short contest go on until they have lasted this many seconds together, up to this many times the repeats
+asked for: seven rounds of a second are over before a shared machine's mood has changed once."""
+
+
 class Disagreement(LowtexError):
     """Two contestants that should compute the same thing do not."""
 
@@ -101,7 +106,8 @@ class Contest:
         make: builds one of them. Of all contestants the same, in any process, on any device.
         tolerance: contestant -> largest relative difference of its values from the first one's, in the first round.
         threads: of torch meanwhile; None = as the call has it.
-        round_s: seconds that all rounds may take together; fewer than the repeats asked for are made beyond.
+        round_s: seconds that all rounds may take together; fewer than the repeats asked for are made beyond, and more
+            in a short contest (`SHORT_S`).
         long: takes too many minutes for a run of everything; measured only where it is asked for.
     """
 
@@ -186,6 +192,8 @@ def race(
         difference = compared(contest, values)
         rounds = repeats if spent * repeats <= contest.round_s else max(LEAST_REPEATS, int(contest.round_s / spent))
         rounds = min(rounds, repeats)
+        if not conditions.smoke:
+            rounds = max(rounds, min(MOST_TIMES * repeats, int(SHORT_S / max(spent, 1e-9))))
         seconds: dict[str, list[float]] = {name: [] for name in made}
         for _ in range(rounds):
             for name, contestant in made.items():

@@ -1,6 +1,7 @@
 """Turns, medians, comparisons and choices of the harness, with a clock that is told what to say."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -75,6 +76,13 @@ def test_slow_contests_get_fewer_rounds(conditions, slow, rounds):
     world = World(kit=slow)
     result = race(Contest(SUBJECT, ("kit",), world.make, round_s=30.0), conditions, 7, world.clock)
     assert len(result.seconds["kit"]) == rounds
+
+
+@pytest.mark.parametrize(("call", "rounds"), [(0.1, 28), (1.0, 15), (2.0, 7), (10.0, 3)])
+def test_short_contests_get_more_rounds(conditions, call, rounds):
+    world = World(kit=call)
+    contest = Contest(SUBJECT, ("kit",), world.make, round_s=30.0)
+    assert len(race(contest, replace(conditions, smoke=False), 7, world.clock).seconds["kit"]) == rounds
 
 
 def test_threads_are_as_before_afterwards(conditions):
