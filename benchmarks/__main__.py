@@ -50,7 +50,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="WORDS",
         help="comma-separated groups, or parts of a subject's name; the others' rows of earlier calls are kept",
     )
-    own.add_argument("--repeats", type=int, default=REPEATS, help=f"rounds, {LEAST_REPEATS} or more; default {REPEATS}")
+    own.add_argument(
+        "--repeats",
+        type=int,
+        default=REPEATS,
+        help=f"rounds, {LEAST_REPEATS} or more; default {REPEATS}; a short contest gets more, a long one fewer",
+    )
     own.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto is a GPU where there is one"
     )

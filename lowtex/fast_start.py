@@ -3,7 +3,7 @@
 nbformat validates by jsonschema, and jsonschema builds a parser for internationalised addresses (``rfc3987_syntax``)
 when it is imported, if that package is there; it comes with JupyterLab. It takes three quarters of papermill's import,
 twice for each notebook of a batch, and the format of notebooks has no such address. jsonschema leaves the check out
-where the package is missing, so it is made to look missing in the processes that the batch starts.
+where the package is missing, so it is made to look missing in every process that runs or exports a notebook.
 """
 
 import sys

@@ -86,9 +86,10 @@ def tuned_name(data_term: str) -> str:
 
 
 def _tuned() -> dict[str, Variant]:
+    points = _curve()
     return {
         tuned_name(term): replace(
-            _curve()[curve_name(term, weight)],
+            points[curve_name(term, weight)],
             why="one weight for all data terms would favour some; each at its best is the fair comparison",
         )
         for term, weight in TUNED.items()

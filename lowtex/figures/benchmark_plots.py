@@ -83,6 +83,8 @@ def _ratios(axes, faster: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFra
     axes.axvline(1.0, color=MUTED, linewidth=1)
     names = [name for name in CONTESTANTS if name in set(faster["contestant"])]
     place = {tuple(line): index for index, line in enumerate(lines.itertuples(index=False))}
+    some = [] if targets is None else list(targets.itertuples())
+    bound = {(key, t.contestant): float(t.bound) for t in some for key in place if _is_at(t, key)}
     for name in names:
         style = CONTESTANTS[name]
         own = faster[faster["contestant"] == name]
@@ -92,29 +94,21 @@ def _ratios(axes, faster: pd.DataFrame, lines: pd.DataFrame, targets: pd.DataFra
             y = place[key] + _aside(name, faster, key)
             axes.plot(values.value, y, linestyle="", marker=style.marker, color=style.color, markersize=6, zorder=4)
             # on the side where no target is, which its white ground would hide
-            side = -1 if _bound(targets, name, key) > values.value else 1
+            side = -1 if bound.get((key, name), 0.0) > values.value else 1
             axes.annotate(f"{values.value:.3g}×", (values.value, y), xytext=(7 * side, 0), textcoords="offset points",
                           ha="left" if side > 0 else "right", va="center", fontsize=7.5, color=style.color,
                           bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
-    if targets is not None and len(targets):
+    if some:
         axes.plot([], [], linestyle="", marker="|", color=TRUTH, markersize=9, markeredgewidth=2, label="target")
-        for target in targets.itertuples():
-            for key, index in place.items():
-                if _is_at(target, key):
-                    y = index + _aside(target.contestant, faster, key)
-                    axes.plot(target.bound, y, linestyle="", marker="|", color=TRUTH, markersize=9, markeredgewidth=2)
+    for (key, name), value in bound.items():
+        y = place[key] + _aside(name, faster, key)
+        axes.plot(value, y, linestyle="", marker="|", color=TRUTH, markersize=9, markeredgewidth=2)
     axes.set_yticks(range(len(lines)), [_told(line) for line in lines.itertuples(index=False)], fontsize=8)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
     axes.set_xlabel("times faster than the yardstick (right of 1: faster), logarithmic axis")
     _legend(axes)
-
-
-def _bound(targets: pd.DataFrame | None, contestant: str, key: tuple) -> float:
-    """The target of a contestant on a line; 0 where there is none."""
-    some = [] if targets is None else list(targets.itertuples())
-    return max((float(t.bound) for t in some if t.contestant == contestant and _is_at(t, key)), default=0.0)
 
 
 def _is_at(target, key: tuple) -> bool:

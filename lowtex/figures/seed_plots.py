@@ -114,6 +114,7 @@ def weight_curves(
     few, many = int(chosen["seeds"].min()), int(chosen["seeds"].max())
     # one training that did not learn would press all others together
     top = FAR_OFF * float(sweep["error"].median())
+    beyond = sweep.loc[sweep["error"] > top, "error"]
     for name, style in loss_styles(sweep["method"]).items():
         own = sweep[sweep["method"].astype(str) == name]
         at = own["weight"].where(own["weight"] > 0, zero)
@@ -124,8 +125,8 @@ def weight_curves(
         )
         axes.plot(at, own["error"], linestyle="", marker="o", markersize=3.5, color=style.color, alpha=0.45,
                   markeredgewidth=0)  # fmt: skip
-        far = own["error"] > top
-        axes.plot(at[far], [0.97 * top] * int(far.sum()), linestyle="", marker="^", markersize=8, color=style.color)
+        far = at[own["error"] > top]
+        axes.plot(far, [0.97 * top] * len(far), linestyle="", marker="^", markersize=8, color=style.color)
         axes.plot(means.index, means, color=style.color, linestyle=style.linestyle, marker=style.marker, markersize=5.5,
                   label=label)  # fmt: skip
         x = best["weight"] if best["weight"] > 0 else zero
@@ -137,7 +138,6 @@ def weight_curves(
     axes.set_xticks([], minor=True)
     axes.set_xlim(places[0] / 1.6, places[-1] * 1.6)
     log_axis(axes.yaxis, [*sweep["error"].clip(upper=top), float(sweep["error"].min()) / 1.06])
-    beyond = sweep.loc[sweep["error"] > top, "error"]
     if len(beyond):
         axes.set_ylim(top=top)
     axes.grid(True)
