@@ -4,6 +4,7 @@ Both cameras of a rectified pair share rows, so a point at depth ``Z`` lies ``fo
 apart in the two images, and view synthesis is a horizontal shift. Nothing here knows a network or a data set.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -16,6 +17,12 @@ NOMINAL_BASELINE_M = 0.1
 COMMUNITY_KITTI_SCALE = 5.4
 """0.54 / 0.1: the factor the community multiplies a nominal-baseline depth with on KITTI, whatever the drive's
 own baseline is (about 0.5327 m from the calibration files). Used only where a published protocol asks for it."""
+
+FOCAL_OVER_WIDTH = (0.1, 30.0)
+"""Least and most of a rectified camera's focal length over its image's width: views of 157 and 1.9 degrees."""
+
+LONGEST_BASELINE_M = 20.0
+"""Longer than that is no rig of two cameras."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,27 @@ class StereoRig:
     def _need_size(self, operation: str) -> None:
         if self.width is None or self.height is None:
             raise ValueError(f"StereoRig.{operation} needs width and height; give them when the rig is made")
+
+
+def implausible_focal(focal_px: float, width: float) -> str:
+    """Why a focal length can't be in pixels of an image of that width, and the likely cause; empty if it can."""
+    least, most = FOCAL_OVER_WIDTH
+    if least * width <= focal_px <= most * width:
+        return ""
+    angle = 2 * math.degrees(math.atan(width / 2 / focal_px))
+    told = f"focal length {focal_px:g} px in an image {width:g} px wide: no lens sees {angle:.3g} degrees"
+    if focal_px > width:
+        return f"{told}. Is it in micrometres, or of a larger image? Pixels of this image are needed"
+    if focal_px <= 5:
+        return f"{told}. If it is a share of the width, write {focal_px:g} x {width:g} = {focal_px * width:g}"
+    return f"{told}. If it is in millimetres, write it x {width:g} / the sensor's width in millimetres"
+
+
+def implausible_baseline(baseline_m: float) -> str:
+    """Why a baseline can't be in metres, and the likely cause; empty if it can."""
+    if baseline_m <= LONGEST_BASELINE_M:
+        return ""
+    return f"baseline {baseline_m:g} m: no rig is that wide. If it is in millimetres, write {baseline_m / 1000:g}"
 
 
 def per_image(value: float | Tensor, like: Tensor) -> Tensor | float:

@@ -11,7 +11,7 @@ from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_focal
 from lowtex.progress import Progress
 
 PNG_UNITS = 256.0
@@ -55,6 +55,7 @@ def predict_files(
     out: str | Path,
     *,
     focal_px: float | None = None,
+    image_bits: int | None = None,
     device: str = "auto",
     load: Callable | None = None,
     tell: Callable[[str], None] = print,
@@ -66,6 +67,8 @@ def predict_files(
         checkpoint: see `lowtex.training.load_network`.
         out: folder to write to.
         focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
+        image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
+            its rig said so.
         device: ``auto``, ``cpu`` or ``cuda``.
         load: instead of `lowtex.training.load_network`.
         tell: gets the warnings and a line a photo.
@@ -76,7 +79,8 @@ def predict_files(
     Raises:
         CheckpointError: no such checkpoint, or it is damaged.
         OptionError: the focal length is not positive, or an output would overwrite a photo.
-        DataError: photos that can't be read, after all others are done; names the first.
+        DataError: photos that can't be read, or that the focal length can't be of, after all others are done; names
+            the first.
     """
     if focal_px is not None and not 0 < focal_px < float("inf"):
         raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
@@ -88,7 +92,8 @@ def predict_files(
         from lowtex.training import load_network as load
     network, known = load(checkpoint)
     network = network.to(resolve_device(device)).eval()
-    rig = known.get("facts", {}).get("rig", {})
+    facts = known.get("facts", {})
+    rig, bits = facts.get("rig", {}), image_bits or facts.get("image_bits")
     size, baseline_m = known["size"], rig.get("baseline_m") or 1.0
     focal_over_width = network.reference_focal or (rig["focal_px"] / rig["width"] if rig else None)
     if focal_px is None:
@@ -103,8 +108,10 @@ def predict_files(
     with Progress("predicting", len(photos), "photo") as progress:
         for photo in photos:
             try:
-                image = read_rgb(photo, "give a whole image file", any_kind=True)
+                image = read_rgb(photo, "give a whole image file", any_kind=True, bits=bits, bits_option="--image-bits")
                 focal = focal_over_width * image.shape[1] if focal_px is None else focal_px
+                if problem := implausible_focal(focal, image.shape[1]):
+                    raise DataError(f"{photo}: {problem} with --focal")
                 depth = predict_photo(network, size, image, focal, baseline_m)
             except DataError as error:
                 failed.append(error)

@@ -105,6 +105,7 @@ def train_experiment(
             "metres_per_unit": network.metres_per_unit,
             "reference_focal": network.reference_focal,
             "rig": rig.as_dict(),
+            "image_bits": getattr(dataset, "image_bits", None),
         }
         save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
         pairs = len(dataset)

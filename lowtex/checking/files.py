@@ -184,7 +184,8 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
 
 def _photo_size(path: Path) -> tuple[int, int]:
-    return _size(images.read_rgb(path, any_kind=True))
+    # whether these are the bits it fills is told by the reader, which knows the rig
+    return _size(images.read_rgb(path, any_kind=True, bits=16))
 
 
 def _size(values: np.ndarray) -> tuple[int, int]:
@@ -192,8 +193,8 @@ def _size(values: np.ndarray) -> tuple[int, int]:
 
 
 def _own_map_size(path: Path) -> tuple[int, int]:
-    # the unit is the rig's business; 1 lets any 16-bit PNG pass here
-    return _size(read_map(path, 1.0, "unit"))
+    # likewise the unit
+    return _size(read_map(path, path.parent.name, 1.0))
 
 
 def _only_errors(read: Callable, *more) -> Callable:

@@ -108,7 +108,7 @@ def _make3d_fits(reader, index: int, path: Path, width: int, height: int) -> Non
 
 
 def _cityscapes_fits(reader, index: int, path: Path, width: int, height: int) -> None:
-    camera = next((file for file in reader.needed(index) if file.suffix == ".json"), None)
+    camera = next((file for file in reader.needed(index) if file.suffix.lower() == ".json"), None)
     if camera is not None:
         fitted(read_camera(camera, CITYSCAPES_WAY_OUT), camera, path, width, height, CITYSCAPES_WAY_OUT)
 
@@ -118,7 +118,7 @@ def _stereo_fits(reader, index: int, path: Path, width: int, height: int) -> Non
 
 
 def _patterns(*pairs: tuple[str, str]) -> tuple[tuple[re.Pattern, str], ...]:
-    return tuple((re.compile(pattern), role) for pattern, role in pairs)
+    return tuple((re.compile(pattern, re.IGNORECASE), role) for pattern, role in pairs)
 
 
 _KITTI = _patterns(

@@ -14,7 +14,7 @@ from lowtex.datasets.prepared import read_header
 from lowtex.datasets.prepared_format import HEADER, prepared_base
 from lowtex.datasets.prepared_use import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
-from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
+from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, LowtexError
 from lowtex.roots import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
@@ -147,8 +147,7 @@ def _look(name: str, root: Path, named: bool, raw_root: Path | None) -> DataStat
 
 
 def _splits(name: str, root: Path) -> list[str]:
-    inside = root / "splits"
-    own = sorted(path.relative_to(inside).with_suffix("").as_posix() for path in inside.rglob("*.txt"))
+    own = own_lists(root)
     packaged = () if own and is_miniature(root) else _NAMED_SPLITS[name]
     return list(dict.fromkeys([*own, *packaged, AVAILABLE]))
 

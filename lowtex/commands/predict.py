@@ -24,6 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", required=True, type=Path, help="a trained network (.safetensors), or the folder it is in"
     )
     parser.add_argument("--focal", type=float, metavar="PIXELS", help="the camera's focal length, at the photo's size")
+    parser.add_argument(
+        "--image-bits",
+        type=int,
+        choices=range(8, 17),
+        metavar="BITS",
+        help="bits that the camera fills in 16-bit photos: 12 for a 12-bit camera; default those of its training",
+    )
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="default predictions/")
     add_device(parser)
 
@@ -33,7 +40,12 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.prediction import predict_files
 
     predict_files(
-        find_photos(options.photos), options.checkpoint, options.out, focal_px=options.focal, device=options.device
+        find_photos(options.photos),
+        options.checkpoint,
+        options.out,
+        focal_px=options.focal,
+        image_bits=options.image_bits,
+        device=options.device,
     )
     return 0
 
@@ -45,12 +57,14 @@ def find_photos(paths: list[Path]) -> list[Path]:
         DataError: a path does not exist, or a folder holds no image.
         OptionError: two photos would be written under one name.
     """
+    from lowtex.datasets.reader import entries
     from lowtex.errors import DataError, OptionError
 
     photos: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file()]
+            files = (path / name for name in entries(path))
+            inside = [file for file in files if file.suffix.lower() in ENDINGS and file.is_file()]
             if not inside:
                 raise DataError(f"{path} holds no image ({', '.join(ENDINGS)}); name the folder the photos are in")
             photos += sorted(inside, key=lambda file: natural(file.name))

@@ -43,6 +43,7 @@ class CachedPairs(Dataset):
         if len(dataset) == 0:
             raise ValueError("CachedPairs needs at least one sample")
         self.names: list[str] = list(getattr(dataset, "names", ()))
+        self.image_bits: int | None = getattr(dataset, "image_bits", None)
         first = dataset[0]
         self._check(first, first)
         needed = 2 * first.image.numel() * len(dataset)

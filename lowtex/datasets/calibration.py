@@ -12,7 +12,7 @@ import numpy as np
 
 from lowtex.datasets.images import read_text
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 
 VKITTI2_SIZE = (1242, 375)
 """Width and height of every Virtual KITTI 2 image, pixels."""
@@ -78,7 +78,8 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
 
     Raises:
         DataError: the file or a field is missing, a value is not a finite number, the focal length or the baseline
-            is not positive, or the two cameras were not rectified together. Names the file and the field.
+            is not positive or can't be in pixels or metres, or the two cameras were not rectified together. Names the
+            file and the field.
     """
     fields = _KittiFields(path, way_out)
     projection, size = {}, {}
@@ -94,6 +95,9 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
             f"image size {width:g} x {height:g} is not a size in pixels",
         )
         size[side] = int(width), int(height)
+        for focal in projection[side][0, 0], projection[side][1, 1]:
+            problem = implausible_focal(focal, width)
+            fields.require(not problem, f"P_rect_{camera}", problem)
     calibration = KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
     focal = [projection[side][0, 0] for side in SIDES]
     fields.require(
@@ -106,6 +110,8 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
         "P_rect_03",
         f"baseline with P_rect_02 is {calibration.baseline_m:.4f} m, not > 0; are the cameras swapped?",
     )
+    problem = implausible_baseline(calibration.baseline_m)
+    fields.require(not problem, "P_rect_03", problem)
     return calibration
 
 
@@ -171,7 +177,7 @@ def read_vkitti2_baselines(path: str | Path, way_out: str) -> dict[int, float]:
     Frames with one camera only are left out.
 
     Raises:
-        DataError: a line has the wrong length or a number that is not finite, or a baseline is not > 0.
+        DataError: a line has the wrong length or a number that is not finite, or a baseline is not > 0 or not metres.
     """
     rows = _vkitti2_rows(path, 18, way_out)
     offsets = {(int(row[0]), int(row[1])): row[5] for _, row in rows}
@@ -183,6 +189,8 @@ def read_vkitti2_baselines(path: str | Path, way_out: str) -> dict[int, float]:
     for frame, baseline in baselines.items():
         if baseline <= 0:
             raise DataError(f"{path}: frame {frame}: baseline {baseline:g} m is not > 0; {way_out}")
+        if problem := implausible_baseline(baseline):
+            raise DataError(f"{path}: frame {frame}: {problem}; {way_out}")
     return baselines
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lowtex.datasets.images import read_text
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_focal
 
 TYPICAL_RIG = StereoRig(
     focal_px=2262.52, focal_y_px=2265.30, cx=1096.98, cy=513.14, baseline_m=0.209313, width=2048, height=1024
@@ -57,7 +57,8 @@ def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, 
     """The rig of a camera file, for an image of the size it belongs to.
 
     Raises:
-        DataError: the principal point is far from the middle of the image, which was then resized or cropped.
+        DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
+            focal length can't be in pixels.
     """
     low, high = _MIDDLE
     if not (low * width < camera.cx < high * width and low * height < camera.cy < high * height):
@@ -65,6 +66,8 @@ def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, 
             f"{path} puts the principal point at ({camera.cx:g}, {camera.cy:g}), far from the middle of {image} "
             f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
         )
+    if problem := implausible_focal(camera.focal_px, width) or implausible_focal(camera.fy, width):
+        raise DataError(f"{path}: {problem}; {way_out}")
     return replace(camera, width=width, height=height)
 
 

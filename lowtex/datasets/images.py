@@ -5,7 +5,9 @@ file is checked before it is decoded: every chunk of a PNG against its own check
 holds no checksums, so damage in the middle of one can't be seen). The check costs 0.3 ms for a KITTI image.
 """
 
+import codecs
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,7 +19,14 @@ from lowtex.errors import DataError
 
 UNPACK_AGAIN = "unpack or download it again"
 
+IMAGE_BITS = range(8, 17)
+"""Bits that a camera may fill in a 16-bit image."""
+
+_FULL_RANGE = 2**14
+"""The brightest value of an image that fills 16 bits is not below this, a quarter of white."""
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_COLOURS = {0: "gray", 2: "RGB", 3: "palette", 4: "gray with alpha", 6: "RGB with alpha"}
 
 
@@ -42,18 +51,27 @@ def read_bytes(path: str | Path, way_out: str = UNPACK_AGAIN) -> bytes:
 
 
 def read_text(path: str | Path, way_out: str = UNPACK_AGAIN) -> str:
-    """A text file as one string.
+    """A text file as one string, without the byte order mark that Windows editors put first.
 
     Raises:
         DataError: as `read_bytes`, or the file is not text.
     """
+    data = read_bytes(path, way_out)
+    # Windows PowerShell's `>` writes UTF-16
+    coding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return read_bytes(path, way_out).decode("utf-8")
+        return data.decode(coding)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file ({error.reason} at byte {error.start}); {way_out}") from error
 
 
-def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = False, bits: int = 16) -> np.ndarray:
+def read_rgb(
+    path: str | Path,
+    way_out: str = UNPACK_AGAIN,
+    any_kind: bool = False,
+    bits: int | None = None,
+    bits_option: str = "image_bits in rig.yaml",
+) -> np.ndarray:
     """Decode a colour image.
 
     Args:
@@ -62,20 +80,23 @@ def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = Fal
         any_kind: also take gray, 16-bit, transparent and rotated (EXIF) images and formats other than PNG and JPEG,
             and make 8-bit RGB of them: right for a photograph, wrong for a data set, where such a file is a mix-up.
         bits: that a 16-bit image fills, with ``any_kind``: ``2 ** bits - 1`` becomes 255. A 12-bit camera's values
-            are mostly kept as they are, and would be all but black taken for 16 bits.
+            are mostly kept as they are, and would be all but black taken for 16 bits. None: not known; it is then
+            taken for 16 bits, unless its brightest value is below a quarter of white.
+        bits_option: where the user gives the bits, for the message.
 
     Returns:
         ``(H, W, 3)`` uint8, RGB.
 
     Raises:
-        DataError: missing, empty, truncated, damaged, not an image, not 8-bit RGB, or brighter than ``bits`` allow.
+        DataError: missing, empty, truncated, damaged, not an image, not 8-bit RGB, or brighter than ``bits`` allow; or
+            ``bits`` are not given and its brightest value shows that it does not fill 16.
     """
     path = Path(path)
     data = read_bytes(path, way_out)
     _check_complete(data, path, way_out, others=any_kind)
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH if any_kind else cv2.IMREAD_UNCHANGED, path, way_out)
     if any_kind and image.dtype == np.uint16:
-        image = _to_8_bit(image, bits, path)
+        image = _to_8_bit(image, bits, path, bits_option)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataError(
             f"{path} is {_describe(image)} where 8-bit RGB is expected; "
@@ -84,26 +105,48 @@ def read_rgb(path: str | Path, way_out: str = UNPACK_AGAIN, any_kind: bool = Fal
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_gray_png(path: str | Path, bits: int = 16, way_out: str = UNPACK_AGAIN) -> np.ndarray:
-    """Decode a map of whole numbers kept as a one-channel PNG (depth, contrast).
+def read_gray_png(path: str | Path, bits: int | Sequence[int] = 16, way_out: str = UNPACK_AGAIN) -> np.ndarray:
+    """Decode a map of whole numbers kept as a one-channel PNG (depth, disparity, contrast).
+
+    Args:
+        path: the PNG.
+        bits: 8, 16, or both: what it may have.
+        way_out: end of the message if it is missing or damaged.
 
     Returns:
-        ``(H, W)`` uint16 or, with ``bits=8``, uint8; the numbers as stored.
+        ``(H, W)`` uint16 or, of 8 bits, uint8; the numbers as stored.
 
     Raises:
         DataError: missing, empty, truncated, damaged, not a PNG, or not one channel of ``bits`` bits.
     """
-    path = Path(path)
+    path, allowed = Path(path), (bits,) if isinstance(bits, int) else tuple(bits)
     data = read_bytes(path, way_out)
     if not data.startswith(_PNG_SIGNATURE):
         raise DataError(f"{path} is not a PNG (starts with {data[:8]!r}); {way_out}")
     got_bits, colour = _check_png(data, path, way_out)
-    if (got_bits, colour) != (bits, 0):
+    if got_bits not in allowed or colour != 0:
+        expected = " or ".join(f"{count}-bit" for count in allowed)
         raise DataError(
-            f"{path} is a {got_bits}-bit {_PNG_COLOURS.get(colour, colour)} PNG where {bits}-bit gray is expected; "
+            f"{path} is {got_bits}-bit {_PNG_COLOURS.get(colour, colour)} where {expected} gray is expected in a PNG; "
             "it was saved by a tool that changed it, or it is not the map that belongs here: " + way_out
         )
     return _decode(data, cv2.IMREAD_UNCHANGED, path, way_out)
+
+
+def read_gray_tiff(path: str | Path, way_out: str = UNPACK_AGAIN) -> np.ndarray:
+    """Decode a map kept as a one-channel TIFF: ``(H, W)`` of the whole or real numbers that it holds.
+
+    Raises:
+        DataError: missing, empty, truncated, damaged, not a TIFF, or of several channels.
+    """
+    path = Path(path)
+    data = read_bytes(path, way_out)
+    if not data.startswith(_TIFF_SIGNATURES):
+        raise DataError(f"{path} is not a TIFF (starts with {data[:8]!r}); {way_out}")
+    image = _decode(data, cv2.IMREAD_UNCHANGED, path, way_out)
+    if image.ndim != 2:
+        raise DataError(f"{path} is {_describe(image)} where one number a pixel is expected; {way_out}")
+    return image
 
 
 def resize_area(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -184,12 +227,21 @@ def _decode(data: bytes, flags: int, path: Path, way_out: str) -> np.ndarray:
     return image
 
 
-def _to_8_bit(image: np.ndarray, bits: int, path: Path) -> np.ndarray:
+def _to_8_bit(image: np.ndarray, bits: int | None, path: Path, option: str) -> np.ndarray:
+    brightest = int(image.max())
+    if bits is None:
+        if 0 < brightest < _FULL_RANGE:
+            likely = next(count for count in (8, 10, 12, 14) if brightest < 2**count)
+            raise DataError(
+                f"{path} is a 16-bit image whose brightest value is {brightest}, as of a camera of {likely} bits; "
+                f"give the bits it fills by {option}: {likely}, or 16 if the picture really is that dark"
+            )
+        bits = 16
     white = 2**bits - 1
-    if image.max() > white:
+    if brightest > white:
         raise DataError(
-            f"{path} holds values up to {image.max()}, but {bits} bits end at {white}; give the bits it really has "
-            "(image_bits in a rig.yaml)"
+            f"{path} holds values up to {brightest}, but {bits} bits end at {white}; give the bits it really fills by "
+            f"{option}"
         )
     return np.rint(image * (255.0 / white)).astype(np.uint8)
 

@@ -107,7 +107,7 @@ class KittiRaw(StereoReader):
         return [*views, self.tree.calibration_file(f.folder, "calib_cam_to_cam.txt"), *self._needed_for_depth(f)]
 
     def _needed_for_depth(self, f: ListedFrame) -> list[Path]:
-        if self.depth is None or not (self.depth_required or self.tree.has_velodyne(f.folder, f.frame)):
+        if self.depth is None or not (self.depth_required or f.frame in self.tree.scans(f.folder)):
             return []
         return [
             self.tree.velodyne(f.folder, f.frame),

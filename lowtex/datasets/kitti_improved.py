@@ -21,7 +21,7 @@ KITTI_DEPTH_WAY_OUT = (
     "into the root, as train/<drive>/proj_depth/groundtruth/image_02/"
 )
 
-_MAP = re.compile(r"(\d+)\.png")
+_MAP = re.compile(r"(\d+)\.png", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
 
 

@@ -22,7 +22,8 @@ KITTI_RAW_WAY_OUT = (
 
 _DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
 _DRIVE = re.compile(r"\d{4}_\d{2}_\d{2}_drive_\d{4}_\w+")
-_FRAME = re.compile(r"(\d+)\.(png|jpg|jpeg)")
+_FRAME = re.compile(r"(\d+)\.(png|jpg|jpeg)", re.IGNORECASE)
+_SCAN = re.compile(r"(\d+)\.bin", re.IGNORECASE)
 
 
 class KittiTree:
@@ -39,7 +40,7 @@ class KittiTree:
         self.root = checked_root(root, KITTI_RAW_WAY_OUT)
         self.drives = dict(sorted(self._find_drives()))
         self._images: dict[tuple[str, str], dict[int, Path]] = {}
-        self._scans: dict[str, set[str]] = {}
+        self._scans: dict[str, dict[int, Path]] = {}
         self._calibration_files: dict[tuple[str, str], Path] = {}
         self._calibrations: dict[str, KittiCalibration] = {}
         self._velodyne: dict[str, np.ndarray] = {}
@@ -48,9 +49,9 @@ class KittiTree:
 
     def _find_drives(self) -> list[tuple[str, Path]]:
         found = []
-        for child in (entry for entry in self.root.iterdir() if entry.is_dir()):
+        for child in (self.root / name for name in entries(self.root) if (self.root / name).is_dir()):
             if _DATE.fullmatch(child.name):
-                found += [(d.name, d) for d in child.iterdir() if _DRIVE.fullmatch(d.name) and d.is_dir()]
+                found += [(name, child / name) for name in entries(child) if _DRIVE.fullmatch(name)]
             elif _DRIVE.fullmatch(child.name):
                 inner = child / child.name[:10] / child.name
                 found.append((child.name, inner if inner.is_dir() else child))
@@ -58,8 +59,8 @@ class KittiTree:
         return [(name, path) for name, path in found if (path / "image_02").is_dir() or (path / "image_03").is_dir()]
 
     def _suggestion(self) -> str:
-        for inner in (child for child in self.root.iterdir() if child.is_dir()):
-            if any(_DATE.fullmatch(entry.name) for entry in inner.iterdir()):
+        for inner in (self.root / name for name in entries(self.root) if (self.root / name).is_dir()):
+            if any(map(_DATE.fullmatch, entries(inner))):
                 return f" (but {inner} seems to: give that folder)"
         return ""
 
@@ -72,8 +73,8 @@ class KittiTree:
         key = folder, side
         if key not in self._images:
             data = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data"
-            names = entries(data) if data.is_dir() else []
-            # sorted order puts .png last, so that it stays
+            # this order puts .png last, so that it stays
+            names = sorted(entries(data), key=str.lower) if data.is_dir() else []
             matches = ((_FRAME.fullmatch(name), name) for name in names)
             self._images[key] = {int(match[1]): data / name for match, name in matches if match}
         return self._images[key]
@@ -84,15 +85,17 @@ class KittiTree:
         return found or self.drive_folder(folder) / f"image_{SIDES[side]}/data/{frame:010d}.png"
 
     def velodyne(self, folder: str, frame: int) -> Path:
-        """Path of one laser scan, whether it is there or not."""
-        return self.drive_folder(folder) / f"velodyne_points/data/{frame:010d}.bin"
+        """Path of one laser scan; the usual name if there is none."""
+        usual = self.drive_folder(folder) / f"velodyne_points/data/{frame:010d}.bin"
+        return self.scans(folder).get(frame, usual)
 
-    def has_velodyne(self, folder: str, frame: int) -> bool:
-        """Whether a frame's laser scan is there, from one listing of the drive's folder."""
+    def scans(self, folder: str) -> dict[int, Path]:
+        """Laser scans of ``<date>/<drive>`` by frame number."""
         if folder not in self._scans:
-            data = self.velodyne(folder, frame).parent
-            self._scans[folder] = set(entries(data)) if data.is_dir() else set()
-        return f"{frame:010d}.bin" in self._scans[folder]
+            data = self.drive_folder(folder) / "velodyne_points/data"
+            matches = map(_SCAN.fullmatch, entries(data)) if data.is_dir() else ()
+            self._scans[folder] = {int(match[1]): data / match[0] for match in matches if match}
+        return self._scans[folder]
 
     def calibration(self, folder: str) -> KittiCalibration:
         """Calibration of the recording date of ``<date>/<drive>``."""

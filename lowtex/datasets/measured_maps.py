@@ -1,4 +1,4 @@
-"""Ground truth of one's own rig: depth or disparity kept as PFM, NumPy or 16-bit PNG."""
+"""Ground truth of one's own rig: depth or disparity kept as NumPy, PFM, TIFF or PNG."""
 
 import io
 import re
@@ -7,40 +7,59 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from lowtex.datasets.images import read_bytes, read_gray_png
+from lowtex.datasets.images import read_bytes, read_gray_png, read_gray_tiff
 from lowtex.errors import DataError
 
-MAP_SUFFIXES = (".png", ".pfm", ".npy", ".npz")
-"""Kinds of map files."""
+MAP_SUFFIXES = (".png", ".pfm", ".npy", ".npz", ".tif", ".tiff")
+"""Kinds of map files, in small or capital letters."""
 
-MAP_WAY_OUT = "write the map anew, as float32 .npy, .pfm or 16-bit .png"
+UNIT_KEYS = {"depth": "depth_unit_m", "disparity": "disparity_unit_px"}
+"""Key of ``rig.yaml`` that says what one unit of whole numbers stands for, by the kind of map."""
+
+MAP_WAY_OUT = "write the map anew, as float32 .npy, .pfm, .tif or 16-bit .png"
+
+_BITS = {"depth": (16,), "disparity": (8, 16)}
+"""Of PNGs: disparities are published in 8 bits too (Middlebury), depth in 8 bits is mostly a picture of it."""
+
+_EXAMPLES = {"depth": "0.001 for millimetres", "disparity": "1 for pixels, 0.5 for half pixels"}
 
 _PFM_HEADER = re.compile(rb"(P[fF])\s+(\d+)\s+(\d+)\s+([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)[ \t\r]*\n")
 
 
-def read_map(path: str | Path, unit: float | None, unit_key: str) -> np.ndarray:
+def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
     """A map as ``(h, w)`` float32, top row first, with 0 where there is no value.
 
     Args:
-        path: ``.pfm``, ``.npy``, ``.npz`` (one array) or 16-bit ``.png``.
-        unit: what one unit of a PNG stands for (metres or pixels); None = not given, which only a PNG minds.
-        unit_key: key of ``rig.yaml`` that gives it, for the message.
+        path: one of `MAP_SUFFIXES`; ``.npz`` holds one array.
+        kind: ``depth`` (metres) or ``disparity`` (pixels).
+        unit: metres or pixels that one unit of whole numbers stands for, whatever file they are kept in; None: not
+            given. Real numbers are metres or pixels themselves.
 
     Infinity means no value, as in Middlebury's disparities, and so does 0.
 
     Raises:
-        DataError: missing, damaged, not a map of numbers, or with not-a-number in it.
+        DataError: missing, damaged, not a map of numbers, whole numbers without a unit, or with not-a-number in it.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".png":
-        if unit is None:
-            raise DataError(f"{path}: what one unit of a PNG stands for is not known; give {unit_key} in rig.yaml")
-        values = read_gray_png(path, 16, MAP_WAY_OUT).astype(np.float32) * np.float32(unit)
+        values = read_gray_png(path, _BITS[kind], MAP_WAY_OUT)
+    elif suffix in (".tif", ".tiff"):
+        values = read_gray_tiff(path, MAP_WAY_OUT)
     elif suffix == ".pfm":
         values = read_pfm(path)
     else:
         values = _read_numpy(path)
+    scale = 1.0
+    if values.dtype.kind in "iu":
+        if unit is None:
+            raise DataError(
+                f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
+                f"({_EXAMPLES[kind]})"
+            )
+        scale = unit
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32) * np.float32(scale)
     wrong = np.isnan(values)
     if wrong.any():
         raise DataError(
@@ -92,8 +111,7 @@ def _read_numpy(path: Path) -> np.ndarray:
         raise DataError(f"{path} is not a whole NumPy file ({str(error).splitlines()[0]}); {MAP_WAY_OUT}") from error
     if loaded.dtype.kind not in "fiu" or loaded.ndim != 2 or loaded.size == 0:
         raise DataError(f"{path} holds {loaded.dtype} of shape {loaded.shape}, not numbers (h, w); {MAP_WAY_OUT}")
-    with np.errstate(over="ignore"):
-        return loaded.astype(np.float32)
+    return loaded
 
 
 def _first(wrong: np.ndarray) -> str:

@@ -94,6 +94,7 @@ class PreparedPairs(StereoReader):
         self.source_root = Path(self.header["root"])
         self.ground_truth = self.header.get("ground_truth")
         self.rig_is_nominal = self.header.get("rig_is_nominal", False)
+        self.image_bits = self.header.get("image_bits")
         for option, value in self.header["options"].items():
             setattr(self, option, value)
         self.views, self.depth = views and self.header["views"] == 2, depth and self.header["depth"]

@@ -55,7 +55,7 @@ def described(reader: StereoReader) -> dict:
 
     names = {kind: name for name, kind in READERS.items()}
     options = [option for option in inspect.signature(type(reader)).parameters if _matters(option)]
-    facts = {name: getattr(reader, name, None) for name in ("ground_truth", "rig_is_nominal")}
+    facts = {name: getattr(reader, name, None) for name in ("ground_truth", "rig_is_nominal", "image_bits")}
     return {
         "format": FORMAT,
         "lowtex_version": __version__,

@@ -1,11 +1,11 @@
 """Records of samples that are finished, while others are not: written line by line, read back after a kill."""
 
 import json
-import os
 from pathlib import Path
 
 from lowtex.datasets.prepared import read_header
 from lowtex.datasets.prepared_format import HEADER, JOURNAL, SAMPLES, versions
+from lowtex.datasets.reader import entries
 from lowtex.disk_space import disk_problem
 from lowtex.errors import DataError, OptionError
 from lowtex.files import read_json, write_text
@@ -65,7 +65,7 @@ def finished_records(folder: Path, about: dict, names: list[str]) -> tuple[dict[
     """
     begun, whole = (folder / JOURNAL).is_file(), (folder / HEADER).is_file()
     if not (begun or whole):
-        strangers = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        strangers = entries(folder)
         if strangers:
             raise OptionError(f"{folder} holds other files ({strangers[0]}, …); choose a new or empty folder")
         return {}, None

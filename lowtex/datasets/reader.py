@@ -19,6 +19,9 @@ from lowtex.geometry import StereoRig
 CAMERAS = {"left": "l", "right": "r", "both": "lr"}
 """The cameras a sample's target view may come from, by option."""
 
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
+"""What Windows and macOS leave in folders and archives, beside names that begin with a dot."""
+
 DIRECTIONS = {"l": 1.0, "r": -1.0}
 """`StereoSample.direction` by side."""
 
@@ -34,6 +37,7 @@ class StereoReader(Dataset):
         absent: folders of the split that are not there at all, so that it is not known which files they would hold;
             only within `tolerating_missing`, elsewhere they are an error.
         prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
+        image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
     """
 
     root: Path
@@ -42,6 +46,7 @@ class StereoReader(Dataset):
     names: list[str]
     absent: tuple[Path, ...] = ()
     prepared: "StereoReader | None" = None
+    image_bits: int | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -118,15 +123,16 @@ def checked_root(root: str | Path, way_out: str) -> Path:
 
 
 def entries(folder: Path) -> list[str]:
-    """Sorted names in a folder, without the hidden ones that some systems leave beside every file.
+    """Sorted names in a folder, without those that systems leave there (``._*``, ``.DS_Store``, ``Thumbs.db``).
 
     Raises:
         DataError: the folder can't be listed.
     """
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        names = os.listdir(folder)
     except OSError as error:
         raise DataError(f"{folder} can't be listed ({error.strerror}); check its permissions and the disk") from error
+    return sorted(name for name in names if not name.startswith(".") and name.lower() not in _OF_SYSTEMS)
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from lowtex.datasets.images import read_text
+from lowtex.datasets.images import IMAGE_BITS, read_text
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 
 RIG_FILE = "rig.yaml"
 
@@ -25,8 +25,8 @@ height: 375             # images of another size but the same shape are fine
 # focal_y_px: 721.5377        # vertical focal length, if it differs
 # cx_right: 609.5593          # principal point of the right camera, if it differs (or cx_offset_px = cx - cx_right)
 # image_bits: 16              # bits a camera fills in 16-bit images: 12 for a 12-bit camera
-# depth_unit_m: 0.001         # metres of one unit of the 16-bit PNGs in depth/; 0 is no ground truth
-# disparity_unit_px: 0.00390625  # pixels of one unit of the 16-bit PNGs in disparity/
+# depth_unit_m: 0.001         # metres of one unit of whole numbers in depth/ (16-bit PNG, TIFF, NumPy); 0 is none
+# disparity_unit_px: 0.00390625  # pixels of one unit of whole numbers in disparity/ (8-bit PNG too)
 """
 """What ``lowtex data rig --template`` prints; every key there is."""
 
@@ -46,13 +46,13 @@ class RigFile:
     Attributes:
         path: of the file.
         rig: the left camera at the size the numbers belong to.
-        image_bits: bits that 16-bit images fill; their brightest value is ``2 ** image_bits - 1``.
-        depth_unit_m, disparity_unit_px: of 16-bit PNG ground truth; None where not given.
+        image_bits: bits that 16-bit images fill; their brightest value is ``2 ** image_bits - 1``. None: not given.
+        depth_unit_m, disparity_unit_px: of ground truth kept as whole numbers; None where not given.
     """
 
     path: Path
     rig: StereoRig
-    image_bits: int = 16
+    image_bits: int | None = None
     depth_unit_m: float | None = None
     disparity_unit_px: float | None = None
 
@@ -84,7 +84,7 @@ def read_rig_file(path: str | Path) -> RigFile:
     """
     path = Path(path)
     if not path.is_file() and not path.is_dir():
-        similar = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        similar = sorted(p.name for p in path.parent.glob("[!.]*.y*ml")) if path.parent.is_dir() else []
         found = f" (there is {', '.join(similar)}; the name must be {RIG_FILE})" if similar else ""
         raise DataError(f"{path} is missing{found}; {RIG_WAY_OUT}")
     values = {key: _number(key, value, path) for key, value in _mapping(path).items()}
@@ -104,9 +104,8 @@ def read_rig_file(path: str | Path) -> RigFile:
         height=height,
         cx_offset_px=offset,
     )
-    return RigFile(
-        path, rig, int(values.get("image_bits", 16)), values.get("depth_unit_m"), values.get("disparity_unit_px")
-    )
+    bits = int(values["image_bits"]) if "image_bits" in values else None
+    return RigFile(path, rig, bits, values.get("depth_unit_m"), values.get("disparity_unit_px"))
 
 
 def _mapping(path: Path) -> dict:
@@ -170,16 +169,20 @@ def _check(values: dict[str, float], path: Path) -> None:
             raise DataError(
                 f"{path}: {key} is {values[key]:g} but must be > 0; write a number like {EXAMPLE_VALUES[key]}"
             )
-    if not 1 < values.get("image_bits", 16) <= 16:
+    if values.get("image_bits", 16) not in IMAGE_BITS:
         raise DataError(f"{path}: image_bits is {values['image_bits']:g}; write a number from 8 to 16")
     if "cx_right" in values and "cx_offset_px" in values:
         raise DataError(f"{path} has both cx_right and cx_offset_px, which say the same; give one of them")
     size = values["width"], values["height"]
-    if max(abs(values["cx"]), abs(values["cy"]), values["focal_px"]) <= 10 and min(size) > 20:
+    for key in ("focal_px", "focal_y_px"):
+        if problem := implausible_focal(values.get(key, size[0]), size[0]):
+            raise DataError(f"{path}: {key}: {problem}; {RIG_WAY_OUT}")
+    if problem := implausible_baseline(values["baseline_m"]):
+        raise DataError(f"{path}: baseline_m: {problem}; {RIG_WAY_OUT}")
+    if 0 < values["cx"] < 1 and 0 < values["cy"] < 1 and min(size) > 20:
         raise DataError(
-            f"{path}: focal_px {values['focal_px']:g}, cx {values['cx']:g}, cy {values['cy']:g} look like shares of "
-            f"the image or like millimetres; write pixels: {values['focal_px']:g} x {size[0]:g} = "
-            f"{values['focal_px'] * size[0]:g} if they are shares"
+            f"{path}: cx {values['cx']:g} and cy {values['cy']:g} look like shares of the image; write pixels: cx "
+            f"{values['cx']:g} x {size[0]:g} = {values['cx'] * size[0]:g}, cy {values['cy'] * size[1]:g}"
         )
     for key, side in (("cx", size[0]), ("cy", size[1])):
         if not -side < values[key] < 2 * side:

@@ -121,8 +121,7 @@ def find_split(
     """
     split = os.fspath(split)
     read = read or partial(read_list, folder=folder)
-    inside = root / "splits"
-    own = inside / f"{split}.txt"
+    own = root / "splits" / f"{split}.txt"
     if own.is_file():
         return Split(split, read(own), _is_test(split))
     name = aliases.get(split, split)
@@ -134,11 +133,16 @@ def find_split(
     if path.is_file():
         # the name alone: it goes into rows and experiments, which must not depend on a machine's folders
         return Split(path.stem, read(path), _is_test(split))
-    lists = sorted(str(p.relative_to(inside).with_suffix("")) for p in inside.rglob("*.txt")) if inside.is_dir() else []
     raise OptionError(
-        f"split={split!r} is not known; choose {', '.join([*lists, *aliases, *known])}, {AVAILABLE!r} (what is found "
-        "on disk), or the path of a text file with one line for each frame"
+        f"split={split!r} is not known; choose {', '.join([*own_lists(root), *aliases, *known])}, {AVAILABLE!r} (what "
+        "is found on disk), or the path of a text file with one line for each frame"
     )
+
+
+def own_lists(root: Path) -> list[str]:
+    """Names of the lists inside a root, ``<root>/splits/<name>.txt``, sorted."""
+    inside = root / "splits"
+    return sorted(path.relative_to(inside).with_suffix("").as_posix() for path in inside.rglob("[!.]*.txt"))
 
 
 def _is_test(name: str) -> bool:

@@ -22,7 +22,7 @@ from lowtex.datasets.reader import (
 )
 from lowtex.datasets.rig_file import RIG_FILE, RigFile, read_rig_file
 from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import AVAILABLE
+from lowtex.datasets.splits import AVAILABLE, own_lists
 from lowtex.datasets.stereo_layout import FOLDERS, IMAGE_SUFFIXES, checked_pair_root, files_by_stem, read_stems
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, disparity_to_depth
@@ -47,8 +47,10 @@ class StereoFolder(StereoReader):
         rig.yaml                focal length, baseline, principal point: see `lowtex.datasets.rig_file.EXAMPLE_RIG`
         splits/train.txt        optional lists, a stem a line: train, val, test, or any name
         depth/0001.png          optional ground truth of the left camera at the images' size: metres along z as .npy,
-                                .npz, .pfm, or 16-bit .png with depth_unit_m in rig.yaml; 0 or infinity = none
-        disparity/0001.pfm      instead of depth/: pixels at the images' size, 16-bit .png with disparity_unit_px
+                                .npz, .pfm, .tif, or whole numbers (16-bit .png too) with depth_unit_m in rig.yaml;
+                                0 or infinity = none
+        disparity/0001.pfm      instead of depth/: pixels at the images' size, or whole numbers (8 or 16-bit .png too)
+                                with disparity_unit_px
 
     An example ``rig.yaml``, for a pair rectified by OpenCV (``lowtex data rig --template`` prints it with every key)::
 
@@ -114,6 +116,11 @@ class StereoFolder(StereoReader):
         if not tolerates_missing():
             self.rig_file  # noqa: B018 - a wrong calibration is told at once
 
+    @property
+    def image_bits(self) -> int | None:
+        """Of ``rig.yaml``; see `StereoReader`."""
+        return self.rig_file.image_bits
+
     @cached_property
     def rig_file(self) -> RigFile:
         """What ``rig.yaml`` says."""
@@ -166,10 +173,9 @@ class StereoFolder(StereoReader):
         path = Path(split).expanduser()
         if path.is_file():
             return path.stem, read_stems(path)
-        lists = sorted(p.stem for p in (self.root / "splits").glob("*.txt"))
         raise OptionError(
             f"split={split!r} is not known; write the stems it shall hold, one a line, into {own}, or choose "
-            f"{', '.join([*lists, ALL, AVAILABLE])}, or the path of a text file"
+            f"{', '.join([*own_lists(self.root), ALL, AVAILABLE])}, or the path of a text file"
         )
 
     def _check_twins(self, together: list[str]) -> None:
@@ -202,7 +208,7 @@ class StereoFolder(StereoReader):
             )
 
     def _decode(self, path: Path, way_out: str) -> np.ndarray:
-        return read_rgb(path, way_out, any_kind=True, bits=self.rig_file.image_bits)
+        return read_rgb(path, way_out, any_kind=True, bits=self.image_bits)
 
     def _read(self, index: int) -> StereoSample:
         stem, side = self._keys[index]
@@ -223,7 +229,7 @@ class StereoFolder(StereoReader):
         """The left camera's ground truth, ``(1, h, w)`` metres, of the native ``size = (H, W)``."""
         is_disparity = self.truth_folder == "disparity"
         unit = self.rig_file.disparity_unit_px if is_disparity else self.rig_file.depth_unit_m
-        values = read_map(path, unit, "disparity_unit_px" if is_disparity else "depth_unit_m")
+        values = read_map(path, self.truth_folder, unit)
         if values.shape != size:
             raise DataError(
                 f"{path} is {values.shape[1]}x{values.shape[0]}, but its image {target} is {size[1]}x{size[0]} pixels; "
@@ -241,6 +247,11 @@ class StereoFolder(StereoReader):
             "write 0 or infinity where there is no ground truth; else left/ and right/ or the principal points in "
             f"{RIG_FILE} are wrong: `lowtex data rig` shows it",
         )
+        if (values > size[1]).sum() > (values > 0).sum() / 2:
+            raise DataError(
+                f"{path}: most disparities are larger than the image is wide ({size[1]} px), so they are not pixels; "
+                "keep them as whole numbers (.png, .npy) and give disparity_unit_px in rig.yaml"
+            )
         known = torch.from_numpy(values)
         return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)[None]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowtex.datasets.images import read_text
-from lowtex.datasets.reader import checked_root, tolerates_missing
+from lowtex.datasets.reader import checked_root, entries, tolerates_missing
 from lowtex.errors import DataError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -44,7 +44,7 @@ def checked_pair_root(root: str | Path, sides: str, way_out: str) -> Path:
     root = checked_root(root, way_out)
     gone = [name for name in map(FOLDERS.get, sides) if not (root / name).is_dir()]
     if gone and not tolerates_missing():
-        inner = next((child for child in sorted(root.iterdir()) if (child / "left").is_dir()), None)
+        inner = next((root / name for name in entries(root) if (root / name / "left").is_dir()), None)
         suggestion = f" (but {inner} seems to: give that folder)" if inner else ""
         raise DataError(f"{root} does not hold {' and '.join(f'{name}/' for name in gone)}{suggestion}; {way_out}")
     return root
@@ -59,10 +59,8 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], way_out: str) -> dict[s
     if not folder.is_dir():
         return {}
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in (folder / name for name in entries(folder)):
         suffix = path.suffix.lower()
-        if path.name.startswith("."):
-            continue
         if suffix in OTHER_PICTURES:
             raise DataError(f"{path}: {suffix} is not read; write it as one of {', '.join(suffixes)}")
         if suffix not in suffixes:

@@ -13,7 +13,7 @@ from lowtex.datasets.calibration import (
 )
 from lowtex.datasets.reader import checked_root, entries, tolerates_missing
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_focal
 
 VKITTI2_WAY_OUT = (
     "Virtual KITTI 2 (non-commercial use, see the licence there): get the archives vkitti_2.0.3_rgb, "
@@ -29,10 +29,10 @@ CAMERA_NUMBERS = {"l": 0, "r": 1}
 
 _SCENE = re.compile(r"Scene\w+")
 _FILES = {
-    "rgb": ("frames/rgb", re.compile(r"rgb_(\d+)\.(jpg|jpeg|png)")),
-    "depth": ("frames/depth", re.compile(r"depth_(\d+)\.png")),
-    "contrast": ("frames/lowtexContrast", re.compile(r"contrast_(\d+)\.png")),
-    "visible": ("frames/lowtexVisible", re.compile(r"visible_(\d+)\.png")),
+    "rgb": ("frames/rgb", re.compile(r"rgb_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)),
+    "depth": ("frames/depth", re.compile(r"depth_(\d+)\.png", re.IGNORECASE)),
+    "contrast": ("frames/lowtexContrast", re.compile(r"contrast_(\d+)\.png", re.IGNORECASE)),
+    "visible": ("frames/lowtexVisible", re.compile(r"visible_(\d+)\.png", re.IGNORECASE)),
 }
 _USUAL_NAME = {
     "rgb": "rgb_{:05d}.jpg",
@@ -71,18 +71,18 @@ class Vkitti2Tree:
     def _find_folders(self) -> set[str]:
         found = set()
         for place in (folder for folder in self._places["rgb"] if folder.is_dir()):
-            scenes = [scene for scene in place.iterdir() if _SCENE.fullmatch(scene.name) and scene.is_dir()]
+            scenes = [name for name in entries(place) if _SCENE.fullmatch(name) and (place / name).is_dir()]
             found |= {
-                f"{scene.name}/{variation.name}"
+                f"{scene}/{variation}"
                 for scene in scenes
-                for variation in scene.iterdir()
-                if (variation / _FILES["rgb"][0]).is_dir()
+                for variation in entries(place / scene)
+                if (place / scene / variation / _FILES["rgb"][0]).is_dir()
             }
         return found
 
     def _suggestion(self) -> str:
-        for inner in (child for child in self.root.iterdir() if child.is_dir()):
-            if any(_SCENE.fullmatch(entry.name) for entry in inner.iterdir()):
+        for inner in (self.root / name for name in entries(self.root) if (self.root / name).is_dir()):
+            if any(map(_SCENE.fullmatch, entries(inner))):
                 return f" (but {inner} seems to: give that folder)"
         return ""
 
@@ -156,6 +156,8 @@ class Vkitti2Tree:
                     f"{image} ({width}x{height}); a resized copy can't be used with the original file: "
                     f"{VKITTI2_WAY_OUT}"
                 )
+            if problem := implausible_focal(values[0], width) or implausible_focal(values[1], width):
+                raise DataError(f"{path}: {problem}; {VKITTI2_WAY_OUT}")
         baseline = (baselines or {}).get(frame, VKITTI2_BASELINE_M)
         if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
             # the difference of two rounded places far from the origin: the constant is the better number

@@ -88,7 +88,7 @@ class DownloadedTree:
         places = [(f"image_{camera}", (".png", ".jpg", ".jpeg")) for camera in SIDES.values()]
         for name, suffixes in [*places, ("velodyne_points", (".bin",))]:
             found = {PurePosixPath(e.name) for e in _entries(self._drives[drive] / name / "data") if e.stat().st_size}
-            if frames - {path.stem for path in found if path.suffix in suffixes}:
+            if frames - {path.stem for path in found if path.suffix.lower() in suffixes}:
                 return False
         return True
 

@@ -100,7 +100,7 @@ RIGS: dict[str, tuple[str, Damage, str]] = {
     "empty": (RIG, empty, "0 bytes"),
     "only a comment": (RIG, text("# to be done\n"), "holds no numbers"),
     "a folder": (RIG, folder, "folder"),
-    "not text": (RIG, lambda p: p.write_bytes(b"\xff\xfe\x00\x01"), "not a text file"),
+    "not text": (RIG, lambda p: p.write_bytes(b"\x89PNG\r\n"), "not a text file"),
     "not YAML": (RIG, text("focal_px: 30\nbaseline_m: [0.5\n"), "line 3 is not YAML"),
     "a tab": (RIG, text("focal_px: 30\n\tbaseline_m: 0.5\n"), "line 2 is not YAML"),
     "a list": (RIG, text("- 30\n- 0.5\n"), "not a list of lines"),

@@ -78,7 +78,7 @@ KITTI: dict[str, tuple[str, Damage, str]] = {
     "left a depth map": (LEFT, stored(depth_values(0)), "16-bit gray"),
     "calibration missing": (CALIB, delete, "missing"),
     "calibration empty": (CALIB, empty, "0 bytes"),
-    "calibration not text": (CALIB, lambda p: p.write_bytes(b"\xff\xfe\x00\x01"), "not a text file"),
+    "calibration not text": (CALIB, lambda p: p.write_bytes(b"\x89PNG\r\n"), "not a text file"),
     "calibration without P_rect": (CALIB, without_lines("P_rect"), "P_rect_02"),
     "calibration without P_rect_03": (CALIB, without_lines("P_rect_03"), "P_rect_03"),
     "P_rect with NaN": (CALIB, replaced("1.8", "nan"), "not finite"),

@@ -130,8 +130,8 @@ def test_rig_follows_images_of_another_size(tmp_path):
 
 
 def test_a_height_rounded_to_a_whole_pixel_is_no_other_shape(tmp_path):
-    write_stereo(tmp_path, width=1242, height=746, cx=600, cy=370)
-    assert StereoFolder(tmp_path, size=None)[0].rig.focal_px == pytest.approx(30 * 40 / 1242)
+    write_stereo(tmp_path, width=1242, height=746, cx=600, cy=370, focal_px=700)
+    assert StereoFolder(tmp_path, size=None)[0].rig.focal_px == pytest.approx(700 * 40 / 1242)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png"])

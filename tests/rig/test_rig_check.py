@@ -167,9 +167,9 @@ def test_given_disparities_are_compared_but_do_not_prove_the_scale(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"baseline_m": 120.0}, "millimetres"),
+        ({"baseline_m": 12.0}, "millimetres"),
         ({"baseline_m": 0.001}, "baseline"),
-        ({"focal_px": 30.0}, "field of view"),
+        ({"focal_px": 60.0}, "field of view"),
         ({"focal_px": 9000.0}, "field of view"),
         ({"cx": 20.0}, "cx = 20"),
         ({"focal_y_px": 640.0}, "focal_y_px"),
