@@ -221,12 +221,70 @@ def test_focal_length_scales_metres_and_is_counted_at_the_photos_size(tmp_path):
         predict_files([tmp_path / "a.png"], "x", tmp_path / "out", focal_px=-3.0, **known)
 
 
+def test_a_focal_length_that_is_no_number_of_pixels_is_refused(tmp_path):
+    """The warning names it as a share of the width, so a share is what people type."""
+    known = dict(load=load_flat, tell=lambda line: None)
+    with pytest.raises(DataError, match=r"a\.png: focal length 0\.581 px .*write 0\.581 x 100 = 58\.1 with --focal"):
+        predict_files([photo(tmp_path / "a.png")], "x", tmp_path / "out", focal_px=0.581, **known)
+
+
+class BrightNetwork(FlatNetwork):
+    """Depth is how bright the picture is, so that it shows how the file was read."""
+
+    def depth(self, image, rig):
+        return torch.full((1, 1, 32, 64), 1.0) * image.mean()
+
+
+def test_deep_photos_are_read_by_the_bits_they_fill(tmp_path):
+    for name, bits in (("eight", 8), ("twelve", 12)):
+        values = np.full((50, 100, 3), round(0.6 * (2**bits - 1)))
+        cv2.imwrite(str(tmp_path / f"{name}.png"), values.astype(np.uint8 if bits == 8 else np.uint16))
+
+    def depth(name, trained_with=None, **options):
+        facts = {"rig": {"focal_px": 32.0, "width": 64}, "image_bits": trained_with}
+        known = dict(load=lambda path: (BrightNetwork(), {"size": (32, 64), "facts": facts}), tell=lambda line: None)
+        [path] = predict_files([tmp_path / f"{name}.png"], "x", tmp_path / "out", **known, **options)
+        return np.load(path).mean()
+
+    right = depth("eight")
+    with pytest.raises(DataError, match=r"twelve\.png is a 16-bit image .* by --image-bits: 12, or 16"):
+        depth("twelve")
+    assert depth("twelve", image_bits=12) == pytest.approx(right, rel=5e-3)
+    assert depth("twelve", trained_with=12) == pytest.approx(right, rel=5e-3)
+    assert depth("eight", trained_with=12) == right, "8-bit photos fill 8 bits"
+    assert depth("twelve", trained_with=12, image_bits=16) < right / 10
+    with pytest.raises(DataError, match=r"but 10 bits end at 1023; .*--image-bits"):
+        depth("twelve", image_bits=10)
+
+
+def test_a_network_trained_on_12_bits_predicts_12_bits(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for folder in ("left", "right"):
+        (tmp_path / "rig" / folder).mkdir(parents=True)
+        values = rng.integers(0, 4096, (64, 192, 3)).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / "rig" / folder / "a.png"), values)
+    (tmp_path / "rig" / "rig.yaml").write_text(
+        "focal_px: 120\nbaseline_m: 0.2\ncx: 95\ncy: 31\nwidth: 192\nheight: 64\nimage_bits: 12\n"
+    )
+    words = ["train", "baseline", "--profile", "smoke", "--data", f"stereo={tmp_path / 'rig'}", "--steps", "1"]
+    assert cli.main([*words, "--set", "schedule.batch_size=1", "--out", str(tmp_path / "trained")]) == 0
+    [folder] = [path for path in (tmp_path / "trained").iterdir() if path.name.startswith("baseline")]
+    deep = str(tmp_path / "rig" / "left" / "a.png")
+    metres = []
+    for number, more in enumerate(([], ["--image-bits", "12"])):
+        out = tmp_path / str(number)
+        assert cli.main(["predict", deep, "--checkpoint", str(folder), "--out", str(out), *more]) == 0
+        metres.append(np.load(out / "a.npy"))
+    np.testing.assert_array_equal(*metres)
+
+
 def test_several_photos_folders_and_a_damaged_one(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("b10.png", "b2.png", "c.jpg"):
         photo(folder / name)
     (folder / "notes.txt").write_text("not an image")
+    (folder / "._c.jpg").write_bytes(b"of macOS")
     whole = (folder / "b10.png").read_bytes()
     (folder / "b10.png").write_bytes(whole[: len(whole) // 2])
     photos = find_photos([folder, folder / "c.jpg"])

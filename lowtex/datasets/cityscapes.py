@@ -107,7 +107,7 @@ class Cityscapes(StereoReader):
             raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
         gone = [self._missing(f, typical_camera) for f in self.frames]
         missing = [path for path in gone if path is not None]
-        only_cameras = bool(missing) and all(path.suffix.lower() == ".json" for path in missing)
+        only_cameras = bool(missing) and all(path.suffix == ".json" for path in missing)
         way_out = CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT
         report_missing(missing, len(self.frames), self.split, "frames", way_out)
         self.rig_is_nominal = typical_camera and not all(self.tree.has(CAMERA, f) for f in self.frames)
@@ -130,7 +130,7 @@ class Cityscapes(StereoReader):
             found = [f for part in self.tree.parts() for f in self._in_folder(part, sides)]
             gone = {f: self._missing(f, typical_camera) for f in found}
             frames = [f for f in found if gone[f] is None]
-            only_cameras = any(path is not None and path.suffix.lower() == ".json" for path in gone.values())
+            only_cameras = any(path is not None and path.suffix == ".json" for path in gone.values())
         else:
             frames = list(self._in_folder(self.split, sides))
         if not frames:

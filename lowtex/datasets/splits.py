@@ -94,6 +94,12 @@ def read_list(path: str | Path, folder: re.Pattern = KITTI_FOLDER) -> list[Liste
     return frames
 
 
+def own_lists(root: Path) -> list[str]:
+    """Names of the lists inside a root, ``<root>/splits/<name>.txt``, sorted."""
+    inside = root / "splits"
+    return sorted(path.relative_to(inside).with_suffix("").as_posix() for path in inside.rglob("[!.]*.txt"))
+
+
 def find_split(
     split: str,
     root: Path,
@@ -121,7 +127,8 @@ def find_split(
     """
     split = os.fspath(split)
     read = read or partial(read_list, folder=folder)
-    own = root / "splits" / f"{split}.txt"
+    inside = root / "splits"
+    own = inside / f"{split}.txt"
     if own.is_file():
         return Split(split, read(own), _is_test(split))
     name = aliases.get(split, split)
@@ -137,12 +144,6 @@ def find_split(
         f"split={split!r} is not known; choose {', '.join([*own_lists(root), *aliases, *known])}, {AVAILABLE!r} (what "
         "is found on disk), or the path of a text file with one line for each frame"
     )
-
-
-def own_lists(root: Path) -> list[str]:
-    """Names of the lists inside a root, ``<root>/splits/<name>.txt``, sorted."""
-    inside = root / "splits"
-    return sorted(path.relative_to(inside).with_suffix("").as_posix() for path in inside.rglob("[!.]*.txt"))
 
 
 def _is_test(name: str) -> bool:

@@ -126,4 +126,20 @@ def write_vkitti2(root: Path, scenes: dict[str, int], variations=("clone",), apa
                 )
 
 
+def in_capitals(root: Path, but: tuple[str, ...] = (".txt", ".yaml")) -> None:
+    """Rename every file below ``root`` so that its ending is in capitals."""
+    for path in [p for p in root.rglob("*") if p.is_file() and p.suffix not in but]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+
+
+def with_system_files(root: Path) -> None:
+    """What macOS and Windows leave: a ``._`` beside every file, and files and a folder of their own."""
+    for path in [p for p in root.rglob("*") if p.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\26\7 Mac OS X")
+    for folder in [root, *(p for p in root.rglob("*") if p.is_dir())]:
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            (folder / name).write_bytes(b"of the system")
+    (root / "__MACOSX" / "left").mkdir(parents=True)
+
+
 ALL_SCENES = {"Scene01": 2, "Scene02": 3, "Scene06": 1, "Scene18": 2, "Scene20": 1}

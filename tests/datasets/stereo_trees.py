@@ -44,14 +44,16 @@ def pfm_bytes(values: np.ndarray, little: bool = True) -> bytes:
 def write_truth(path: Path, values: np.ndarray, unit: float = 0.001) -> None:
     """A map file of the kind that its ending says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".png":
+    suffix = path.suffix.lower()
+    if suffix == ".png":
         write_map(path, np.round(values / unit).astype(np.uint16))
-    elif path.suffix == ".pfm":
+    elif suffix == ".pfm":
         path.write_bytes(pfm_bytes(values))
-    elif path.suffix == ".npy":
-        np.save(path, values)
+    elif suffix in (".tif", ".tiff"):
+        write_map(path, values)
     else:
-        np.savez(path, values)
+        with path.open("wb") as file:
+            (np.save if suffix == ".npy" else np.savez)(file, values)
 
 
 def encoded(suffix: str, values: np.ndarray) -> bytes:

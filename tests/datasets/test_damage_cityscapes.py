@@ -107,6 +107,7 @@ CASES: dict[str, tuple[str, Damage, str]] = {
     "camera without fx": (CAMERA, camera("intrinsic", "fx"), "intrinsic.fx is missing"),
     "camera without v0": (CAMERA, camera("intrinsic", "v0"), "intrinsic.v0 is missing"),
     "camera without baseline": (CAMERA, camera("extrinsic", "baseline"), "extrinsic.baseline is missing"),
+    "fx a share": (CAMERA, camera("intrinsic", "fx", 1.1), "1.1 x 40 = 44"),
     "fx NaN": (CAMERA, camera("intrinsic", "fx", float("nan")), "not a finite"),
     "u0 infinite": (CAMERA, camera("intrinsic", "u0", float("inf")), "not a finite"),
     "fy beyond all numbers": (CAMERA, camera("intrinsic", "fy", 10**400), "not a finite"),

@@ -125,9 +125,16 @@ RIGS: dict[str, tuple[str, Damage, str]] = {
     "half a pixel of width": (RIG, rig(width=40.5), "width is 40.5"),
     "no width": (RIG, rig(width=0), "width is 0"),
     "numbers of another shape": (RIG, rig(width=60), "another shape"),
+    "a share of the width": (RIG, rig(focal_px=0.581), "0.581 x 40 = 23.24"),
+    "a focal length in millimetres": (RIG, rig(width=1240, height=744, focal_px=8), "millimetres"),
+    "a focal length of another image": (RIG, rig(focal_px=1500), "of a larger image"),
+    "a vertical focal length that is a share": (RIG, rig(focal_y_px=1.92), "focal_y_px: focal length 1.92 px"),
+    "a baseline in millimetres": (RIG, rig(baseline_m=532.7), "write 0.5327"),
+    "a principal point in shares": (RIG, rig(cx=0.5, cy=0.45), "cx 0.5 x 40 = 20"),
     "shares instead of pixels": (RIG, rig(focal_px=0.75, cx=0.5, cy=0.5), "0.75 x 40 = 30"),
     "a principal point far outside": (RIG, rig(cx=640), "cx is 640, far outside"),
     "principal points twice": (RIG, rig(cx_right=20, cx_offset_px=0.5), "both cx_right and cx_offset_px"),
+    "too few bits": (RIG, rig(image_bits=6), "image_bits is 6"),
     "too many bits": (RIG, rig(image_bits=32), "image_bits is 32"),
 }
 

@@ -82,6 +82,8 @@ KITTI: dict[str, tuple[str, Damage, str]] = {
     "calibration without P_rect": (CALIB, without_lines("P_rect"), "P_rect_02"),
     "calibration without P_rect_03": (CALIB, without_lines("P_rect_03"), "P_rect_03"),
     "P_rect with NaN": (CALIB, replaced("1.8", "nan"), "not finite"),
+    "P_rect in shares of the width": (CALIB, replaced(": 30.0 0", ": 0.75 0"), "0.75 x 40 = 30"),
+    "translation in millimetres": (CALIB, replaced("-14.2", "-15981"), "write 0.53276"),
     "P_rect with a word": (CALIB, replaced("1.8", "left"), "P_rect_02"),
     "P_rect too short": (CALIB, replaced(" 0 0 1 0\n", " 0 0 1\n"), "11 numbers"),
     "cameras swapped": (
@@ -136,6 +138,8 @@ VKITTI2: dict[str, tuple[str, Damage, str]] = {
     "intrinsics without a camera": (INTRINSIC, text("frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]\n"), "no camera"),
     "intrinsics without the frame": (INTRINSIC, without_lines("0 0 30"), "does not list frame 0"),
     "intrinsics of another size": (INTRINSIC, replaced("19.5 11.5", "39.5 23.5"), "principal point"),
+    "focal length a share": (INTRINSIC, replaced("30.0 30.0", "0.75 1.25"), "0.75 x 40 = 30"),
+    "cameras millimetres apart": (EXTRINSIC, replaced("4.4", "-527.7"), "write 0.5327"),
     "focal length negative": (INTRINSIC, replaced("30.0 30.0", "-30.0 30.0"), "not > 0"),
     "intrinsics missing, odd size": (INTRINSIC, delete, "intrinsic.txt is missing"),
     "cameras in one place": (EXTRINSIC, replaced("4.4", "5"), "baseline"),

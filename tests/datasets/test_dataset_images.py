@@ -65,6 +65,8 @@ def test_any_kind_takes_what_a_data_set_must_not_hold(tmp_path):
     np.testing.assert_array_equal(read_rgb(tmp_path / "gray.png", any_kind=True), np.dstack([gray] * 3))
     write_map(tmp_path / "photo.bmp", picture(5)[:, :, ::-1])
     np.testing.assert_array_equal(read_rgb(tmp_path / "photo.bmp", any_kind=True), picture(5))
+    write_map(tmp_path / "black.png", np.zeros((4, 4), np.uint16))
+    assert not read_rgb(tmp_path / "black.png", any_kind=True).any()
     (tmp_path / "notes.txt").write_text("not an image at all")
     with pytest.raises(DataError, match="notes.txt can't be decoded"):
         read_rgb(tmp_path / "notes.txt", any_kind=True)

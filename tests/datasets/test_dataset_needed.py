@@ -5,20 +5,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from dataset_trees import (
     ALL_SCENES,
     DATE,
     DRIVE,
     FOLDER,
     depth_values,
+    in_capitals,
+    with_system_files,
     write_kitti,
     write_kitti_depth,
     write_map,
     write_vkitti2,
 )
+from dataset_trees_cityscapes import write_cityscapes
+from dataset_trees_make3d import IDS, write_make3d
+from stereo_trees import STEMS, write_stereo, write_truth
+from stereo_trees import depth_values as stereo_depth
 
-from lowtex.datasets import KittiImproved, KittiRaw, VirtualKitti2, reader
+from lowtex.checking.check import check_root
+from lowtex.datasets import (
+    Cityscapes,
+    KittiImproved,
+    KittiRaw,
+    Make3D,
+    StereoFolder,
+    StereoReader,
+    VirtualKitti2,
+    reader,
+)
 from lowtex.datasets.reader import tolerating_missing
+from lowtex.datasets.splits import own_lists
 from lowtex.errors import DataError
 
 
@@ -40,6 +58,57 @@ def opened_by(monkeypatch, dataset, index: int) -> set[Path]:
     dataset[index]
     monkeypatch.undo()
     return seen
+
+
+def written(root: Path) -> dict[str, StereoReader]:
+    """A reader of every data set, with its ground truth."""
+    write_kitti(root / "kitti_raw")
+    write_kitti_depth(root / "kitti_depth")
+    write_vkitti2(root / "vkitti2", {"Scene01": 1, "Scene02": 2})
+    write_cityscapes(root / "cityscapes")
+    write_make3d(root / "make3d", IDS[:1])
+    write_stereo(root / "stereo")
+    for stem in STEMS:
+        write_truth(root / "stereo" / "depth" / f"{stem}.npy", stereo_depth(stem))
+    (root / "stereo" / "splits").mkdir()
+    (root / "stereo" / "splits" / "mine.txt").write_text("a\n")
+    return readers(root)
+
+
+def readers(root: Path) -> dict[str, StereoReader]:
+    return {
+        "kitti": KittiRaw(root / "kitti_raw", "available"),
+        "kitti_depth": KittiImproved(root / "kitti_depth", "available"),
+        "vkitti2": VirtualKitti2(root / "vkitti2", "available"),
+        "cityscapes": Cityscapes(root / "cityscapes", "available"),
+        "make3d": Make3D(root / "make3d", "test", size=(64, 128)),
+        "stereo": StereoFolder(root / "stereo"),
+    }
+
+
+@pytest.mark.parametrize("change", [in_capitals, with_system_files])
+def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, change):
+    before = {name: (each.names, [each[0], each[-1]]) for name, each in written(tmp_path).items()}
+    for name in ("kitti_raw", "kitti_depth", "vkitti2", "cityscapes", "make3d", "stereo"):
+        change(tmp_path / name)
+    for name, dataset in readers(tmp_path).items():
+        names, samples = before[name]
+        assert dataset.names == names
+        for old, new in zip(samples, (dataset[0], dataset[-1]), strict=True):
+            assert torch.equal(old.image, new.image) and old.rig == new.rig, name
+            assert (old.depth is None) == (new.depth is None), name
+            assert old.depth is None or torch.equal(old.depth, new.depth), name
+        root = tmp_path / ("kitti_raw" if name == "kitti" else name)
+        assert check_root(name, root, "available", thorough=True).named.fine, name
+    assert own_lists(tmp_path / "stereo") == ["mine"]
+
+
+def test_a_png_goes_before_a_jpeg_of_the_same_frame(tmp_path):
+    write_kitti(tmp_path, frames=(0,))
+    folder = tmp_path / FOLDER / "image_02" / "data"
+    (folder / "0000000000.png").rename(folder / "0000000000.PNG")
+    (folder / "0000000000.jpg").write_bytes(b"a copy of lesser quality")
+    assert KittiRaw(tmp_path, "available").needed(0)[0].name == "0000000000.PNG"
 
 
 def a_list(root: Path, lines: str) -> Path:

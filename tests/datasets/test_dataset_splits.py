@@ -1,9 +1,14 @@
 """The packaged lists against the published ones, and what a split's name can be."""
 
+from pathlib import Path
+
 import pytest
 from dataset_trees import FOLDER, write_kitti
 
 from lowtex.datasets import KittiRaw
+from lowtex.datasets.cityscapes_layout import read_city_list
+from lowtex.datasets.make3d import read_ids
+from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
 from lowtex.datasets.splits import (
     CITYSCAPES_SPLITS,
     KITTI_SPLITS,
@@ -13,6 +18,7 @@ from lowtex.datasets.splits import (
     packaged_frames,
     read_list,
 )
+from lowtex.datasets.stereo_layout import read_stems
 from lowtex.errors import OptionError
 
 
@@ -61,6 +67,23 @@ def test_frame_numbers_with_and_without_zeros(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text(f"{FOLDER} 0000000007 l\n\n  {FOLDER} 7 r\r\n")
     assert read_list(path) == [ListedFrame(FOLDER, 7, "l"), ListedFrame(FOLDER, 7, "r")]
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_windows_writes_them(tmp_path, coding):
+    """Notepad puts a byte order mark first, PowerShell's > writes UTF-16; both end lines with CR LF."""
+    path = tmp_path / "mine.txt"
+
+    def listed(line: str) -> Path:
+        path.write_bytes(f"{line}\r\n\r\n".encode(coding))
+        return path
+
+    assert read_list(listed(f"{FOLDER} 7 l")) == [ListedFrame(FOLDER, 7, "l")]
+    assert read_stems(listed("pair_1.png")) == ["pair_1"]
+    assert read_ids(listed("op31-p-220t000")) == ["op31-p-220t000"]
+    assert read_city_list(listed("aachen/aachen_000029_000019 l"))[0].city == "aachen"
+    (tmp_path / "rig.yaml").write_bytes(EXAMPLE_RIG.encode(coding))
+    assert read_rig_file(tmp_path / "rig.yaml").rig.width == 1242
 
 
 def test_order_of_meanings(tmp_path, monkeypatch):

@@ -19,7 +19,8 @@ from stereo_trees import (
     write_truth,
 )
 
-from lowtex.datasets import READERS, StereoFolder, flip_pair, open_dataset
+from lowtex.checking.check import check_root
+from lowtex.datasets import READERS, CachedPairs, StereoFolder, flip_pair, open_dataset
 from lowtex.datasets.measured_maps import read_pfm
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
@@ -105,6 +106,25 @@ def test_deep_images_are_scaled_by_the_bits_they_fill(tmp_path, suffix, bits):
     assert got.min() == 0 and got.max() == 255
 
 
+def test_deep_images_of_unknown_bits_are_refused_where_they_cannot_fill_16(tmp_path):
+    values = np.linspace(0, 4000, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint16)
+    write_stereo(tmp_path, stems=())
+    for folder in ("left", "right"):
+        write_picture(tmp_path / folder / "a.png", values)
+    words = r"a\.png is a 16-bit image whose brightest value is 4000, .*12 bits; .*image_bits in rig.yaml: 12, or 16"
+    with pytest.raises(DataError, match=words):
+        StereoFolder(tmp_path, size=None)[0]
+    [problem] = check_root("stereo", tmp_path).named.problems
+    assert "brightest value is 4000" in problem.reason
+    for bits in (12, 16):
+        (tmp_path / "rig.yaml").write_text(rig_text(image_bits=bits))
+        reader = StereoFolder(tmp_path, size=None)
+        expected = np.rint(values * (255 / (2**bits - 1))).astype(np.uint8)
+        np.testing.assert_array_equal(as_bytes(reader[0].image), expected)
+        assert CachedPairs(reader).image_bits == bits, "so that the checkpoint knows them"
+        assert check_root("stereo", tmp_path, thorough=True).named.fine
+
+
 @pytest.mark.parametrize("deep", [False, True])
 def test_gray_becomes_rgb_and_alpha_is_left_out(tmp_path, deep):
     rgb = picture(3, HEIGHT, WIDTH)
@@ -134,7 +154,7 @@ def test_a_height_rounded_to_a_whole_pixel_is_no_other_shape(tmp_path):
     assert StereoFolder(tmp_path, size=None)[0].rig.focal_px == pytest.approx(700 * 40 / 1242)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png", ".tif", ".tiff", ".NPY", ".PFM", ".PNG", ".TIFF"])
 def test_depth_of_every_kind(tmp_path, suffix):
     write_stereo(tmp_path, depth_unit_m=0.001)
     for stem in STEMS:
@@ -145,7 +165,7 @@ def test_depth_of_every_kind(tmp_path, suffix):
     assert StereoFolder(tmp_path, depth=False)[0].depth is None
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png", ".tif"])
 @pytest.mark.parametrize("offset", [0.0, -31.086])
 def test_disparity_of_every_kind_comes_back_from_depth(tmp_path, suffix, offset):
     disparity = np.random.default_rng(0).integers(8, 4000, (HEIGHT, WIDTH)).astype(np.float32) / 64
@@ -163,6 +183,37 @@ def test_disparity_of_every_kind_comes_back_from_depth(tmp_path, suffix, offset)
     np.testing.assert_allclose(sample.depth[0].numpy()[known], expected, rtol=1e-5)
     back = depth_to_disparity(sample.depth, native)[0].numpy()
     np.testing.assert_allclose(back[known], disparity[known], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_whole_numbers_take_the_unit_whatever_file_they_are_in(tmp_path, suffix, dtype):
+    """Middlebury 2005 and 2006 keep half pixels in 8 bits."""
+    halves = np.random.default_rng(0).integers(0, 80, (HEIGHT, WIDTH)).astype(dtype)
+    write_stereo(tmp_path, stems=("a",), disparity_unit_px=0.5)
+    path = tmp_path / "disparity" / f"a{suffix}"
+    if suffix == ".png":
+        write_map(path, halves)
+    else:
+        write_truth(path, halves)
+    reader = StereoFolder(tmp_path, size=None)
+    back = depth_to_disparity(reader[0].depth, reader[0].rig)[0].numpy()
+    np.testing.assert_allclose(back, halves / 2, rtol=1e-5)
+    assert check_root("stereo", tmp_path, thorough=True).named.fine, "`data check` says the same"
+    (tmp_path / "rig.yaml").write_text(rig_text())
+    words = r"a\.\w+ holds whole numbers .*give disparity_unit_px in rig.yaml \(1 for pixels, 0.5 for half pixels\)"
+    with pytest.raises(DataError, match=words):
+        StereoFolder(tmp_path, size=None)[0]
+    [problem] = check_root("stereo", tmp_path, thorough=True).named.problems
+    assert problem.path == path and "disparity_unit_px" in problem.reason
+
+
+def test_disparities_that_are_no_pixels_are_refused(tmp_path):
+    write_stereo(tmp_path, stems=("a",))
+    stored = np.random.default_rng(0).integers(256, 30 * 256, (HEIGHT, WIDTH))
+    write_truth(tmp_path / "disparity" / "a.npy", stored.astype(np.float32))
+    with pytest.raises(DataError, match=r"a\.npy: most disparities are larger than the image is .*disparity_unit_px"):
+        StereoFolder(tmp_path)[0]
 
 
 @pytest.mark.parametrize("little", [True, False])

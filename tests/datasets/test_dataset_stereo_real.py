@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from stereo_trees import write_stereo, write_truth
+from stereo_trees import write_stereo
 
+from lowtex.checking.check import check_root
 from lowtex.datasets import KittiImproved, StereoFolder
 from lowtex.geometry import depth_to_disparity, warp_horizontal
 
@@ -42,16 +43,17 @@ def test_motorcycle_disparity_turns_into_depth_and_back(tmp_path, real_data):
         ("Wood2", "view1", "view5", "disp1", 0.5, (555, 653)),
     ],
 )
-def test_middlebury_disparity_of_8_bits_written_as_numbers(
-    tmp_path, real_data, folder, left, right, truth, unit, shape
-):
+def test_middlebury_disparity_of_8_bits_as_published(tmp_path, real_data, folder, left, right, truth, unit, shape):
     source = real_data / "middlebury" / folder
-    write_stereo(tmp_path, stems=(), width=shape[1], height=shape[0], cx=shape[1] / 2, cy=shape[0] / 2, focal_px=900)
+    numbers = dict(width=shape[1], height=shape[0], cx=shape[1] / 2, cy=shape[0] / 2, focal_px=900)
+    write_stereo(tmp_path, stems=(), disparity_unit_px=unit, **numbers)
     for name, image in (("left", left), ("right", right)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pair.png").symlink_to(source / f"{image}.png")
     disparity = cv2.imread(str(source / f"{truth}.png"), cv2.IMREAD_UNCHANGED).astype(np.float32) * unit
-    write_truth(tmp_path / "disparity" / "pair.pfm", disparity)
+    (tmp_path / "disparity").mkdir()
+    (tmp_path / "disparity" / "pair.png").symlink_to(source / f"{truth}.png")
+    assert check_root("stereo", tmp_path, thorough=True).named.fine
     sample = StereoFolder(tmp_path, size=None)[0]
     back = depth_to_disparity(sample.depth, sample.rig)
     np.testing.assert_allclose(back[0].numpy(), disparity, rtol=1e-5)
