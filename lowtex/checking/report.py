@@ -147,6 +147,9 @@ def _way_out(check: RootCheck) -> list[str]:
     named = check.named
     if is_miniature(named.root):
         return ["", "  to mend it, write it again: lowtex data miniature"]
+    if named.data == "stereo" and not named.failure and not named.counts["missing"]:
+        # nowhere to get it from: the reasons above say what to mend
+        return []
     lines = ["", "  how to get what is missing:"]
     if named.data in ("kitti", "kitti_depth"):
         lines += _kitti_commands(named)

@@ -2,7 +2,8 @@
 
 For each photo NAME.* it writes NAME.npy (metres, float32, at the photo's size), NAME.png (16 bit, metres x 256, as in
 KITTI) and NAME_depth_colour.png (coloured, with a colour bar in metres). How far things are depends on the lens: give
-the camera's focal length in pixels of the photo, or it is taken to be the training camera's.
+the camera's focal length in pixels of the photo, or it is taken to be the training camera's. Photos kept in 16 bits by
+a camera of fewer need --image-bits, unless the network was trained on such images.
 """
 
 import argparse

@@ -67,7 +67,7 @@ def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, 
             f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
         )
     if problem := implausible_focal(camera.focal_px, width) or implausible_focal(camera.fy, width):
-        raise DataError(f"{path}: {problem}; {way_out}")
+        raise DataError(f"{path}: {problem} ({image}); {way_out}")
     return replace(camera, width=width, height=height)
 
 

@@ -157,7 +157,7 @@ class Vkitti2Tree:
                     f"{VKITTI2_WAY_OUT}"
                 )
             if problem := implausible_focal(values[0], width) or implausible_focal(values[1], width):
-                raise DataError(f"{path}: {problem}; {VKITTI2_WAY_OUT}")
+                raise DataError(f"{path}: {problem} ({image}); {VKITTI2_WAY_OUT}")
         baseline = (baselines or {}).get(frame, VKITTI2_BASELINE_M)
         if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
             # the difference of two rounded places far from the origin: the constant is the better number

@@ -20,6 +20,7 @@ from stereo_trees import (
 )
 
 from lowtex.checking.check import check_root
+from lowtex.checking.report import describe
 from lowtex.datasets import READERS, CachedPairs, StereoFolder, flip_pair, open_dataset
 from lowtex.datasets.measured_maps import read_pfm
 from lowtex.datasets.reader import tolerating_missing
@@ -206,6 +207,8 @@ def test_whole_numbers_take_the_unit_whatever_file_they_are_in(tmp_path, suffix,
         StereoFolder(tmp_path, size=None)[0]
     [problem] = check_root("stereo", tmp_path, thorough=True).named.problems
     assert problem.path == path and "disparity_unit_px" in problem.reason
+    report = describe(check_root("stereo", tmp_path))
+    assert "give disparity_unit_px in rig.yaml" in report and "give a folder with left/" not in report
 
 
 def test_disparities_that_are_no_pixels_are_refused(tmp_path):
