@@ -16,6 +16,9 @@ MAP_SUFFIXES = (".png", ".pfm", ".npy", ".npz", ".tif", ".tiff")
 UNIT_KEYS = {"depth": "depth_unit_m", "disparity": "disparity_unit_px"}
 """Key of ``rig.yaml`` that says what one unit of whole numbers stands for, by the kind of map."""
 
+FARTHEST_M = 1000.0
+"""No rig of two cameras measures farther; most depths of a map in another unit are beyond."""
+
 MAP_WAY_OUT = "write the map anew, as float32 .npy, .pfm, .tif or 16-bit .png"
 
 _BITS = {"depth": (16,), "disparity": (8, 16)}
@@ -133,4 +136,19 @@ def refuse_values(values: np.ndarray, impossible: np.ndarray, path: Path, what: 
         raise DataError(
             f"{path}: {int(wrong.sum()):,} {what}, first {values[row, column]:g} at row {row}, column {column}; "
             f"{way_out}"
+        )
+
+
+def refuse_unit(values: np.ndarray, most: float, path: Path, kind: str, told: str) -> None:
+    """Raise if more than half of a map's values are above ``most``, and so not in metres or pixels.
+
+    Args:
+        values: the map, 0 = none.
+        most: of that kind of map, metres or pixels.
+        path, kind, told: for the message: the file, ``depth`` or ``disparity``, what these values are.
+    """
+    if (values > most).sum() > (values > 0).sum() / 2:
+        raise DataError(
+            f"{path}: most {told}; keep them as whole numbers (.png, .npy) and give {UNIT_KEYS[kind]} in rig.yaml "
+            f"({_EXAMPLES[kind]})"
         )

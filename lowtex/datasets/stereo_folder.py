@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lowtex.datasets.images import read_rgb
-from lowtex.datasets.measured_maps import MAP_SUFFIXES, read_map, refuse_values
+from lowtex.datasets.measured_maps import FARTHEST_M, MAP_SUFFIXES, read_map, refuse_unit, refuse_values
 from lowtex.datasets.reader import (
     DIRECTIONS,
     StereoReader,
@@ -237,6 +237,8 @@ class StereoFolder(StereoReader):
             )
         if not is_disparity:
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
+            told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
+            refuse_unit(values, FARTHEST_M, path, "depth", told)
             return depth_tensor(values)
         rig = self.rig_file.at(size[1], size[0], target)
         refuse_values(
@@ -247,11 +249,8 @@ class StereoFolder(StereoReader):
             "write 0 or infinity where there is no ground truth; else left/ and right/ or the principal points in "
             f"{RIG_FILE} are wrong: `lowtex data rig` shows it",
         )
-        if (values > size[1]).sum() > (values > 0).sum() / 2:
-            raise DataError(
-                f"{path}: most disparities are larger than the image is wide ({size[1]} px), so they are not pixels; "
-                "keep them as whole numbers (.png, .npy) and give disparity_unit_px in rig.yaml"
-            )
+        told = f"disparities are larger than the image is wide ({size[1]} px), so they are not in pixels"
+        refuse_unit(values, size[1], path, "disparity", told)
         known = torch.from_numpy(values)
         return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)[None]
 

@@ -150,6 +150,7 @@ TRUTH: dict[str, tuple[str, Damage, str]] = {
     "with NaN": (DEPTH, numbers(changed(np.nan)), "1 of 960 values are not a number, first at row 3, column 4"),
     "negative": (DEPTH, numbers(changed(-1.5)), "1 depths are negative, first -1.5 at row 3, column 4"),
     "minus infinity": (DEPTH, numbers(changed(-np.inf)), "depths are negative, first -inf"),
+    "in millimetres": (DEPTH, numbers(GOOD * 1000), "give depth_unit_m in rig.yaml (0.001 for millimetres)"),
     "too large for float32": (DEPTH, numbers(changed(0).astype(np.float64) - 1e300), "negative"),
 }
 
