@@ -93,7 +93,10 @@ _WORDS = {
     "empty": re.compile(r"is empty"),
     "unreadable": re.compile(r"can't be read \(|is a folder "),
     "truncated": re.compile(r".*\btruncated\b"),
-    "wrong kind": re.compile(r"is .* is expected|is not a (PNG|PFM|text file)"),
+    "wrong kind": re.compile(
+        r"is .* is expected|is not a (PNG|PFM|TIFF|text file)"
+        r"|is a 16-bit image whose|holds (whole numbers|values up)|most "
+    ),
     "wrong size": re.compile(r"is \d+x\d+\b"),
 }
 """How the readers' messages begin, after the path."""

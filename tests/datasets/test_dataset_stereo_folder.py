@@ -116,7 +116,7 @@ def test_deep_images_of_unknown_bits_are_refused_where_they_cannot_fill_16(tmp_p
     with pytest.raises(DataError, match=words):
         StereoFolder(tmp_path, size=None)[0]
     [problem] = check_root("stereo", tmp_path).named.problems
-    assert "brightest value is 4000" in problem.reason
+    assert problem.kind == "wrong kind" and "brightest value is 4000" in problem.reason
     for bits in (12, 16):
         (tmp_path / "rig.yaml").write_text(rig_text(image_bits=bits))
         reader = StereoFolder(tmp_path, size=None)
@@ -206,7 +206,7 @@ def test_whole_numbers_take_the_unit_whatever_file_they_are_in(tmp_path, suffix,
     with pytest.raises(DataError, match=words):
         StereoFolder(tmp_path, size=None)[0]
     [problem] = check_root("stereo", tmp_path, thorough=True).named.problems
-    assert problem.path == path and "disparity_unit_px" in problem.reason
+    assert (problem.path, problem.kind) == (path, "wrong kind") and "disparity_unit_px" in problem.reason
     report = describe(check_root("stereo", tmp_path))
     assert "give disparity_unit_px in rig.yaml" in report and "give a folder with left/" not in report
 
