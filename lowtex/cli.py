@@ -81,8 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LowtexError as error:
         tell_failure(f"lowtex: {' '.join(str(error).split())}")
         return BAD_INPUT
-    except KeyboardInterrupt:
-        tell_failure("lowtex: interrupted; what was finished is kept, and the same command goes on from there")
+    except KeyboardInterrupt as stop:
+        how = str(stop) or "the same command goes on from there"
+        tell_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody

@@ -35,7 +35,7 @@ def say(line: str) -> None:
     relay = os.environ.get("LOWTEX_PROGRESS")
     if relay:
         # one write in append mode, so that lines of several processes don't tear each other
-        with open(relay, "ab", buffering=0) as file:
+        with suppress(OSError), open(relay, "ab", buffering=0) as file:
             file.write(f"{line}\n".encode())
 
 

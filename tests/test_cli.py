@@ -234,6 +234,8 @@ def test_what_is_in_the_way_of_results_is_told_before_any_work(world, trained, t
             cli.main([*evaluate, option, str(tmp_path)])
         assert f"argument {option}: {tmp_path} is a folder; name a file" in capsys.readouterr().err
     obstacles = {foreign: "is a file; name a folder", foreign / "deep": "nothing can be written below"}
+    assert cli.main([*evaluate, "--out", str(tmp_path / "r.csv"), "--per-image", str(tmp_path / "r.csv")]) == 2
+    assert "--out and --per-image both name" in said(capsys)
     for command, option in (("train", "--out"), ("predict", "--out"), ("run", "--run-dir"), ("ablate", "--run-dir")):
         for place, message in obstacles.items():
             with pytest.raises(SystemExit):
@@ -293,11 +295,15 @@ def test_one_damaged_file_leaves_the_other_images_and_says_so(world, trained, tm
 
 
 def test_without_ground_truth_one_line_says_where_it_belongs(world, trained, tmp_path, capsys):
+    from lowtex.roots import DATASETS
+    from lowtex.sources import TRUTH_FILES
+
     root = tmp_path / "rig"
     shutil.copytree(world / "stereo", root, ignore=shutil.ignore_patterns("depth", "disparity"))
     assert cli.main(["evaluate", "--checkpoint", str(trained), "--data", f"stereo={root}"]) == 2
     printed = capsys.readouterr()
     assert "stereo_dense" not in printed.out
+    assert set(TRUTH_FILES) == set(DATASETS)
     [line] = [line for line in printed.err.splitlines() if line.startswith("lowtex: ")]
     assert line.count("stereo_dense") == 1 and f"ground truth belongs in {root}/depth/NAME.npy (metres) or" in line
 
@@ -366,7 +372,10 @@ def test_a_photo_is_never_overwritten_nor_two_written_as_one(tmp_path):
         find_photos([tmp_path / "empty"])
 
 
-def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, tmp_path, capsys):
+def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, tmp_path, capsys, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
     photos, out = [photo(tmp_path / f"{name}.png") for name in "ab"], tmp_path / "out"
     lines = []
     known = dict(load=load_flat, tell=lines.append)
@@ -380,6 +389,12 @@ def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, 
     assert np.load(out / "a.npy").max() == pytest.approx(5.0)
     words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out)]
     assert [cli.main([*words, *more]) for more in ([], ["--overwrite"], ["--skip-existing"])] == [2, 0, 0]
+    capsys.readouterr()
+    monkeypatch.setattr("lowtex.prediction.predict_photo", interrupted)
+    assert cli.main([*words, "--overwrite"]) == 130
+    assert said(capsys).endswith(
+        "what was finished is kept, and the same command with --skip-existing goes on from there"
+    )
     photo(tmp_path / "a_depth_colour.jpg")
     with pytest.raises(OptionError, match="would both write .*a_depth_colour.png"):
         predict_files([photos[0], tmp_path / "a_depth_colour.jpg"], "x", tmp_path / "new", load=load_flat)

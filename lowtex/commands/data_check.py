@@ -44,11 +44,13 @@ def run(options: argparse.Namespace) -> int:
     roots = parse_roots(options.data)
     if not roots:
         raise OptionError(f"give --data NAME=FOLDER, with NAME one of {', '.join(DATASETS)}")
-    checks = []
+    checks, listed = [], 0
     for name, root in roots.items():
         raw_root = roots.get("kitti") if name == "kitti_depth" else None
         checks.append(check_root(name, root, options.split, options.deep, options.one_view, raw_root))
+        if options.list is not None:
+            listed = write_list(options.list, checks)
         print(f"\n{describe(checks[-1])}\n", flush=True)
     if options.list is not None:
-        print(f"{write_list(options.list, checks):,} files with a problem, in {options.list}")
+        print(f"{listed:,} files with a problem, in {options.list}")
     return 0 if all(check.named.fine for check in checks) else 1

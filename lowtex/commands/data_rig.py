@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     reader = StereoFolder(roots["stereo"], options.split, size=None)
     check = check_rig(reader, options.pairs, tell=lambda name: print(f"looking at {name.removesuffix('/l')}"))
     out = options.out.absolute() if options.out else from_root("results/rig_check")
-    print("\n".join(check.lines()))
     picture = save_figure(draw_rig_check(check), out / "rig_check")
+    print("\n".join(check.lines()))
     print(f"picture: {shown(picture)}, with its numbers beside it")
     return 0 if check.verdict == RIGHT else WRONG_OR_UNKNOWN

@@ -54,13 +54,15 @@ def run(options: argparse.Namespace) -> int:
 
     from lowtex.cli import FAILED
     from lowtex.devices import resolve_device
-    from lowtex.errors import DataError
-    from lowtex.evaluation import evaluate
+    from lowtex.errors import DataError, OptionError
+    from lowtex.evaluation import NO_TRUTH, evaluate
     from lowtex.provenance import provenance
     from lowtex.results import append_rows, per_image_rows, read_rows, rows_from, table, to_markdown
     from lowtex.roots import is_miniature, parse_roots
     from lowtex.sources import TRUTH_FILES, data_name, learnt_from, source_of
 
+    if options.out and options.per_image and options.out.resolve() == options.per_image.resolve():
+        raise OptionError(f"--out and --per-image both name {options.out}; give each a file of its own")
     if options.out and options.out.is_file():
         # a file that holds something else is refused before the work, not after it
         read_rows(options.out)
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
             progress=True,
             keep_going=True,
         )
-    if not result.images:
+    if not result.images and NO_TRUTH in result.unscored.values():
         raise DataError(
             f"nothing to score by: {result.describe()}; ground truth belongs in {dataset.root}/{TRUTH_FILES[root]}"
         )

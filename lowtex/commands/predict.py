@@ -40,14 +40,17 @@ def run(options: argparse.Namespace) -> int:
     """Predict; returns 0 only if every photo could be read."""
     from lowtex.prediction import predict_files
 
-    predict_files(
-        find_photos(options.photos),
-        options.checkpoint,
-        options.out,
-        focal_px=options.focal,
-        device=options.device,
-        existing="overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse",
-    )
+    try:
+        predict_files(
+            find_photos(options.photos),
+            options.checkpoint,
+            options.out,
+            focal_px=options.focal,
+            device=options.device,
+            existing="overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse",
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("the same command with --skip-existing goes on from there") from stop
     return 0
 
 
