@@ -24,7 +24,7 @@ from lowtex.metrics import metric_names
 from lowtex.postprocessing import flip_postprocess
 from lowtex.progress import Progress
 from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
-from lowtex.scoring import Comparison, Strata, compare, require_positive, score
+from lowtex.scoring import Comparison, Strata, compare, require_positive, score, truth_of
 from lowtex.texture import strata_makers
 
 __all__ = [
@@ -85,7 +85,8 @@ class Evaluation:
         asked = self.images + len(self.unscored) + len(self.damaged)
         text = f"{self.protocol.describe()}; {self.images} of {asked} images scored"
         if self.damaged:
-            text += f"; {len(self.damaged)} damaged ({', '.join(self.damaged)})"
+            more = ", …" if len(self.damaged) > 1 else ""
+            text += f"; {len(self.damaged)} damaged ({next(iter(self.damaged))}{more})"
         for reason in sorted(set(self.unscored.values())):
             names = [name for name, why in self.unscored.items() if why == reason]
             text += f"; {len(names)} with {reason} ({names[0]}{', …' if len(names) > 1 else ''})"
@@ -181,12 +182,13 @@ def evaluate(
                         unscored[sample.name] = NO_TRUTH
                         continue
                     try:
-                        scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
+                        truth_of(sample)
                     except DataError as error:
                         if not keep_going:
                             raise
                         damaged[sample.name] = str(error)
                         continue
+                    scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
                     rows.extend(scored)
                     if not scored:
                         unscored[sample.name] = NO_PIXELS
