@@ -1,7 +1,11 @@
 """The settings of a batch of notebooks, and what the Snakefile asks about them."""
 
+import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +191,29 @@ def miniature_content(profile: str) -> str:
     from lowtex.miniature_store import manifest_of
 
     return json.dumps(manifest_of(profile), sort_keys=True)
+
+
+LINKS = Path(".run") / "links"
+"""In Snakemake's working directory, the run's folder: links to folders whose names it would misread."""
+
+
+def without_braces(path: str) -> str:
+    """A path as Snakemake may read it. It takes ``{name}`` in a path for a wildcard, and knows no way to say that it is
+    none; where a folder's name has braces, the path leads through a link to that folder, which is made here."""
+    if "{" not in path:
+        return path
+    folder, name = os.path.split(os.path.abspath(path))
+    link = LINKS / hashlib.sha256(folder.encode()).hexdigest()[:12]
+    link.parent.mkdir(parents=True, exist_ok=True)
+    # several jobs of one run read the Snakefile at a time
+    with suppress(FileExistsError):
+        link.symlink_to(folder)
+    return str(link / name)
+
+
+def as_it_is(text: str) -> str | tuple[str]:
+    """A parameter in which Snakemake does not look for wildcards: it does so in plain texts only."""
+    return (text,) if re.search(r"\{\s*\w", text) else text
 
 
 def _words(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """The ``lowtex`` command. Each subcommand is a module of `lowtex.commands`, imported only when it is called."""
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -56,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Where ``accelerate launch`` started several processes of it, they say everything once.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal whose encoding lacks a letter gets a question mark; no work may end for that
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     only = next((word for word in words if word in COMMANDS), None)
     several = int(os.environ.get("WORLD_SIZE") or 1) > 1
@@ -69,18 +74,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = build_parser(only).parse_args(words)
             if several and options.command != "train":
                 raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
-            return options.action(options) or 0
+            code = options.action(options) or 0
+            # what is still to be printed is printed here, where a failure is told in one line
+            print(end="", flush=True)
+            return code
     except LowtexError as error:
         tell_failure(f"lowtex: {' '.join(str(error).split())}")
         return BAD_INPUT
-    except KeyboardInterrupt:
-        tell_failure("lowtex: interrupted; what was finished is kept, and the same command goes on from there")
+    except KeyboardInterrupt as stop:
+        how = str(stop) or "the same command goes on from there"
+        tell_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody
         sys.stdout = None
         return FAILED
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # libraries and redirected output do not say what they were writing
+            from lowtex.disk_space import disk_problem
+
+            tell_failure(f"lowtex: {disk_problem(error, error.filename or 'the output')}")
+            if error.filename is None:
+                # or the interpreter would try once more when it ends, and say so
+                sys.stdout = None
+            return FAILED
         if not several:
             raise
         if not told_already():

@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lowtex.datasets.sample import StereoSample, collate
+from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
 from lowtex.postprocessing import flip_postprocess
 from lowtex.progress import Progress
 from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
-from lowtex.scoring import Comparison, Strata, compare, require_positive, score
+from lowtex.scoring import Comparison, Strata, compare, require_positive, score, truth_of
 from lowtex.texture import strata_makers
 
 __all__ = [
@@ -51,12 +52,14 @@ class Evaluation:
         per_image: one row an image and stratum: image, stratum_kind, stratum, pixels, scale, and a column a metric.
             The whole image is stratum ``all`` of kind ``none``.
         unscored: image name -> why it was predicted but has no score.
+        damaged: image name -> what is wrong with its files, of images that could not be scored because of it.
         seconds: wall time of the whole.
     """
 
     protocol: Protocol
     per_image: pd.DataFrame
     unscored: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -79,7 +82,11 @@ class Evaluation:
 
     def describe(self) -> str:
         """The protocol, how many images stand behind the means, and which have no score."""
-        text = f"{self.protocol.describe()}; {self.images} of {self.images + len(self.unscored)} images scored"
+        asked = self.images + len(self.unscored) + len(self.damaged)
+        text = f"{self.protocol.describe()}; {self.images} of {asked} images scored"
+        if self.damaged:
+            more = ", …" if len(self.damaged) > 1 else ""
+            text += f"; {len(self.damaged)} damaged ({next(iter(self.damaged))}{more})"
         for reason in sorted(set(self.unscored.values())):
             names = [name for name, why in self.unscored.items() if why == reason]
             text += f"; {len(names)} with {reason} ({names[0]}{', …' if len(names) > 1 else ''})"
@@ -129,6 +136,7 @@ def evaluate(
     device=None,
     batch_size: int = 8,
     progress: bool | Callable[[int, int], None] = False,
+    keep_going: bool = False,
 ) -> Evaluation:
     """Predict every image of a data set and score those that have ground truth.
 
@@ -144,9 +152,12 @@ def evaluate(
         device: None = where the network's parameters are.
         batch_size: images predicted together; the scores do not depend on it beyond rounding.
         progress: True for a bar; or a function called with (done, total).
+        keep_going: score the other images where the files of one are damaged, and note it in ``damaged``. Rows of
+            such an evaluation must say so, because they rest on fewer images.
 
     Raises:
-        DataError: damaged ground truth, a prediction that is not finite and positive, or strata the data can't give.
+        DataError: damaged files (with ``keep_going`` only if that leaves no image), a prediction that is not finite
+            and positive, or strata the data can't give.
         OptionError: unknown names, or a protocol that does not fit the data's ground truth.
     """
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
@@ -157,17 +168,25 @@ def evaluate(
     start = time.perf_counter()
     rows: list[dict] = []
     unscored: dict[str, str] = {}
+    damaged: dict[str, str] = {}
     training = getattr(network, "training", False)
     if training:
         network.eval()
     try:
         with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
             done = 0
-            for samples in _batches(dataset, batch_size):
+            for samples in _batches(dataset, batch_size, damaged if keep_going else None):
                 inverses = predict(network, samples, flip=protocol.flip, units=units, device=device)
                 for sample, inverse in zip(samples, inverses, strict=True):
                     if sample.depth is None or not bool((sample.depth != 0).any()):
                         unscored[sample.name] = NO_TRUTH
+                        continue
+                    try:
+                        truth_of(sample)
+                    except DataError as error:
+                        if not keep_going:
+                            raise
+                        damaged[sample.name] = str(error)
                         continue
                     scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
                     rows.extend(scored)
@@ -182,8 +201,12 @@ def evaluate(
         if training:
             network.train()
     columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
-    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, time.perf_counter() - start)
-    if unscored:
+    seconds = time.perf_counter() - start
+    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)
+    if damaged and not rows:
+        first = next(iter(damaged.values()))
+        raise DataError(f"no image could be scored, {len(damaged)} of {len(dataset)} are damaged; the first: {first}")
+    if unscored or damaged:
         warnings.warn(f"not every image could be scored: {result.describe()}", stacklevel=2)
     return result
 
@@ -203,11 +226,21 @@ def _reader_of(dataset):
     return dataset
 
 
-def _batches(dataset, batch_size: int) -> Iterator[list[StereoSample]]:
-    """Consecutive samples whose images have one size; KITTI's native sizes differ between days."""
+def _batches(dataset, batch_size: int, damaged: dict[str, str] | None) -> Iterator[list[StereoSample]]:
+    """Consecutive samples whose images have one size; KITTI's native sizes differ between days.
+
+    Samples whose files are damaged are noted in ``damaged`` and left out; None raises the error.
+    """
     held: list[StereoSample] = []
     for index in range(len(dataset)):
-        sample = dataset[index]
+        try:
+            sample = dataset[index]
+        except DataError as error:
+            if damaged is None:
+                raise
+            names = getattr(dataset, "names", None)
+            damaged[names[index] if names else f"image {index}"] = str(error)
+            continue
         if held and (len(held) >= batch_size or sample.image.shape != held[0].image.shape):
             yield held
             held = []

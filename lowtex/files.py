@@ -47,6 +47,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def obstacle(path: str | Path, folder: bool = False) -> str:
+    """Why nothing could be written to ``path``, found out before any work is done; empty if nothing is in the way.
+
+    Args:
+        path: of a file, which may be there or not; with ``folder`` of a folder to put files into. A folder may be
+            one that takes no new files, because what is asked for may be in it already.
+    """
+    path = Path(path).absolute()
+    if path.exists() and path.is_dir() != folder:
+        return f"{path} is a {'file' if folder else 'folder'}; name a {'folder' if folder else 'file'}"
+    # a file is replaced by moving a new one into its place, so it is the folder that has to take it
+    above = next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir():
+        return f"{above} is a file, so nothing can be written below it; name another place"
+    if not folder and not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} takes no new files; name a folder that you may write to"
+    return ""
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` (UTF-8) in one move."""
     with atomic_path(path) as temporary:

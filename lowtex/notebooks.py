@@ -77,7 +77,8 @@ def run_notebook(
         OptionError: an unknown parameter; nothing is run then.
         NotebookError: a cell failed, the time was up, the kernel died, or the last cell left no record.
     """
-    source, run_dir = Path(source), Path(run_dir)
+    # papermill starts in the root of the checkout, and a link may lead to the source
+    source, run_dir = Path(source).resolve(), Path(run_dir)
     checked = check_parameters(source, parameters)
     target = run_dir / "notebooks" / source.name
     failed = target.with_suffix(".FAILED.ipynb")
@@ -154,7 +155,9 @@ def stop_tree(process: subprocess.Popen) -> None:
 
 
 def _execute(source: Path, work: _Workspace, parameters: dict, timeout_s: float, tell: Callable[[str], None]) -> int:
-    words = [sys.executable, "-m", "lowtex.fast_start", str(source), str(work.output), "-k", KERNEL, "-y"]
+    # papermill fills parameters into {name} in a path, and a doubled brace is a brace
+    paths = [str(path).replace("{", "{{").replace("}", "}}") for path in (source, work.output)]
+    words = [sys.executable, "-m", "lowtex.fast_start", *paths, "-k", KERNEL, "-y"]
     words += [json.dumps(parameters), "--no-progress-bar", "--start-timeout", "180"]
     first_parent, began = os.getppid(), time.monotonic()
     with work.log.open("wb") as log:

@@ -1,6 +1,8 @@
 """Metric depth of single photos, written to files that other programs read."""
 
+import io
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -9,7 +11,7 @@ import torch
 
 from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.devices import resolve_device
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.files import atomic_path
 from lowtex.geometry import StereoRig, implausible_focal
 from lowtex.progress import Progress
@@ -57,6 +59,7 @@ def predict_files(
     focal_px: float | None = None,
     image_bits: int | None = None,
     device: str = "auto",
+    existing: str = "refuse",
     load: Callable | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -70,24 +73,27 @@ def predict_files(
         image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
             its rig said so.
         device: ``auto``, ``cpu`` or ``cuda``.
+        existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
+            done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
         load: instead of `lowtex.training.load_network`.
         tell: gets the warnings and a line a photo.
 
     Returns:
-        The ``.npy`` files.
+        The ``.npy`` files that were written.
 
     Raises:
         CheckpointError: no such checkpoint, or it is damaged.
-        OptionError: the focal length is not positive, or an output would overwrite a photo.
-        DataError: photos that can't be read, or that the focal length can't be of, after all others are done; names
-            the first.
+        OptionError: the focal length is not positive, or an output would overwrite a photo or another output.
+        DataError: the disk is full; or photos that can't be read, or that the focal length can't be of, after all
+            others are done; names the first.
     """
     if focal_px is not None and not 0 < focal_px < float("inf"):
         raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
+    require_choice("existing", existing, ("refuse", "skip", "overwrite"))
     out = Path(out)
-    for photo in photos:
-        if (out / f"{photo.stem}.png").resolve() == photo.resolve():
-            raise OptionError(f"{photo} would be overwritten by its depth map; choose another folder with --out")
+    photos = _free_to_write(photos, out, existing, tell)
+    if not photos:
+        return []
     if load is None:
         from lowtex.training import load_network as load
     network, known = load(checkpoint)
@@ -130,24 +136,56 @@ def predict_files(
     return written
 
 
+def _free_to_write(photos: Sequence[Path], out: Path, existing: str, tell: Callable[[str], None]) -> list[Path]:
+    """The photos to predict, so that no photo, no other output and, unasked, no earlier file is overwritten."""
+    sources = {photo.resolve(): photo for photo in photos}
+    writers: dict[Path, Path] = {}
+    for photo in photos:
+        for path in outputs(out / photo.stem):
+            if source := sources.get(path.resolve()):
+                raise OptionError(f"{source} would be overwritten by its depth map; choose another folder with --out")
+            if (other := writers.setdefault(path, photo)) != photo:
+                raise OptionError(f"{other} and {photo} would both write {path}; predict them into two --out folders")
+    there = [path for path in writers if path.exists()]
+    done = {writers[path] for path in there}
+    if done and existing == "refuse":
+        raise OptionError(
+            f"{out} already holds depth of {len(done)} of {len(photos)} photos (such as {there[0].name}); add "
+            "--overwrite to replace it, --skip-existing to predict only the others, or choose another folder with --out"
+        )
+    if done and existing == "skip":
+        tell(f"{len(done)} of {len(photos)} photos left out: their depth is in {out}")
+        return [photo for photo in photos if photo not in done]
+    return list(photos)
+
+
+def outputs(base: Path) -> list[Path]:
+    """The files that `write_depth` writes: metres, metres x 256, and the picture."""
+    return [base.parent / f"{base.name}{ending}" for ending in (".npy", ".png", "_depth_colour.png")]
+
+
 def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
-    """Write ``base.npy``, ``base.png`` and ``base_depth_colour.png``; returns the first.
+    """Write ``base.npy``, ``base.png`` and ``base_depth_colour.png``, all three or none; returns the first.
 
     Args:
         base: path without ending.
         depth: ``(H, W)`` metres > 0; the 16-bit PNG holds at most 255.996 m, and what is farther is clipped to it.
         image: the photo, ``(H, W, 3)`` uint8 RGB, shown above the coloured depth.
+
+    Raises:
+        DataError: the disk is full, or the folder can't be written to.
     """
-    base = Path(base)
-    paths = [base.parent / f"{base.name}{ending}" for ending in (".npy", ".png", "_depth_colour.png")]
-    with atomic_path(paths[0]) as temporary, temporary.open("wb") as file:
-        np.save(file, depth.astype(np.float32))
+    metres, picture = io.BytesIO(), io.BytesIO()
+    np.save(metres, depth.astype(np.float32))
     units = np.clip(np.rint(depth.astype(np.float64) * PNG_UNITS), 1, 65535).astype(np.uint16)
-    coded = cv2.imencode(".png", units)[1]
-    with atomic_path(paths[1]) as temporary:
-        temporary.write_bytes(coded.tobytes())
-    with atomic_path(paths[2]) as temporary:
-        colour_figure(depth, image).savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    colour_figure(depth, image).savefig(picture, format="png", dpi=150, bbox_inches="tight")
+    contents = metres.getvalue(), cv2.imencode(".png", units)[1].tobytes(), picture.getvalue()
+    paths = outputs(Path(base))
+    with ExitStack() as stack:
+        # none is moved into place before all are written
+        temporaries = [stack.enter_context(atomic_path(path)) for path in paths]
+        for temporary, content in zip(temporaries, contents, strict=True):
+            temporary.write_bytes(content)
     return paths[0]
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -28,11 +29,13 @@ def headless() -> bool:
 
 def say(line: str) -> None:
     """Print one line of progress, and pass it on to the runner if there is one."""
-    print(line, flush=True)
+    # a terminal that has gone, or a log on a full disk, must not end the work
+    with suppress(OSError):
+        print(line, flush=True)
     relay = os.environ.get("LOWTEX_PROGRESS")
     if relay:
         # one write in append mode, so that lines of several processes don't tear each other
-        with open(relay, "ab", buffering=0) as file:
+        with suppress(OSError), open(relay, "ab", buffering=0) as file:
             file.write(f"{line}\n".encode())
 
 

@@ -51,7 +51,7 @@ def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quant
     """
     protocol = get_protocol(protocol)
     require_choice("quantity", quantity, ("depth", "inverse_depth"))
-    truth = _truth(sample)
+    truth = truth_of(sample)
     values = require_positive(_map(prediction, f"prediction of {sample.name}"), sample.name)
     if quantity == "depth" and values.shape == truth.shape:
         depth = values
@@ -114,7 +114,12 @@ def require_positive(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
-def _truth(sample: StereoSample) -> np.ndarray:
+def truth_of(sample: StereoSample) -> np.ndarray:
+    """A sample's ground truth, ``(h, w)`` float64 metres, 0 = none.
+
+    Raises:
+        DataError: it has none, or a value is negative or not finite; names the image.
+    """
     if sample.depth is None:
         raise DataError(f"{sample.name} has no ground truth to score against")
     truth = _map(sample.depth, f"ground truth of {sample.name}")

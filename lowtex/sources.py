@@ -51,6 +51,16 @@ SOURCES: dict[str, Source] = {
 }
 """By kind of ground truth (`lowtex.protocols.GROUND_TRUTHS`)."""
 
+TRUTH_FILES: dict[str, str] = {
+    "kitti": "DATE/DRIVE/velodyne_points/data/FRAME.bin",
+    "kitti_depth": "train/DRIVE/proj_depth/groundtruth/image_02/FRAME.png",
+    "vkitti2": "SCENE/VARIATION/frames/depth/Camera_0/depth_FRAME.png",
+    "make3d": "Gridlaserdata/depth_sph_corr-ID.mat",
+    "cityscapes": "disparity/SPLIT/CITY/FRAME_disparity.png",
+    "stereo": "depth/NAME.npy (metres) or disparity/NAME.pfm (pixels), with the NAME of its image in left/",
+}
+"""Where the ground truth of an image belongs, under the data set's root."""
+
 PAIRS: dict[str, Mapping[str, object]] = {
     "vkitti2": {"depth": False},
     "kitti": {"depth": None},

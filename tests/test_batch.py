@@ -24,7 +24,7 @@ from lowtex.steps import Step, write_plan
 @pytest.fixture
 def notebooks(tmp_path, monkeypatch):
     """A folder of tiny notebooks that `lowtex run` takes for the real ones."""
-    folder = tmp_path / "notebooks"
+    folder = tmp_path / "note{books} of mine"
     for node in graph.NOTEBOOKS:
         write_notebook(folder / f"{node.name}.ipynb")
     monkeypatch.setenv("LOWTEX_NOTEBOOKS", str(folder))
@@ -153,8 +153,11 @@ def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
 
 
 def test_failure_resume_and_change(notebooks, tmp_path, capfd):
-    """The whole of `lowtex run`: one notebook fails, the rest goes on; mended, only it runs; changed, what needs it."""
-    run_dir = tmp_path / "run"
+    """The whole of `lowtex run`: one notebook fails, the rest goes on; mended, only it runs; changed, what needs it.
+
+    Folders have braces, in which Snakemake and papermill look for names of their own, and spaces.
+    """
+    run_dir = tmp_path / "a {run} of b{}"
     words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02,10,12", "--cores", "2"]
     kitti2 = write_notebook(notebooks / "12_virtual_kitti2.ipynb", "raise RuntimeError('no luck')")
 

@@ -1,11 +1,17 @@
 """The command line: every command on a tiny world, its errors, and its exit codes."""
 
+import argparse
+import errno
+import io
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -190,6 +196,127 @@ def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, tmp_path)
     assert "protocol vkitti2_dense needs --data vkitti2=FOLDER; named are: kitti" in said(capsys)
 
 
+def exit_code(words):
+    """Of a command line, however it is refused."""
+    try:
+        return cli.main(words)
+    except SystemExit as stopped:
+        return stopped.code
+
+
+def options_of(parser):
+    """All options of a parser and of the parsers below it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from options_of(child)
+        else:
+            yield action
+
+
+def test_every_path_on_the_command_line_may_begin_with_the_home_folder(tmp_path, monkeypatch, capsys):
+    from lowtex.commands import file_to_write, folder_to_write, given_path
+
+    paths = {given_path, file_to_write, folder_to_write}
+    found = [action for name in cli.COMMANDS for action in options_of(cli.build_parser(name))]
+    assert not [action.option_strings for action in found if action.type is Path]
+    assert sum(action.type in paths for action in found) >= 18
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for kind in paths:
+        assert kind("~/a folder/b{c}") == tmp_path / "a folder" / "b{c}"
+    for words in (["predict", "a.png", "--checkpoint", "x", "--out="], ["evaluate", "--checkpoint", " "]):
+        assert exit_code(words) == 2
+        assert "is empty; name a file or a folder" in capsys.readouterr().err
+
+
+def test_what_is_in_the_way_of_results_is_told_before_any_work(world, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("lowtex.evaluation.evaluate", lambda *given, **more: pytest.fail("work has begun"))
+    evaluate = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={world / 'vkitti2'}"]
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("a,b\n1,2\n")
+    for option, message in (("--out", "is not a table of rows"), ("--per-image", "is no table of scores of images")):
+        assert cli.main([*evaluate, option, str(foreign)]) == 2
+        assert message in said(capsys)
+        assert exit_code([*evaluate, option, str(tmp_path)]) == 2
+        assert f"argument {option}: {tmp_path} is a folder; name a file" in capsys.readouterr().err
+    obstacles = {foreign: "is a file; name a folder", foreign / "deep": "nothing can be written below"}
+    assert cli.main([*evaluate, "--out", str(tmp_path / "r.csv"), "--per-image", str(tmp_path / "r.csv")]) == 2
+    assert "--out and --per-image both name" in said(capsys)
+    for command, option in (("train", "--out"), ("predict", "--out"), ("run", "--run-dir"), ("ablate", "--run-dir")):
+        for place, message in obstacles.items():
+            assert exit_code([command, option, str(place)]) == 2
+            assert message in capsys.readouterr().err
+    assert foreign.read_text() == "a,b\n1,2\n"
+
+
+def test_rows_are_written_before_words_and_no_letter_ends_a_command(world, trained, tmp_path, monkeypatch, capsys):
+    from lowtex.results import read_rows
+
+    rows, terminal = tmp_path / "rows.csv", io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    words = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={world / 'vkitti2'}", "--out", str(rows)]
+    assert cli.main(words) == 0
+    terminal.flush()
+    assert "?" in terminal.buffer.getvalue().decode("cp1252") and len(read_rows(rows)) > 0
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    rows.unlink()
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(words) in (cli.FAILED, cli.BAD_INPUT)
+    assert len(read_rows(rows)) > 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lowtex: ")]
+    assert "no space left" in line.lower()
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(["data", "check", "--data", f"vkitti2={world / 'vkitti2'}", "--list", str(tmp_path / "l.csv")]) != 0
+    assert (tmp_path / "l.csv").is_file()
+
+
+def test_one_damaged_file_leaves_the_other_images_and_says_so(world, trained, tmp_path, capsys):
+    from lowtex.results import read_rows
+
+    root, rows, images = tmp_path / "vkitti2", tmp_path / "rows.csv", tmp_path / "images.csv"
+    shutil.copytree(world / "vkitti2", root)
+    words = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={root}"]
+    words += ["--out", str(rows), "--per-image", str(images), "--strata", "known"]
+    assert cli.main(words) == 0 and cli.main(words) == 0
+    [whole] = set(read_rows(rows).query("stratum == 'all'")["images"])
+    scores = pd.read_csv(images)
+    once = scores.groupby(["image", "stratum_kind", "stratum"]).size()
+    assert (once == 1).all() and (scores["stratum"] == "all").sum() == whole, "a second call adds nothing"
+    assert {"experiment", "seed", "split", "protocol", "abs_rel"} <= set(scores)
+    truth = sorted(root.glob("Scene20/clone/frames/depth/Camera_0/*.png"))[0]
+    truth.write_bytes(truth.read_bytes()[:100])
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    printed = capsys.readouterr()
+    assert f"{whole - 1} of {whole} images scored; 1 damaged (Scene20/clone/" in printed.out
+    assert "is left out: " in printed.err and str(truth) in printed.err
+    new = read_rows(rows).query("split == 'eigen_like/test without 1 damaged' and stratum == 'all'")
+    assert set(new["images"]) == {whole - 1}
+    assert set(read_rows(rows).query("split == 'eigen_like/test' and stratum == 'all'")["images"]) == {whole}
+    for path in root.glob("Scene*/clone/frames/depth/Camera_0/*.png"):
+        path.write_bytes(b"")
+    assert cli.main(words) == 2
+    assert f"no image could be scored, {whole} of {whole} are damaged; the first: " in said(capsys)
+
+
+def test_without_ground_truth_one_line_says_where_it_belongs(world, trained, tmp_path, capsys):
+    from lowtex.roots import DATASETS
+    from lowtex.sources import TRUTH_FILES
+
+    root = tmp_path / "rig"
+    shutil.copytree(world / "stereo", root, ignore=shutil.ignore_patterns("depth", "disparity"))
+    assert cli.main(["evaluate", "--checkpoint", str(trained), "--data", f"stereo={root}"]) == 2
+    printed = capsys.readouterr()
+    assert "stereo_dense" not in printed.out
+    assert set(TRUTH_FILES) == set(DATASETS)
+    [line] = [line for line in printed.err.splitlines() if line.startswith("lowtex: ")]
+    assert line.count("stereo_dense") == 1 and f"ground truth belongs in {root}/depth/NAME.npy (metres) or" in line
+
+
 def test_predict_end_to_end(world, trained, tmp_path, capsys):
     [first, *_] = sorted((world / "vkitti2").glob("Scene01/clone/frames/rgb/Camera_0/*.jpg"))
     out = tmp_path / "depth"
@@ -214,7 +341,7 @@ def test_focal_length_scales_metres_and_is_counted_at_the_photos_size(tmp_path):
     assert np.load(path) == pytest.approx(np.full((50, 100), 5.0))
     assert "focal length is unknown" in lines[0] and "0.500 x image width" in lines[0]
     lines.clear()
-    [path] = predict_files([tmp_path / "a.png"], "x", tmp_path / "out", focal_px=80.0, **known)
+    [path] = predict_files([tmp_path / "a.png"], "x", tmp_path / "out", focal_px=80.0, existing="overwrite", **known)
     assert np.load(path) == pytest.approx(np.full((50, 100), 8.0))
     assert len(lines) == 1 and "1 of 1 photos done" in lines[0]
     with pytest.raises(OptionError, match="--focal -3.0 must be a positive number of pixels"):
@@ -310,6 +437,65 @@ def test_a_photo_is_never_overwritten_nor_two_written_as_one(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
         find_photos([tmp_path / "empty"])
+
+
+def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, tmp_path, capsys, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    photos, out = [photo(tmp_path / f"{name}.png") for name in "ab"], tmp_path / "out"
+    lines = []
+    known = dict(load=load_flat, tell=lines.append)
+    predict_files(photos[:1], "x", out, focal_px=80.0, **known)
+    with pytest.raises(OptionError, match=r"depth of 1 of 2 photos \(such as a.npy\); add --overwrite"):
+        predict_files(photos, "x", out, load=lambda path: pytest.fail("work has begun"))
+    assert len(predict_files(photos, "x", out, existing="skip", **known)) == 1
+    assert np.load(out / "a.npy").max() == pytest.approx(8.0), "as it was"
+    assert predict_files(photos, "x", out, existing="skip", **known) == []
+    assert len(predict_files(photos, "x", out, existing="overwrite", **known)) == 2
+    assert np.load(out / "a.npy").max() == pytest.approx(5.0)
+    words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out)]
+    assert [cli.main([*words, *more]) for more in ([], ["--overwrite"], ["--skip-existing"])] == [2, 0, 0]
+    capsys.readouterr()
+    monkeypatch.setattr("lowtex.prediction.predict_photo", interrupted)
+    assert cli.main([*words, "--overwrite"]) == 130
+    assert said(capsys).endswith(
+        "what was finished is kept, and the same command with --skip-existing goes on from there"
+    )
+    photo(tmp_path / "a_depth_colour.jpg")
+    with pytest.raises(OptionError, match="would both write .*a_depth_colour.png"):
+        predict_files([photos[0], tmp_path / "a_depth_colour.jpg"], "x", tmp_path / "new", load=load_flat)
+
+
+def test_files_that_are_no_photos_are_named_and_ppm_is_one(tmp_path):
+    lines = []
+    for name in ("a.ppm", "B.PNG"):
+        photo(tmp_path / name)
+    for name in ("c.heic", "d.HEIC", "notes", "._B.PNG"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in find_photos([tmp_path], lines.append)] == ["a.ppm", "B.PNG"]
+    [line] = lines
+    assert line.endswith("read here: .heic (2), no ending (1)")
+    for name in ("a.ppm", "B.PNG"):
+        (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=r"holds no image .*, but \.heic \(2\)"):
+        find_photos([tmp_path], lines.append)
+
+
+def test_a_full_disk_leaves_no_part_of_a_photos_depth(tmp_path, monkeypatch):
+    photos, out, calls = [photo(tmp_path / f"{name}.png") for name in "ab"], tmp_path / "out", []
+    write = Path.write_bytes
+
+    def full(path, content):
+        calls.append(path)
+        if len(calls) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match=r"no space left while writing .*b.*free some space"):
+        predict_files(photos, "x", out, load=load_flat, tell=lambda line: None)
+    assert sorted(path.name for path in out.iterdir()) == ["a.npy", "a.png", "a_depth_colour.png"]
 
 
 def test_depth_is_resized_as_inverse_depth_and_must_be_finite():

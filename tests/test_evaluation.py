@@ -268,6 +268,32 @@ def test_damaged_ground_truth_names_the_image(value):
         evaluate(network, samples, "improved")
 
 
+def test_damaged_files_are_left_out_where_that_is_asked_for_and_only_they():
+    network, samples = perfect(4)
+    samples[2].depth[..., 0] = -1.0
+
+    class Torn(list):
+        names = [sample.name for sample in samples]
+        ground_truth = "vkitti2"
+
+        def __getitem__(self, index):
+            if index == 1:
+                raise DataError("b.png is truncated")
+            return super().__getitem__(index)
+
+    torn = Torn(samples)
+    with pytest.raises(DataError, match="b.png is truncated"):
+        evaluate(network, torn, "vkitti2_dense")
+    with pytest.warns(UserWarning, match="2 of 4 images scored; 2 damaged"):
+        result = evaluate(network, torn, "vkitti2_dense", keep_going=True)
+    assert result.images == 2 and set(result.per_image["image"]) == {torn.names[0], torn.names[3]}
+    assert list(result.damaged) == [torn.names[1], torn.names[2]] and not result.unscored
+    assert result.damaged[torn.names[1]] == "b.png is truncated" and "negative" in result.damaged[torn.names[2]]
+    with pytest.raises(DataError, match="contrast"):
+        # what no image can give is no damage of one
+        evaluate(network, torn, "vkitti2_dense", strata="known", keep_going=True)
+
+
 def test_shapes_are_checked():
     sample = make_sample(0, street())
     with pytest.raises(ValueError, match=r"\(2, 3, 4\)"):

@@ -94,7 +94,7 @@ def effects_table(evidence: Evidence) -> pd.DataFrame:
 def claims_list(claims: pd.DataFrame) -> str:
     """Which claims got which verdict, a line a verdict, from the table that notebook 16 leaves (``16_claims``)."""
     lines = []
-    for verdict in VERDICTS:
+    for verdict in dict.fromkeys([*VERDICTS, *claims["verdict"]]):
         names = claims.loc[claims["verdict"] == verdict, "claim"].tolist()
         if names:
             lines.append(f"- **{verdict}** ({len(names)}): {'; '.join(names)}")

@@ -16,7 +16,7 @@ from lowtex.claims.comparisons import MADE_IN, Claim, MainEffect, Versus
 from lowtex.claims.judging import Judged, gather, judge
 from lowtex.claims.numbers import Numbers
 from lowtex.claims.of_the_paper import KITTI_COMMAND
-from lowtex.claims.verdicts import CANNOT, FAILS, HOLDS, IN_PART, VERDICTS, Outcome, rule_text
+from lowtex.claims.verdicts import CANNOT, FAILS, HOLDS, IN_PART, UNTESTED, VERDICTS, Outcome, rule_text
 
 __all__ = [
     "CANNOT",
@@ -31,6 +31,7 @@ __all__ = [
     "MainEffect",
     "Numbers",
     "Outcome",
+    "UNTESTED",
     "VERDICTS",
     "Versus",
     "gather",

@@ -57,6 +57,7 @@ QUESTIONS = (
         question="Make3D is only shown: what are the numbers?",
         reading=_carries_reading("that of Make3D"),
         change="lowtex run --only 13 --data make3d=FOLDER",
+        about="make3d",
     ),
     Claim(
         "Cityscapes",
@@ -66,6 +67,7 @@ QUESTIONS = (
         question="Cityscapes is only shown: what are the numbers?",
         reading=_carries_reading("that of Cityscapes"),
         change="lowtex run --only 14 --data cityscapes=FOLDER",
+        about="cityscapes",
     ),
     Claim(
         "low texture, measured",
@@ -78,6 +80,7 @@ QUESTIONS = (
         ),
         question="Nothing is measured in low-texture areas: what would be found there?",
         reading="by the known contrast of surfaces, and where that is not known by the image's gradient",
+        about="kitti",
     ),
     Claim(
         "beyond old methods",
@@ -88,6 +91,7 @@ QUESTIONS = (
         reading="FeatDepth is the newest that can be trained here at equal budget; published rows of others stand in "
         "notebooks 10, 11 and 13, by protocol, for whoever has the real data",
         change=KITTI_COMMAND,
+        about="kitti_depth",
     ),
     Claim(
         "M and MS rows",

@@ -9,6 +9,15 @@ from lowtex.stats.image_scores import error_name
 LESS, EQUAL = "less", "same"
 """What a claim expects of a comparison: a smaller error, or no difference."""
 
+REAL_DATA = {
+    "kitti": "KITTI",
+    "kitti_depth": "KITTI",
+    "vkitti2": "Virtual KITTI 2",
+    "make3d": "Make3D",
+    "cityscapes": "Cityscapes",
+}
+"""Data root -> what the data set is called in a verdict."""
+
 MADE_IN = ("abstract", "review", "prototype", "rival")
 """Where a claim is made: the paper's abstract, a published review of the paper, the kit's own throw-away prototype, or
 what a doubter would say instead."""
@@ -102,6 +111,8 @@ class Claim:
         reading: what the kit had to decide to make it testable.
         question: the review's own question, where it asks one.
         change: what would let it be judged, or be judged on real data; a command where there is one.
+        about: name of the data root of which it says something (`REAL_DATA`), where it names a real data set or rests
+            on numbers of one. Numbers of that data set's miniature are then no test of it.
     """
 
     name: str
@@ -112,3 +123,4 @@ class Claim:
     reading: str = ""
     question: str = ""
     change: str = ""
+    about: str = ""

@@ -10,18 +10,21 @@ from lowtex.ablation.rows import PROTOCOL
 from lowtex.ablation.variants import GROUPS
 from lowtex.claims import numbers as claim_numbers
 from lowtex.claims.asked import CLAIMS
-from lowtex.claims.comparisons import Claim, Versus
+from lowtex.claims.comparisons import REAL_DATA, Claim, Versus
 from lowtex.claims.numbers import TRANSFER, Numbers
 from lowtex.claims.verdicts import (
+    ANSWERS,
     CANNOT,
     FEW,
     NOTHING,
     UNDECIDED,
+    UNTESTED,
     VERDICTS,
     Outcome,
     settle,
     verdict,
 )
+from lowtex.sources import source_of
 from lowtex.stats.effect_rules import Rule
 from lowtex.stats.resampling import TIMES
 
@@ -53,8 +56,18 @@ class Judged:
         return [self.outcomes[test] for test in claim.tests]
 
     def verdict(self, claim: Claim) -> tuple[str, str]:
-        """Verdict and reason."""
-        return (CANNOT, claim.blocked) if claim.blocked else verdict(self.of(claim))
+        """Verdict and reason. A claim about a real data set is judged by real numbers alone; where there are none of
+        that data set, the verdict says what its miniature would answer (`lowtex.claims.verdicts.UNTESTED`)."""
+        if claim.blocked:
+            return CANNOT, claim.blocked
+        outcomes = self.of(claim)
+        if not claim.about or not any(outcome.effect for outcome in outcomes):
+            return verdict(outcomes)
+        real = [Outcome(o.test, missing=o.missing) if o.miniature else o for o in outcomes]
+        if any(o.effect and source_of(o.test.protocol).root == claim.about for o in real):
+            return verdict(real)
+        said, why = verdict(outcomes)
+        return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]), why
 
     def table(self, questions: bool | None = None) -> pd.DataFrame:
         """A line a claim: claim, made in, question, text, verdict, why, evidence, scope, over, seeds, images, profile,
@@ -150,9 +163,9 @@ class Judged:
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of claims, all four of them."""
+        """Verdict -> number of claims: the four of `VERDICTS`, then what else was said."""
         said = [self.verdict(claim)[0] for claim in self.claims]
-        return {name: said.count(name) for name in VERDICTS}
+        return {name: said.count(name) for name in dict.fromkeys([*VERDICTS, *said])}
 
     def answer(self, claim: Claim) -> str:
         """What a claim's comparisons found, in a few words each: for a question of the review."""

@@ -120,6 +120,7 @@ ABSTRACT = (
         (Versus("ours", "baseline", "eigen_raw"),),
         reading="on the miniature: learnt on its Virtual KITTI 2, scored on its KITTI by the Eigen protocol",
         change=KITTI_COMMAND,
+        about="kitti",
     ),
     Claim(
         "Virtual KITTI 2",
@@ -128,6 +129,7 @@ ABSTRACT = (
         (Versus("ours", "baseline"),),
         reading="scenes 01 and 20 held out; the paper's split is not known",
         change=KITTI_COMMAND,
+        about="vkitti2",
     ),
     Claim(
         "exceeds all prior methods",
@@ -136,6 +138,7 @@ ABSTRACT = (
         blocked="the paper's own numbers could not be obtained, and published numbers of others hold for real KITTI at "
         "full scale; the two rivals that the kit trains itself have lines of their own",
         change=KITTI_COMMAND,
+        about="kitti",
     ),
     Claim(
         "dense virtual truth",
@@ -143,6 +146,7 @@ ABSTRACT = (
         "abstract",
         blocked="a property of the data set and no effect of a method; notebooks 10 to 12 show how many pixels each "
         "ground truth has",
+        about="vkitti2",
     ),
 )  # fmt: skip
 """Of the abstract."""
@@ -212,6 +216,7 @@ REVIEW = (
         (Versus("ours", "baseline", "improved"),),
         reading="on the miniature: learnt on its Virtual KITTI 2, scored on its KITTI",
         change=KITTI_COMMAND,
+        about="kitti_depth",
     ),
     Claim(
         "exceeds FeatDepth",
@@ -220,6 +225,7 @@ REVIEW = (
         (Versus("ours", "featdepth"), low("ours", "featdepth"), Versus("ours", "featdepth", "eigen_raw")),
         reading="FeatDepth's objective in the baseline's network, trained by the kit on stereo pairs at equal budget",
         change=KITTI_COMMAND,
+        about="kitti",
     ),
 )
 """Of the review, about the method and its tables."""

@@ -19,6 +19,11 @@ from lowtex.stats.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, holm
 HOLDS, IN_PART, FAILS, CANNOT = "holds", "holds in part", "does not hold", "cannot be judged here"
 VERDICTS = (HOLDS, IN_PART, FAILS, CANNOT)
 
+UNTESTED = "not tested on {data}; the miniature says: {answer}"
+"""Verdict on a claim about a real data set that only its miniature has numbers of: they say nothing about it."""
+ANSWERS = {HOLDS: "yes", IN_PART: "in part", FAILS: "no", CANNOT: "undecided"}
+"""What the miniature says where a claim about it would get this verdict."""
+
 NO_GAIN = "no gain"
 """A gain worth naming is ruled out, whether or not harm is shown: the interval lies above ``1 - margin``."""
 
@@ -51,6 +56,10 @@ held against that share), some say "no difference" ({SAME} is *{YES}*, {HELPS} a
 | **{IN_PART}** | some say {YES}, not all |
 | **{FAILS}** | every comparison says {NO} |
 | **{CANNOT}**, because … | else: there are no numbers, too few seeds or images, or the intervals are too wide |
+| **{UNTESTED.format(data="…", answer="…")}** | a claim about a real data set, and all its numbers are of \
+miniatures: these are judged as above ({", ".join(ANSWERS.values())}), but the claim is not |
+
+Where some numbers of such a claim are of the real data set it is about, they alone are counted.
 
 **Which numbers are taken.** Those of the protocol's own test split, its own scaling, without flip post-processing; the
 very experiments that the claim names, so never networks that were fine-tuned or trained elsewhere under another name;

@@ -1,8 +1,10 @@
 """The subcommands of ``lowtex``, one module each, and the few options several of them share."""
 
 import argparse
+import os
 import re
 import textwrap
+from pathlib import Path
 from types import ModuleType
 
 
@@ -45,6 +47,31 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_data(parser: argparse.ArgumentParser, what: str) -> None:
     """``--data``: folders of real data sets."""
     parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help=what)
+
+
+def given_path(text: str) -> Path:
+    """The type of every option that names a file or a folder: ``~`` is the home folder, after ``--option=`` too."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; name a file or a folder")
+    return Path(os.path.expanduser(text))
+
+
+def file_to_write(text: str) -> Path:
+    """The type of an option that names a file to write: what is in the way is told before any work is done."""
+    return _unhindered(given_path(text), folder=False)
+
+
+def folder_to_write(text: str) -> Path:
+    """The type of an option that names a folder to write to, see `file_to_write`."""
+    return _unhindered(given_path(text), folder=True)
+
+
+def _unhindered(path: Path, folder: bool) -> Path:
+    from lowtex.files import obstacle
+
+    if reason := obstacle(path, folder):
+        raise argparse.ArgumentTypeError(reason)
+    return path
 
 
 def natural(text: str) -> list:

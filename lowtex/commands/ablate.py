@@ -9,7 +9,7 @@ images are written to RUN/ablation as they come. Numbers depend on the threads o
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile
+from lowtex.commands import add_data, add_device, add_profile, folder_to_write
 
 EXAMPLE = """\
   lowtex ablate --only factorial --seeds 0-4
@@ -32,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="trainings at a time; default as many as there are cores")
     parser.add_argument("--threads", type=int, default=1, help="of each training; default 1")
     parser.add_argument(
-        "--run-dir", type=Path, metavar="FOLDER", help="default results/ablation, or results/ablation-PROFILE"
+        "--run-dir",
+        type=folder_to_write,
+        metavar="FOLDER",
+        help="default results/ablation, or results/ablation-PROFILE",
     )
     parser.add_argument(
         "--measure",
@@ -109,5 +112,5 @@ def _run_dir(options: argparse.Namespace) -> Path:
     from lowtex.ablation.evidence import ablation_dir
 
     if options.run_dir:
-        return options.run_dir.expanduser().absolute()
+        return options.run_dir.absolute()
     return ablation_dir(options.profile, real=bool(options.data))

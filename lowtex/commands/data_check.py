@@ -7,9 +7,8 @@ code is 0 only if all of the split is there and fine, 1 if not.
 """
 
 import argparse
-from pathlib import Path
 
-from lowtex.commands import add_data
+from lowtex.commands import add_data, file_to_write
 from lowtex.errors import OptionError
 
 EXAMPLE = """\
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-view", action="store_true", help="leave out the partner of the scored view, which only training needs"
     )
-    parser.add_argument("--list", type=Path, metavar="FILE", help="write all files with a problem to a CSV")
+    parser.add_argument("--list", type=file_to_write, metavar="FILE", help="write all files with a problem to a CSV")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,11 +44,13 @@ def run(options: argparse.Namespace) -> int:
     roots = parse_roots(options.data)
     if not roots:
         raise OptionError(f"give --data NAME=FOLDER, with NAME one of {', '.join(DATASETS)}")
-    checks = []
+    checks, listed = [], 0
     for name, root in roots.items():
         raw_root = roots.get("kitti") if name == "kitti_depth" else None
         checks.append(check_root(name, root, options.split, options.deep, options.one_view, raw_root))
+        if options.list is not None:
+            listed = write_list(options.list, checks)
         print(f"\n{describe(checks[-1])}\n", flush=True)
     if options.list is not None:
-        print(f"{write_list(options.list.expanduser(), checks):,} files with a problem, in {options.list}")
+        print(f"{listed:,} files with a problem, in {options.list}")
     return 0 if all(check.named.fine for check in checks) else 1

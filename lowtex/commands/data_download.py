@@ -7,8 +7,8 @@ by running it you accept the licence it prints.
 
 import argparse
 import sys
-from pathlib import Path
 
+from lowtex.commands import folder_to_write, given_path
 from lowtex.errors import OptionError
 
 EXAMPLE = """\
@@ -24,12 +24,12 @@ MOST_JOBS = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--to", type=Path, required=True, metavar="FOLDER", help="root of the data set; made if missing"
+        "--to", type=folder_to_write, required=True, metavar="FOLDER", help="root of the data set; made if missing"
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--drive", nargs="+", action="extend", metavar="NAME", help="drives of KITTI raw")
     what.add_argument("--split", metavar="SPLIT", help="the drives a packaged split needs, e.g. eigen/test")
-    what.add_argument("--list", type=Path, metavar="FILE", help="archives by address: lines URL [sha256:DIGITS]")
+    what.add_argument("--list", type=given_path, metavar="FILE", help="archives by address: lines URL [sha256:DIGITS]")
     what.add_argument(
         "--improved", action="store_true", help="all improved depth maps, about 14 GB; give them a root of their own"
     )
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError(f"--jobs {options.jobs} must be 1 to {MOST_JOBS}")
     problems = download(
         chosen_archives(options),
-        options.to.expanduser(),
+        options.to,
         jobs=options.jobs,
         keep_archives=options.keep_archives,
         again=options.again,
@@ -73,7 +73,7 @@ def chosen_archives(options: argparse.Namespace) -> list:
 
     source = kitti.checked_source(options.source or kitti.SOURCE)
     if options.list is not None:
-        archives = kitti.read_archive_list(options.list.expanduser())
+        archives = kitti.read_archive_list(options.list)
         if options.calibration_only:
             archives = [archive for archive in archives if archive.kind == "calibration"]
             if not archives:

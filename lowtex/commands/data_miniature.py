@@ -4,9 +4,8 @@ What is complete is not written again.
 """
 
 import argparse
-from pathlib import Path
 
-from lowtex.commands import add_profile
+from lowtex.commands import add_profile, folder_to_write
 
 EXAMPLE = """\
   lowtex data miniature
@@ -16,7 +15,9 @@ EXAMPLE = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_profile(parser)
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default data/miniature/PROFILE, where all look")
+    parser.add_argument(
+        "--out", type=folder_to_write, metavar="FOLDER", help="default data/miniature/PROFILE, where all look"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.miniature_store import ensure_miniature
     from lowtex.paths import shown
 
-    folder = ensure_miniature(options.profile, options.out and options.out.expanduser().absolute())
+    folder = ensure_miniature(options.profile, options.out and options.out.absolute())
     for path in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         files = [file for file in path.rglob("*") if file.is_file()]
         print(f"{shown(path)}: {len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")

@@ -10,9 +10,8 @@ Without --data it takes the miniature Virtual KITTI 2.
 
 import argparse
 import re
-from pathlib import Path
 
-from lowtex.commands import add_data, add_profile
+from lowtex.commands import add_data, add_profile, folder_to_write
 from lowtex.errors import OptionError
 
 EXAMPLE = """\
@@ -36,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
     )
     parser.add_argument("--workers", type=int, metavar="N", help="threads that decode; default one a core")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default a folder of its own in data/prepared")
+    parser.add_argument(
+        "--out", type=folder_to_write, metavar="FOLDER", help="default a folder of its own in data/prepared"
+    )
     add_profile(parser)
 
 

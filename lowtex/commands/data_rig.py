@@ -7,9 +7,8 @@ exit code is 0 where order and rows are right and nothing is wrong, else 1.
 """
 
 import argparse
-from pathlib import Path
 
-from lowtex.commands import add_data
+from lowtex.commands import add_data, folder_to_write
 
 EXAMPLE = """\
   lowtex data rig --template > ~/my_rig/rig.yaml       then write your numbers into it
@@ -27,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "the folder: stereo=FOLDER")
     parser.add_argument("--pairs", type=int, default=4, metavar="N", help="pairs to look at, spread evenly; default 4")
     parser.add_argument("--split", default="all", help="of which list: all, available, a name in splits/, or a file")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the picture; default results/rig_check")
+    parser.add_argument(
+        "--out", type=folder_to_write, metavar="FOLDER", help="for the picture; default results/rig_check"
+    )
     parser.add_argument("--template", action="store_true", help="print an example rig.yaml and stop")
 
 
@@ -51,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("lowtex data rig looks at one folder of stereo pairs: give --data stereo=FOLDER")
     reader = StereoFolder(roots["stereo"], options.split, size=None)
     check = check_rig(reader, options.pairs, tell=lambda name: print(f"looking at {name.removesuffix('/l')}"))
-    out = options.out.expanduser().absolute() if options.out else from_root("results/rig_check")
-    print("\n".join(check.lines()))
+    out = options.out.absolute() if options.out else from_root("results/rig_check")
     picture = save_figure(draw_rig_check(check), out / "rig_check")
+    print("\n".join(check.lines()))
     print(f"picture: {shown(picture)}, with its numbers beside it")
     return 0 if check.verdict == RIGHT else WRONG_OR_UNKNOWN

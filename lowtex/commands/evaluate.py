@@ -1,8 +1,9 @@
 """`lowtex evaluate`.
 
-Prints a table and, with --out, adds tidy rows to a file. Each row states protocol, crop, cap, scaling and flip. Nothing
-is scaled by the median unless asked or the protocol says so (Make3D's), because stereo training gives metres. Without
---data it takes the miniatures.
+Prints a table and, with --out, adds tidy rows to a file; --per-image adds the scores of single images to another. Each
+row states protocol, crop, cap, scaling and flip. Nothing is scaled by the median unless asked or the protocol says so
+(Make3D's), because stereo training gives metres. Without --data it takes the miniatures. An image whose files are
+damaged is named and left out; the rows of the others then say so in their split, and the exit code is 1.
 
 A checkpoint trained with a pretended baseline, as Monodepth2's are, gives units instead of metres: --scaling x5.4 says
 that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended).
@@ -11,7 +12,7 @@ that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile
+from lowtex.commands import add_data, add_device, add_profile, file_to_write, given_path
 
 EXAMPLE = """\
   lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         required=True,
-        type=Path,
+        type=given_path,
         help="a trained network (.safetensors) or its folder, or a folder with Monodepth2's encoder.pth and depth.pth",
     )
     add_data(parser, "evaluate on this folder: kitti, kitti_depth, vkitti2, make3d, cityscapes or stereo=FOLDER")
@@ -38,22 +39,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flip", action="store_true", help="average with the prediction for the mirrored image")
     parser.add_argument("--scaling", metavar="HOW", help="none, median, or x5.4; default the protocol's")
     parser.add_argument("--strata", metavar="KIND,KIND", help="also by known or gradient texture, distance, edges, …")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="add the rows to this CSV file")
+    parser.add_argument("--out", type=file_to_write, metavar="FILE", help="add the rows to this CSV file")
+    parser.add_argument(
+        "--per-image", type=file_to_write, metavar="FILE", help="add the scores of each single image to this CSV file"
+    )
     add_profile(parser)
     add_device(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate; prints the table."""
+    """Evaluate, write, and only then print the table; returns 1 if an image's files are damaged."""
+    import sys
     import warnings
 
+    from lowtex.cli import FAILED
     from lowtex.devices import resolve_device
-    from lowtex.evaluation import evaluate
+    from lowtex.errors import DataError, OptionError
+    from lowtex.evaluation import NO_TRUTH, evaluate
     from lowtex.provenance import provenance
-    from lowtex.results import append_rows, rows_from, table, to_markdown
+    from lowtex.results import append_rows, per_image_rows, read_rows, rows_from, table, to_markdown
     from lowtex.roots import is_miniature, parse_roots
-    from lowtex.sources import data_name, learnt_from, source_of
+    from lowtex.sources import TRUTH_FILES, data_name, learnt_from, source_of
 
+    if options.out and options.per_image and options.out.resolve() == options.per_image.resolve():
+        raise OptionError(f"--out and --per-image both name {options.out}; give each a file of its own")
+    if options.out and options.out.is_file():
+        # a file that holds something else is refused before the work, not after it
+        read_rows(options.out)
+    earlier = read_images(options.per_image)
     device = resolve_device(options.device)
     network, known = load_any(options.checkpoint)
     protocol, dataset = open_for(options.protocol, parse_roots(options.data), options, known["size"])
@@ -70,29 +83,84 @@ def run(options: argparse.Namespace) -> int:
             scaling=options.scaling,
             strata=strata,
             progress=True,
+            keep_going=True,
         )
+    if not result.images and NO_TRUTH in result.unscored.values():
+        raise DataError(
+            f"nothing to score by: {result.describe()}; ground truth belongs in {dataset.root}/{TRUTH_FILES[root]}"
+        )
+    told = {"eval_data": data_name(dataset, root), "split": dataset.split, **known.get("row", {})}
+    if result.damaged:
+        # rows of fewer images must not pass for rows of the whole split
+        told["split"] += f" without {len(result.damaged)} damaged"
+    rows = rows_from(
+        result,
+        known["experiment"],
+        miniature=is_miniature(dataset.root),
+        profile=options.profile,
+        origin=provenance(device.type if device.type == "cpu" else "auto"),
+        **told,
+    )
+    if options.out:
+        append_rows(options.out, rows)
+    if options.per_image:
+        told.pop("train_data", None)
+        write_images(options.per_image, earlier, per_image_rows(result, known["experiment"], **told))
     print(result.describe())
     if learnt_from(known["experiment"], dataset, root):
         print("note: these are the very images it was trained on; no test of how it does on others")
     if known["facts"].get("use_stereo") is False and result.protocol.scaling != "median":
         print("note: this checkpoint was trained with one camera and has no scale; evaluate it with --scaling median")
-    rows = rows_from(
-        result,
-        known["experiment"],
-        eval_data=data_name(dataset, root),
-        split=dataset.split,
-        miniature=is_miniature(dataset.root),
-        profile=options.profile,
-        origin=provenance(device.type if device.type == "cpu" else "auto"),
-        **known.get("row", {}),
-    )
     for kind in dict.fromkeys(rows["stratum_kind"]):
         print()
         print(to_markdown(table(rows[rows["stratum_kind"] == kind], stratum_kind=kind)))
     if options.out:
-        append_rows(options.out.expanduser(), rows)
         print(f"{len(rows)} rows in {options.out}")
-    return 0
+    if options.per_image:
+        print(f"scores of {result.images} images in {options.per_image}")
+    for name, reason in result.damaged.items():
+        print(f"lowtex: {name} is left out: {' '.join(reason.split())}", file=sys.stderr)
+    return FAILED if result.damaged else 0
+
+
+def read_images(path: Path | None):
+    """Scores of single images that ``--per-image`` wrote before, as a frame of texts; None where there are none.
+
+    Raises:
+        DataError: a file that is not such a table.
+    """
+    import pandas as pd
+
+    from lowtex.errors import DataError
+
+    if path is None or not path.is_file():
+        return None
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise DataError(f"--per-image {path} is not a CSV file ({error}); name another file") from error
+    if missing := [name for name in ("experiment", "image", "stratum") if name not in frame]:
+        raise DataError(
+            f"--per-image {path} is no table of scores of images: it lacks {', '.join(missing)}; name another file"
+        )
+    return frame
+
+
+def write_images(path: Path, earlier, frame) -> None:
+    """Add scores of single images to those of `read_images`; of two of one image and stratum the later stays."""
+    import io
+
+    import pandas as pd
+
+    from lowtex.results import write_csv
+
+    if earlier is not None:
+        key = list(frame.columns[: frame.columns.get_loc("stratum") + 1])
+        # as texts, or 80 in the file would not be the 80.0 measured now
+        now = io.StringIO(frame.to_csv(index=False, float_format="%.10g"))
+        frame = pd.concat([earlier, pd.read_csv(now, dtype=str, keep_default_na=False)]).fillna("")
+        frame = frame.drop_duplicates(key, keep="last")
+    write_csv(path, frame)
 
 
 def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespace, size: tuple[int, int]):

@@ -4,7 +4,8 @@ Everything is drawn from the rows and the arrays a run left behind; nothing is t
 """
 
 import argparse
-from pathlib import Path
+
+from lowtex.commands import given_path
 
 EXAMPLE = """\
   lowtex figures
@@ -13,7 +14,7 @@ EXAMPLE = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="the run's folder; default results/quick")
+    parser.add_argument("--run-dir", type=given_path, metavar="FOLDER", help="the run's folder; default results/quick")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.paths import default_run_dir, shown
     from lowtex.report import write_report
 
-    run_dir = options.run_dir.expanduser() if options.run_dir else default_run_dir("quick")
+    run_dir = options.run_dir or default_run_dir("quick")
     result = redraw(run_dir, tell=print)
     page = write_report(run_dir)
     print(f"{len(result.drawn)} figures drawn again, {len(result.kept)} kept; open {shown(page)}")

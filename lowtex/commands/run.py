@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile, add_seed
+from lowtex.commands import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
 from lowtex.errors import LowtexError, OptionError
 
 EXAMPLE = """\
@@ -32,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "read kitti, kitti_depth or vkitti2 from this folder; what is not named is the miniature")
     parser.add_argument("--only", metavar="NN,NN", help="these notebooks, and what they need; default all")
     parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
-    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="where results land; default results/PROFILE")
     parser.add_argument(
-        "--checkpoints-from", type=Path, metavar="FOLDER", help="the run whose trained networks are used"
+        "--run-dir", type=folder_to_write, metavar="FOLDER", help="where results land; default results/PROFILE"
+    )
+    parser.add_argument(
+        "--checkpoints-from", type=given_path, metavar="FOLDER", help="the run whose trained networks are used"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
@@ -138,9 +140,10 @@ def _call(words: list[str], log: Path, held: int) -> int:
 
     with log.open("wb") as errors:
         output = errors if "--dry-run" in words else None
-        process = subprocess.Popen(
-            words, stdout=output, stderr=errors, pass_fds=[held], env=os.environ | {"PYTHONUNBUFFERED": "1"}
-        )
+        # the steps print where this process does: a letter that the terminal lacks must not end one of them either
+        encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding}
+        process = subprocess.Popen(words, stdout=output, stderr=errors, pass_fds=[held], env=environment)
         try:
             return process.wait()
         except BaseException:

@@ -8,7 +8,7 @@ On several GPUs: accelerate launch --multi_gpu --num_processes N -m lowtex.cli t
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile, add_seed
+from lowtex.commands import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
 
 EXAMPLE = """\
   lowtex train ours
@@ -30,12 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
     )
-    parser.add_argument("--init", type=Path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment")
+    parser.add_argument(
+        "--init", type=given_path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment"
+    )
     parser.add_argument("--steps", type=int, help="optimiser steps; default the profile's")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PART.NAME=VALUE", help="a setting, e.g. loss.smooth_first=0.01"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default results/PROFILE/experiments")
+    parser.add_argument("--out", type=folder_to_write, metavar="FOLDER", help="default results/PROFILE/experiments")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         name = f"{name}_finetuned"
         changes["start_from"] = content_hash(options.init)
     experiment = change(recipe, name=name, schedule__steps=steps, **changes)
-    out = options.out.expanduser() if options.out else default_run_dir(profile.name, options.seed) / "experiments"
+    out = options.out or default_run_dir(profile.name, options.seed) / "experiments"
     print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, steps: {steps}")
     pairs, workers = in_memory(dataset)
     folder = train_experiment(

@@ -82,6 +82,8 @@ def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
 def test_claims_are_listed_by_verdict():
     claims = pd.DataFrame({"claim": ["a", "b", "c"], "verdict": [FAILS, HOLDS, FAILS]})
     assert claims_list(claims) == f"- **{HOLDS}** (1): b\n- **{FAILS}** (2): a; c"
+    claims.loc[3] = ["d", "not tested on KITTI; the miniature says: yes"]
+    assert claims_list(claims).endswith("a; c\n- **not tested on KITTI; the miniature says: yes** (1): d")
 
 
 def test_blocks_take_the_old_ones_places():

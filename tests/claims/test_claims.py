@@ -6,6 +6,7 @@ import pytest
 from made_scores import rows_of
 
 from lowtex import claims
+from lowtex.ablation.evidence import REFERENCE
 from lowtex.ablation.measures import MEASURES
 from lowtex.ablation.variants import FACTORS, VARIANTS, factorial
 from lowtex.claims.asked import PARTS, PROTOTYPE, QUESTIONS
@@ -15,6 +16,7 @@ from lowtex.measures.edge_sharpness import QUANTITIES as EDGES
 from lowtex.measures.encoder_information import QUANTITIES as ENCODER
 from lowtex.protocols import PROTOCOLS
 from lowtex.results import COLUMNS
+from lowtex.sources import source_of
 from lowtex.texture import STRATA
 
 OURS, LOW = Versus("ours", "baseline"), Versus("ours", "baseline", stratum="low", kinds=("known", "gradient"))
@@ -102,6 +104,59 @@ def test_the_four_verdicts(ratios, verdict):
     told = line(judged([OURS], made_scores(ratios)))
     assert told["verdict"] == verdict and told["seeds"] == len(ratios) and told["images"] == 20
     assert (told["scope"], told["over"]) == ("miniature only", "seeds and images")
+
+
+@pytest.mark.parametrize(
+    ("ratios", "answer", "verdict"),
+    [
+        ([0.80, 0.81, 0.79, 0.80, 0.82], "yes", HOLDS),
+        ([1.20, 1.21, 1.19, 1.20, 1.22], "no", FAILS),
+        ([0.80, 1.2, 0.9, 1.1, 1.0], "undecided", CANNOT),
+    ],
+)
+def test_a_miniature_is_no_test_of_a_claim_about_the_real_data_set(ratios, answer, verdict):
+    kitti = Versus("ours", "baseline", "eigen_raw")
+    claim = Claim("c", "t", "abstract", (OURS, kitti), about="kitti")
+
+    def told(*frames):
+        numbers = claims.Numbers(scores=pd.concat(frames, ignore_index=True) if frames else pd.DataFrame())
+        return claims.judge(numbers, [claim], times=200)
+
+    mini, real = (
+        made_scores(ratios, protocol="eigen_raw", split="eigen/test", miniature=miniature)
+        for miniature in (True, False)
+    )
+    whole = made_scores(ratios)
+    found = told(whole, mini)
+    assert line(found)["verdict"] == claims.UNTESTED.format(data="KITTI", answer=answer)
+    assert found.counts() == {HOLDS: 0, IN_PART: 0, FAILS: 0, CANNOT: 0, line(found)["verdict"]: 1}
+    assert line(told())["verdict"] == CANNOT, "without numbers the miniature says nothing"
+    # the miniature's numbers beside real ones are as good as none
+    assert line(told(whole, real))["verdict"] == {HOLDS: IN_PART}.get(verdict, CANNOT)
+    only = Claim("c", "t", "abstract", (kitti,), about="kitti")
+    numbers = claims.Numbers(scores=pd.concat([whole, mini, real], ignore_index=True))
+    assert line(claims.judge(numbers, [only], times=200))["verdict"] == verdict
+
+
+def test_claims_that_rest_on_a_real_data_set_say_which():
+    named = {"KITTI": ("kitti", "kitti_depth"), "Virtual KITTI 2": ("vkitti2",), "Make3D": ("make3d",),
+             "Cityscapes": ("cityscapes",)}  # fmt: skip
+    for claim in claims.CLAIMS:
+        words = f"{claim.name} {claim.text}".replace("Virtual KITTI 2", "" if claim.about != "vkitti2" else "KITTI")
+        asked = {source_of(test.protocol).root for test in claim.tests if not test.measure} - {"vkitti2"}
+        if asked or any(name in words for name in named):
+            assert claim.about in {root for roots in named.values() for root in roots}, claim.name
+        assert not asked or claim.about in asked, claim.name
+
+
+def test_no_committed_verdict_on_a_real_data_set_is_a_miniatures():
+    about = {claim.name for claim in claims.CLAIMS if claim.about}
+    for name in ("16_claims", "16_evidence", "16_questions"):
+        table = pd.read_csv(REFERENCE / "quick" / "tables" / f"{name}.csv")
+        mine = table[table["claim"].isin(about)]
+        assert len(mine) and not set(mine["verdict"]) & {HOLDS, IN_PART, FAILS}
+        if "scope" in mine:
+            assert not mine["scope"].str.contains("real").any()
 
 
 def test_cannot_says_why():
