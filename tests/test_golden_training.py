@@ -82,8 +82,12 @@ def moments(state: dict, experiment: Experiment) -> dict[str, dict[str, torch.Te
     modules = {"network": build_depth_net(experiment.network)}
     if "feature_net" in state["modules"]:
         modules["feature_net"] = build_feature_net(experiment.feature_net)
-    saved = iter(state["optimizer"]["state"].values())
-    return {key: {name: next(saved)["exp_avg"] for name, _ in m.named_parameters()} for key, m in modules.items()}
+    names = [(key, name) for key, module in modules.items() for name, _ in module.named_parameters()]
+    found: dict[str, dict] = {key: {} for key in modules}
+    for number, of_parameter in state["optimizer"]["state"].items():
+        key, name = names[number]
+        found[key][name] = of_parameter["exp_avg"]
+    return found
 
 
 def read_log(folder: Path) -> dict[str, list[float]]:
@@ -128,7 +132,9 @@ def test_six_steps_lead_where_they_led_before(name, tmp_path):
                 kinds = zip(numbers[1::2], (WEIGHT, MOMENT), strict=False)
                 limits = [(size, *limit) for size, limit in kinds for _ in range(2)]
             for number, now, (size, relative, absolute) in zip(numbers, got[part][key], limits, strict=True):
-                assert now == pytest.approx(number, rel=0, abs=relative * size + absolute), f"{name}: {part}, {key}"
+                assert now == pytest.approx(number, rel=0, abs=relative * size + absolute), (
+                    f"{part}, {key}; if meant: python -m tests.test_golden_training {name}"
+                )
 
 
 def write(names: list[str]) -> None:
