@@ -1,6 +1,7 @@
 """What every step of a training gets and does: images, order, noise, rates, precision and where the weights start."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import pandas as pd
 import pytest
@@ -8,11 +9,14 @@ import torch
 from test_training import CPU, Pairs, assert_same, tiny, weights
 
 from lowtex import training
+from lowtex.batches import augment
 from lowtex.checkpoints import load_feature_net
+from lowtex.datasets.sample import collate
 from lowtex.experiments import Experiment, change
 from lowtex.losses import StereoObjective
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, load_published
 from lowtex.networks.layers import SigmoidHead
+from lowtex.settings import ScheduleSettings
 from tests.networks.published_reference import WIDTH, resnet_weights
 
 
@@ -126,6 +130,18 @@ def test_order_flips_jitter_noise_and_weights_differ_between_steps_and_seeds(tmp
         (watched["feature_start"], "encoder.conv1.weight"),
     ):
         assert not torch.equal(starts[0][name], starts[3][name]), "each seed begins with weights of its own"
+
+
+def test_jitter_and_flips_are_drawn_for_each_seed_and_step():
+    pairs, schedule = [Pairs()[index % 5] for index in range(12)], ScheduleSettings(flip=0.5, jitter=1.0)
+    drawn = [augment(collate(pairs), schedule, seed, step) for seed in (0, 1) for step in (0, 1)]
+    again = augment(collate(pairs), schedule, 1, 1)
+    assert torch.equal(again.image, drawn[3].image) and torch.equal(again.network_image, drawn[3].network_image)
+    for one, other in combinations(drawn, 2):
+        assert not torch.equal(one.image, other.image)
+        # of images that were flipped alike, none has the colours it has with another seed or step
+        alike = [a for a in range(12) if torch.equal(one.image[a], other.image[a])]
+        assert alike and not any(torch.equal(one.network_image[a], other.network_image[a]) for a in alike)
 
 
 def rates(folder) -> list[float]:
