@@ -1,6 +1,7 @@
 """Rows: round trip, refusal of damaged files, merging; tables and the published numbers."""
 
 import re
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from lowtex.evaluation import evaluate
 from lowtex.experiments import change, named_experiment
 from lowtex.geometry import StereoRig
 from lowtex.metrics import METRICS
+from lowtex.provenance import commit
 from lowtex.results import (
     COLUMNS,
     IDENTITY_COLUMNS,
@@ -75,6 +77,37 @@ def test_rows_say_where_they_come_from():
     origin = provenance("cpu")
     assert row["lowtex_version"].startswith(origin["lowtex_version"]) and origin["commit"] in row["lowtex_version"]
     assert row["torch_version"] == torch.__version__ and row["threads"] == torch.get_num_threads()
+
+
+def test_a_changed_package_shows_in_the_commit(tmp_path, monkeypatch):
+    def git(*words):
+        who = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    def told():
+        commit.cache_clear()
+        return provenance("cpu")["commit"]
+
+    monkeypatch.setattr("lowtex.provenance.REPOSITORY", tmp_path)
+    module, notes = tmp_path / "lowtex" / "module.py", tmp_path / "notes.txt"
+    module.parent.mkdir()
+    module.write_text("one\n")
+    notes.write_text("one\n")
+    try:
+        git("init", "-q")
+        git("add", ".")
+        git("commit", "-q", "-m", "first")
+        head = git("rev-parse", "HEAD")[:12]
+        notes.write_text("two\n")
+        assert told() == head, "what is not the package changes no number"
+        module.write_text("two\n")
+        assert told() == f"{head}+changes"
+        git("checkout", "-q", "--", "lowtex")
+        assert told() == head
+        (tmp_path / "lowtex" / "new.py").write_text("")
+        assert told() == f"{head}+changes", "a file that git does not know yet"
+    finally:
+        commit.cache_clear()
 
 
 def test_the_whole_image_is_there_once_whatever_the_strata():

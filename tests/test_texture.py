@@ -93,8 +93,9 @@ def test_masks_come_at_the_ground_truths_size():
 
 def test_masks_are_resized_about_pixel_centres():
     contrast = torch.tensor([[[0.0, 0.0, 0.1, 0.1, 0.1, 0.0]]])
-    # centres of two wide pixels lie at 1.0 and 4.0 of the six, of three at 0.5, 2.5 and 4.5
-    assert strata(make_sample(texture_contrast=contrast), "known", (1, 2))["high"][0].tolist() == [False, True]
+    # the middle of the first three pixels is the second one, of the last three the fifth; corners would give 1 and 4
+    cornered = torch.tensor([[[0.1, 0.0, 0.0, 0.0, 0.1, 0.0]]])
+    assert strata(make_sample(texture_contrast=cornered), "known", (1, 2))["high"][0].tolist() == [False, True]
     tripled = strata(make_sample(texture_contrast=contrast), "known", (1, 18))["high"][0]
     assert tripled.tolist() == [False] * 6 + [True] * 9 + [False] * 3
 

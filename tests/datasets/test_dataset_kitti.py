@@ -23,6 +23,7 @@ from dataset_trees import (
 from lowtex.datasets import KittiImproved, KittiRaw, collate, open_dataset
 from lowtex.datasets.calibration import read_kitti_calibration
 from lowtex.errors import DataError, OptionError
+from lowtex.geometry import depth_to_disparity
 from lowtex.miniature import Scene, render
 from lowtex.miniature.kitti import write_kitti as write_miniature
 from lowtex.miniature.kitti_calibration import KITTI_RIG
@@ -52,6 +53,24 @@ def test_read_back_in_every_arrangement(tmp_path, arrangement):
     assert reader[0].depth[0, 5, 7] == pytest.approx(10.0, rel=1e-5)
     # the right camera sees the same point further left, by focal * baseline / depth = 1.6 pixels
     assert reader[1].depth[0, 5, 7 - 2] == pytest.approx(10.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [2.5, -2.5])
+def test_two_principal_points_give_an_offset_with_the_sign_of_left_minus_right(tmp_path, offset):
+    drive = write_kitti(tmp_path)
+    file = drive.parent / "calib_cam_to_cam.txt"
+    before = f"P_rect_03: {FOCAL} 0 {CX} "
+    text = file.read_text()
+    assert text.count(before) == 1
+    file.write_text(text.replace(before, f"P_rect_03: {FOCAL} 0 {CX - offset} "))
+    calibration = read_kitti_calibration(file, "copy it again")
+    point = np.array([1.0, 0.5, 4.0, 1.0])
+    columns = {side: p[0] @ point / (p[2] @ point) for side, p in calibration.projection.items()}
+    for sample in KittiRaw(tmp_path, "available", size=None, camera="both"):
+        assert sample.rig.cx_offset_px == pytest.approx(offset) and sample.rig.baseline_m == pytest.approx(BASELINE)
+        assert sample.rig.cx == (CX if sample.name.endswith("/l") else CX - offset)
+        disparity = float(depth_to_disparity(torch.tensor(4.0), sample.rig))
+        assert disparity == pytest.approx(columns["l"] - columns["r"], rel=1e-5), "what the two cameras see apart"
 
 
 def test_jpeg_tree_and_left_images_alone(tmp_path):

@@ -99,6 +99,8 @@ def test_block_and_head_in_lower_precision(dtype, tolerance):
     plain = block(torch.cat([upsample(small), skip], 1))
     torch.testing.assert_close(joined.float(), plain, atol=tolerance, rtol=tolerance)
     torch.testing.assert_close(out, torch.sigmoid(head.conv(plain)), atol=tolerance, rtol=tolerance)
+    # the head rounds nothing on the way: bfloat16 would be off by 1e-3
+    torch.testing.assert_close(out, torch.sigmoid(head.conv(joined.float())), atol=1e-6, rtol=1e-5)
 
 
 def test_skip_and_small_are_left_as_they_are():

@@ -1,0 +1,265 @@
+"""What every step of a training gets and does: images, order, noise, rates, precision and where the weights start."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pandas as pd
+import pytest
+import torch
+from test_training import CPU, Pairs, assert_same, tiny, weights
+
+from lowtex import training
+from lowtex.batches import augment
+from lowtex.checkpoints import load_feature_net
+from lowtex.datasets.sample import collate
+from lowtex.experiments import Experiment, change
+from lowtex.losses import StereoObjective
+from lowtex.networks import DepthNet, FeatureNet, build_depth_net, load_published
+from lowtex.networks.layers import SigmoidHead
+from lowtex.settings import ScheduleSettings
+from tests.networks.published_reference import WIDTH, resnet_weights
+
+
+def with_features(**settings) -> Experiment:
+    """``ours`` with other settings of its feature network."""
+    experiment = tiny("ours")
+    return replace(experiment, feature_net=replace(experiment.feature_net, **settings))
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What the networks and the objective were given in the trainings of a test, by name, a value a call."""
+    calls = {name: [] for name in ("seen", "start", "outputs", "names", "clean", "noise", "compared", "objective")}
+    calls |= {"feature_seen": [], "feature_start": []}
+    depth, feature, lowest, objective = (
+        DepthNet.forward,
+        FeatureNet.forward,
+        FeatureNet.lowest,
+        StereoObjective.__call__,
+    )
+
+    def depth_forward(self, image):
+        calls["seen"].append(image.detach().clone())
+        calls["start"].append({name: value.clone() for name, value in self.state_dict().items()})
+        return depth(self, image)
+
+    def feature_forward(self, image, **options):
+        calls["feature_seen"].append(image.detach().clone())
+        calls["feature_start"].append({name: value.clone() for name, value in self.state_dict().items()})
+        return feature(self, image, **options)
+
+    def feature_lowest(self, image):
+        calls["compared"].append(image.detach().clone())
+        return lowest(self, image)
+
+    def loss(self, network, outputs, batch, generator=None):
+        calls["objective"].append(self)
+        calls["outputs"].append(outputs)
+        calls["names"].append(tuple(batch.names))
+        calls["clean"].append(batch.image.clone())
+        calls["noise"].append(torch.randn(4, generator=generator.clone_state()).tolist())
+        return objective(self, network, outputs, batch, generator)
+
+    monkeypatch.setattr(DepthNet, "forward", depth_forward)
+    monkeypatch.setattr(FeatureNet, "forward", feature_forward)
+    monkeypatch.setattr(FeatureNet, "lowest", feature_lowest)
+    monkeypatch.setattr(StereoObjective, "__call__", loss)
+    return calls
+
+
+def of_the_pair(image: torch.Tensor, name: str) -> bool:
+    """The image is a view of that pair as it was read, or the other one mirrored."""
+    sample = Pairs()[int(name.removeprefix("pair"))]
+    return torch.equal(image, sample.image) or torch.equal(image, sample.other.flip(-1))
+
+
+def test_the_network_sees_the_jittered_image_and_the_loss_compares_the_clean_one(tmp_path, watched):
+    training.train_experiment(tiny("ours", 3, schedule__jitter=1.0), Pairs(), tmp_path, options=CPU)
+    assert len(watched["seen"]) == len(watched["clean"]) == 3
+    for seen, clean, names in zip(watched["seen"], watched["clean"], watched["names"], strict=True):
+        for jittered, image, name in zip(seen, clean, names, strict=True):
+            assert of_the_pair(image, name) and float((jittered - image).abs().mean()) > 0.005
+            both = torch.stack([jittered.mean(0).flatten(), image.mean(0).flatten()])
+            assert float(torch.corrcoef(both)[0, 1]) > 0.8, "the same view, in other colours"
+    for compared, clean in zip(watched["compared"][::2], watched["clean"], strict=True):
+        assert torch.equal(compared, clean), "the maps compared are of the clean image too"
+
+
+def test_without_jitter_the_network_sees_the_image_that_the_loss_compares(tmp_path, watched):
+    training.train_experiment(tiny("baseline", 2, schedule__jitter=0.0), Pairs(), tmp_path, options=CPU)
+    assert all(torch.equal(*pair) for pair in zip(watched["seen"], watched["clean"], strict=True))
+
+
+class Plain(Pairs):
+    """Each view of a single colour, which tells the pair by its red and the side by its blue."""
+
+    def __getitem__(self, index: int):
+        sample = super().__getitem__(index)
+        for view, blue in ((sample.image, 0.4), (sample.other, 0.6)):
+            view[:] = torch.tensor([0.3 + 0.03 * index, 0.5, blue]).reshape(3, 1, 1)
+        return sample
+
+
+def order_and_flips(batches: list[torch.Tensor]) -> tuple[list[tuple], list[tuple]]:
+    """Which pairs of `Plain` the images of each step are of, and which are mirrored."""
+    colours = [batch.mean((2, 3)) for batch in batches]
+    order = [tuple(((c[:, 0] - 0.3) / 0.03).round().int().tolist()) for c in colours]
+    return order, [tuple((c[:, 2] > 0.5).tolist()) for c in colours]
+
+
+def test_order_flips_jitter_noise_and_weights_differ_between_steps_and_seeds(tmp_path, watched):
+    for seed in (0, 1):
+        experiment = with_features(steps=3, batch_size=8)
+        experiment = change(experiment, seed=seed, schedule__steps=3, schedule__batch_size=8, schedule__jitter=1.0)
+        training.train_experiment(experiment, Plain(8), tmp_path, options=CPU)
+    for images in (watched["clean"], watched["feature_seen"]):
+        order, flips = order_and_flips(images)
+        assert len(set(order)) == 6, "a new order each epoch (a step, here) and for each seed"
+        assert len(set(flips)) == 6, "other flips each step and for each seed"
+    order, flips = order_and_flips(watched["clean"])
+    assert all(sorted(indices) == list(range(8)) for indices in order)
+    colours: dict[tuple, list] = {}
+    for indices, mirrored, seen in zip(order, flips, watched["seen"], strict=True):
+        for index, flip, image in zip(indices, mirrored, seen, strict=True):
+            colours.setdefault((index, flip), []).append(tuple(image.mean((1, 2)).tolist()))
+    assert all(len(set(met)) == len(met) for met in colours.values()), "a view meets other colours each time"
+    assert max(len(met) for met in colours.values()) >= 4
+    assert len({tuple(noise) for noise in watched["noise"]}) == 6, "other noise each step and for each seed"
+    for starts, name in (
+        (watched["start"], "encoder.conv1.weight"),
+        (watched["feature_start"], "encoder.conv1.weight"),
+    ):
+        assert not torch.equal(starts[0][name], starts[3][name]), "each seed begins with weights of its own"
+
+
+def test_jitter_and_flips_are_drawn_for_each_seed_and_step():
+    pairs, schedule = [Pairs()[index % 5] for index in range(12)], ScheduleSettings(flip=0.5, jitter=1.0)
+    drawn = [augment(collate(pairs), schedule, seed, step) for seed in (0, 1) for step in (0, 1)]
+    again = augment(collate(pairs), schedule, 1, 1)
+    assert torch.equal(again.image, drawn[3].image) and torch.equal(again.network_image, drawn[3].network_image)
+    for one, other in combinations(drawn, 2):
+        assert not torch.equal(one.image, other.image)
+        # of images that were flipped alike, none has the colours it has with another seed or step
+        alike = [a for a in range(12) if torch.equal(one.image[a], other.image[a])]
+        assert alike and not any(torch.equal(one.network_image[a], other.network_image[a]) for a in alike)
+
+
+def rates(folder) -> list[float]:
+    return pd.read_csv(folder / "log.csv").learning_rate.tolist()
+
+
+def test_resumed_after_the_drop_of_the_learning_rate_it_does_not_drop_again(tmp_path):
+    experiment = with_features(kind="joint", learning_rate=1e-2)
+    experiment = change(experiment, schedule__learning_rate=1e-3, schedule__drop_at=0.5)
+    whole = training.train_experiment(experiment, Pairs(), tmp_path / "whole", options=CPU)
+    for steps in (4, 5):
+        parted = training.train_experiment(
+            experiment, Pairs(), tmp_path / "parts", options=replace(CPU, stop_after=steps)
+        )
+        state = torch.load(parted / "state.pt")
+        assert [group["lr"] for group in state["optimizer"]["param_groups"]] == pytest.approx([1e-4, 1e-3])
+    training.train_experiment(experiment, Pairs(), tmp_path / "parts", options=CPU)
+    assert rates(parted) == pytest.approx([1e-3] * 3 + [1e-4] * 3)
+    assert (whole / "log.csv").read_text() == (parted / "log.csv").read_text()
+    assert_same(weights(whole), weights(parted))
+
+
+def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):
+    experiment = with_features(steps=8, learning_rate=1e-2)
+
+    def die(step, steps, loss):
+        if step == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        options = replace(CPU, checkpoint_every=7, report=die)
+        training.train_feature_net(experiment, Pairs(), tmp_path, options=options)
+    folder = training.train_feature_net(experiment, Pairs(), tmp_path, options=CPU)
+    assert rates(folder) == pytest.approx([1e-2] * 6 + [1e-3] * 2)
+
+
+def test_a_joint_feature_network_learns_at_its_own_rate(tmp_path, watched):
+    experiment = change(with_features(kind="joint", learning_rate=1e-2), schedule__learning_rate=1e-4)
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=replace(CPU, stop_after=1))
+    after = torch.load(folder / "state.pt")["modules"]
+    [shared] = tmp_path.glob("feature_net-*")
+    feature_net = load_feature_net(shared)
+    for module, before, rate in (
+        ("feature_net", dict(feature_net.named_parameters()), 1e-2),
+        ("network", watched["start"][0], 1e-4),
+    ):
+        parts = [name for name in before if name.endswith("conv1.weight") or "heads" in name]
+        moved = {name: float((after[module][name] - before[name]).abs().max()) for name in parts}
+        # Adam's first step has the length of the rate, whatever the gradient
+        assert len(moved) > 4 and moved == pytest.approx(dict.fromkeys(moved, rate), rel=0.02)
+
+
+def test_a_loaded_feature_network_is_frozen_and_stays_as_it_was(tmp_path, watched):
+    training.train_experiment(tiny("ours", 3), Pairs(), tmp_path, options=CPU)
+    [shared] = tmp_path.glob("feature_net-*")
+    loaded = load_feature_net(shared)
+    assert not loaded.train().training and not any(p.requires_grad for p in loaded.parameters())
+    compared = watched["objective"][-1].terms[0].feature_net
+    assert not any(part.training for part in compared.modules())
+    assert_same(loaded.state_dict(), compared.state_dict())
+
+
+def test_discriminative_and_convergent_are_weights_of_their_own_regularisers(tmp_path):
+    experiment = with_features(discriminative=0.3, convergent=0.05)
+    log = pd.read_csv(training.train_feature_net(experiment, Pairs(), tmp_path, options=CPU) / "log.csv")
+    total = log.reconstruction - 0.3 * log.map_first + 0.05 * log.map_second
+    assert log.feature_net_total.tolist() == pytest.approx(total.tolist(), rel=1e-4)
+    assert (log.map_first > 0).all() and (log.map_second > 0).all() and (log.reconstruction > 0).all()
+
+
+@pytest.mark.parametrize("most, chosen", [(64, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 2, 4])])
+def test_maps_are_normalised_over_all_images_chosen(most, chosen, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "NORMALISATION_IMAGES", most)
+    shared = training.train_feature_net(with_features(kind="random"), Pairs(7), tmp_path, options=CPU)
+    measured, again = load_feature_net(shared), load_feature_net(shared)
+    again.fit_normalisation(Pairs(7)[index].image for index in chosen)
+    for level in range(5):
+        for name in (f"mean_{level}", f"deviation_{level}"):
+            torch.testing.assert_close(getattr(measured, name), getattr(again, name), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision, inside", [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_bf16_is_on_inside_the_network_and_ends_before_its_heads(precision, inside, tmp_path, watched):
+    met: dict[str, set] = {"convolution": set(), "head": set()}
+
+    def note(module, inputs, output):
+        if isinstance(module, SigmoidHead):
+            met["head"].add(output.dtype)
+        elif isinstance(module, torch.nn.Conv2d):
+            met["convolution"].add(output.dtype)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(note)
+    try:
+        experiment = tiny("baseline", 2, schedule__precision=precision)
+        folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    finally:
+        hook.remove()
+    assert met["convolution"] == {inside} and met["head"] == {torch.float32}
+    assert all(output.dtype == torch.float32 for output in watched["outputs"][0])
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights(folder).values())
+
+
+@pytest.mark.parametrize("encoder", ["resnet", "iresnet"])
+def test_training_starts_from_pretrained_weights(encoder, tmp_path, watched):
+    file = tmp_path / "resnet18.pth"
+    torch.save(resnet_weights(18), file)
+    experiment = tiny("baseline", 1, network__encoder=encoder)
+    training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    pretrained = change(experiment, network__pretrained=str(file))
+    assert pretrained.network.width == WIDTH
+    first = training.train_experiment(pretrained, Pairs(), tmp_path, options=CPU)
+    plain, start = watched["start"]
+    expected = build_depth_net(pretrained.network)
+    expected.load_state_dict(plain)
+    load_published(expected.encoder, file, as_start=True)
+    assert_same(start, expected.state_dict())
+    assert torch.equal(start["encoder.conv1.weight"], resnet_weights(18)["conv1.weight"])
+    # a checkpoint that a fine-tuning starts from has seen more than the pretrained file
+    later = replace(pretrained, start_from=training.content_hash(first))
+    training.train_experiment(later, Pairs(), tmp_path, start=first, options=CPU)
+    assert_same(watched["start"][-1], weights(first))
