@@ -2,8 +2,9 @@
 
 Every file of every frame of the split is looked at, and so is whatever else is complete in the folder. Without --deep
 a file is judged by its first and last bytes, which finds what is missing, cut off or of a wrong size; with it every
-sample is decoded as for training, which also finds damage in the middle. Nothing is written, but for --list. The exit
-code is 0 only if all of the split is there and fine, 1 if not.
+sample is decoded as for training, which also finds damage in the middle. A split that is only scored (test lists, and
+val of cityscapes) needs one view of a frame; any other needs both. Nothing is written, but for --list. The exit code is
+0 only if all of the split is there and fine, 1 if not.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deep", action="store_true", help="decode every sample; what is there beside a --split is not decoded"
     )
     parser.add_argument(
-        "--one-view", action="store_true", help="leave out the partner of the scored view, which only training needs"
+        "--one-view", action="store_true", help="of any split look at one view of a frame: enough to score it"
     )
     parser.add_argument("--list", type=Path, metavar="FILE", help="write all files with a problem to a CSV")
 

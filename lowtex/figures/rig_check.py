@@ -12,7 +12,6 @@ from lowtex.figures.style import (
     MUTED,
     NO_DATA,
     WIDTH_IN,
-    count,
     depth_colormap,
     error_colormap,
     finish,
@@ -20,6 +19,7 @@ from lowtex.figures.style import (
     place_image,
 )
 from lowtex.geometry import StereoRig
+from lowtex.progress import count
 from lowtex.rig.matching import difference, warp_right
 from lowtex.rig.rules import DOUBTFUL, RIGHT, UNKNOWN, WRONG
 

@@ -240,11 +240,6 @@ def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
         figure.set_figheight((content + around) / figure.dpi + 0.12 * (1 + len(texts) + len(figure.legends)))
 
 
-def count(number: int, noun: str) -> str:
-    """``1 image``, ``3 images``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
 def place_image(axes, array, title: str = "", **options):
     """Show an array without ticks, with a thin frame and a title; returns the matplotlib image."""
     image = axes.imshow(array, interpolation=options.pop("interpolation", "nearest"), **options)

@@ -59,7 +59,9 @@ def test_jpeg_tree_and_left_images_alone(tmp_path):
     assert len(KittiRaw(tmp_path, "available")) == 3
     for path in (tmp_path / FOLDER / "image_03" / "data").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="no complete frame"):
+    with pytest.raises(
+        DataError, match=r"no complete frame \(image_02: 3 images, image_03: 0 images; a pair needs both"
+    ):
         KittiRaw(tmp_path, "available")
     reader = KittiRaw(tmp_path, "available", views=False)
     assert len(reader) == 3 and reader[0].other is None
