@@ -67,6 +67,23 @@ def test_jpeg_tree_and_left_images_alone(tmp_path):
     assert len(reader) == 3 and reader[0].other is None
 
 
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (("training/image_2", "training/image_3", "training/calib", "training/label_2"), "object benchmark"),
+        (("dataset/sequences/00/image_2", "dataset/sequences/00/image_3"), "odometry benchmark"),
+        (("image_2", "image_3", "disp_noc_0"), "stereo 2015"),
+        (("training/colored_0", "training/colored_1"), "stereo 2012"),
+        (("testing/image_2", "testing/image_3"), "object, road or stereo benchmarks"),
+    ],
+)
+def test_other_layouts_of_kitti_are_recognised(tmp_path, folders, told):
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(DataError, match=f"holds .*{told}.*no reader takes this layout yet.*--data stereo=FOLDER"):
+        KittiRaw(tmp_path, "available")
+
+
 def test_rig_follows_resize_and_depth_keeps_its_size(tmp_path):
     write_kitti(tmp_path)
     native = KittiRaw(tmp_path, "available", size=None)[0]
