@@ -85,7 +85,10 @@ def open_prepared(
     folder = Path(folder).expanduser()
     header = read_header(folder)
     views, depth = options.get("views", header["views"] == 2), options.get("depth", header["depth"])
-    asked = {"data set": dataset, "split": getattr(reader, "aliases", {}).get(split, split), "size": _pair(size)}
+    # a root's own list goes before a packaged one of that name, and Make3D's name says how much of it there is
+    names = {split, getattr(reader, "aliases", {}).get(split, split)}
+    kept_split = header["split"] if header["split"].partition(", ")[0] in names else split
+    asked = {"data set": dataset, "split": kept_split, "size": _pair(size)}
     got = {"data set": header["dataset"], "split": header["split"], "size": _pair(header["size"])}
     asked |= {name: options.get(name, value) for name, value in header["options"].items()}
     got |= header["options"]

@@ -82,7 +82,7 @@ def prepare(
     folder = default_folder(reader) if folder is None else Path(folder).expanduser()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, tell):
+    with _alone(folder, tell), _nothing_left_of_nothing(folder):
         work = _Work(reader, folder, min(MOST_WORKERS, _cores()) if workers is None else max(1, workers), progress)
         work.keep_what_is_there(tell)
         current = not work.todo and (folder / HEADER).is_file()
@@ -282,6 +282,18 @@ def _alone(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _nothing_left_of_nothing(folder: Path) -> Iterator[None]:
+    """After a failure before the first sample, the folder goes again; whatever else is in it stays."""
+    try:
+        yield
+    except BaseException:
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+        raise
 
 
 def _cores() -> int:

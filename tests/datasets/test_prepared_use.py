@@ -106,6 +106,18 @@ def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
             open_dataset(**{"name": "kitti", "root": folder, "split": "available", "size": SIZE, **options})
 
 
+def test_a_prepared_list_of_the_root_itself_serves_under_its_name(kitti, tmp_path):
+    (kitti[0] / "splits").mkdir()
+    (kitti[0] / "splits" / "train.txt").write_text(f"{DATE}/{DRIVE} 0 l\n")
+    folder = quiet(KittiRaw(kitti[0], "train", SIZE, depth=None))
+    assert open_dataset("kitti", folder, "train", SIZE, depth=None).split == "train"
+    with pytest.raises(OptionError, match="was prepared with split='train', but 'eigen_full/train' is asked for"):
+        open_dataset("kitti", folder, "eigen_full/train", SIZE, depth=None)
+    write_make3d(tmp_path / "m")
+    folder = quiet(Make3D(tmp_path / "m", size=SIZE))
+    assert open_dataset("make3d", folder, "test", SIZE, crop="c1").split == "test, 3 of 134"
+
+
 def test_prepared_miniatures_stay_miniatures(kitti):
     (kitti[0] / "miniature.json").write_text('{"world_version": 1}\n')
     folder = quiet(pairs(kitti[0]))
