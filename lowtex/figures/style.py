@@ -110,6 +110,11 @@ def depth_colormap() -> Colormap:
     return matplotlib.colormaps["magma_r"].with_extremes(bad=NO_DATA)
 
 
+def disparity_colormap() -> Colormap:
+    """Near, a large disparity, is bright as in `depth_colormap`; no value is light grey."""
+    return matplotlib.colormaps["magma"].with_extremes(bad=NO_DATA)
+
+
 def error_colormap() -> Colormap:
     """No error is white, a large one dark red; no value is light grey."""
     return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
