@@ -17,6 +17,7 @@ from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, LowtexError
+from lowtex.progress import count
 from lowtex.roots import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
 
 LONGEST_COUNT_S = 3.0
@@ -110,7 +111,7 @@ def prepared_folders() -> list[PreparedFolder]:
         try:
             header = read_header(folder)
             size = "native size" if not header["size"] else "{1}x{0}".format(*header["size"])
-            what = f"{header['dataset']} {header['split']}: {header['samples']:,} samples of {size}"
+            what = f"{header['dataset']} {header['split']}: {count(header['samples'], 'sample')} of {size}"
             found.append(PreparedFolder(folder, f"{what}, {megabytes(sum(header['bytes'].values()))}"))
         except DataError as error:
             found.append(PreparedFolder(folder, str(error)))

@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Check every folder named; returns 1 if anything is wrong with a split asked for."""
     from lowtex.checking.check import check_root
     from lowtex.checking.report import describe, write_list
+    from lowtex.progress import count
     from lowtex.roots import DATASETS, parse_roots
 
     roots = parse_roots(options.data)
@@ -52,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
         checks.append(check_root(name, root, options.split, options.deep, options.one_view, raw_root))
         print(f"\n{describe(checks[-1])}\n", flush=True)
     if options.list is not None:
-        print(f"{write_list(options.list.expanduser(), checks):,} files with a problem, in {options.list}")
+        print(f"{count(write_list(options.list.expanduser(), checks), 'file')} with a problem, in {options.list}")
     return 0 if all(check.named.fine for check in checks) else 1

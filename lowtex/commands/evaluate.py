@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
     from lowtex.devices import resolve_device
     from lowtex.evaluation import evaluate
+    from lowtex.progress import count
     from lowtex.provenance import provenance
     from lowtex.results import append_rows, rows_from, table, to_markdown
     from lowtex.roots import is_miniature, parse_roots
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
             strata=strata,
             progress=True,
         )
-    print(result.describe())
+    print(f"{data_name(dataset, root)}, split {dataset.split}; {result.describe()}")
     if learnt_from(known["experiment"], dataset, root):
         print("note: these are the very images it was trained on; no test of how it does on others")
     if known["facts"].get("use_stereo") is False and result.protocol.scaling != "median":
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         print(to_markdown(table(rows[rows["stratum_kind"] == kind], stratum_kind=kind)))
     if options.out:
         append_rows(options.out.expanduser(), rows)
-        print(f"{len(rows)} rows in {options.out}")
+        print(f"{count(len(rows), 'row')} in {options.out}")
     return 0
 
 

@@ -100,7 +100,7 @@ def read_gray_png(path: str | Path, bits: int = 16, way_out: str = UNPACK_AGAIN)
     got_bits, colour = _check_png(data, path, way_out)
     if (got_bits, colour) != (bits, 0):
         raise DataError(
-            f"{path} is a {got_bits}-bit {_PNG_COLOURS.get(colour, colour)} PNG where {bits}-bit gray is expected; "
+            f"{path} is {got_bits}-bit {_PNG_COLOURS.get(colour, colour)} where {bits}-bit gray is expected; "
             "it was saved by a tool that changed it, or it is not the map that belongs here: " + way_out
         )
     return _decode(data, cv2.IMREAD_UNCHANGED, path, way_out)

@@ -83,7 +83,7 @@ def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
     shutil.rmtree(kitti[1] / "velodyne_points")
     shutil.rmtree(kitti[1] / "image_03")
     kept = PreparedPairs(folder)
-    assert "6 of 11 files that it was made of are gone" in capsys.readouterr().out
+    assert "gone are 6 of the 11 files it was made of" in capsys.readouterr().out
     shutil.rmtree(kitti[0])
     again = open_dataset("kitti", folder, "available", SIZE, views=True)
     for index in range(3):

@@ -123,7 +123,7 @@ def test_only_what_changed_is_made_anew(kitti, monkeypatch):
     seen, lines = counted(monkeypatch), []
     prepare(reader, progress=False, tell=lines.append)
     assert seen == [1]
-    assert lines[0] == "1 of 3 samples were made of files that changed since"
+    assert lines[0] == "made of files that changed since: 1 of 3 samples"
     for index in range(3):
         assert_same(PreparedPairs(folder)[index], expected[index])
     seen.clear()
