@@ -114,7 +114,9 @@ def test_only_what_changed_is_made_anew(kitti, monkeypatch):
     image = kitti[1] / "image_03" / "data" / "0000000001.png"
     write_picture(image, picture(99))
     reader = KittiRaw(kitti[0], "available", SIZE)
-    with pytest.raises(DataError, match=f"1 of 3 samples in .* changed since, first: .*{image.name}; lowtex data prep"):
+    with pytest.raises(
+        DataError, match=f"1 of 3 samples made of files that changed since, first: .*{image.name}; lowtex data prep"
+    ):
         PreparedPairs(folder)
     lines = []
     assert prepared_for(reader, tell=lines.append) is None
