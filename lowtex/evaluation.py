@@ -23,7 +23,7 @@ from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
 from lowtex.postprocessing import flip_postprocess
 from lowtex.progress import Progress
-from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
+from lowtex.protocols import IMAGE_CROPS, PROTOCOLS, Protocol, get_protocol
 from lowtex.scoring import Comparison, Strata, compare, require_positive, score, truth_of
 from lowtex.texture import strata_makers
 
@@ -162,7 +162,11 @@ def evaluate(
     """
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
     told = _reader_of(dataset)
-    protocol.require(ground_truth_of(dataset), type(told).__name__, getattr(told, "crop", "any"))
+    crop = getattr(told, "crop", "any")
+    protocol.require(ground_truth_of(dataset), type(told).__name__, crop)
+    if protocol.image_crop is None and crop in IMAGE_CROPS:
+        # rows must not say that nothing was cut off
+        protocol = replace(protocol, image_crop=crop)
     strata_makers(strata)
     units = protocol.nominal_factor is not None
     start = time.perf_counter()

@@ -11,6 +11,7 @@ from lowtex.datasets.stereo_layout import read_stems
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_text
+from lowtex.progress import count
 
 _PART = re.compile(r"(\d+)(?:-(\d+))?")
 
@@ -141,8 +142,8 @@ def own_parts(target: str | Path, reader: StereoFolder) -> tuple[str | Path, str
         scoring = scoring[1:]
     if not scoring:
         raise DataError(
-            f"{reader.root} has no pair before the first one to score ({len(stems)} pairs, {len(reader.maps)} with "
-            "ground truth): too few to learn from some and score others; add pairs"
+            f"{reader.root} has no pair before the first one to score ({count(len(stems), 'pair')}, {len(reader.maps)} "
+            "with ground truth): too few to learn from some and score others; add pairs"
         )
     paths = Path(target) / "learn.txt", Path(target) / "score.txt"
     for path, part in zip(paths, (stems[: stems.index(scoring[0])], scoring), strict=True):

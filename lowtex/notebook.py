@@ -246,4 +246,6 @@ def _plain(value: Any, name: str) -> Any:
         return {str(key): _plain(part, f"{name}.{key}") for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part, name) for part in value]
-    raise OptionError(f"finish({name}=…) is a {type(value).__name__}; give numbers, texts, lists or dicts of them")
+    raise OptionError(
+        f"finish({name}=…) is of type {type(value).__name__}; give numbers, texts, lists or dicts of them"
+    )

@@ -27,6 +27,11 @@ def headless() -> bool:
     return os.environ.get("LOWTEX_HEADLESS", "") not in ("", "0")
 
 
+def count(number: int, noun: str) -> str:
+    """``1 image``, ``3 images``: for every sentence with a number in it."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say(line: str) -> None:
     """Print one line of progress, and pass it on to the runner if there is one."""
     # a terminal that has gone, or a log on a full disk, must not end the work

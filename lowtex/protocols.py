@@ -266,7 +266,7 @@ _ALL = (
         image_crop="bottom_quarter",
         source="ManyDepth's crops and cap, but in metres; ManyDepth itself is monocular and adds scaling='median'",
     ),
-    Protocol("cityscapes_full", "cityscapes", source="all of the image that the reader gives, no metric crop"),
+    Protocol("cityscapes_full", "cityscapes", source="all of the image, the recording car included: no crop at all"),
     Protocol("stereo_dense", "stereo", source="a folder of one's own: every pixel with ground truth up to the cap"),
 )
 

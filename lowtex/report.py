@@ -16,8 +16,8 @@ from lowtex import files
 from lowtex import report_parts as parts
 from lowtex.errors import DataError, LowtexError
 from lowtex.figures.redrawing import comparable_groups, draw_standing, run_rows, texture_kind
-from lowtex.figures.style import count
 from lowtex.figures.tidy import is_miniature
+from lowtex.progress import count
 from lowtex.report_parts import Picture
 
 PICTURE_BUDGET = 13_000_000

@@ -91,6 +91,11 @@ def best_and_worst(evaluation: Evaluation, metric: str = "abs_rel") -> list[str]
 
 
 def short_name(name: str) -> str:
-    """A sample's name without zeros and synchronisation marks, short enough to stand above a small picture."""
-    parts = [part.removesuffix("_sync") for part in name.split("/")]
-    return " ".join(str(int(part)) if part.isdecimal() else part for part in parts if part not in ("l",))
+    """A sample's name without zeros and synchronisation marks, short enough to stand above a small picture.
+
+    A name that is a number alone keeps its zeros: it is how the file is called.
+    """
+    parts = [part.removesuffix("_sync") for part in name.split("/") if part != "l"]
+    if len(parts) == 1:
+        return parts[0]
+    return " ".join(str(int(part)) if part.isdecimal() else part for part in parts)

@@ -25,6 +25,7 @@ class Source:
         reader: name of the reader (`lowtex.datasets.READERS`).
         protocol: the protocol it is judged by if none is named.
         options: of the reader. A test set is predicted from one view, so the other is not read.
+        cropped: the reader can crop its images; it makes the protocol's `Protocol.image_crop`, or none.
         split: evaluated on if none is named.
         more_roots: reader option -> the root whose folder it takes.
     """
@@ -35,6 +36,7 @@ class Source:
     options: Mapping[str, object] = field(default_factory=dict)
     split: str = "test"
     more_roots: Mapping[str, str] = field(default_factory=dict)
+    cropped: bool = False
 
 
 SOURCES: dict[str, Source] = {
@@ -42,11 +44,9 @@ SOURCES: dict[str, Source] = {
     "velodyne_z": Source("kitti", "kitti", "eigen_raw_z", {"depth": "velodyne_z", "views": False}),
     "improved": Source("kitti_depth", "kitti_improved", "improved", {"views": False}, more_roots={"raw_root": "kitti"}),
     "vkitti2": Source("vkitti2", "vkitti2", "vkitti2_dense", {"views": False}),
-    "make3d": Source("make3d", "make3d", "make3d_c1", {"crop": "c1"}),
+    "make3d": Source("make3d", "make3d", "make3d_c1", cropped=True),
     # the validation images: ManyDepth scores the 1,525 of `test`, which a copy for training may lack
-    "cityscapes": Source(
-        "cityscapes", "cityscapes", "cityscapes", {"crop": "bottom_quarter", "views": False}, split="val"
-    ),
+    "cityscapes": Source("cityscapes", "cityscapes", "cityscapes", {"views": False}, split="val", cropped=True),
     "stereo": Source("stereo", "stereo", "stereo_dense", {"views": False}, split="all"),
 }
 """By kind of ground truth (`lowtex.protocols.GROUND_TRUTHS`)."""
@@ -100,7 +100,8 @@ def open_test_set(
         DataError: the data set is not complete.
     """
     source = source_of(protocol)
-    settings = {**source.options, **options}
+    crop = {"crop": get_protocol(protocol).image_crop} if source.cropped else {}
+    settings = {**source.options, **crop, **options}
     for option, root in source.more_roots.items():
         # beside real files a miniature is never read: the reader then looks in its own root
         if root in roots.named or source.root not in roots.named:

@@ -21,7 +21,7 @@ from lowtex.evaluation import Evaluation, evaluate
 from lowtex.experiments import TRAINABLE, Experiment, change
 from lowtex.networks import DepthNet, FeatureNet
 from lowtex.notebook import NotebookRun
-from lowtex.progress import say, track
+from lowtex.progress import count, say, track
 from lowtex.protocols import Protocol
 from lowtex.provenance import provenance
 from lowtex.results import merge_rows, rows_from, write_rows
@@ -155,7 +155,7 @@ class Study:
             **settings,
             **changes,
         )
-        options = self.run.loop_options(f"fine-tuning {before.name} on {len(dataset)} pairs")
+        options = self.run.loop_options(f"fine-tuning {before.name} on {count(len(dataset), 'pair')}")
         place = self.run.run_dir / "experiments"
         with self.run.training():
             folder = train_experiment(experiment, dataset, place, start=first, options=options)
@@ -177,7 +177,7 @@ class Study:
             except DataError:
                 dataset = self.test_set(protocol, AVAILABLE, **options)
             usual = source_of(protocol).split
-            self._say_once(f"the root lacks frames of the {usual} split: its {len(dataset)} images are used instead")
+            self._say_once(f"the root lacks frames of the {usual} split; used instead: {count(len(dataset), 'image')}")
             return dataset
         for root in needed_roots(protocol):
             # writes the miniature where no folder is named
@@ -235,7 +235,7 @@ class Study:
             raise OptionError("compare needs at least one method")
         chosen = [(name, seed) for name in methods for seed in (seeds if seeds is not None else self.seeds)]
         frames = []
-        for name, seed in track(chosen, f"scoring {len(dataset)} images", unit="network"):
+        for name, seed in track(chosen, f"scoring {count(len(dataset), 'image')}", unit="network"):
             network, experiment = self.network(name, seed), self.experiment(name, seed)
             frames.append(self.score(network, experiment, dataset, protocol, **options)[0])
         return merge_rows(*frames)

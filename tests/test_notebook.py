@@ -127,7 +127,7 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "elsewhere.json").read_text())["facts"] == {}
 
 
-@pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is a Tensor")])
+@pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is of type Tensor")])
 def test_finish_refuses_facts_that_say_nothing(run, value, message):
     with pytest.raises(OptionError, match=rf"finish\(bad.*{message}"):
         run.finish(bad=value)

@@ -75,6 +75,7 @@ def test_short_names():
     assert short_name("2011_09_26_drive_0001_sync/0000000025/l") == "2011_09_26_drive_0001 25"
     assert short_name("Scene01/clone/00007/l") == "Scene01 clone 7"
     assert short_name("drive/0000000000/r") == "drive 0 r"
+    assert short_name("000005/l") == "000005", "the name of its file"
 
 
 def test_compare_truths_by_hand():

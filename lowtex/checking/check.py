@@ -38,6 +38,7 @@ class SplitCheck:
         notes: what else a person should know, a sentence each.
         gaps: for KITTI, ``(<date>/<drive>, frames that lack an image or a scan, frames listed)`` where any does.
         images: folder of the images, if it is another one than the root.
+        one_view: only the view that is scored was asked for, not its partner.
     """
 
     data: str
@@ -55,6 +56,7 @@ class SplitCheck:
     notes: tuple[str, ...] = ()
     gaps: tuple[tuple[str, int, int], ...] = ()
     images: Path | None = None
+    one_view: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -92,18 +94,24 @@ def check_root(
         split: as its reader takes it; None is the split that is scored (`Rules.split`), and then what is there is
             checked as thoroughly.
         thorough: decode every sample through the reader.
-        one_view: without the partner of the view that is scored, which only training needs.
+        one_view: without the partner of the view that is scored, which only training needs. A split that is only
+            scored (`Rules.needs_one_view`) is always checked so; what is there beside it too, where there is no pair.
         raw_root: of KITTI raw, for ``kitti_depth``; None looks beside the root.
 
     Raises:
         OptionError: the data set or the split is unknown. Anything else that is wrong is in the result.
     """
     require_choice("data set", name, RULES)
-    options = dict(one_view=one_view, raw_root=raw_root, looks=Looks())
-    named = check_split(name, root, split or RULES[name].split, thorough, **options)
+    rules, options = RULES[name], dict(raw_root=raw_root, looks=Looks())
+    asked = split or rules.split
+    named = check_split(name, root, asked, thorough, one_view or rules.needs_one_view(asked), **options)
     if named.split == AVAILABLE:
         return RootCheck(named, None)
-    return RootCheck(named, check_split(name, root, AVAILABLE, thorough and split is None, **options))
+    decoded = thorough and split is None
+    there = check_split(name, root, AVAILABLE, decoded, one_view, **options)
+    if there.failure and named.one_view and not one_view:
+        there = check_split(name, root, AVAILABLE, decoded, True, **options)
+    return RootCheck(named, there)
 
 
 def check_split(
@@ -129,7 +137,7 @@ def check_split(
         with tolerating_missing():
             needed = [reader.needed(index) for index in range(len(reader))]
     except DataError as error:
-        return SplitCheck(name, root, split, thorough, expected=official, failure=str(error))
+        return SplitCheck(name, root, split, thorough, expected=official, failure=str(error), one_view=one_view)
     files = list(dict.fromkeys(path for paths in needed for path in paths))
     looks = Looks() if looks is None else looks
     looks.at_ends(rules, reader, needed)
@@ -153,6 +161,7 @@ def check_split(
         notes=tuple(_counted_variations(reader, root)),
         gaps=_gaps(rules, reader, needed, problems),
         images=reader.tree.root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
+        one_view=one_view,
     )
 
 
@@ -191,7 +200,7 @@ def open_tolerantly(
     if isinstance(reader, Cityscapes) and reader.rig_is_nominal:
         caveats.append(
             "camera files are missing: without them metres rest on typical values, right to a few percent only, and "
-            "only where typical_camera=True asks for that"
+            "only where --reader typical_camera=True asks for that"
         )
     return reader, caveats
 

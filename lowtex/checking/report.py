@@ -13,6 +13,7 @@ from lowtex.checking.files import KINDS, Problem
 from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.files import atomic_path
+from lowtex.progress import count
 from lowtex.roots import is_miniature
 
 SHOWN_FILES = 3
@@ -87,7 +88,7 @@ def _row(check: SplitCheck) -> tuple[str, ...]:
     counts = check.counts
     other = sum(counts[kind] for kind in KINDS if kind not in _COLUMNS)
     return (
-        check.split,
+        f"{check.split} (one view)" if check.one_view and check.data != "make3d" else check.split,
         f"{check.complete:,} of {check.expected:,}",
         f"{check.with_truth:,}",
         f"{check.files:,}",
@@ -98,22 +99,20 @@ def _row(check: SplitCheck) -> tuple[str, ...]:
 
 def _verdict(check: SplitCheck) -> str:
     what = "what is there" if check.split == AVAILABLE else f"split {check.split}"
+    if check.one_view and check.data != "make3d":
+        what += ", one view of each frame"
     if check.failure:
         return f"{what}: {_first_clause(check.failure, check.root)}"
     if check.fine:
         but = ", but see the note" if check.caveats else ""
-        return f"{what}: {_number(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine{but}"
-    text = f"{what}: {check.complete:,} of {_number(check.expected, 'frame')} complete"
+        return f"{what}: {count(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine{but}"
+    text = f"{what}: {check.complete:,} of {count(check.expected, 'frame')} complete"
     if check.frames < check.expected:
         text += f"; of the official {check.expected:,}, {check.expected - check.frames:,} are not here at all"
-    counts = {kind: count for kind, count in check.counts.items() if count}
-    if counts:
-        text += f"; files {', '.join(f'{kind}: {count:,}' for kind, count in counts.items())}"
+    found = [f"{kind}: {number:,}" for kind, number in check.counts.items() if number]
+    if found:
+        text += f"; files {', '.join(found)}"
     return text
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _files(problems: list[Problem], root: Path) -> list[str]:
@@ -123,7 +122,7 @@ def _files(problems: list[Problem], root: Path) -> list[str]:
         if not found:
             continue
         where = Counter(_sort(problem.path, root) for problem in found).most_common()
-        lines += ["", *wrapped(f"{kind}: {', '.join(f'{count:,} {name}' for name, count in where)}", 2)]
+        lines += ["", *wrapped(f"{kind}: {', '.join(f'{number:,} {name}' for name, number in where)}", 2)]
         for problem in found[:SHOWN_FILES]:
             reason = "" if problem.reason == "is missing" else f": {problem.reason.replace(f'{root}/', '')}"
             lines.append(f"    {_inside(problem.path, root)}{reason}")
@@ -165,8 +164,8 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
     again = " --again" if there else ""
     if there:
         lines += wrapped(
-            f"--again also replaces the {_number(len(there), 'file')} that are there but not good (--list FILE lists "
-            "them); the old ones are kept in archives/replaced",
+            f"--again also replaces {count(len(there), 'damaged file')} (--list FILE writes the names); what is "
+            "replaced is kept in archives/replaced",
             4,
         )
     drives = [folder.split("/")[1] for folder, _, _ in named.gaps]
@@ -174,7 +173,7 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
     if drives:
         told = ", ".join(f"{name.split('/')[1]} ({lack} of {all_})" for name, lack, all_ in named.gaps[:SHOWN_DRIVES])
         more = f", and {len(drives) - SHOWN_DRIVES} more" if len(drives) > SHOWN_DRIVES else ""
-        some = f"{_number(len(drives), 'drive')} (frames without a good image or scan, of those listed)"
+        some = f"{count(len(drives), 'drive')} (frames without a good image or scan, of those listed)"
         lines += wrapped(f"{some}: {told}{more}", 4)
         chosen = f"--split {named.split}" if named.split in KITTI_SPLITS else f"--drive {' '.join(drives)}"
         if len(drives) <= SHOWN_DRIVES:

@@ -12,6 +12,7 @@ from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS, CITYSCAPES_WAY_
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.rig_file import RIG_FILE
+from lowtex.datasets.splits import is_test_split
 from lowtex.errors import DataError
 
 VIEWS = ("picture", "photo")
@@ -31,6 +32,7 @@ class Rules:
     Attributes:
         reader: its name in `lowtex.datasets.READERS`.
         split: what is checked if nothing is said: the frames that are scored.
+        scored: splits that are scored and not learnt from, beside those named ``test…``.
         official: how many frames its named splits have where the split itself is not a list, by its full name.
         roles: pattern of a path, role of such a file (`lowtex.checking.files.ROLES`); the first that matches counts.
         fits: raises `DataError` if an image of this width and height is not what the calibration says.
@@ -41,6 +43,11 @@ class Rules:
     official: Mapping[str, int]
     roles: tuple[tuple[re.Pattern, str], ...]
     fits: Callable[[StereoReader, int, Path, int, int], None] | None = None
+    scored: tuple[str, ...] = ()
+
+    def needs_one_view(self, split: str) -> bool:
+        """Scoring reads one view of a frame, training both; this split is only scored."""
+        return split in self.scored or is_test_split(split)
 
     def role(self, path: Path) -> str:
         """What the file at ``path`` has to be."""
@@ -144,7 +151,7 @@ RULES = {
     "kitti": Rules("kitti", "test", {}, _KITTI, _kitti_fits),
     "kitti_depth": Rules("kitti_improved", "test", {}, _KITTI, _kitti_fits),
     "make3d": Rules("make3d", "test", {"test": MAKE3D_TEST_IMAGES}, _MAKE3D, _make3d_fits),
-    "cityscapes": Rules("cityscapes", "val", CITYSCAPES_COUNTS, _CITYSCAPES, _cityscapes_fits),
+    "cityscapes": Rules("cityscapes", "val", CITYSCAPES_COUNTS, _CITYSCAPES, _cityscapes_fits, scored=("val",)),
     "stereo": Rules("stereo", "all", {}, _STEREO, _stereo_fits),
 }
 """By the names that `lowtex.roots.DATASETS` has."""

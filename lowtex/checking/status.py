@@ -17,6 +17,7 @@ from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, LowtexError
+from lowtex.progress import count
 from lowtex.roots import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
 
 LONGEST_COUNT_S = 3.0
@@ -39,12 +40,14 @@ class SplitCount:
     Attributes:
         split: its name.
         frames: that it lists, or has officially where it is no list.
-        pairs: frames of which both views are there (Make3D has one view).
+        images: frames of which the view that is scored is there; scoring needs no more than that and the truth.
+        pairs: frames of which both views are there, as training needs them (Make3D has none).
         truths: frames of which the ground truth is there.
     """
 
     split: str
     frames: int
+    images: int
     pairs: int
     truths: int
 
@@ -108,7 +111,7 @@ def prepared_folders() -> list[PreparedFolder]:
         try:
             header = read_header(folder)
             size = "native size" if not header["size"] else "{1}x{0}".format(*header["size"])
-            what = f"{header['dataset']} {header['split']}: {header['samples']:,} samples of {size}"
+            what = f"{header['dataset']} {header['split']}: {count(header['samples'], 'sample')} of {size}"
             found.append(PreparedFolder(folder, f"{what}, {megabytes(sum(header['bytes'].values()))}"))
         except DataError as error:
             found.append(PreparedFolder(folder, str(error)))
@@ -140,7 +143,7 @@ def _look(name: str, root: Path, named: bool, raw_root: Path | None) -> DataStat
         except LowtexError as error:
             # the last one, `available`, says what is wrong with the root as a whole
             failure = str(error)
-    there = tuple(split for split in splits if split.pairs or split.truths)
+    there = tuple(split for split in splits if split.images or split.truths)
     if not there:
         return DataStatus(name, kind, root, named, failure=failure)
     return DataStatus(name, kind, root, named, there, *disk_usage(root))
@@ -153,12 +156,24 @@ def _splits(name: str, root: Path) -> list[str]:
 
 
 def _count(name: str, root: Path, split: str, raw_root: Path | None, listing: "_Listing") -> SplitCount:
-    reader, _ = open_tolerantly(name, root, split, raw_root=raw_root)
-    pairs = truths = 0
+    # `available` of pairs leaves out what has one view, so that one is read twice
+    reader, _ = open_tolerantly(name, root, split, one_view=split == AVAILABLE, raw_root=raw_root)
+    images = pairs = truths = 0
     for views, truth in _parts(name, reader):
-        pairs += bool(views) and all(map(listing.has, views))
+        images += bool(views) and listing.has(views[0])
+        pairs += len(views) == 2 and all(map(listing.has, views))
         truths += bool(truth) and all(map(listing.has, truth))
-    return SplitCount(reader.split, max(len(reader), official_frames(name, root, split)), pairs, truths)
+    if split == AVAILABLE:
+        pairs = _available_pairs(name, root, raw_root)
+    return SplitCount(reader.split, max(len(reader), official_frames(name, root, split)), images, pairs, truths)
+
+
+def _available_pairs(name: str, root: Path, raw_root: Path | None) -> int:
+    try:
+        reader, _ = open_tolerantly(name, root, AVAILABLE, raw_root=raw_root)
+    except DataError:
+        return 0
+    return len(reader) if getattr(reader, "views", False) else 0
 
 
 def _parts(name: str, reader: StereoReader):

@@ -2,8 +2,9 @@
 
 Every file of every frame of the split is looked at, and so is whatever else is complete in the folder. Without --deep
 a file is judged by its first and last bytes, which finds what is missing, cut off or of a wrong size; with it every
-sample is decoded as for training, which also finds damage in the middle. Nothing is written, but for --list. The exit
-code is 0 only if all of the split is there and fine, 1 if not.
+sample is decoded as for training, which also finds damage in the middle. A split that is only scored (test lists, and
+val of cityscapes) needs one view of a frame; any other needs both. Nothing is written, but for --list. The exit code is
+0 only if all of the split is there and fine, 1 if not.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--deep", action="store_true", help="decode every sample; what is there beside a --split is not decoded"
     )
     parser.add_argument(
-        "--one-view", action="store_true", help="leave out the partner of the scored view, which only training needs"
+        "--one-view", action="store_true", help="of any split look at one view of a frame: enough to score it"
     )
     parser.add_argument("--list", type=file_to_write, metavar="FILE", help="write all files with a problem to a CSV")
 
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Check every folder named; returns 1 if anything is wrong with a split asked for."""
     from lowtex.checking.check import check_root
     from lowtex.checking.report import describe, write_list
+    from lowtex.progress import count
     from lowtex.roots import DATASETS, parse_roots
 
     roots = parse_roots(options.data)
@@ -52,5 +54,5 @@ def run(options: argparse.Namespace) -> int:
             listed = write_list(options.list, checks)
         print(f"\n{describe(checks[-1])}\n", flush=True)
     if options.list is not None:
-        print(f"{listed:,} files with a problem, in {options.list}")
+        print(f"{count(listed, 'file')} with a problem, in {options.list}")
     return 0 if all(check.named.fine for check in checks) else 1

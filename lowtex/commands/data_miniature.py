@@ -24,9 +24,10 @@ def run(options: argparse.Namespace) -> int:
     """Write the miniatures."""
     from lowtex.miniature_store import ensure_miniature
     from lowtex.paths import shown
+    from lowtex.progress import count
 
     folder = ensure_miniature(options.profile, options.out and options.out.absolute())
     for path in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
         files = [file for file in path.rglob("*") if file.is_file()]
-        print(f"{shown(path)}: {len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
+        print(f"{shown(path)}: {count(len(files), 'file')}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
     return 0

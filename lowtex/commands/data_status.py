@@ -1,8 +1,9 @@
 """`lowtex data status`.
 
 One table of all data sets: those named by --data, else those in data/NAME of the checkout, else the miniatures of the
-profile; with the pairs and the ground truth that each split has, told from the files' names. Nothing is written and no
-file is opened, but for lists: `lowtex data check` does that.
+profile; with the images, the pairs and the ground truth that each split has, told from the files' names. Training needs
+pairs; scoring needs images (one view) and ground truth. Nothing is written and no file is opened, but for lists:
+`lowtex data check` does that.
 """
 
 import argparse
@@ -38,10 +39,11 @@ def print_status(named: dict[str, Path], profile: str = "quick") -> list[str]:
     from lowtex.paths import shown
 
     found = status(named, profile)
-    rows = [("data set", "what", "split", "frames", "pairs", "ground truth", "on disk", "licence of the real one")]
+    counts = ("frames", "images", "pairs", "ground truth")
+    rows = [("data set", "what", "split", *counts, "on disk", "licence of the real one")]
     for data in found:
         rows += _rows(data)
-    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 7))))
+    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 8))))
     print("\nfolders")
     for data in found:
         print("\n".join(wrapped(f"{data.data:<12} {_place(data, profile)}", 2, 15)))
@@ -64,10 +66,10 @@ def _rows(data) -> list[tuple[str, ...]]:
     size = f"{'' if data.counted else '> '}{megabytes(data.bytes)}" if data.files else "-"
     first = (data.data, what)
     if not data.splits:
-        return [(*first, "-", "-", "-", "-", size, data.licence)]
+        return [(*first, "-", "-", "-", "-", "-", size, data.licence)]
     rows = []
     for index, split in enumerate(data.splits):
-        counts = (split.split, f"{split.frames:,}", f"{split.pairs:,}", f"{split.truths:,}")
+        counts = (split.split, *(f"{count:,}" for count in (split.frames, split.images, split.pairs, split.truths)))
         rows.append((*first, *counts, size, data.licence) if index == 0 else ("", "", *counts, "", ""))
     return rows
 

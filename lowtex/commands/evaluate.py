@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.devices import resolve_device
     from lowtex.errors import DataError, OptionError
     from lowtex.evaluation import NO_TRUTH, evaluate
+    from lowtex.progress import count
     from lowtex.provenance import provenance
     from lowtex.results import append_rows, per_image_rows, read_rows, rows_from, table, to_markdown
     from lowtex.roots import is_miniature, parse_roots
@@ -106,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     if options.per_image:
         told.pop("train_data", None)
         write_images(options.per_image, earlier, per_image_rows(result, known["experiment"], **told))
-    print(result.describe())
+    print(f"{told['eval_data']}, split {told['split']}; {result.describe()}")
     if learnt_from(known["experiment"], dataset, root):
         print("note: these are the very images it was trained on; no test of how it does on others")
     if known["facts"].get("use_stereo") is False and result.protocol.scaling != "median":
@@ -115,9 +116,9 @@ def run(options: argparse.Namespace) -> int:
         print()
         print(to_markdown(table(rows[rows["stratum_kind"] == kind], stratum_kind=kind)))
     if options.out:
-        print(f"{len(rows)} rows in {options.out}")
+        print(f"{count(len(rows), 'row')} in {options.out}")
     if options.per_image:
-        print(f"scores of {result.images} images in {options.per_image}")
+        print(f"scores of {count(result.images, 'image')} in {options.per_image}")
     for name, reason in result.damaged.items():
         print(f"lowtex: {name} is left out: {' '.join(reason.split())}", file=sys.stderr)
     return FAILED if result.damaged else 0

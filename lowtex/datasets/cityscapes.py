@@ -1,5 +1,6 @@
 """Cityscapes: stereo pairs from cars in German cities, with a stereo matcher's disparity as ground truth."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,8 +36,8 @@ PUBLISHED_LISTS = {name.replace("cityscapes/", "monodepth_"): name for name in C
 """Packaged lists, by the reader's name for them."""
 
 CAMERA_WAY_OUT = (
-    "unpack the camera archives too, or give typical_camera=True, with which metres are right to some percent only. "
-    + CITYSCAPES_WAY_OUT
+    "unpack the camera archives too, or give --reader typical_camera=True, with which metres are right to some percent "
+    "only. " + CITYSCAPES_WAY_OUT
 )
 
 
@@ -105,8 +106,7 @@ class Cityscapes(StereoReader):
         self.frames = [f for f in frames if sides is None or f.side in sides]
         if not self.frames:
             raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
-        gone = [self._missing(f, typical_camera) for f in self.frames]
-        missing = [path for path in gone if path is not None]
+        missing = [paths[0] for f in self.frames if (paths := self._missing(f, typical_camera))]
         only_cameras = bool(missing) and all(path.suffix == ".json" for path in missing)
         way_out = CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT
         report_missing(missing, len(self.frames), self.split, "frames", way_out)
@@ -125,21 +125,26 @@ class Cityscapes(StereoReader):
             listed = [f._replace(side=side) for f in listed for side in sides]
         if listed is not None:
             return [self.tree.located(f) for f in listed]
-        only_cameras = False
-        if self.split == AVAILABLE:
-            found = [f for part in self.tree.parts() for f in self._in_folder(part, sides)]
-            gone = {f: self._missing(f, typical_camera) for f in found}
-            frames = [f for f in found if gone[f] is None]
-            only_cameras = any(path is not None and path.suffix == ".json" for path in gone.values())
-        else:
-            frames = list(self._in_folder(self.split, sides))
+        parts = self.tree.parts() if self.split == AVAILABLE else [self.split]
+        frames = [f for part in parts for f in self._in_folder(part, sides)]
         if not frames:
             there = ", ".join(self.tree.parts()) or "nothing"
             raise DataError(
-                f"{self.root} holds no complete frame for split {self.split!r} (its folders: {there}); "
-                f"{CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT}"
+                f"{self.root} holds no frame for split {self.split!r} (its folders: {there}); {CITYSCAPES_WAY_OUT}"
             )
-        return frames
+        if self.split != AVAILABLE:
+            return frames
+        gone = {f: self._missing(f, typical_camera) for f in frames}
+        complete = [f for f in frames if not gone[f]]
+        if not complete:
+            folders = Counter(path.parts[-4] for paths in gone.values() for path in paths)
+            lacking = ", ".join(f"{count:,} without {folder}" for folder, count in folders.items())
+            way_out = CAMERA_WAY_OUT if set(folders) == {CAMERA} else CITYSCAPES_WAY_OUT
+            raise DataError(
+                f"{self.root} holds no complete frame: of its {len(frames):,}, {lacking}; first missing: "
+                f"{next(iter(gone.values()))[0]}; {way_out}"
+            )
+        return complete
 
     def _in_folder(self, part: str, sides: str) -> Iterator[CityFrame]:
         """Frames of which there is a file of any kind, so that a missing one does not go unnoticed."""
@@ -154,9 +159,9 @@ class Cityscapes(StereoReader):
         kinds += [DISPARITY] if self.depth and f.side == "l" else []
         return kinds if typical_camera and not self.tree.has(CAMERA, f) else [*kinds, CAMERA]
 
-    def _missing(self, f: CityFrame, typical_camera: bool) -> Path | None:
-        kinds = self._kinds(f, typical_camera)
-        return next((self.tree.file(kind, f) for kind in kinds if not self.tree.has(kind, f)), None)
+    def _missing(self, f: CityFrame, typical_camera: bool) -> list[Path]:
+        """Those of the frame's files that are not there."""
+        return [self.tree.file(kind, f) for kind in self._kinds(f, typical_camera) if not self.tree.has(kind, f)]
 
     def _read(self, index: int) -> StereoSample:
         f = self.frames[index]

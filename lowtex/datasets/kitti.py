@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT, KittiTree
 from lowtex.datasets.reader import (
     DIRECTIONS,
@@ -20,6 +21,7 @@ from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, find_split
 from lowtex.datasets.velodyne import project_velodyne, read_velodyne
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.geometry import StereoRig
+from lowtex.progress import count
 
 
 class KittiRaw(StereoReader):
@@ -84,7 +86,7 @@ class KittiRaw(StereoReader):
         if found.frames is None:
             self.frames = self._available(sides or "l")
             if not self.frames:
-                raise DataError(f"{self.root} holds no complete frame; {self.way_out}")
+                raise DataError(f"{self.root} holds no complete frame ({self._images_there()}); {self.way_out}")
         else:
             self.frames = [f for f in found.frames if sides is None or f.side in sides]
             if not self.frames:
@@ -124,6 +126,13 @@ class KittiRaw(StereoReader):
                     complete &= set(self.tree.images(folder, _other(side)))
                 frames += [ListedFrame(folder, frame, side) for frame in complete]
         return sorted(frames)
+
+    def _images_there(self) -> str:
+        """``image_02: 5 images, image_03: 0 images``, of all drives: which view is missing."""
+        folders = [f"{drive[:10]}/{drive}" for drive in self.tree.drives]
+        counts = {SIDES[side]: sum(len(self.tree.images(folder, side)) for folder in folders) for side in "lr"}
+        needs = "; a pair needs both" if self.views else ""
+        return ", ".join(f"image_{side}: {count(number, 'image')}" for side, number in counts.items()) + needs
 
     def _check_listed(self) -> None:
         missing = []

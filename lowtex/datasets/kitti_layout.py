@@ -26,6 +26,29 @@ _FRAME = re.compile(r"(\d+)\.(png|jpg|jpeg)", re.IGNORECASE)
 _SCAN = re.compile(r"(\d+)\.bin", re.IGNORECASE)
 
 
+_BENCHMARKS = {
+    "sequences/*/image_2": "KITTI's odometry benchmark (sequences/<number>/image_2)",
+    "disp_noc_0": "KITTI's stereo 2015 benchmark (image_2, image_3, disp_noc_0)",
+    "disp_occ_0": "KITTI's stereo 2015 benchmark (image_2, image_3, disp_occ_0)",
+    "colored_0": "KITTI's stereo 2012 benchmark (colored_0, colored_1)",
+    "label_2": "KITTI's object benchmark (image_2, calib, label_2)",
+    "image_2": "pairs of KITTI's object, road or stereo benchmarks (image_2, image_3)",
+}
+"""Folders that tell a benchmark's layout; the first that is there counts."""
+
+
+def other_kitti_layout(root: Path) -> str | None:
+    """What a root holds that is KITTI's, but not the raw recordings: a benchmark's layout in words; else None.
+
+    The folders may lie in the root, or one or two levels below it (``training/``, ``dataset/sequences/``).
+    """
+    for folder, told in _BENCHMARKS.items():
+        for above in ("", "*/", "*/*/"):
+            if any(path.is_dir() for path in root.glob(above + folder)):
+                return told
+    return None
+
+
 class KittiTree:
     """The drives under a root. Folders are listed once, when first asked for.
 
@@ -45,6 +68,13 @@ class KittiTree:
         self._calibrations: dict[str, KittiCalibration] = {}
         self._velodyne: dict[str, np.ndarray] = {}
         if not self.drives:
+            other = other_kitti_layout(self.root)
+            if other:
+                raise DataError(
+                    f"{self.root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be "
+                    "used today: copy or link frames of one calibration as left/ and right/ beside a rig.yaml "
+                    "(`lowtex data rig --template`) and give that folder as --data stereo=FOLDER"
+                )
             raise DataError(f"{self.root} holds no KITTI drive{self._suggestion()}; {KITTI_RAW_WAY_OUT}")
 
     def _find_drives(self) -> list[tuple[str, Path]]:

@@ -9,11 +9,20 @@ from typing import NamedTuple
 import numpy as np
 
 from lowtex.datasets.images import read_bytes, read_text
-from lowtex.datasets.reader import StereoReader, checked_root, checked_size, depth_tensor, entries, report_missing
+from lowtex.datasets.reader import (
+    StereoReader,
+    checked_root,
+    checked_size,
+    depth_tensor,
+    entries,
+    report_missing,
+    tolerates_missing,
+)
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, find_split
 from lowtex.errors import DataError, require_choice
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
+from lowtex.roots import is_miniature
 
 MAKE3D_WAY_OUT = (
     "Make3D (free for research): get the archives Test134 (images) and Test134Depth (laser grids) from "
@@ -82,7 +91,8 @@ class Make3D(StereoReader):
 
     Args:
         root: that folder.
-        split: ``test``, every image and every grid of the root (no official list exists: it is all 134);
+        split: ``test``, every image and every grid of the root (no official list exists: it is all 134; of a root
+            that has fewer, ``split`` and so every row says how many, ``test, 3 of 134``);
             ``available``, the complete ones of them; a list of the root (``splits/<name>.txt``), or the path of a
             text file with one id a line, e.g. ``op31-p-220t000``.
         size: ``(H, W)`` of the images, or None for native size; the grid keeps its own.
@@ -133,6 +143,9 @@ class Make3D(StereoReader):
         missing = [self._image(name) for name in self.names if name not in images]
         missing += [self._grid(name) for name in self.names if name in images and name not in grids]
         report_missing(missing, len(self.names), self.split, "images (or their grids)", MAKE3D_WAY_OUT)
+        is_part = self.split == "test" and found.frames is None and len(self.names) != MAKE3D_TEST_IMAGES
+        if is_part and not is_miniature(self.root) and not tolerates_missing():
+            self.split = f"test, {len(self.names)} of {MAKE3D_TEST_IMAGES}"
 
     def needed(self, index: int) -> list[Path]:
         """The image and its grid."""

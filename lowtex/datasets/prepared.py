@@ -34,7 +34,7 @@ from lowtex.errors import DataError
 from lowtex.files import read_json
 from lowtex.geometry import StereoRig
 from lowtex.paths import shown
-from lowtex.progress import say
+from lowtex.progress import count, say
 
 _REOPENED = ("_views", "_maps", "_seen", "_seen_maps")
 _HEADER_KEYS = ("format", "dataset", "root", "split", "size", "views", "depth", "options", "samples", "bytes")
@@ -210,12 +210,12 @@ class PreparedPairs(StereoReader):
     def _report(self, sources: Sources) -> None:
         if sources.changed:
             raise DataError(
-                f"{len(sources.changed)} of {len(self)} samples in {self.folder} were made of files that changed "
+                f"{self.folder}: {len(sources.changed)} of {count(len(self), 'sample')} made of files that changed "
                 f"since, first: {sources.first}; lowtex data prepare makes those samples anew"
             )
         if sources.gone:
             say_once(
-                f"{shown(self.folder)}: {sources.gone} of {sources.files} files that it was made of are gone; "
+                f"{shown(self.folder)}: gone are {sources.gone} of the {count(sources.files, 'file')} it was made of; "
                 "what was prepared is used"
             )
 

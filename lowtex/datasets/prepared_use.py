@@ -13,6 +13,7 @@ from lowtex.datasets.reader import StereoReader, tolerates_missing
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.paths import shown
+from lowtex.progress import count
 
 
 def prepared_for(
@@ -50,7 +51,7 @@ def prepared_for(
         sources = found.sources(reader)
         why_not = _outdated(found, reader, sources, header, wanted)
         if why_not is None:
-            gone = f" ({sources.gone} of the files they were made of are gone)" if sources.gone else ""
+            gone = f" (gone: {count(sources.gone, 'file')} of those they were made of)" if sources.gone else ""
             tell(f"{shown(folder)}: its prepared samples are used{gone}")
             return found
         # files of another root that were never prepared are no news
@@ -85,7 +86,10 @@ def open_prepared(
     folder = Path(folder).expanduser()
     header = read_header(folder)
     views, depth = options.get("views", header["views"] == 2), options.get("depth", header["depth"])
-    asked = {"data set": dataset, "split": getattr(reader, "aliases", {}).get(split, split), "size": _pair(size)}
+    # a root's own list goes before a packaged one of that name, and Make3D's name says how much of it there is
+    names = {split, getattr(reader, "aliases", {}).get(split, split)}
+    kept_split = header["split"] if header["split"].partition(", ")[0] in names else split
+    asked = {"data set": dataset, "split": kept_split, "size": _pair(size)}
     got = {"data set": header["dataset"], "split": header["split"], "size": _pair(header["size"])}
     asked |= {name: options.get(name, value) for name, value in header["options"].items()}
     got |= header["options"]
@@ -110,9 +114,8 @@ def _outdated(
     found: PreparedPairs, reader: StereoReader, sources: Sources, header: dict, wanted: dict
 ) -> str | None:  # fmt: skip
     if sources.changed:
-        return (
-            f"files of {len(sources.changed)} of {len(found)} samples changed since it was made, first: {sources.first}"
-        )
+        changed = f"{len(sources.changed)} of {count(len(found), 'sample')}"
+        return f"files of {changed} changed since it was made, first: {sources.first}"
     if versions(header) != versions(wanted):
         return f"it was made by {versions(header)}, this is {versions(wanted)}"
     there = (index for index in range(len(found)) if all(path.is_file() for path in found.needed(index)))

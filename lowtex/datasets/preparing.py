@@ -44,7 +44,7 @@ from lowtex.disk_space import require_space, shown_size
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_json, write_text
 from lowtex.paths import shown
-from lowtex.progress import Progress, say
+from lowtex.progress import Progress, count, say
 from lowtex.roots import miniature_manifest
 
 LOCK = ".lock"
@@ -82,7 +82,7 @@ def prepare(
     folder = default_folder(reader) if folder is None else Path(folder).expanduser()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, tell):
+    with _alone(folder, tell), _nothing_left_of_nothing(folder):
         work = _Work(reader, folder, min(MOST_WORKERS, _cores()) if workers is None else max(1, workers), progress)
         work.keep_what_is_there(tell)
         current = not work.todo and (folder / HEADER).is_file()
@@ -91,7 +91,7 @@ def prepare(
             work.decode()
             work.finish()
         told = "already prepared, and all right" if current else "prepared"
-        tell(f"{shown(folder)}: {len(reader)} samples {told}, {shown_size(work.bytes())}")
+        tell(f"{shown(folder)}: {count(len(reader), 'sample')} {told}, {shown_size(work.bytes())}")
     return folder
 
 
@@ -120,12 +120,12 @@ class _Work:
             found = {}
         current = {index: record for index, record in found.items() if _same_files(record, self._stamps(index))}
         if len(current) < len(found):
-            tell(f"{len(found) - len(current)} of {len(found)} samples were made of files that changed since")
+            tell(f"made of files that changed since: {len(found) - len(current)} of {count(len(found), 'sample')}")
         self.records = self._undamaged(current)
         if len(self.records) < len(current):
-            tell(f"{len(current) - len(self.records)} samples are damaged in {shown(self.folder)}")
+            tell(f"{shown(self.folder)}: {count(len(current) - len(self.records), 'damaged sample')}")
         if found and self.todo:
-            tell(f"{len(self.records)} of {len(self.reader)} samples are kept")
+            tell(f"kept: {len(self.records)} of {count(len(self.reader), 'sample')}")
         ends = [m["place"] + m["bytes"] for record in self.records.values() for m in record["maps"].values()]
         self.maps_end = padded(max(ends, default=0))
 
@@ -142,8 +142,8 @@ class _Work:
         there = path.stat().st_blocks * 512 if path.is_file() else 0
         new = max(0, int(np.prod(shape)) - there) + maps
         about = f", about {shown_size(maps)} of them for ground truth" if maps else ""
-        tell(f"{len(self.todo)} samples to prepare in {shown(self.folder)}: {shown_size(new)} of disk{about}")
-        require_space(self.folder, new, f"preparing {len(self.todo)} samples")
+        tell(f"{count(len(self.todo), 'sample')} to prepare in {shown(self.folder)}: {shown_size(new)} of disk{about}")
+        require_space(self.folder, new, f"preparing {count(len(self.todo), 'sample')}")
         self.journal = Journal(self.folder, self.about, list(self.reader.names), self.records)
         # from here on nothing passes for a whole
         (self.folder / HEADER).unlink(missing_ok=True)
@@ -282,6 +282,18 @@ def _alone(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _nothing_left_of_nothing(folder: Path) -> Iterator[None]:
+    """After a failure before the first sample, the folder goes again; whatever else is in it stays."""
+    try:
+        yield
+    except BaseException:
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+        raise
 
 
 def _cores() -> int:

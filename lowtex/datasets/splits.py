@@ -130,23 +130,24 @@ def find_split(
     inside = root / "splits"
     own = inside / f"{split}.txt"
     if own.is_file():
-        return Split(split, read(own), _is_test(split))
+        return Split(split, read(own), is_test_split(split))
     name = aliases.get(split, split)
     if name in known:
-        return Split(name, packaged_frames(name) if name in KITTI_SPLITS else None, _is_test(name))
+        return Split(name, packaged_frames(name) if name in KITTI_SPLITS else None, is_test_split(name))
     if name == AVAILABLE:
         return Split(name, None, False)
     path = Path(split).expanduser()
     if path.is_file():
         # the name alone: it goes into rows and experiments, which must not depend on a machine's folders
-        return Split(path.stem, read(path), _is_test(split))
+        return Split(path.stem, read(path), is_test_split(split))
     raise OptionError(
         f"split={split!r} is not known; choose {', '.join([*own_lists(root), *aliases, *known])}, {AVAILABLE!r} (what "
         "is found on disk), or the path of a text file with one line for each frame"
     )
 
 
-def _is_test(name: str) -> bool:
+def is_test_split(name: str) -> bool:
+    """A split that is there to be scored, told from its name: each frame needs ground truth, and one view is enough."""
     return Path(name).stem.startswith("test")
 
 

@@ -7,8 +7,9 @@ from matplotlib.transforms import blended_transform_factory
 from lowtex.errors import DataError
 from lowtex.figures.effect_plots import log_axis
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import INK, MUTED, TRUTH, MethodStyle, count, finish, new_figure
+from lowtex.figures.style import INK, MUTED, TRUTH, MethodStyle, finish, new_figure
 from lowtex.figures.tidy import require_columns
+from lowtex.progress import count
 
 YARDSTICK = "yardstick"
 CONTESTANTS = {

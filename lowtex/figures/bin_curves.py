@@ -8,7 +8,8 @@ from lowtex.figures import tidy
 from lowtex.figures.effect_plots import log_axis
 from lowtex.figures.recipe import plot
 from lowtex.figures.scores import _bin_text, _pixel_share
-from lowtex.figures.style import MUTED, count, finish, legend_row, method_styles, new_figure
+from lowtex.figures.style import MUTED, finish, legend_row, method_styles, new_figure
+from lowtex.progress import count
 
 MOST_PANELS = 4
 DODGE = 0.5

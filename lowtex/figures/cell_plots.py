@@ -8,8 +8,9 @@ import pandas as pd
 from lowtex.errors import DataError
 from lowtex.figures.effect_plots import MOST_PANELS, log_axis, seed_count, stratum_title
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import INK, METHODS, MUTED, count, finish, new_figure
+from lowtex.figures.style import INK, METHODS, MUTED, finish, new_figure
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
+from lowtex.progress import count
 
 OTHER = "#7f8c99"
 """Colour of cells that are neither all old nor all new."""

@@ -15,7 +15,6 @@ from lowtex.figures.style import (
     MUTED,
     TRUTH,
     MethodStyle,
-    count,
     finish,
     legend_row,
     method_styles,
@@ -23,6 +22,7 @@ from lowtex.figures.style import (
     spare_style,
 )
 from lowtex.figures.tidy import require_columns
+from lowtex.progress import count
 
 _NOT_TERMS = {
     "step",

@@ -6,8 +6,9 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 
 from lowtex.errors import DataError
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import METHODS, MUTED, MethodStyle, count, finish, legend_row, new_figure
+from lowtex.figures.style import METHODS, MUTED, MethodStyle, finish, legend_row, new_figure
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
+from lowtex.progress import count
 
 MOST_PANELS = 3
 _TEXTURES = ("low", "middle", "high")

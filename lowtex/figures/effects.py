@@ -7,8 +7,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from lowtex.errors import DataError
 from lowtex.figures.effect_plots import _ticks
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import INK, MUTED, MethodStyle, count, finish, legend_row, new_figure
+from lowtex.figures.style import INK, MUTED, MethodStyle, finish, legend_row, new_figure
 from lowtex.figures.tidy import require_columns
+from lowtex.progress import count
 
 MOST_LINES = 45
 

@@ -5,8 +5,9 @@ import pandas as pd
 from lowtex.errors import DataError
 from lowtex.figures.curves import loss_styles
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import MUTED, count, finish, legend_row, new_figure
+from lowtex.figures.style import MUTED, finish, legend_row, new_figure
 from lowtex.figures.tidy import in_order, require_columns
+from lowtex.progress import count
 
 
 @plot

@@ -9,8 +9,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from lowtex.errors import DataError
 from lowtex.figures.effect_plots import MOST_PANELS, log_axis, seed_count, stratum_title
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import INK, METHODS, MUTED, count, finish, legend_row, method_styles, new_figure
+from lowtex.figures.style import INK, METHODS, MUTED, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
+from lowtex.progress import count
 
 _BEFORE, _WITHOUT = METHODS["ours"].color, METHODS["encoder"].color
 

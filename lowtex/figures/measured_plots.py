@@ -10,8 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from lowtex.errors import DataError
 from lowtex.figures.curves import loss_styles
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import MUTED, count, finish, legend_row, method_styles, new_figure
+from lowtex.figures.style import MUTED, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import is_miniature, require_columns
+from lowtex.progress import count
 
 MOST_PANELS = 6
 COLUMNS = 3

@@ -37,8 +37,9 @@ def prediction_panel(
 ):
     """Images, ground truth, and for each method its depth and its relative error, all on shared colour scales.
 
-    One image is drawn large, with depth and error side by side; two to four become columns. The mean of the relative
-    error over the pixels with ground truth stands above each error map.
+    One image is drawn large, with depth and error side by side (without ground truth: image and depths, two a row);
+    two to four become columns. The mean of the relative error over the pixels with ground truth stands above each
+    error map.
 
     Args:
         images: up to four pictures ``(3,H,W)`` in [0, 1].
@@ -72,7 +73,7 @@ def prediction_panel(
     near, far = depth_range(np.concatenate([depth.ravel() for depth in shown]), near_m, far_m)
     labels = {name: style.label for name, style in method_styles(depths).items()}
     with_truth = any(t is not None for t in maps)
-    draw = _one if count == 1 else _columns
+    draw = _columns if count > 1 else _one if with_truth else _one_without_truth
     figure = draw(pictures, maps, depths, errors, labels, names, (near, far), error_top, with_truth, aspect)
     parts = [f"{count} image{'s' if count > 1 else ''}", "near is bright", f"colours end at {far:.0f} m"]
     if with_truth:
@@ -105,16 +106,29 @@ def _one(pictures, maps, depths, errors, labels, names, span, error_top, with_tr
     figure = new_figure(height, layout="compressed")
     axes = figure.subplots(rows, 2, squeeze=False)
     place_image(axes[0, 0], pictures[0], shorten(names[0], 2) if names else "image")
-    depth_image = error_image = None
-    if maps[0] is not None:
-        depth_image = show_depth(axes[0, 1], maps[0], *span, "ground truth")
-    else:
-        axes[0, 1].set_axis_off()
+    error_image = None
+    show_depth(axes[0, 1], maps[0], *span, "ground truth")
     for row, method in enumerate(labels, start=1):
         depth_image = show_depth(axes[row, 0], depths[method][0], *span, labels[method])
         error_image = _error(axes[row, 1], errors[method][0], error_top, f"{labels[method]}: ") or error_image
     keep_proportions(axes.flat, aspect)
     _bars(figure, axes, depth_image, error_image, span)
+    return figure
+
+
+def _one_without_truth(pictures, maps, depths, errors, labels, names, span, error_top, with_truth, aspect):
+    rows = -(-(1 + len(depths)) // 2)
+    height = image_rows_height(rows, 2, (aspect, 1) if aspect else pictures[0].shape[:2], extra_in=1.4)
+    figure = new_figure(height, layout="compressed")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    panels = iter(axes.flat)
+    place_image(next(panels), pictures[0], shorten(names[0], 2) if names else "image")
+    for method, label in labels.items():
+        depth_image = show_depth(next(panels), depths[method][0], *span, label)
+    for blank in panels:
+        blank.set_axis_off()
+    keep_proportions(axes.flat, aspect)
+    _bars(figure, axes, depth_image, None, span)
     return figure
 
 
@@ -147,10 +161,12 @@ def _columns(pictures, maps, depths, errors, labels, names, span, error_top, wit
 
 
 def _bars(figure, axes, depth_image, error_image, span) -> None:
-    options = {"location": "bottom", "aspect": 38, "pad": 0.02, "shrink": 0.9}
+    options = {"location": "bottom", "aspect": 38, "shrink": 0.9}
     if error_image is None:
-        depth_bar(figure, depth_image, axes, *span, **options)
+        depth_bar(figure, depth_image, axes, *span, pad=0.03, **options)
         return
+    # a share of the last row's height, which the bars must not touch
+    options["pad"] = 0.15
     # two bars side by side below the whole grid: left columns carry the depth bar, right ones the error bar
     half = max(axes.shape[1] // 2, 1)
     depth_bar(figure, depth_image, axes[-1, :half].tolist(), *span, **options)

@@ -125,7 +125,7 @@ def _encode(value: Any, name: str, recipe: Recipe) -> Any:
     if isinstance(value, list | tuple):
         return [_encode(part, f"{name}.{index}", recipe) for index, part in enumerate(value)]
     raise TypeError(
-        f"{recipe.function}: argument {name} is a {type(value).__name__}, which cannot be kept for redrawing"
+        f"{recipe.function}: argument {name} is of type {type(value).__name__}, which cannot be kept for redrawing"
     )
 
 

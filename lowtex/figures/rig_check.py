@@ -12,14 +12,14 @@ from lowtex.figures.style import (
     MUTED,
     NO_DATA,
     WIDTH_IN,
-    count,
-    depth_colormap,
+    disparity_colormap,
     error_colormap,
     finish,
     new_figure,
     place_image,
 )
 from lowtex.geometry import StereoRig
+from lowtex.progress import count
 from lowtex.rig.matching import difference, warp_right
 from lowtex.rig.rules import DOUBTFUL, RIGHT, UNKNOWN, WRONG
 
@@ -95,8 +95,8 @@ def rig_check(
         "" if native_rig.width == rig.width else f" (of {native_rig.width} px width)"
     )
     caption = (
-        f"pair {name}, {size} · points, shifts and rows: {count(pairs, 'pair')}, at native size · grey: no clear match "
-        f"· rig.yaml: focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4g} m, "
+        f"pair {name}, {size} · points, shifts and rows: {count(pairs, 'pair')}, at native size · near is bright, "
+        f"grey: no clear match · rig.yaml: focal length {rig.focal_px:.1f} px, baseline {rig.baseline_m:.4g} m, "
         f"cx−cx_right {rig.cx_offset_px:.4g} px, at that size"
     )
     title, wrong, doubts = TITLES[verdict], *(list(findings.topic[findings.verdict == v]) for v in (WRONG, DOUBTFUL))
@@ -160,7 +160,7 @@ def _panels(left, right, disparity, swapped, rig: StereoRig, guess: float, colum
 
     def matched(values, title):
         def draw(axes):
-            image = place_image(axes, values, title, cmap=depth_colormap(), vmin=0, vmax=max(top, 1.0))
+            image = place_image(axes, values, title, cmap=disparity_colormap(), vmin=0, vmax=max(top, 1.0))
             _bar(axes, image, "px, 0 is infinitely far")
 
         return draw
@@ -190,9 +190,7 @@ def _panels(left, right, disparity, swapped, rig: StereoRig, guess: float, colum
         "right": lambda axes: _lined(axes, right, "right view: same things on same lines"),
         "matched": matched(parallax, f"disparity found: {seen.mean():.0%} of pixels"),
         "swapped": matched(swapped - infinity, f"views swapped: {np.isfinite(swapped).mean():.0%} (should be less)"),
-        "warped": lambda axes: place_image(
-            axes, _hidden(warped, ~seen), "right view warped by it: must look like left"
-        ),
+        "warped": lambda axes: place_image(axes, _hidden(warped, ~seen), "right view warped by it: like left?"),
         "warped_error": left_over(warped, disparity, "differs from left by"),
         "guessed": lambda axes: place_image(
             axes,

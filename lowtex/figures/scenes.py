@@ -46,6 +46,10 @@ def texture_strata_overlay(image, masks: Mapping[str, object], miniature: bool =
     return finish(figure, title or "Which pixels count as low texture", miniature=miniature)
 
 
+HIGHEST_M = 1.0
+"""Predicted points higher above the camera than this are not drawn from above: a network gives the sky a depth, too."""
+
+
 @plot
 def point_cloud_bird_eye(
     depth,
@@ -65,6 +69,8 @@ def point_cloud_bird_eye(
         image: ``(3,H,W)``; colours the points as the camera saw them. None colours them by depth.
         truth: ground-truth depth of the same size, drawn beside it at the same scale.
         far_m: points farther ahead are left out.
+            Points without ground truth are left out of both, and with them the sky; without any ground truth, what is
+            predicted to be more than `HIGHEST_M` above the camera is: the sky, and roofs and treetops with it.
         above_ground: leave out the road, which would cover everything: the points whose height (true height, where
             ``truth`` is given) is that of the lowest ones.
         miniature: mark it as such.
@@ -78,7 +84,7 @@ def point_cloud_bird_eye(
     clouds = {"prediction" if truth is not None else "points": as_map(depth)}
     if truth is not None:
         clouds["ground truth"] = as_map(truth)
-    standing = _standing(as_map(depth if truth is None else truth), rig) if above_ground else None
+    seen = _seen_from_above(as_map(depth if truth is None else truth), rig, above_ground, truth is None)
     colors = None if image is None else as_picture(image)
     figure = new_figure(6.4 if truth is None else 5.2)
     panels = figure.subplots(1, len(clouds), sharex=True, sharey=True, squeeze=False)[0]
@@ -88,8 +94,7 @@ def point_cloud_bird_eye(
         ahead = np.where(np.isfinite(values), values, 0.0)
         side = (np.arange(values.shape[1]) - rig.cx) / rig.focal_px * ahead
         kept = (ahead > 0) & (ahead < far_m) & (np.abs(side) < half)
-        if standing is not None:
-            kept &= standing
+        kept &= seen
         if colors is not None and colors.shape[:2] != values.shape:
             raise ValueError(f"the image is {colors.shape[:2]}, the depth {values.shape}; resize one of them")
         chosen = ahead[kept] if colors is None else colors[kept]
@@ -108,15 +113,19 @@ def point_cloud_bird_eye(
         raise ValueError(f"no point lies within {far_m} m: nothing to draw")
     panels[0].set_ylabel("ahead in m")
     parts = [f"{total:,} points", "dotted: edge of the field of view"]
+    if truth is None:
+        parts.append(f"left out: what is more than {HIGHEST_M:g} m above the camera (sky, treetops)")
     if above_ground:
         parts.append("points on the ground are left out" + (", by the ground truth" if truth is not None else ""))
     return finish(figure, title, " · ".join(parts), miniature=miniature)
 
 
-def _standing(depth: np.ndarray, rig: StereoRig) -> np.ndarray:
-    """Points clearly above the road, bool ``(H,W)``. The road's level is read off the lowest points."""
+def _seen_from_above(depth: np.ndarray, rig: StereoRig, above_ground: bool, predicted: bool) -> np.ndarray:
+    """Points to draw, bool ``(H,W)``: those with a depth, without the road and, where it is predicted, the sky.
+
+    The road's level is read off the lowest points.
+    """
     known = np.isfinite(depth) & (depth > 0)
     down = (np.arange(depth.shape[0])[:, None] - rig.cy) / rig.fy * np.where(known, depth, 0.0)
-    if not known.any():
-        return known
-    return known & (down < np.quantile(down[known], 0.95) - 0.35)
+    road = np.quantile(down[known], 0.95) - 0.35 if above_ground and known.any() else np.inf
+    return known & (down < road) & (down > (-HIGHEST_M if predicted else -np.inf))

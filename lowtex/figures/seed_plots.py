@@ -9,8 +9,9 @@ from lowtex.errors import DataError
 from lowtex.figures.curves import loss_styles
 from lowtex.figures.effect_plots import MOST_PANELS, log_axis, seed_count, stratum_title
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import INK, count, finish, legend_row, method_styles, new_figure
+from lowtex.figures.style import INK, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import in_order, is_miniature, metric_label, require_columns
+from lowtex.progress import count
 from lowtex.stats.tuning import SWEEP, chosen_weights
 
 FAR_OFF = 2.2

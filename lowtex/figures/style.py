@@ -110,6 +110,11 @@ def depth_colormap() -> Colormap:
     return matplotlib.colormaps["magma_r"].with_extremes(bad=NO_DATA)
 
 
+def disparity_colormap() -> Colormap:
+    """Near, a large disparity, is bright as in `depth_colormap`; no value is light grey."""
+    return matplotlib.colormaps["magma"].with_extremes(bad=NO_DATA)
+
+
 def error_colormap() -> Colormap:
     """No error is white, a large one dark red; no value is light grey."""
     return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
@@ -238,11 +243,6 @@ def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
         content = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
         around = sum(part.get_window_extent(renderer).height for part in [*texts, *figure.legends])
         figure.set_figheight((content + around) / figure.dpi + 0.12 * (1 + len(texts) + len(figure.legends)))
-
-
-def count(number: int, noun: str) -> str:
-    """``1 image``, ``3 images``."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def place_image(axes, array, title: str = "", **options):

@@ -7,8 +7,9 @@ from lowtex.errors import DataError
 from lowtex.figures.curves import loss_styles
 from lowtex.figures.effect_plots import stratum_title
 from lowtex.figures.recipe import plot
-from lowtex.figures.style import MUTED, count, finish, legend_row, method_styles, new_figure
+from lowtex.figures.style import MUTED, finish, legend_row, method_styles, new_figure
 from lowtex.figures.tidy import in_order, require_columns
+from lowtex.progress import count
 
 MOST_PANELS = 4
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex.figures.style import count
+from lowtex.progress import count
 
 METRICS = {
     "abs_rel": ("AbsRel", "", "lower is better"),

@@ -145,7 +145,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if isinstance(values, dict) and isinstance(values.get(wrapper), dict):
             values = values[wrapper]
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds a {type(values).__name__}, not a dictionary of weights")
+        raise CheckpointError(f"{path} holds a value of type {type(values).__name__}, not a dictionary of weights")
     weights = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(f"{path} holds no weights; it holds {_some(values)}")

@@ -65,7 +65,8 @@ def test_nothing_is_looked_at_or_decoded_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_decode", lambda *args: decoded.append(1) or decode(*args))
     found = check_root("kitti", tmp_path, thorough=True)
     assert (found.named.complete, found.there.complete) == (2, 3)
-    assert len(looked) == len(set(looked)) == 3 * 3 + 2 and len(decoded) == 3 * 2
+    assert len(looked) == len(set(looked)) == 3 * 3 + 2
+    assert len(decoded) == 2 + 3 * 2, "the test frames' one view, then all pairs"
 
 
 def test_what_may_not_be_opened_is_one_problem(tmp_path, monkeypatch):
@@ -111,13 +112,31 @@ def test_the_partner_may_be_left_out(tmp_path):
     assert alone.named.fine and alone.there.complete == 3
 
 
+def test_a_split_that_is_scored_needs_one_view(tmp_path, capsys):
+    raw, city = tmp_path / "raw", tmp_path / "city"
+    write_kitti(raw)
+    write_cityscapes(city)
+    a_list(raw, frames(1), "test_mine")
+    damages.delete(raw / FOLDER / "image_03")
+    damages.delete(city / "rightImg8bit")
+    for name, root, split, there in (("kitti", raw, "test_mine", 3), ("cityscapes", city, "val", 4)):
+        found = check_root(name, root, split)
+        assert found.named.complete == 1 and found.named.counts["missing"] == 0
+        assert found.there.complete == there and not found.there.failure
+    whole = check_root("kitti", raw, "eigen/test").named
+    assert not any("image_03" in problem.path.parts for problem in whole.problems)
+    assert cli.main(["data", "check", "--data", f"kitti={raw}", "--split", "test_mine"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "split test_mine, one view of each frame: 1 frame, 1 with ground truth, all fine" in text
+
+
 def test_improved_with_its_images_and_without(tmp_path, capsys):
     raw, depth = tmp_path / "raw", tmp_path / "depth"
     write_kitti(raw, scans=())
     write_kitti_depth(depth)
     a_list(depth, frames(0, 1, 7), "test")
     both = check_root("kitti_depth", depth, raw_root=raw)
-    assert both.named.fine and both.named.images == raw and both.named.files == 3 * 3 + 1
+    assert both.named.fine and both.named.images == raw and both.named.files == 3 * 2 + 1
     damages.keep(0.5)(depth / "train" / DRIVE / "proj_depth/groundtruth/image_02/0000000001.png")
     damages.empty(image(raw, 7))
     both = check_root("kitti_depth", depth, raw_root=raw).named

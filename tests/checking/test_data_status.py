@@ -56,14 +56,14 @@ def test_counts_by_split_without_opening_a_file(checkout, tmp_path, monkeypatch)
     monkeypatch.setattr(images, "read_bytes", lambda path, *rest: opened.append(Path(path).name) or read(path, *rest))
     named = {"kitti": raw, "kitti_depth": depth, "vkitti2": tmp_path / "virtual", "cityscapes": city}
     found = status(named)
-    assert of(found, "kitti").splits[0] == SplitCount("mine", frames=4, pairs=2, truths=2)
-    assert of(found, "kitti").splits[-1] == SplitCount("available", frames=2, pairs=2, truths=2)
+    assert of(found, "kitti").splits[0] == SplitCount("mine", frames=4, images=3, pairs=2, truths=2)
+    assert of(found, "kitti").splits[-1] == SplitCount("available", frames=3, images=3, pairs=2, truths=2)
     listed = {split.split: split.frames for split in of(found, "kitti").splits}
     assert listed["eigen_full/train"] == 45200 and "eigen/test" not in listed, "drive 0001 is one to train on"
-    assert of(found, "kitti_depth").splits == (SplitCount("available", 2, 2, 2),)
+    assert of(found, "kitti_depth").splits == (SplitCount("available", 2, 2, 2, 2),)
     virtual = {split.split: split.frames for split in of(found, "vkitti2").splits}
     assert virtual == {"eigen_like/train": 5, "eigen_like/val": 1, "eigen_like/test": 3, "available": 18}
-    assert of(found, "cityscapes").splits[0] == SplitCount("train", frames=2975, pairs=3, truths=3)
+    assert of(found, "cityscapes").splits[0] == SplitCount("train", frames=2975, images=3, pairs=3, truths=3)
     assert all(of(found, name).named and of(found, name).kind == "real" for name in named)
     assert set(opened) <= {"mine.txt", "intrinsic.txt"}, "only lists of frames are read"
 
@@ -103,7 +103,8 @@ def test_left_images_alone_are_usable_but_no_pairs(checkout, tmp_path):
     damages.delete(tmp_path / "raw" / FOLDER / "image_03")
     a_list(tmp_path / "raw", frames(0, 1), "mine")
     found = of(status({"kitti": tmp_path / "raw"}), "kitti")
-    assert found.failure == "" and found.splits[0] == SplitCount("mine", 2, 0, 2)
+    assert found.failure == "" and found.splits[0] == SplitCount("mine", 2, 2, 0, 2)
+    assert found.splits[-1] == SplitCount("available", 3, 3, 0, 3)
 
 
 def test_prepared_folders_are_listed(checkout, tmp_path, capsys):
@@ -143,10 +144,10 @@ def test_real_samples(real_data, checkout):
     }
     found = status(named)
     available = {data.data: data.splits[-1] for data in found if data.splits}
-    assert {name: (s.split, s.pairs, s.truths) for name, s in available.items()} == {
-        "kitti": ("available", 8, 4),
-        "kitti_depth": ("available", 3, 3),
-        "make3d": ("available", 4, 4),
-        "cityscapes": ("available", 1, 1),
+    assert {name: (s.split, s.images, s.pairs, s.truths) for name, s in available.items()} == {
+        "kitti": ("available", 8, 8, 4),
+        "kitti_depth": ("available", 3, 3, 3),
+        "make3d": ("available", 4, 0, 4),
+        "cityscapes": ("available", 1, 1, 1),
     }
-    assert SplitCount("test", 134, 4, 4) in of(found, "make3d").splits
+    assert SplitCount("test", 134, 4, 0, 4) in of(found, "make3d").splits

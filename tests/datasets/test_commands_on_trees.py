@@ -63,10 +63,11 @@ def test_training_on_a_variation_says_so(trees, tmp_path, capsys):
         (
             "cityscapes",
             ["--protocol", "cityscapes_full", "--reader", "crop=bottom_fifth", "--split", "train"],
-            "cityscapes_full",
+            "cityscapes_full but image_crop=bottom_fifth",
             "cityscapes bottom_fifth",
-            "none",
+            "bottom_fifth",
         ),
+        ("cityscapes", ["--protocol", "cityscapes_full"], "cityscapes_full", "cityscapes uncropped", "none"),
         ("stereo", [], "stereo_dense", "stereo", "none"),
         ("vkitti2", ["--reader", "variation=fog"], "vkitti2_dense", "vkitti2 fog", "none"),
     ],
@@ -75,11 +76,13 @@ def test_evaluation_on_every_layout(trees, trained, tmp_path, capsys, data, word
     rows = tmp_path / "rows.csv"
     call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows)]
     assert cli.main([*call, "--data", f"{data}={trees / data}", *words]) == 0
-    assert protocol in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert protocol in said and (data != "make3d" or "make3d, split test, 3 of 134; " in said)
     found = read_rows(rows)
     assert set(found["protocol"]) == {protocol} and set(found["eval_data"]) == {name} and set(found["crop"]) == {crop}
     assert not found["miniature"].any() and found["train_data"].str.startswith("cityscapes train real:").all()
     make3d = data == "make3d"
+    assert set(found["split"]) <= ({"test, 3 of 134"} if make3d else {"val", "train", "all", "test", "eigen_like/test"})
     assert set(found["scaling"]) == {"median" if make3d else "none"}
     assert ("log10" in set(found["metric"])) == make3d
 

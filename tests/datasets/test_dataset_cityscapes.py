@@ -1,6 +1,7 @@
 """Cityscapes: layouts, splits, cameras, the crop of views, rig and truth, and a real pair."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -108,7 +109,7 @@ def test_splits(tmp_path):
     assert Cityscapes(tmp_path, "val").names == ["val/lindau_000003_000000/l"]
     assert Cityscapes(tmp_path, "val", camera="right").names == ["val/lindau_000003_000000/r"]
     assert len(Cityscapes(tmp_path, "available", camera="both")) == 8
-    with pytest.raises(DataError, match=r"no complete frame for split 'test' \(its folders: train, val\).*https://"):
+    with pytest.raises(DataError, match=r"no frame for split 'test' \(its folders: train, val\).*https://"):
         Cityscapes(tmp_path, "test")
     lines = "lindau/lindau_000003_000000 r\n\naachen/aachen_000003_000019_leftImg8bit.png\n"
     (tmp_path / "mine.txt").write_text(lines)
@@ -214,11 +215,24 @@ def test_missing_frames_are_counted_from_whatever_is_left_of_them(tmp_path):
     ]
 
 
+def test_what_no_frame_has_is_named(tmp_path):
+    write_cityscapes(tmp_path)
+    shutil.rmtree(tmp_path / "rightImg8bit")
+    with pytest.raises(
+        DataError, match=r"no complete frame: of its 4, 4 without rightImg8bit; first missing: \S*aachen"
+    ):
+        Cityscapes(tmp_path, "available")
+    shutil.rmtree(tmp_path / "camera")
+    with pytest.raises(DataError, match="4 without rightImg8bit, 4 without camera; first missing"):
+        Cityscapes(tmp_path, "available")
+    assert len(Cityscapes(tmp_path, "available", views=False, typical_camera=True)) == 4, "scoring needs one view"
+
+
 def test_typical_camera_only_where_there_is_none_and_only_when_asked_for(tmp_path):
     write_cityscapes(tmp_path, cameras=False)
     with pytest.raises(DataError, match=r"3 of 3 frames .*aachen_000003_000001_camera\.json; .*typical_camera=True"):
         Cityscapes(tmp_path)
-    with pytest.raises(DataError, match="no complete frame for split 'available' .*typical_camera=True"):
+    with pytest.raises(DataError, match="of its 4, 4 without camera; .*--reader typical_camera=True"):
         Cityscapes(tmp_path, "available")
     reader = Cityscapes(tmp_path, size=None, crop=None, typical_camera=True)
     assert reader.rig_is_nominal and reader[0].rig == TYPICAL_RIG.resized(WIDTH, HEIGHT)
@@ -233,7 +247,7 @@ def test_typical_camera_only_where_there_is_none_and_only_when_asked_for(tmp_pat
     for side in ("left", "right"):
         kind = f"{side}Img8bit"
         write_picture(path_of(tmp_path, kind, "train", "aachen", 19), view("aachen", 19, side[0])[:, :30])
-    with pytest.raises(DataError, match="30x20 pixels, but typical_camera=True"):
+    with pytest.raises(DataError, match="30x20 pixels, but --reader typical_camera=True"):
         mixed[1]
 
 

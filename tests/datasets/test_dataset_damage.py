@@ -114,7 +114,7 @@ IMPROVED: dict[str, tuple[str, Damage, str]] = {
     "map empty": (MAP, empty, "0 bytes"),
     "map cut": (MAP, keep(0.6), "truncated"),
     "map with a wrong byte": (MAP, flip_middle, "damaged"),
-    "map 8 bit": (MAP, stored(GRAY), "8-bit gray"),
+    "map 8 bit": (MAP, stored(GRAY), "png is 8-bit gray where 16-bit gray is expected"),
     "map an image": (MAP, stored(picture(0)), "8-bit RGB"),
     "map a JPEG": (MAP, jpeg(1.0), "not a PNG"),
     "map of another size": (MAP, stored(depth_values(0, 12, 20)), "20x12"),

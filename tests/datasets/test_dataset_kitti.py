@@ -78,10 +78,29 @@ def test_jpeg_tree_and_left_images_alone(tmp_path):
     assert len(KittiRaw(tmp_path, "available")) == 3
     for path in (tmp_path / FOLDER / "image_03" / "data").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="no complete frame"):
+    with pytest.raises(
+        DataError, match=r"no complete frame \(image_02: 3 images, image_03: 0 images; a pair needs both"
+    ):
         KittiRaw(tmp_path, "available")
     reader = KittiRaw(tmp_path, "available", views=False)
     assert len(reader) == 3 and reader[0].other is None
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (("training/image_2", "training/image_3", "training/calib", "training/label_2"), "object benchmark"),
+        (("dataset/sequences/00/image_2", "dataset/sequences/00/image_3"), "odometry benchmark"),
+        (("image_2", "image_3", "disp_noc_0"), "stereo 2015"),
+        (("training/colored_0", "training/colored_1"), "stereo 2012"),
+        (("testing/image_2", "testing/image_3"), "object, road or stereo benchmarks"),
+    ],
+)
+def test_other_layouts_of_kitti_are_recognised(tmp_path, folders, told):
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(DataError, match=f"holds .*{told}.*no reader takes this layout yet.*--data stereo=FOLDER"):
+        KittiRaw(tmp_path, "available")
 
 
 def test_rig_follows_resize_and_depth_keeps_its_size(tmp_path):

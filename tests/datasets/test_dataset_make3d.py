@@ -19,7 +19,7 @@ from lowtex.errors import DataError, OptionError
 def test_read_back_wherever_the_grids_lie(tmp_path, grids):
     write_make3d(tmp_path, grids=grids)
     reader = Make3D(tmp_path, size=(8, 16))
-    assert reader.names == sorted(IDS) and reader.split == "test" and len(reader) == 3
+    assert reader.names == sorted(IDS) and reader.split == "test, 3 of 134" and len(reader) == 3
     for sample in reader:
         number = IDS.index(sample.name)
         colour = torch.tensor([50.0, 90.0, 130.0]) + 10 * number

@@ -83,7 +83,7 @@ def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
     shutil.rmtree(kitti[1] / "velodyne_points")
     shutil.rmtree(kitti[1] / "image_03")
     kept = PreparedPairs(folder)
-    assert "6 of 11 files that it was made of are gone" in capsys.readouterr().out
+    assert "gone are 6 of the 11 files it was made of" in capsys.readouterr().out
     shutil.rmtree(kitti[0])
     again = open_dataset("kitti", folder, "available", SIZE, views=True)
     for index in range(3):
@@ -104,6 +104,18 @@ def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
     }.items():
         with pytest.raises(OptionError, match=f"{folder.name} was prepared with {asked}="):
             open_dataset(**{"name": "kitti", "root": folder, "split": "available", "size": SIZE, **options})
+
+
+def test_a_prepared_list_of_the_root_itself_serves_under_its_name(kitti, tmp_path):
+    (kitti[0] / "splits").mkdir()
+    (kitti[0] / "splits" / "train.txt").write_text(f"{DATE}/{DRIVE} 0 l\n")
+    folder = quiet(KittiRaw(kitti[0], "train", SIZE, depth=None))
+    assert open_dataset("kitti", folder, "train", SIZE, depth=None).split == "train"
+    with pytest.raises(OptionError, match="was prepared with split='train', but 'eigen_full/train' is asked for"):
+        open_dataset("kitti", folder, "eigen_full/train", SIZE, depth=None)
+    write_make3d(tmp_path / "m")
+    folder = quiet(Make3D(tmp_path / "m", size=SIZE))
+    assert open_dataset("make3d", folder, "test", SIZE, crop="c1").split == "test, 3 of 134"
 
 
 def test_prepared_miniatures_stay_miniatures(kitti):

@@ -114,7 +114,9 @@ def test_only_what_changed_is_made_anew(kitti, monkeypatch):
     image = kitti[1] / "image_03" / "data" / "0000000001.png"
     write_picture(image, picture(99))
     reader = KittiRaw(kitti[0], "available", SIZE)
-    with pytest.raises(DataError, match=f"1 of 3 samples in .* changed since, first: .*{image.name}; lowtex data prep"):
+    with pytest.raises(
+        DataError, match=f"1 of 3 samples made of files that changed since, first: .*{image.name}; lowtex data prep"
+    ):
         PreparedPairs(folder)
     lines = []
     assert prepared_for(reader, tell=lines.append) is None
@@ -123,7 +125,7 @@ def test_only_what_changed_is_made_anew(kitti, monkeypatch):
     seen, lines = counted(monkeypatch), []
     prepare(reader, progress=False, tell=lines.append)
     assert seen == [1]
-    assert lines[0] == "1 of 3 samples were made of files that changed since"
+    assert lines[0] == "made of files that changed since: 1 of 3 samples"
     for index in range(3):
         assert_same(PreparedPairs(folder)[index], expected[index])
     seen.clear()
@@ -170,7 +172,7 @@ def test_no_room_is_told_before_anything_is_written(kitti, base, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
     with pytest.raises(DataError, match="preparing 3 samples needs about 4.3 kB, but .* has 1.0 kB left"):
         quiet(pairs(kitti[0]))
-    assert not list(base.glob("*/views.npy"))
+    assert not list(base.glob("*")), "not even a folder with a lock in it"
 
 
 @pytest.mark.parametrize("call", ["pwrite", "posix_fallocate"])
@@ -206,6 +208,18 @@ def test_a_damaged_source_stops_it_and_names_the_file(kitti):
         quiet(pairs(kitti[0]))
     write_picture(kitti[1] / "image_03" / "data" / "0000000001.png", picture(3))
     assert_same(prepared_of(pairs(kitti[0]))[1], pairs(kitti[0])[1])
+
+
+def test_a_failure_before_the_first_sample_leaves_no_folder(kitti, base, tmp_path):
+    (kitti[1] / "image_02" / "data" / "0000000000.png").write_bytes(b"")
+    with pytest.raises(DataError, match="0000000000.png is empty"):
+        quiet(pairs(kitti[0]))
+    assert not list(base.glob("*"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".thesis").write_text("important")
+    with pytest.raises(DataError, match="0000000000.png is empty"):
+        quiet(pairs(kitti[0]), folder=tmp_path / "mine")
+    assert (tmp_path / "mine" / ".thesis").is_file()
 
 
 def test_two_at_once_do_it_once(tmp_path, base):

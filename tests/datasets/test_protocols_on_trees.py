@@ -115,7 +115,7 @@ def test_the_table_knows_every_kind_and_every_root():
     assert set(PAIRS) == set(DATASETS) - {"make3d", "kitti_depth"}
     for kind, source in SOURCES.items():
         assert PROTOCOLS[source.protocol].ground_truth == kind
-        assert source.options.get("crop") == PROTOCOLS[source.protocol].image_crop
+        assert source.cropped == (PROTOCOLS[source.protocol].image_crop is not None)
     assert {name: default_protocol([name]) for name in DATASETS} == {
         "vkitti2": "vkitti2_dense",
         "kitti": "eigen_raw",
@@ -133,10 +133,10 @@ def test_the_table_knows_every_kind_and_every_root():
 
 def test_the_reader_makes_the_crops_that_the_protocol_requires(roots):
     make3d = open_test_set("make3d_c1", roots, None, SIZE)
-    assert make3d.split == "test" and len(make3d) == 3 and make3d[0].depth.shape == (1, 21, 305)
+    assert make3d.split == "test, 3 of 134" and len(make3d) == 3 and make3d[0].depth.shape == (1, 21, 305)
     city = open_test_set("cityscapes", roots, None, SIZE)
     assert city.split == "val" and city[0].depth.shape == (1, 15, 40)
-    whole = open_test_set("cityscapes_full", roots, None, SIZE, crop=None)
+    whole = open_test_set("cityscapes_full", roots, None, SIZE)
     assert whole[0].depth.shape == (1, 20, 40)
     assert evaluate(Knows(whole), whole, "cityscapes_full", batch_size=1).images == 1
     with pytest.raises(OptionError, match="needs images cropped to 'bottom_quarter'.*Cityscapes has crop=None"):
@@ -158,7 +158,7 @@ def test_rows_say_which_images_they_are(roots):
     assert name_of("vkitti2_dense", "available") == "vkitti2 clone+fog"
     assert name_of("cityscapes") == "cityscapes bottom_quarter"
     assert name_of("cityscapes_full", crop="bottom_fifth") == "cityscapes bottom_fifth"
-    assert name_of("cityscapes_full", crop=None) == "cityscapes uncropped"
+    assert name_of("cityscapes_full") == "cityscapes uncropped"
     assert name_of("make3d_c1") == "make3d" and name_of("stereo_dense") == "stereo"
     assert name_of("eigen_raw", "available") == "kitti" and name_of("improved", "available") == "kitti_depth"
 

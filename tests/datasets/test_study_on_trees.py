@@ -1,11 +1,15 @@
 """A study on real layouts: learn on Cityscapes, score on KITTI with and without fine-tuning, find all again by key."""
 
 import json
+import shutil
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
 from dataset_trees_cityscapes import BASELINE, FX, WIDTH, write_cityscapes
+from stereo_trees import STEMS, write_stereo
 
 from lowtex.checkpoints import load_network
 from lowtex.errors import CheckpointError, OptionError
@@ -141,3 +145,31 @@ def test_predictions_without_a_training_have_rows_too(run, transferred):
 def test_only_pairs_can_be_learnt_from(run, name):
     with pytest.raises(OptionError, match=f"training data='{name}' is not known; choose one of: vkitti2, kitti"):
         Study(run, name)
+
+
+def first_cells(repository: Path, name: str, last: int, **parameters) -> dict:
+    """The names that a notebook's code cells up to the one numbered ``last`` leave."""
+    names: dict = {}
+    for index, cell in enumerate(nbformat.read(repository / "notebooks" / f"{name}.ipynb", as_version=4).cells):
+        if cell.cell_type == "code" and index <= last:
+            exec(cell.source, names)
+        if index == 1:
+            names.update(profile="smoke", device="cpu", **parameters)
+    return names
+
+
+def test_notebook_14_scores_left_views_and_disparity_alone(tmp_path, repository, capsys):
+    write_cityscapes(tmp_path / "city", {"val": {"lindau": (0, 1)}})
+    shutil.rmtree(tmp_path / "city" / "rightImg8bit")
+    options = {"data_root": f"cityscapes={tmp_path / 'city'}", "run_dir": str(tmp_path / "run")}
+    names = first_cells(repository, "14_cityscapes", 4, **options)
+    assert len(names["dataset"]) == len(names["whole"]) == 2 and not names["paired"] and names["whole"][0].other is None
+    assert names["whole"].crop is None and names["native"].crop == "bottom_quarter"
+    assert "right views: MISSING (rightImg8bit)" in capsys.readouterr().out
+
+
+def test_notebook_17_says_at_once_that_one_pair_is_not_enough(tmp_path, repository, capsys):
+    write_stereo(tmp_path / "own", stems=STEMS[:1])
+    options = {"data_root": f"stereo={tmp_path / 'own'}", "run_dir": str(tmp_path / "run")}
+    first_cells(repository, "17_own_stereo_rig", 2, **options)
+    assert "NOT ENOUGH for the whole notebook: " in (said := capsys.readouterr().out) and "(1 pair, 0 with" in said

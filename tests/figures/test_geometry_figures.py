@@ -10,6 +10,7 @@ from figure_samples import make_sample, texts
 from lowtex import figures
 from lowtex.figures.arrays import depth_range, shorten, thicken
 from lowtex.figures.samples import warp_differences
+from lowtex.figures.style import depth_colormap, disparity_colormap
 from lowtex.geometry import StereoRig
 from lowtex.metrics import depth_errors
 
@@ -112,6 +113,43 @@ def test_bird_eye_leaves_out_the_road_and_keeps_what_stands_on_it():
     axes = figures.point_cloud_bird_eye(depth, rig).axes[0]
     points = axes.collections[0].get_offsets()
     assert len(points) == 24 and np.allclose(points[:, 1], 12.0)
+
+
+def test_bird_eye_leaves_out_a_predicted_sky():
+    rig = StereoRig(50.0, 0.5, cx=20.0, cy=10.0, width=41, height=41)
+    depth = torch.full((41, 41), 30.0)
+    depth[8:14, 18:22] = 12.0
+    points = figures.point_cloud_bird_eye(depth, rig, above_ground=False).axes[0].collections[0].get_offsets()
+    assert len(points) == 32 * 41 + 4, "of the 30 m rows from 9 on, 0.6 m above the camera; all 6 of the box"
+    truth = torch.zeros(41, 41)
+    truth[8:14, 18:22] = 12.0
+    both = figures.point_cloud_bird_eye(depth, rig, truth=truth, above_ground=False).axes
+    assert [len(axes.collections[0].get_offsets()) for axes in both] == [24, 24], "what has no truth is in neither"
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (64, 200)), (3, (64, 200)), (2, (96, 120))])
+def test_colour_bars_do_not_touch_the_last_pictures(count, shape):
+    depth = np.full(shape, 10.0)
+    pictures = [np.full((3, *shape), 0.5)] * count
+    figure = figures.prediction_panel(pictures, [depth] * count, {"baseline": [1.1 * depth] * count})
+    figure.draw_without_rendering()
+    images = [axes.get_window_extent() for axes in figure.axes if axes.images]
+    bars = [axes.get_window_extent() for axes in figure.axes if not axes.images]
+    lowest = min(box.y0 for box in images)
+    assert len(bars) == 2 and all(lowest - bar.y1 > 0.05 * figure.dpi for bar in bars)
+
+
+def test_without_truth_the_pictures_fill_the_figure():
+    depth = np.full((64, 200), 10.0)
+    methods = {name: [depth] for name in ("baseline", "encoder", "ours")}
+    figure = figures.prediction_panel([np.full((3, 64, 200), 0.5)], [None], methods)
+    assert [bool(axes.images) for axes in figure.axes[:4]] == [True] * 4 and len(figure.axes) == 5
+    assert not any(text.get_text() == "no ground truth" for axes in figure.axes for text in axes.texts)
+
+
+def test_near_is_bright_in_disparity_and_in_depth():
+    for colours, near, far in ((depth_colormap(), 0.0, 1.0), (disparity_colormap(), 1.0, 0.0)):
+        assert sum(colours(near)[:3]) > 2 > 0.5 > sum(colours(far)[:3])
 
 
 def test_bird_eye_without_a_principal_point_or_points():

@@ -188,7 +188,7 @@ def test_arguments_come_back_as_they_were():
 
 
 def test_an_argument_that_cannot_be_kept_is_named():
-    with pytest.raises(TypeError, match="argument title is a object, which cannot be kept"):
+    with pytest.raises(TypeError, match="argument title is of type object, which cannot be kept"):
         figures.timeline(pd.DataFrame(), title=object())
 
 

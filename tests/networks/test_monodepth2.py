@@ -71,7 +71,7 @@ def test_evaluated_with_x5_4_it_equals_the_formula(tmp_path):
         (lambda folder: (folder / "encoder.pth").write_bytes(b"PK"), "not a readable file of weights"),
         (lambda folder: (folder / "depth.pth").write_bytes(b""), "not a readable file of weights"),
         (lambda folder: torch.save({"a": torch.ones(1)}, folder / "encoder.pth"), "does not hold a ResNet"),
-        (lambda folder: torch.save([1, 2], folder / "encoder.pth"), "holds a list"),
+        (lambda folder: torch.save([1, 2], folder / "encoder.pth"), "of type list"),
         (lambda folder: torch.save({"a": torch.ones(1)}, folder / "depth.pth"), "is not Monodepth2's depth.pth"),
     ],
 )
