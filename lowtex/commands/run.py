@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
     parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="where results land; default results/PROFILE")
     parser.add_argument(
-        "--checkpoints-from", type=Path, metavar="FOLDER", help="the run whose trained networks are used"
+        "--checkpoints-from",
+        type=Path,
+        metavar="FOLDER",
+        help="the run whose trained networks are used; default this one, with --data the run on miniatures beside it",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
