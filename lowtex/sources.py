@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
 from lowtex.datasets.prepared_format import described
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.experiments import TRAINABLE, Experiment, get_profile
+from lowtex.experiments import TRAINABLE, Experiment
 from lowtex.protocols import Protocol, get_protocol
 from lowtex.roots import Roots, content_digest, fingerprint, profile_of_miniature
 
@@ -192,24 +192,30 @@ def _hash(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def data_name(dataset: StereoReader, root: str) -> str:
+def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | None = None) -> str:
     """What a test set is called in rows: its root, what distinguishes these images from others of that root in words,
     and a hash of them, so that rows of different images never pass for the same.
 
     ``kitti real:0123456789ab``, ``vkitti2 fog+rain real:0123456789ab``, ``stereo right camera real:0123456789ab``,
-    ``cityscapes bottom_quarter typical camera real:0123456789ab``. The splits of the kit's own miniatures go without
-    the hash, at their profile's size: ``vkitti2 clone``.
+    ``cityscapes bottom_quarter typical camera real:0123456789ab``. The splits of the miniatures that the kit keeps go
+    without the hash: ``vkitti2 clone``.
+
+    Args:
+        dataset: from `open_test_set`.
+        root: name of its data set.
+        network_size: (height, width) that the network was trained at; images of another size are told: ``at 640x192``.
     """
     words = [root, *_variants(dataset, root), *_camera(dataset.names)]
-    identity, profile = identity_of(dataset), profile_of_miniature(dataset.root)
+    if network_size is not None and dataset.size != tuple(network_size):
+        words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
+    identity, options = identity_of(dataset), _options(dataset)
     usual = inspect.signature(type(dataset)).parameters
-    plain = all(name == "crop" or value == usual[name].default for name, value in _options(dataset).items())
-    if not identity.beside and plain and not dataset.is_listed and dataset.size == get_profile(profile).size:
+    is_usual = all(name == "crop" or value == usual[name].default for name, value in options.items())
+    if not identity.beside and is_usual and not dataset.is_listed:
         return " ".join(words)
     kind = identity.images.partition(":")[0]
     # the other views are not looked at
-    seen = _hash([identity.images, identity.beside, _options(dataset), dataset.size])
-    return " ".join([*words, f"{kind}:{seen}"])
+    return " ".join([*words, f"{kind}:{_hash([identity.images, identity.beside, options])}"])
 
 
 def training_settings(

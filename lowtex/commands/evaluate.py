@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     rows = rows_from(
         result,
         known["experiment"],
-        eval_data=data_name(dataset, root),
+        eval_data=data_name(dataset, root, known["size"]),
         split=dataset.split,
         miniature=is_miniature(dataset.root),
         profile=options.profile,

@@ -224,11 +224,10 @@ def test_a_miniature_the_kit_keeps_is_known_by_its_manifest(tmp_path, monkeypatc
     settings = training_settings(open_pairs("vkitti2", folder, "test", size), "vkitti2", folder)
     assert settings["data__source"] == fingerprint(folder, test.names)
     (tmp_path / "mine.txt").write_text("Scene20/clone 0 l\n")
-    for other in (
-        open_test_set("vkitti2_dense", roots, str(tmp_path / "mine.txt"), size),
-        open_test_set("vkitti2_dense", roots, "test", SIZE),
-    ):
-        assert data_name(other, "vkitti2").startswith("vkitti2 clone miniature:")
+    listed = open_test_set("vkitti2_dense", roots, str(tmp_path / "mine.txt"), size)
+    assert data_name(listed, "vkitti2").startswith("vkitti2 clone miniature:")
+    assert data_name(test, "vkitti2", size) == "vkitti2 clone"
+    assert data_name(test, "vkitti2", SIZE) == f"vkitti2 clone at {size[1]}x{size[0]}"
     right = open_test_set("vkitti2_dense", roots, "test", size, camera="right")
     assert data_name(right, "vkitti2") == "vkitti2 clone right camera"
     away = shutil.copytree(folder, tmp_path / "copied" / "elsewhere")
