@@ -158,7 +158,13 @@ def content_digest(files: Iterable[str | Path], root: str | Path | None = None) 
 def folder_digest(root: str | Path) -> str:
     """`content_digest` of every file under a folder, hidden ones aside."""
     found: list[str] = []
+    seen: set[str] = set()
     for folder, inner, names in os.walk(root, followlinks=True):
+        # a link may lead back up
+        if os.path.realpath(folder) in seen:
+            inner.clear()
+            continue
+        seen.add(os.path.realpath(folder))
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         found += [os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")]
     return content_digest(found, root)

@@ -209,10 +209,10 @@ def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | 
     if network_size is not None and dataset.size != tuple(network_size):
         words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
     identity, options = identity_of(dataset), _options(dataset)
-    usual = inspect.signature(type(dataset)).parameters
-    is_usual = all(name == "crop" or value == usual[name].default for name, value in options.items())
-    if not identity.beside and is_usual and not dataset.is_listed:
-        return " ".join(words)
+    if not identity.beside and not dataset.is_listed:
+        usual = inspect.signature(type(dataset)).parameters
+        if all(name == "crop" or value == usual[name].default for name, value in options.items()):
+            return " ".join(words)
     kind = identity.images.partition(":")[0]
     # the other views are not looked at
     return " ".join([*words, f"{kind}:{_hash([identity.images, identity.beside, options])}"])

@@ -180,6 +180,7 @@ def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):
     (data / "left" / "1.png").write_bytes(b"b")
     seen.append(held("17"))
     (data / ".DS_Store").write_bytes(b"b")
+    (data / "left" / "up").symlink_to(data)
     assert len(set(seen)) == 4 and held("17") == seen[-1]
     assert held("04") == held("10") == "", "they do not read it"
     assert held("14", "kitti") != "", "beside Cityscapes"
