@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from lowtex.experiments import get_profile
 from lowtex.files import read_json, write_json
 from lowtex.notebook_parameters import check_parameters, parameters_of
 from lowtex.paths import RUN_FILE, default_run_dir, from_root, notebooks_folder, shown, training_run_dir
-from lowtex.roots import MINIATURE_MANIFEST, miniature_folder, parse_roots
+from lowtex.roots import MINIATURE_MANIFEST, folder_digest, miniature_folder, parse_roots
 
 
 @dataclass(frozen=True)
@@ -148,23 +150,61 @@ class Settings:
         own = {} if node.trains and self.checkpoints_from != self.run_dir else self._changes_of(node)
         return json.dumps(check_parameters(self.source(node), values | own), sort_keys=True)
 
-    def claim(self) -> None:
-        """Write ``run.json``, unless the folder holds another run's results.
+    def data(self, node: graph.Node) -> str:
+        """What the named folders that a notebook reads hold, as text: a change of it is a reason to run it again."""
+        read = () if node.trains else (*node.data, *node.beside)
+        return " ".join(f"{name}={held}" for name, held in self._held.items() if name in read)
+
+    @cached_property
+    def _held(self) -> dict[str, str]:
+        """`lowtex.roots.folder_digest` by data set; several notebooks read one."""
+        return {name: folder_digest(folder) for name, folder in self.roots.items()}
+
+    def check_claim(self) -> None:
+        """Refuse a folder that holds another run's results.
 
         Raises:
-            OptionError: it was run with another profile, seed or data before.
+            OptionError: it was run with another profile, seed or data before; says the command that works.
         """
         path = self.run_dir / RUN_FILE
-        mine = self.as_config()
-        before = read_json(path) if path.is_file() else {}
+        if not path.is_file() or not self._holds_results():
+            return
+        before, mine = read_json(path), self.as_config()
         for name in ("profile", "seed", "data_root"):
             if name in before and before[name] != mine[name]:
                 raise OptionError(
                     f"{shown(self.run_dir)} holds results with {name}={before[name]!r}, and this run has "
-                    f"{name}={mine[name]!r}; rows must not mix, so choose another folder with --run-dir"
+                    f"{name}={mine[name]!r}; rows must not mix, so choose another folder: {self._command_elsewhere()}"
                 )
-        if before != mine:
+
+    def claim(self) -> None:
+        """Write ``run.json``, unless the folder holds another run's results.
+
+        Raises:
+            OptionError: as `check_claim`.
+        """
+        self.check_claim()
+        path = self.run_dir / RUN_FILE
+        mine = self.as_config()
+        if not path.is_file() or read_json(path) != mine:
             write_json(path, mine)
+
+    def _holds_results(self) -> bool:
+        """Rows, or a notebook that ran to its end: what a run that failed before has left is nobody's result."""
+        return any(any(self.run_dir.glob(pattern)) for pattern in ("rows/*.csv", "notebooks/*.result.json"))
+
+    def _command_elsewhere(self) -> str:
+        """The command of this run for a folder that is free, with the trainings it would have used here."""
+        free = (self.run_dir.with_name(f"{self.run_dir.name}-{number}") for number in range(2, 1000))
+        words = ["lowtex", "run", "--profile", self.profile, "--seed", str(self.seed)]
+        words += ["--device", self.device] if self.device != "auto" else []
+        words += [word for name, folder in self.roots.items() for word in ("--data", f"{name}={folder}")]
+        words += ["--only", ",".join(graph.node(name).number for name in self.only)] if self.only else []
+        words += [word for change in self.changes for word in ("--set", change)]
+        words += ["--timeout", f"{self.timeout_min:g}"] if self.timeout_min else []
+        words += ["--run-dir", shown(next(folder for folder in free if not folder.exists()))]
+        words += ["--checkpoints-from", shown(self.checkpoints_from)] if self.checkpoints_from != self.run_dir else []
+        return shlex.join(words)
 
     def _changes_of(self, node: graph.Node) -> dict[str, str]:
         known, found = parameters_of(self.source(node)), {}

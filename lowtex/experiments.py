@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 
 from lowtex.errors import OptionError, require_choice
 from lowtex.profiles import PROFILES, Profile, get_profile
+from lowtex.roots import content_digest
 from lowtex.settings import (
     FeatureNetSettings,
     LossSettings,
@@ -53,7 +54,7 @@ class DataSettings:
         split: of that data set.
         height, width: size the network sees, pixels, multiples of 32.
         variation: of Virtual KITTI 2.
-        source: which files these are: ``miniature:<hash>`` or ``real:<hash>``, see `lowtex.roots.fingerprint`.
+        source: which files these are: ``miniature:<hash>`` or ``real:<hash>``, see `lowtex.sources.identity_of`.
     """
 
     dataset: str = "vkitti2"
@@ -208,7 +209,7 @@ def named_experiment(
         name: one of `NAMED`.
         profile: name or value.
         seed: of everything random in it.
-        source: fingerprint of the training files, see `lowtex.roots.fingerprint`.
+        source: which files are trained on, see `lowtex.sources.identity_of`.
         changes: settings to change, as ``part__setting=value``, e.g. ``loss__smooth_first=1e-2``.
 
     Raises:
@@ -253,6 +254,9 @@ def change(experiment: Experiment, name: str | None = None, **changes: object) -
         if current is None or setting not in [f.name for f in fields(current)]:
             raise OptionError(f"experiment {experiment.name!r} has no setting {path!r}")
         parts.setdefault(part, {})[setting] = value
+    if "pretrained" in parts.get("network", {}):
+        weights = parts["network"]["pretrained"]
+        parts["network"].setdefault("pretrained_content", content_digest([str(weights)]) if weights else "")
     for part, values in parts.items():
         top[part] = replace(getattr(experiment, part), **values)
     return replace(experiment, **top)

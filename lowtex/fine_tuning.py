@@ -39,6 +39,8 @@ def feature_net_of_start(experiment: Experiment, start: str | Path | None, exper
             "put it there, or train the start again"
         )
     here = Path(experiments) / there.name
+    if is_finished(here):
+        return here
     here.mkdir(parents=True, exist_ok=True)
     with FileLock(here / ".lock"):
         if not is_finished(here):

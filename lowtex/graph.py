@@ -17,6 +17,7 @@ class Node:
         needs: numbers of the notebooks whose results it reads.
         data: data sets it reads (`lowtex.roots.DATASETS`). A run on real data repeats it where all of them are named:
             beside real files a miniature would be taken for one of them.
+        beside: data sets that it reads too where they are named, and does without elsewhere.
         apart: it looks at its data sets one by one, each said to be real or miniature, and measures nothing across
             them; a run on real data repeats it where any of them is named.
         trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures.
@@ -29,6 +30,7 @@ class Node:
     name: str
     needs: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     apart: bool = False
     trains: bool = False
     learns: bool = False
@@ -57,8 +59,8 @@ NOTEBOOKS = (
     Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), learns=True, quick_s=90),
     Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
     Node("13_make3d", needs=("04",), data=("make3d",), quick_s=30),
-    # it reads KITTI as well, but only beside Cityscapes of the same kind, real or miniature, and does without elsewhere
-    Node("14_cityscapes", needs=("04",), data=("cityscapes",), learns=True, quick_s=250),
+    # it reads KITTI only where it is of the same kind as Cityscapes, real or miniature
+    Node("14_cityscapes", needs=("04",), data=("cityscapes",), beside=("kitti",), learns=True, quick_s=250),
     Node("15_low_texture", needs=("04",), quick_s=40),
     Node("16_claims", needs=("04", "10", "11", "12", "15")),
     Node("17_own_stereo_rig", needs=("04",), data=("stereo",), learns=True, quick_s=90),

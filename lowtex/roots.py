@@ -1,11 +1,13 @@
 """Which folder holds which data set: real roots where the user names them, miniatures everywhere else."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.profiles import PROFILES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The checkout the package runs from; the kit is installed in place."""
@@ -22,6 +24,15 @@ MINIATURE_MANIFEST = "manifest.json"
 
 ROOT_MANIFEST = "miniature.json"
 """Left in each root by the writer itself, with the parameters and the version of the world."""
+
+TEXTS = (".txt", ".yaml", ".yml", ".json", ".csv")
+"""Files that hold numbers which decide over many images (calibration, lists); they are always read whole."""
+
+SAMPLED_BYTES, SAMPLED_FILES = 2**28, 2000
+"""Of other files at most so much is read, and of at most so many, so that 45,200 pairs take seconds."""
+
+END_BYTES = 2**20
+"""Of a file longer than twice this only so much is read at either end."""
 
 
 def miniature_folder(profile: str) -> Path:
@@ -91,13 +102,72 @@ def is_miniature(root: str | Path) -> bool:
     return miniature_manifest(root) is not None
 
 
-def fingerprint(root: str | Path, names: Iterable[str]) -> str:
-    """``miniature:<hash>`` or ``real:<hash>``: which frames these are, without a path of one machine in it."""
+def profile_of_miniature(root: str | Path) -> str:
+    """The profile that the kit keeps this miniature for, where its manifest describes every file; else empty."""
+    folder = Path(root).resolve().parent
+    kept = (profile for profile in PROFILES if folder == miniature_folder(profile).resolve())
+    return next(kept, "") if is_miniature(root) else ""
+
+
+def fingerprint(root: str | Path, names: Iterable[str], content: str = "") -> str:
+    """``miniature:<hash>`` or ``real:<hash>``: which frames these are, without a path of one machine in it.
+
+    Args:
+        root: of the data set; where the kit wrote it, its manifest counts too.
+        names: of the frames, in order.
+        content: of their files (`content_digest`); left out where the manifest describes them.
+    """
     digest = hashlib.sha256("\n".join(names).encode())
     manifest = miniature_manifest(root)
     if manifest is not None:
         digest.update(manifest.read_bytes())
+    digest.update(content.encode())
     return f"{'real' if manifest is None else 'miniature'}:{digest.hexdigest()[:12]}"
+
+
+def content_digest(files: Iterable[str | Path], root: str | Path | None = None) -> str:
+    """A hash of what files hold: the same for a copy on another machine, another one after any likely change.
+
+    Counted are the name and size of each file, `TEXTS` whole, and of the others the content of a sample that is spread
+    evenly over them (`SAMPLED_BYTES`, `SAMPLED_FILES`): of all of them in a small data set.
+
+    Args:
+        files: in an order that does not depend on the machine; one that is given again counts once.
+        root: count their paths from here; None counts their names alone, wherever they lie.
+    """
+    digest = hashlib.sha256()
+    large: list[tuple[str | Path, int]] = []
+    for path in dict.fromkeys(files):
+        name = os.path.basename(path) if root is None else os.path.relpath(path, root)
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            size = -1
+        digest.update(f"{name}\n{size}\n".encode(errors="surrogateescape"))
+        if size > 0 and name.lower().endswith(TEXTS):
+            digest.update(_content(path, size))
+        elif size > 0:
+            large.append((path, size))
+    total = sum(min(size, 2 * END_BYTES) for _, size in large)
+    step = max(1, -(-total // SAMPLED_BYTES), -(-len(large) // SAMPLED_FILES))
+    for path, size in large[::step]:
+        digest.update(_content(path, size))
+    return digest.hexdigest()[:12]
+
+
+def folder_digest(root: str | Path) -> str:
+    """`content_digest` of every file under a folder, hidden ones aside."""
+    found: list[str] = []
+    seen: set[str] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        # a link may lead back up
+        if os.path.realpath(folder) in seen:
+            inner.clear()
+            continue
+        seen.add(os.path.realpath(folder))
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        found += [os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")]
+    return content_digest(found, root)
 
 
 def miniature_manifest(root: str | Path) -> Path | None:
@@ -105,3 +175,16 @@ def miniature_manifest(root: str | Path) -> Path | None:
     folders = (Path(root), Path(root).parent)
     places = [folder / name for folder in folders for name in (ROOT_MANIFEST, MINIATURE_MANIFEST)]
     return next((path for path in places if path.is_file()), None)
+
+
+def _content(path: str | Path, size: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            if size <= 2 * END_BYTES or str(path).lower().endswith(TEXTS):
+                return file.read()
+            start = file.read(END_BYTES)
+            file.seek(size - END_BYTES)
+            return start + file.read()
+    except OSError:
+        # whoever reads it says what is wrong with it
+        return b""

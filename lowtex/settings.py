@@ -36,6 +36,8 @@ class NetworkSettings:
             width) the finest head of networks trained on pixels mostly stays at its start while the three coarser
             heads learn: after 100 steps of quick in 6 of 6 trainings, and with 16, which the published decoder has
             there, in none of 5 of them (1 CPU thread, seeds 0 and 1; looked at on validation images).
+        pretrained_content: hash of what ``pretrained`` holds, so that other weights of the same name are another
+            experiment; `lowtex.experiments.change` fills it in.
     """
 
     encoder: str = "iresnet"
@@ -51,6 +53,7 @@ class NetworkSettings:
     initial_bias: float = -4.0
     pretrained: str | None = None
     least_channels: int | None = None
+    pretrained_content: str = ""
 
     def __post_init__(self):
         require_choice("encoder", self.encoder, ("resnet", "iresnet"))
@@ -189,7 +192,7 @@ class ScheduleSettings:
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
-    NetworkSettings: ("least_channels",),
+    NetworkSettings: ("least_channels", "pretrained_content"),
     LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
 }
 """Settings that came after the first trainings, by the class that has them.

@@ -4,16 +4,22 @@ The one table of it. Studies and the commands ``train`` and ``evaluate`` open al
 is read the same way whoever asks.
 """
 
+import hashlib
+import inspect
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
-from lowtex.datasets import StereoReader, open_dataset
+from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
+from lowtex.datasets.prepared_format import described
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.experiments import TRAINABLE, Experiment
 from lowtex.protocols import Protocol, get_protocol
-from lowtex.roots import Roots, fingerprint
+from lowtex.roots import Roots, content_digest, fingerprint, profile_of_miniature
 
 
 @dataclass(frozen=True)
@@ -143,13 +149,84 @@ def require_named(protocol: str | Protocol, named: Collection[str]) -> None:
         raise OptionError(f"protocol {protocol.name} needs --data {root}=FOLDER; named are: {', '.join(named)}")
 
 
-def data_name(dataset: StereoReader, root: str) -> str:
-    """What a test set is called in rows: its root, and what distinguishes these images from others of that root.
+class Identity(NamedTuple):
+    """What the samples of a reader are: equal for equal data wherever they lie, another one for any other data.
 
-    ``vkitti2 clone``, ``vkitti2 fog+rain``, ``cityscapes bottom_quarter``, ``cityscapes bottom_quarter typical
-    camera``; for the others the root alone.
+    Of the miniatures that the kit keeps for a profile ``images`` says it all, and the rest is empty.
+
+    Attributes:
+        images: `lowtex.roots.fingerprint` of the target views: their names and the content of their files.
+        beside: a hash of calibration, ground truth and the reader's options.
+        others: a hash of the other views.
     """
-    return " ".join([root, *_variants(dataset, root)])
+
+    images: str
+    beside: str = ""
+    others: str = ""
+
+
+_identities: WeakKeyDictionary[StereoReader, Identity] = WeakKeyDictionary()
+
+
+def identity_of(dataset: StereoReader) -> Identity:
+    """The identity of a reader's samples, from names, sizes and contents of their files (of many images a sample).
+
+    It takes a few seconds for the 45,200 pairs of KITTI, and is kept while the reader is.
+    """
+    if dataset not in _identities:
+        _identities[dataset] = _identify(dataset)
+    return _identities[dataset]
+
+
+def _identify(dataset: StereoReader) -> Identity:
+    names, root, views = dataset.names, dataset.root, getattr(dataset, "views", False)
+    if isinstance(dataset, PreparedPairs):
+        # the files that they were made of may be gone
+        kept = [dataset.checksums(index) for index in range(len(dataset))]
+        targets, others, beside = _hash([k[0] for k in kept]), _hash([k[1] for k in kept]), _hash([k[2] for k in kept])
+    else:
+        needed = [dataset.needed(index) for index in range(len(dataset))]
+        if profile_of_miniature(root) and all(path.is_relative_to(root.parent) for path in needed[0]):
+            return Identity(fingerprint(root, names))
+        targets = content_digest(files[0] for files in needed)
+        others = content_digest(files[1] for files in needed) if views else ""
+        beside = content_digest(path for files in needed for path in files[1 + views :])
+    return Identity(fingerprint(root, names, targets), _hash([beside, _options(dataset)]), others)
+
+
+def _options(dataset: StereoReader) -> dict[str, object]:
+    """The reader's options that decide over its images and rigs, beside those that names and files show."""
+    return dataset.header["options"] if isinstance(dataset, PreparedPairs) else described(dataset)["options"]
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | None = None) -> str:
+    """What a test set is called in rows: its root, what distinguishes these images from others of that root in words,
+    and a hash of them, so that rows of different images never pass for the same.
+
+    ``kitti real:0123456789ab``, ``vkitti2 fog+rain real:0123456789ab``, ``stereo right camera real:0123456789ab``,
+    ``cityscapes bottom_quarter typical camera real:0123456789ab``. The splits of the miniatures that the kit keeps go
+    without the hash: ``vkitti2 clone``.
+
+    Args:
+        dataset: from `open_test_set`.
+        root: name of its data set.
+        network_size: (height, width) that the network was trained at; images of another size are told: ``at 640x192``.
+    """
+    words = [root, *_variants(dataset, root), *_camera(dataset.names)]
+    if network_size is not None and dataset.size != tuple(network_size):
+        words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
+    identity, options = identity_of(dataset), _options(dataset)
+    if not identity.beside and not dataset.is_listed:
+        usual = inspect.signature(type(dataset)).parameters
+        if all(name == "crop" or value == usual[name].default for name, value in options.items()):
+            return " ".join(words)
+    kind = identity.images.partition(":")[0]
+    # the other views are not looked at
+    return " ".join([*words, f"{kind}:{_hash([identity.images, identity.beside, options])}"])
 
 
 def training_settings(
@@ -164,7 +241,9 @@ def training_settings(
             pairs of the same files and must lead to another key.
     """
     told = [f"{name}={value}" for name, value in sorted(options.items()) if name != "variation"]
-    source = " ".join([fingerprint(folder, dataset.names), *told])
+    identity = identity_of(dataset)
+    rest = [_hash([identity.beside, identity.others])] if identity.beside else []
+    source = " ".join(["-".join([identity.images, *rest]), *told])
     settings = {"data__dataset": root, "data__split": dataset.split, "data__source": source}
     if root == "vkitti2":
         settings["data__variation"] = variations_of(dataset.names)
@@ -175,7 +254,7 @@ def learnt_from(experiment: Experiment | str, dataset: StereoReader, root: str) 
     """Whether an experiment was trained on exactly these images (part of them goes unnoticed)."""
     if not isinstance(experiment, Experiment) or experiment.data.dataset != root:
         return False
-    return experiment.data.source.split(" ")[0] == fingerprint(dataset.root, dataset.names)
+    return experiment.data.source.split(" ")[0].partition("-")[0] == identity_of(dataset).images
 
 
 def variations_of(names: Collection[str]) -> str:
@@ -184,6 +263,12 @@ def variations_of(names: Collection[str]) -> str:
     if not found:
         raise DataError(f"no variation in the names of Virtual KITTI 2's frames: {', '.join(list(names)[:3])}")
     return "+".join(found)
+
+
+def _camera(names: Collection[str]) -> list[str]:
+    """In words, from names that end in ``/l`` or ``/r``; nothing for the left camera alone."""
+    sides = {name[-2:] for name in names} & {"/l", "/r"}
+    return [] if "/r" not in sides else ["right camera" if len(sides) == 1 else "both cameras"]
 
 
 def _variants(dataset: StereoReader, root: str) -> list[str]:

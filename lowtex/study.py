@@ -210,10 +210,11 @@ class Study:
         if result.unscored:
             self._say_once(result.describe())
         root = source_of(protocol).root
+        size = experiment.data.size if isinstance(experiment, Experiment) else None
         rows = rows_from(
             result,
             experiment,
-            eval_data=eval_data or data_name(dataset, root),
+            eval_data=eval_data or data_name(dataset, root, size),
             split=dataset.split,
             miniature=self.run.is_miniature(root),
             profile=self.run.profile.name,

@@ -69,6 +69,9 @@ def train_experiment(
     options = options or LoopOptions()
     make_accelerator(options.device)
     folder = experiment_folder(experiments, experiment)
+    if told_by_main(lambda: is_finished(folder)):
+        # nothing is written any more: it may lie in a folder that can only be read
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     with held_by_main(folder / ".lock"):
         if told_by_main(lambda: is_finished(folder)):
@@ -180,6 +183,8 @@ def train_feature_net(
     make_accelerator(options.device)
     settings = experiment.feature_net
     folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
+    if told_by_main(lambda: is_finished(folder)):
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     with held_by_main(folder / ".lock"):
         if told_by_main(lambda: is_finished(folder)):

@@ -1,6 +1,7 @@
 """The batch: its settings and table, and Snakemake running tiny notebooks in the places of the real ones."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -132,9 +133,57 @@ def test_rows_of_two_kinds_never_share_a_folder(notebooks, tmp_path):
     folder = tmp_path / "run"
     Settings.from_config({"run_dir": folder}).claim()
     Settings.from_config({"run_dir": folder, "only": "10"}).claim()
+    (folder / "rows").mkdir()
+    (folder / "rows" / "10.csv").write_text("")
     for other in ({"seed": 1}, {"profile": "standard"}, {"data_root": f"kitti={tmp_path}"}):
-        with pytest.raises(OptionError, match="rows must not mix, so choose another folder with --run-dir"):
+        with pytest.raises(OptionError, match="rows must not mix, so choose another folder: lowtex run --profile"):
             Settings.from_config({"run_dir": folder, **other}).claim()
+
+
+def test_a_run_that_failed_leaves_its_folder_to_the_next(notebooks, tmp_path):
+    a, b = tmp_path / "rig a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    first, second = (
+        Settings.from_config({"run_dir": tmp_path / "on", "data_root": f"stereo={data}", "only": "17"})
+        for data in (a, b)
+    )
+    first.claim()
+    second.claim()
+    assert read_json(tmp_path / "on" / "run.json")["data_root"] == f"stereo={b}"
+    (tmp_path / "on" / "notebooks").mkdir()
+    (tmp_path / "on" / "notebooks" / "17_own_stereo_rig.result.json").write_text("{}")
+    with pytest.raises(OptionError) as error:
+        first.claim()
+    # the whole command: it starts no training again
+    told = str(error.value).partition("another folder: ")[2]
+    assert shlex.split(told) == [
+        *("lowtex run --profile quick --seed 0 --data".split()), f"stereo={a}", "--only", "17",
+        "--run-dir", str(tmp_path / "on-2"), "--checkpoints-from", str(tmp_path / "quick"),
+    ]  # fmt: skip
+
+
+def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):
+    data = tmp_path / "rig"
+    (data / "left").mkdir(parents=True)
+    (data / "rig.yaml").write_text("baseline_m: 0.1\n")
+
+    def held(number, root="stereo"):
+        settings = Settings.from_config({"data_root": f"{root}={data}", "run_dir": tmp_path / "run"})
+        return settings.data(graph.node(number))
+
+    seen = [held("17")]
+    (data / "rig.yaml").write_text("baseline_m: 0.2\n")
+    seen.append(held("17"))
+    (data / "left" / "1.png").write_bytes(b"a")
+    seen.append(held("17"))
+    (data / "left" / "1.png").write_bytes(b"b")
+    seen.append(held("17"))
+    (data / ".DS_Store").write_bytes(b"b")
+    (data / "left" / "up").symlink_to(data)
+    assert len(set(seen)) == 4 and held("17") == seen[-1]
+    assert held("04") == held("10") == "", "they do not read it"
+    assert held("14", "kitti") != "", "beside Cityscapes"
 
 
 def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
@@ -207,7 +256,24 @@ def test_failure_resume_and_change(notebooks, tmp_path, capfd):
     (run_dir / ".run" / "plan.json").unlink(missing_ok=True)
     assert cli.main([*words, "--set", "10.answer=2", "--dry-run"]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "would run: 10_kitti, report", "another parameter is a change"
-    assert read_json(run_dir / "run.json")["set"] == ["10.answer=2"]
+    assert read_json(run_dir / "run.json")["set"] == [], "a dry run leaves the run as it is"
+
+
+def test_a_dry_run_claims_nothing_and_an_edited_rig_runs_again(notebooks, tmp_path, capfd):
+    run_dir, data = tmp_path / "run", tmp_path / "rig"
+    data.mkdir()
+    (data / "rig.yaml").write_text("baseline_m: 0.1\n")
+    words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "01", "--data", f"stereo={data}"]
+    planned = "would run: 01_data, report"
+    assert cli.main([*words, "--dry-run"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == planned and not run_dir.exists()
+    assert cli.main(words) == 0
+    (data / "rig.yaml").write_text("baseline_m: 0.2\n")
+    capfd.readouterr()
+    assert cli.main([*words, "--dry-run"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == planned
+    assert cli.main([*words[:-1], f"stereo={tmp_path}", "--dry-run"]) == 2
+    assert f"--run-dir {run_dir}-2 --checkpoints-from {tmp_path / 'paper'}" in capfd.readouterr().err
 
 
 def test_one_run_at_a_time_in_a_folder(notebooks, tmp_path, capsys):

@@ -64,6 +64,16 @@ def test_key_follows_content_and_ignores_the_name():
     assert len(keys) == 8
 
 
+def test_other_weights_to_start_from_are_another_experiment(tmp_path):
+    weights, keys = tmp_path / "resnet.pth", set()
+    for content in (b"a", b"b", b"a"):
+        weights.write_bytes(content)
+        started = named_experiment("baseline", network__pretrained=str(weights))
+        keys.add(started.key)
+    assert len(keys) == 2 and Experiment.from_dict(started.as_dict()).key in keys
+    assert change(started, network__pretrained=None).key == named_experiment("baseline").key
+
+
 def test_feature_network_is_shared_by_experiments_that_can_share_it():
     ours, other = named_experiment("ours"), named_experiment("encoder_features")
     assert ours.feature_net_key == other.feature_net_key

@@ -1,5 +1,6 @@
 """Training resumes to the same weights, is never done twice, and stops with a clear word."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError
 from lowtex.experiments import Experiment, change, named_experiment
+from lowtex.fine_tuning import feature_net_of_start
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.loop import LoopOptions, make_accelerator
 from lowtex.networks import build_depth_net
@@ -72,6 +74,22 @@ def test_interrupted_and_resumed_equals_uninterrupted(name, tmp_path):
     assert_same(weights(whole), weights(parted))
     assert (whole / "log.csv").read_text() == (parted / "log.csv").read_text()
     assert not (parted / "state.pt").exists()
+
+
+def test_a_finished_training_is_found_where_nothing_can_be_written(tmp_path, monkeypatch):
+    folder = training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU)
+    again = change(tiny(steps=1), name="again", start_from="0123")
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("lowtex.processes.FileLock", "lowtex.fine_tuning.FileLock", "pathlib.Path.mkdir"):
+        monkeypatch.setattr(name, refuse)
+    assert training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU) == folder
+    assert training.train_feature_net(tiny(steps=1), Pairs(), tmp_path).name.startswith("feature_net-s0-")
+    assert feature_net_of_start(again, folder, tmp_path).name.startswith("feature_net-s0-")
+    with pytest.raises(OSError, match="Read-only"):
+        training.train_experiment(tiny(steps=2), Pairs(), tmp_path, options=CPU)
 
 
 def test_a_killed_process_loses_at_most_one_interval_and_ends_alike(tmp_path):

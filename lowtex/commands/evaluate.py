@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
         raise DataError(
             f"nothing to score by: {result.describe()}; ground truth belongs in {dataset.root}/{TRUTH_FILES[root]}"
         )
-    told = {"eval_data": data_name(dataset, root), "split": dataset.split, **known.get("row", {})}
+    told = {"eval_data": data_name(dataset, root, known["size"]), "split": dataset.split, **known.get("row", {})}
     if result.damaged:
         # rows of fewer images must not pass for rows of the whole split
         told["split"] += f" without {len(result.damaged)} damaged"

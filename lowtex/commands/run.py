@@ -1,7 +1,8 @@
 """`lowtex run`.
 
 A notebook whose source and inputs are unchanged is skipped; a changed one reruns with all that depends on it; those
-that do not depend on a failed one go on. A change of the package alone reruns nothing: ask for it by --rerun.
+that do not depend on a failed one go on. The files of --data are inputs too: another rig.yaml, or one pair more. A
+change of the package alone reruns nothing: ask for it by --rerun.
 Real data (--data) are run into a folder of their own, results/PROFILE-on-NAMES, with the checkpoints of
 results/PROFILE, so that their rows never mix with those of the miniatures.
 """
@@ -14,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lowtex.commands import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
 from lowtex.errors import LowtexError, OptionError
@@ -36,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run-dir", type=folder_to_write, metavar="FOLDER", help="where results land; default results/PROFILE"
     )
     parser.add_argument(
-        "--checkpoints-from", type=given_path, metavar="FOLDER", help="the run whose trained networks are used"
+        "--checkpoints-from",
+        type=given_path,
+        metavar="FOLDER",
+        help="the run whose trained networks are used; default this one, with --data the run on miniatures beside it",
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
@@ -50,10 +55,9 @@ def run(options: argparse.Namespace) -> int:
     """Run the batch; returns 0 only if every notebook asked for is done."""
     from lowtex import graph
     from lowtex.batch import Settings
-    from lowtex.files import write_json
     from lowtex.paths import shown
     from lowtex.progress import duration
-    from lowtex.roots import REPOSITORY, parse_roots
+    from lowtex.roots import parse_roots
 
     began = time.monotonic()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -67,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
             "seed": options.seed,
             "device": options.device,
             "data_root": ";".join(f"{name}={folder}" for name, folder in roots.items()),
-            "run_dir": options.run_dir and options.run_dir.absolute(),
-            "checkpoints_from": options.checkpoints_from and options.checkpoints_from.absolute(),
+            "run_dir": options.run_dir and options.run_dir.expanduser().absolute(),
+            "checkpoints_from": options.checkpoints_from and options.checkpoints_from.expanduser().absolute(),
             "only": options.only,
             "set": options.set,
             "timeout_min": options.timeout,
@@ -78,32 +82,18 @@ def run(options: argparse.Namespace) -> int:
     for node in graph.with_upstream(settings.nodes):
         # a notebook that is missing or has no such parameter is found before anything is run
         settings.parameters(node)
+    if options.dry_run:
+        return _show_planned(settings, cores, again)
     state = settings.run_dir / ".run"
     state.mkdir(parents=True, exist_ok=True)
     with _lock(state / "lock", shown(settings.run_dir)) as held:
         settings.claim()
-        config = state / "config.json"
-        write_json(config, settings.as_config())
         plan = Path(settings.plan_file)
         plan.unlink(missing_ok=True)
-        wanted = settings.nodes
-        print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
-        if not settings.only:
-            for reason in graph.left_out(settings.roots).values():
-                print(f"left out: {reason}")
-        print(f"results go to {shown(settings.run_dir)}", flush=True)
-        words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
-        words += ["--directory", str(settings.run_dir), "--configfile", str(config), "--cores", str(cores)]
-        words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
-        words += ["--forcerun", *again] if again else []
-        words += (
-            ["--dry-run", "--quiet", "rules"] if options.dry_run else ["--quiet", "host", "progress", "rules", "reason"]
-        )
+        _say_what_is_asked_for(settings, cores)
         log = state / "snakemake.log"
-        code = _call(words, log, held)
-    if options.dry_run and code == 0:
-        _show_planned(log)
-        return 0
+        words = _snakemake(settings, state, settings.run_dir, cores, again)
+        code = _call([*words, "--quiet", "host", "progress", "rules", "reason"], log, held)
     if not plan.is_file():
         if code != 0:
             return _explain(log)
@@ -111,6 +101,37 @@ def run(options: argparse.Namespace) -> int:
         _say_what_is_older_than_the_package(settings)
         return 0
     return _summarise(settings, plan, log, code, duration(time.monotonic() - began))
+
+
+def _say_what_is_asked_for(settings, cores: int) -> None:
+    from lowtex import graph
+    from lowtex.paths import shown
+
+    wanted = settings.nodes
+    print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
+    if not settings.only:
+        for reason in graph.left_out(settings.roots).values():
+            print(f"left out: {reason}")
+    print(f"results go to {shown(settings.run_dir)}", flush=True)
+
+
+def _snakemake(settings, state: Path, folder: Path, cores: int, again: list[str]) -> list[str]:
+    """The call of Snakemake, but for what it prints.
+
+    Args:
+        state: where its settings are written.
+        folder: with Snakemake's notes on what was done before.
+        cores: to use.
+        again: names of the notebooks to run although they are up to date.
+    """
+    from lowtex.files import write_json
+    from lowtex.roots import REPOSITORY
+
+    write_json(state / "config.json", settings.as_config())
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
+    words += ["--directory", str(folder), "--configfile", str(state / "config.json"), "--cores", str(cores)]
+    words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
+    return [*words, "--forcerun", *again] if again else words
 
 
 class _lock:
@@ -134,16 +155,23 @@ class _lock:
         self.file.close()
 
 
-def _call(words: list[str], log: Path, held: int) -> int:
-    """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works."""
+def _call(words: list[str], log: Path, held: int | None = None) -> int:
+    """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works.
+
+    Without a lock nothing is run, and what it prints goes to the log.
+    """
     from lowtex.notebooks import stop_tree
 
     with log.open("wb") as errors:
-        output = errors if "--dry-run" in words else None
         # the steps print where this process does: a letter that the terminal lacks must not end one of them either
         encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
-        environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding}
-        process = subprocess.Popen(words, stdout=output, stderr=errors, pass_fds=[held], env=environment)
+        process = subprocess.Popen(
+            words,
+            stdout=errors if held is None else None,
+            stderr=errors,
+            pass_fds=[] if held is None else [held],
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding},
+        )
         try:
             return process.wait()
         except BaseException:
@@ -195,14 +223,24 @@ def _say_what_is_older_than_the_package(settings) -> None:
         print(f"lowtex run --rerun {','.join(older)}")
 
 
-def _show_planned(log: Path) -> None:
+def _show_planned(settings, cores: int, again: list[str]) -> int:
+    """Say what would run; the run's folder is left as it is, and is not made."""
     from lowtex.steps import ORDER
 
-    firsts = {
-        line.split()[0] for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-    }
+    settings.check_claim()
+    _say_what_is_asked_for(settings, cores)
+    with TemporaryDirectory() as folder:
+        state = Path(folder)
+        noted = settings.run_dir if (settings.run_dir / ".snakemake").is_dir() else state
+        log = state / "snakemake.log"
+        code = _call([*_snakemake(settings, state, noted, cores, again), "--dry-run", "--quiet", "rules"], log)
+        if code != 0:
+            return _explain(log)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    firsts = {line.split()[0] for line in lines if line.strip()}
     planned = [name for name in ORDER if name in firsts]
     print(f"would run: {', '.join(planned)}" if planned else "nothing to do: everything is up to date")
+    return 0
 
 
 def _explain(log: Path) -> int:

@@ -108,7 +108,8 @@ def _same_network(checkpoint: Path, recipe) -> None:
     differ = [
         f"{name} is {theirs[name]!r} in the checkpoint, {ours[name]!r} here"
         for name in ours
-        if theirs[name] != ours[name] and name not in ("metres_per_unit", "pretrained", "initial_bias")
+        if theirs[name] != ours[name]
+        and name not in ("metres_per_unit", "pretrained", "pretrained_content", "initial_bias")
     ]
     if differ:
         raise CheckpointError(

@@ -82,6 +82,8 @@ def open_dataset(
     if is_prepared(root):
         return open_prepared(name, reader, root, split, size, options)
     opened = reader(root, split=split, size=size, **options)
+    of_the_root = (opened.root / "splits" / f"{split}.txt").is_file()
+    opened.is_listed = not of_the_root and Path(split).is_file() and opened.split == Path(split).stem
     if prepared:
         opened.prepared = prepared_for(opened)
     return opened

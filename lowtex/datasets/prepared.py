@@ -125,6 +125,13 @@ class PreparedPairs(StereoReader):
         image = torch.from_numpy(self._view(index, 0))
         return image, torch.from_numpy(self._view(index, 1)) if self.views else None, bare
 
+    def checksums(self, index: int) -> tuple[int, int | None, list]:
+        """What a sample holds: checksums of its two views, and its rig with the checksums of its maps."""
+        record = self._samples[self._rows[index]]
+        views = (*record["crc"], None) if self.views else (record["crc"][0], None)
+        maps = [(name, kept["crc"]) for name, kept in sorted(record["maps"].items())] if self.depth else []
+        return views[0], views[1], [self._rigs[record["rig"]].as_dict(), maps]
+
     def sources(self, reader: StereoReader | None = None) -> Sources:
         """Compare the source files with how they were; with a reader, also which files it would read today."""
         now = [stamp(source_path(self.source_root, path)) for path, _, _ in self._sources]

@@ -36,6 +36,7 @@ class StereoReader(Dataset):
         names: one name a sample.
         absent: folders of the split that are not there at all, so that it is not known which files they would hold;
             only within `tolerating_missing`, elsewhere they are an error.
+        is_listed: the split is a text file given by its path, so that its name alone does not say which frames.
         prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
         image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
     """
@@ -45,6 +46,7 @@ class StereoReader(Dataset):
     size: tuple[int, int] | None
     names: list[str]
     absent: tuple[Path, ...] = ()
+    is_listed: bool = False
     prepared: "StereoReader | None" = None
     image_bits: int | None = None
 

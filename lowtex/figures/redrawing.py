@@ -131,7 +131,7 @@ def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     parts = []
     for values, part in measured.groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
         told = dict(zip(tidy.PROTOCOL, values, strict=True))
-        words = [str(told["eval_data"]), Path(str(told["split"])).name, str(told["protocol"])]
+        words = [tidy.without_hash(str(told["eval_data"])), Path(str(told["split"])).name, str(told["protocol"])]
         words += ["" if told["scaling"] == "none" else str(told["scaling"]), "flip" if told["flip"] else ""]
         parts.append((re.sub(r"[^a-z0-9]+", "_", " ".join(words).lower()).strip("_"), part))
     counts = [part["experiment"].nunique() for _, part in parts]

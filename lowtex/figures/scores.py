@@ -83,7 +83,9 @@ def metric_bars(
     axes.set_ylim(0, top * 1.14)
     # what is longer than its group is wide breaks at a space
     room = max(_LABEL_CHARACTERS // len(groups), 4)
-    texts = ["\n".join(textwrap.wrap(_group_text(g, by), room, break_long_words=False)) for g in groups]
+    short = [tidy.without_hash(group) for group in groups]
+    told = short if len(set(short)) == len(groups) else groups
+    texts = ["\n".join(textwrap.wrap(_group_text(g, by), room, break_long_words=False)) for g in told]
     axes.set_xticks(range(len(groups)), texts)
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")

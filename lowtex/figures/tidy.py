@@ -45,6 +45,13 @@ _INTERVAL = re.compile(
     r"^(?:(?P<below><)(?P<b>[\d.]+)|(?P<lo>[\d.]+)-(?P<hi>[\d.]+)|(?P<above>>=)(?P<a>[\d.]+))\s*(?P<u>\D*)$"
 )
 
+_IMAGES = re.compile(r" (real|miniature):[0-9a-f]{12}$")
+
+
+def without_hash(eval_data: str) -> str:
+    """A data set's name as a label: without the hash of its images (`lowtex.sources.data_name`)."""
+    return _IMAGES.sub("", eval_data)
+
 
 def metric_label(metric: str) -> str:
     """Axis label of a metric with its unit and which way is good."""

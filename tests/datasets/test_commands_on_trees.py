@@ -1,5 +1,9 @@
 """`lowtex train` and `lowtex evaluate` on tiny trees in the layouts of Cityscapes, Make3D and a folder of one's own."""
 
+import re
+import shutil
+
+import cv2
 import pytest
 from dataset_trees import write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
@@ -79,12 +83,65 @@ def test_evaluation_on_every_layout(trees, trained, tmp_path, capsys, data, word
     said = capsys.readouterr().out
     assert protocol in said and (data != "make3d" or "make3d, split test, 3 of 134; " in said)
     found = read_rows(rows)
-    assert set(found["protocol"]) == {protocol} and set(found["eval_data"]) == {name} and set(found["crop"]) == {crop}
+    assert set(found["protocol"]) == {protocol} and set(found["crop"]) == {crop}
+    [told] = set(found["eval_data"])
+    assert re.fullmatch(rf"{name} real:[0-9a-f]{{12}}", told)
     assert not found["miniature"].any() and found["train_data"].str.startswith("cityscapes train real:").all()
     make3d = data == "make3d"
     assert set(found["split"]) <= ({"test, 3 of 134"} if make3d else {"val", "train", "all", "test", "eigen_like/test"})
     assert set(found["scaling"]) == {"median" if make3d else "none"}
     assert ("log10" in set(found["metric"])) == make3d
+
+
+def test_rows_of_different_images_stand_side_by_side(trees, trained, tmp_path, capsys):
+    """Another camera, another folder with the same names, another list of the same stem, JPEG for PNG, another rig."""
+    rows, own = tmp_path / "rows.csv", trees / "stereo"
+    call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows), "--data"]
+    other, jpeg, rig = (shutil.copytree(own, tmp_path / name) for name in ("other", "jpeg", "rig"))
+    shutil.copy(own / "left" / "1.png", other / "left" / "0.png")
+    for path in sorted(jpeg.glob("*t/*.png")):
+        cv2.imwrite(str(path.with_suffix(".jpg")), cv2.imread(str(path)))
+        path.unlink()
+    (rig / "rig.yaml").write_text((own / "rig.yaml").read_text().replace("0.1", "0.2"))
+    for number, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.txt").write_text(f"{number}\n")
+    calls = [
+        [f"stereo={own}"],
+        *([f"stereo={folder}"] for folder in (other, jpeg, rig)),
+        *([f"stereo={own}", "--split", str(tmp_path / name / "mine.txt")] for name in "ab"),
+        *([f"vkitti2={trees / 'vkitti2'}", "--reader", f"camera={side}"] for side in ("left", "right")),
+    ]
+    for words in calls:
+        assert cli.main([*call, *words]) == 0
+    found = read_rows(rows)
+    assert len(found) == 7 * len(calls) and found["eval_data"].nunique() == len(calls)
+    assert found["eval_data"].str.startswith("vkitti2 clone right camera real:").sum() == 7
+    again = shutil.copytree(own, tmp_path / "again")
+    assert cli.main([*call, f"stereo={again}"]) == 0
+    assert len(read_rows(rows)) == 7 * len(calls), "a copy of the same images is the same measurement"
+
+
+def test_a_changed_rig_or_pair_is_trained_anew(trees, tmp_path, capsys):
+    """The folder names and all other settings are the same; a copy elsewhere is found, trained before."""
+    place = tmp_path / "a"
+    shutil.copytree(trees / "stereo", place / "stereo")
+    first = train(place, tmp_path / "out", "stereo", "--steps", "1")
+    shutil.copytree(place / "stereo", tmp_path / "copy" / "stereo")
+    assert train(tmp_path / "copy", tmp_path / "out", "stereo", "--steps", "1") == first
+
+    def trained_now():
+        words = ["train", "baseline", "--profile", "smoke", "--device", "cpu", "--out", str(tmp_path / "out")]
+        assert cli.main([*words, "--steps", "1", "--data", f"stereo={place / 'stereo'}"]) == 0
+        return list((tmp_path / "out").glob("baseline*"))
+
+    rig = place / "stereo" / "rig.yaml"
+    rig.write_text(rig.read_text().replace("0.1", "0.2"))
+    [second] = set(trained_now()) - {first}
+    assert [load_network(folder)[0].metres_per_unit for folder in (first, second)] == pytest.approx([1.0, 2.0])
+    for side in ("left", "right"):
+        shutil.copy(place / "stereo" / side / "1.png", place / "stereo" / side / "2.png")
+    assert len(trained_now()) == 3
 
 
 def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):

@@ -1,6 +1,7 @@
 """True depth fed as a prediction is perfect under every protocol, read from tiny trees in each data set's layout."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -10,16 +11,19 @@ from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
 
+from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation import evaluate, ground_truth_of, score
+from lowtex.experiments import get_profile
 from lowtex.metrics import HIGHER_IS_BETTER, METRICS
 from lowtex.protocols import GROUND_TRUTHS, PROTOCOLS
-from lowtex.roots import DATASETS, Roots
+from lowtex.roots import DATASETS, Roots, fingerprint
 from lowtex.sources import (
     PAIRS,
     SOURCES,
     data_name,
     default_protocol,
+    identity_of,
     needed_roots,
     open_pairs,
     open_test_set,
@@ -148,10 +152,11 @@ def test_the_reader_makes_the_crops_that_the_protocol_requires(roots):
 
 def test_rows_say_which_images_they_are(roots):
     def name_of(protocol, split=None, **options):
-        return data_name(open_test_set(protocol, roots, split, SIZE, **options), SOURCES[protocol_kind(protocol)].root)
-
-    def protocol_kind(protocol):
-        return PROTOCOLS[protocol].ground_truth
+        root = SOURCES[PROTOCOLS[protocol].ground_truth].root
+        name = data_name(open_test_set(protocol, roots, split, SIZE, **options), root)
+        words, hashed = name.rsplit(" ", 1)
+        assert hashed.startswith("real:") and len(hashed) == 17
+        return words
 
     assert name_of("vkitti2_dense", "test") == "vkitti2 clone"
     assert name_of("vkitti2_dense", "test", variation="fog") == "vkitti2 fog"
@@ -161,6 +166,73 @@ def test_rows_say_which_images_they_are(roots):
     assert name_of("cityscapes_full") == "cityscapes uncropped"
     assert name_of("make3d_c1") == "make3d" and name_of("stereo_dense") == "stereo"
     assert name_of("eigen_raw", "available") == "kitti" and name_of("improved", "available") == "kitti_depth"
+    assert name_of("eigen_raw", "available", camera="right") == "kitti right camera"
+    assert name_of("eigen_raw", "available", camera="both") == "kitti both cameras"
+
+
+def test_each_thing_that_changes_the_samples_changes_what_they_are(tmp_path):
+    """Of every layout: each file a sample needs, in turn, then names and options; a copy of all is the same."""
+    writers = {"kitti": write_kitti, "cityscapes": write_cityscapes, "vkitti2": vkitti2, "stereo": write_stereo}
+    for root, write in writers.items():
+        folder, split = tmp_path / root, "available" if root in ("kitti", "vkitti2") else "train"
+
+        def key(place, root=root, split=split, **options):
+            pairs = open_pairs(root, place, split, SIZE, **options)
+            return training_settings(pairs, root, place)["data__source"], pairs
+
+        write(folder)
+        usual, pairs = key(folder)
+        assert key(shutil.copytree(folder, tmp_path / f"{root}_copy"))[0] == usual
+        found, needed = {usual}, dict.fromkeys(path for i in range(len(pairs)) for path in pairs.needed(i))
+        assert any(path.suffix in (".txt", ".yaml", ".json") for path in needed) or root == "vkitti2"
+        for path in needed:
+            kept = path.read_bytes()
+            # a comment, or what decoders pass over: of the same length, so that the content alone tells
+            path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]) if path.suffix in (".png", ".jpg") else kept + b" ")
+            found.add(key(folder)[0])
+            path.write_bytes(kept)
+        assert len(found) == 1 + len(needed), root
+        more = [{"camera": "both"}] + ([{"crop": None}] if root == "cityscapes" else [])
+        assert not {key(folder, **options)[0] for options in more} & found
+        assert key(folder)[0] == usual
+
+
+def vkitti2(folder):
+    write_vkitti2(folder, {"Scene01": 1}, variations=("clone", "fog"))
+
+
+def test_prepared_samples_are_what_they_hold(roots, tmp_path):
+    pairs = open_pairs("stereo", roots["stereo"], "train", SIZE)
+    folders = [prepare(pairs, tmp_path / name, progress=False, tell=str) for name in ("a", "b")]
+    shutil.copytree(roots["stereo"], tmp_path / "changed")
+    shutil.copy(tmp_path / "changed" / "left" / "0.png", tmp_path / "changed" / "left" / "1.png")
+    changed = open_pairs("stereo", tmp_path / "changed", "train", SIZE)
+    folders.append(prepare(changed, tmp_path / "c", progress=False, tell=str))
+    told = [identity_of(open_pairs("stereo", folder, "all", SIZE)) for folder in folders]
+    assert told[0] == told[1] and told[0].images != told[2].images and told[0].others == told[2].others
+
+
+def test_a_miniature_the_kit_keeps_is_known_by_its_manifest(tmp_path, monkeypatch):
+    """Its keys and the names in its rows are those of the committed evidence."""
+    monkeypatch.setattr("lowtex.roots.miniature_folder", lambda profile: tmp_path / profile)
+    folder = tmp_path / "smoke" / "vkitti2"
+    write_vkitti2(folder, {"Scene01": 1, "Scene20": 1})
+    (folder / "miniature.json").write_text("{}")
+    roots, size = Roots({"vkitti2": folder}), get_profile("smoke").size
+    test = open_test_set("vkitti2_dense", roots, "test", size)
+    assert data_name(test, "vkitti2") == "vkitti2 clone"
+    settings = training_settings(open_pairs("vkitti2", folder, "test", size), "vkitti2", folder)
+    assert settings["data__source"] == fingerprint(folder, test.names)
+    (tmp_path / "mine.txt").write_text("Scene20/clone 0 l\n")
+    listed = open_test_set("vkitti2_dense", roots, str(tmp_path / "mine.txt"), size)
+    assert data_name(listed, "vkitti2").startswith("vkitti2 clone miniature:")
+    assert data_name(test, "vkitti2", size) == "vkitti2 clone"
+    assert data_name(test, "vkitti2", SIZE) == f"vkitti2 clone at {size[1]}x{size[0]}"
+    right = open_test_set("vkitti2_dense", roots, "test", size, camera="right")
+    assert data_name(right, "vkitti2") == "vkitti2 clone right camera"
+    away = shutil.copytree(folder, tmp_path / "copied" / "elsewhere")
+    elsewhere = open_test_set("vkitti2_dense", Roots({"vkitti2": away}), "test", size)
+    assert identity_of(elsewhere).beside, "whoever copies it may change it"
 
 
 def test_a_typical_camera_is_told(roots, tmp_path):
@@ -169,7 +241,7 @@ def test_a_typical_camera_is_told(roots, tmp_path):
     with pytest.raises(DataError, match="typical_camera"):
         open_test_set("cityscapes", there, None, SIZE)
     typical = open_test_set("cityscapes", there, None, SIZE, typical_camera=True)
-    assert data_name(typical, "cityscapes") == "cityscapes bottom_quarter typical camera"
+    assert data_name(typical, "cityscapes").startswith("cityscapes bottom_quarter typical camera real:")
     pairs = open_pairs("cityscapes", tmp_path, "train", SIZE, typical_camera=True)
     settings = training_settings(pairs, "cityscapes", tmp_path, {"typical_camera": True})
     assert settings["data__source"].startswith("real:") and settings["data__source"].endswith(" typical_camera=True")

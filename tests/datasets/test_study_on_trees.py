@@ -83,7 +83,10 @@ def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
         split = "available" if protocol == "improved" else None
         dataset = study.test_set(protocol, split)
         rows, result = study.score(network, experiment, dataset, protocol)
-        assert set(rows["eval_data"]) == {root} and rows["train_data"].str.startswith("cityscapes train real:").all()
+        assert (
+            rows["eval_data"].str.startswith(f"{root} real:").all()
+            and rows["train_data"].str.startswith("cityscapes train real:").all()
+        )
         assert result.images == len(dataset) and not rows["miniature"].any()
     dataset = study.test_set("improved", "available")
     rows = study.score(tuned, tuned_experiment, dataset, "improved")[0]
