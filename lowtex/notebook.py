@@ -176,7 +176,7 @@ class NotebookRun:
             "wall_s": round(time.monotonic() - self._started, 1),
             "training_s": round(self.training_s, 1),
             "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            **provenance("cpu" if self.torch_device.type == "cpu" else "auto"),
+            **provenance(self.torch_device),
         }
         named = os.environ.get("LOWTEX_RESULT")
         write_json(Path(named) if named else self.run_dir / "notebooks" / f"{self.name}.result.json", record)

@@ -67,7 +67,7 @@ def train_experiment(
         LowtexError: the loss became non-finite.
     """
     options = options or LoopOptions()
-    make_accelerator(options.device)
+    device = make_accelerator(options.device).device
     folder = experiment_folder(experiments, experiment)
     folder.mkdir(parents=True, exist_ok=True)
     with held_by_main(folder / ".lock"):
@@ -109,7 +109,7 @@ def train_experiment(
         save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
         pairs = len(dataset)
         facts |= {"pairs": pairs, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(options.device)})
+        write_json(folder / "done.json", {**facts, **provenance(device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 
@@ -176,7 +176,7 @@ def train_feature_net(
     trained here; their maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
     """
     options = options or LoopOptions()
-    make_accelerator(options.device)
+    device = make_accelerator(options.device).device
     settings = experiment.feature_net
     folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +200,7 @@ def train_feature_net(
             network.fit_normalisation(dataset[i * len(dataset) // count].image[None] for i in range(count))
         save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
         facts = {"steps": state.step, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(options.device)})
+        write_json(folder / "done.json", {**facts, **provenance(device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 

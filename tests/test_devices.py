@@ -5,6 +5,8 @@ import torch
 
 from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
+from lowtex.loop import make_accelerator
+from lowtex.provenance import provenance
 
 
 def test_devices():
@@ -12,6 +14,24 @@ def test_devices():
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with pytest.raises(OptionError, match="device"):
         resolve_device("tpu")
+
+
+def test_each_training_gets_the_device_it_asks_for(monkeypatch):
+    assert make_accelerator("cpu").device == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"card {device}")
+    for asked, given in (("auto", "cuda"), ("cpu", "cpu"), ("cuda", "cuda"), ("cpu", "cpu")):
+        device = make_accelerator(asked).device
+        assert device.type == given, f"{asked}: {device}"
+        assert provenance(device)["device"].startswith("card") == (given == "cuda")
+
+
+def test_a_device_that_the_launcher_does_not_give_is_refused(monkeypatch):
+    make_accelerator("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionError, match="asks for cuda, but accelerate was set up for cpu"):
+        make_accelerator("cuda")
 
 
 def test_the_c_library_is_told_where_it_can_be(monkeypatch):

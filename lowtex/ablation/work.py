@@ -138,7 +138,7 @@ def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
         done = place.experiments / f"feature_net-s{experiment.seed}-{key}" / "done.json"
         features = {"key": key, **(read_json(done) if done.is_file() else {})}
     training = read_json(folder / "done.json")
-    return {"training": training, "feature_net": features, "scored": provenance(_kind(place))}
+    return {"training": training, "feature_net": features, "scored": provenance(resolve_device(place.device))}
 
 
 def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
@@ -154,10 +154,6 @@ def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
             per_image_rows(result, entry.experiment, **what).assign(**told, threads=facts["training"]["threads"])
         )
     write_entry(entry, place.run_dir, pd.concat(rows), pd.concat(images), place.strata, facts)
-
-
-def _kind(place: Place) -> str:
-    return "cpu" if resolve_device(place.device).type == "cpu" else "auto"
 
 
 def main(arguments: list[str] | None = None) -> int:

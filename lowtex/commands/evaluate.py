@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         split=dataset.split,
         miniature=is_miniature(dataset.root),
         profile=options.profile,
-        origin=provenance(device.type if device.type == "cpu" else "auto"),
+        origin=provenance(device),
         **known.get("row", {}),
     )
     for kind in dict.fromkeys(rows["stratum_kind"]):
