@@ -13,12 +13,17 @@ from lowtex.roots import REPOSITORY
 
 @cache
 def commit() -> str:
-    """The checkout's commit, with ``+changes`` where the package differs from it; empty outside git."""
+    """The checkout's commit, with ``+changes`` where the package differs from it; empty outside git.
+
+    ``unknown`` where git is missing, too slow, or does not trust the folder's owner: no reason to lose a result.
+    """
+    if not (REPOSITORY / ".git").exists():
+        return ""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--", "lowtex")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
     return head + ("+changes" if changed else "")
 
 

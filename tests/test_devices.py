@@ -1,12 +1,15 @@
 """Where to compute, and what the C library is told about memory."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
 from lowtex.loop import make_accelerator
-from lowtex.provenance import provenance
+from lowtex.provenance import commit, provenance
 
 
 def test_devices():
@@ -51,3 +54,23 @@ def test_the_c_library_is_told_where_it_can_be(monkeypatch):
     assert told == [(-3, 32 * 1024 * 1024), (-1, 2**31 - 1)]
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert not keep_freed_memory.__wrapped__(), "a C library without mallopt is left alone"
+
+
+GIT_FAILS = {
+    "slow": "import time; time.sleep(9)",
+    "owner": 'import sys; sys.exit("fatal: detected dubious ownership in repository")',
+}
+
+
+@pytest.mark.parametrize("kind", GIT_FAILS)
+def test_a_git_that_does_not_answer_loses_no_row(kind, tmp_path, monkeypatch):
+    git = tmp_path / "git"
+    git.write_text(f"#!{sys.executable}\n{GIT_FAILS[kind]}\n")
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    usual = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *words, timeout, **more: usual(*words, timeout=0.5, **more))
+    monkeypatch.setattr("lowtex.provenance.REPOSITORY", tmp_path)
+    assert commit.__wrapped__() == "", "no checkout"
+    (tmp_path / ".git").mkdir()
+    assert commit.__wrapped__() == "unknown"
