@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lowtex.datasets.sample import StereoSample, collate
+from lowtex.devices import device_of
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
 from lowtex.postprocessing import flip_postprocess
@@ -225,9 +226,3 @@ def _inverse(depth: Tensor, names: Sequence[str]) -> np.ndarray:
     for name, one in zip(names, values, strict=True):
         require_positive(one, name)
     return 1.0 / values
-
-
-def device_of(network) -> torch.device:
-    """Where a network's parameters are; the CPU for one that has none."""
-    first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
-    return torch.device("cpu") if first is None else first.device

@@ -16,8 +16,9 @@ from lowtex.ablation.variants import any_experiment
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
+from lowtex.devices import device_of
 from lowtex.errors import CheckpointError, DataError, OptionError, require_choice
-from lowtex.evaluation import Evaluation, device_of, evaluate
+from lowtex.evaluation import Evaluation, evaluate
 from lowtex.experiments import TRAINABLE, Experiment, change
 from lowtex.networks import DepthNet, FeatureNet
 from lowtex.notebook import NotebookRun
