@@ -168,7 +168,7 @@ def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int
     """
     random = generator(seed, "augment", step)
     flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip
-    batch = flip_pair(batch, flips.to(batch.image.device))
+    batch = flip_pair(batch, flips)
     batch.network_image = batch.image
     if schedule.jitter:
         batch.network_image = jitter_colour(

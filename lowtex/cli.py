@@ -80,7 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader of a pipe (head, say) went away; that is no news to anybody
         sys.stdout = None
         return FAILED
-    except Exception:
+    except Exception as error:
+        from lowtex.disk_space import file_problem
+
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            tell_failure(f"lowtex: {' '.join(line.split())}")
+            return BAD_INPUT
         if not several:
             raise
         if not told_already():

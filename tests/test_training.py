@@ -1,5 +1,6 @@
 """Training resumes to the same weights, is never done twice, and stops with a clear word."""
 
+import errno
 import json
 import os
 import shutil
@@ -331,3 +332,17 @@ def test_what_goes_wrong_in_a_worker_is_said_in_one_line():
     ):
         with pytest.raises(LowtexError, match=line):
             list(training_loader(pairs, StepSampler(5, 2, 3, seed=0), workers=1))
+
+
+def test_a_full_disk_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):
+    half = training.train_experiment(tiny("baseline", steps=3), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
+    kept = (half / "state.pt").read_bytes()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(DataError, match="^no space left while writing .*state.pt; free some space"):
+            training.train_experiment(tiny("baseline", steps=3), Pairs(), tmp_path, options=CPU)
+    assert (half / "state.pt").read_bytes() == kept and not [p for p in half.iterdir() if p.name.startswith(".state")]

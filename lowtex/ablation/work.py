@@ -20,6 +20,7 @@ from lowtex.ablation.rows import MINIATURE_STRATA, PROTOCOL, REAL_STRATA, Entry,
 from lowtex.checkpoints import load_network
 from lowtex.datasets import CachedPairs
 from lowtex.devices import resolve_device
+from lowtex.disk_space import file_problem
 from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.evaluation import evaluate
 from lowtex.experiments import Experiment
@@ -175,6 +176,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", flush=True)
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            print(line, flush=True)
+            return 2
         traceback.print_exc(file=sys.stdout)
         print(f"unexpected: {error!r}", flush=True)
         return 1

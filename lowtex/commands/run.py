@@ -138,9 +138,7 @@ def _call(words: list[str], log: Path, held: int) -> int:
 
     with log.open("wb") as errors:
         output = errors if "--dry-run" in words else None
-        process = subprocess.Popen(
-            words, stdout=output, stderr=errors, pass_fds=[held], env=os.environ | {"PYTHONUNBUFFERED": "1"}
-        )
+        process = subprocess.Popen(words, stdout=output, stderr=errors, pass_fds=[held], env=_environment(log.parent))
         try:
             return process.wait()
         except BaseException:
@@ -149,6 +147,18 @@ def _call(words: list[str], log: Path, held: int) -> int:
                 process.wait(timeout=2)
             stop_tree(process)
             raise
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """Snakemake keeps a cache in the home folder; where nothing can be written there, it gets one of this run's own."""
+    changed = {"PYTHONUNBUFFERED": "1"}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    return os.environ | changed | ({} if writable else {"XDG_CACHE_HOME": str(state / "cache")})
 
 
 def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
