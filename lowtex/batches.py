@@ -3,16 +3,33 @@
 Nothing random is kept between steps, so a run that resumes at step k sees exactly what the uninterrupted one saw.
 """
 
+import os
+import pickle
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lowtex.datasets.augment import flip_pair, jitter_colour
-from lowtex.datasets.sample import StereoBatch, collate
-from lowtex.processes import share_of_draw
+from lowtex.datasets.cache import free_memory
+from lowtex.datasets.sample import StereoBatch, StereoSample, collate
+from lowtex.disk_space import shown_size
+from lowtex.errors import LowtexError
+from lowtex.processes import is_main, local_count, share_of_draw
+from lowtex.progress import say
 from lowtex.seeding import generator
 from lowtex.settings import ScheduleSettings
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux keeps what processes share; 64 MB in a Docker container that was not given more."""
+
+WORKER_TIMEOUT_S = 600
+"""Longer than any batch takes to read."""
+
+_IMAGES = ("image", "other")
 
 
 class StepSampler(Sampler[list[int]]):
@@ -50,16 +67,96 @@ class StepSampler(Sampler[list[int]]):
         return self._permutation
 
 
-def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> DataLoader:
-    """Batches in the sampler's order; ``workers`` processes decode ahead where the pairs are not in memory."""
-    return DataLoader(
-        dataset,
+def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> Iterator[StereoBatch]:
+    """Batches in the sampler's order, without their single samples.
+
+    ``workers`` processes decode ahead where the pairs are not in memory. They hand batches over in shared memory, or,
+    where that is too small, through pipes: torch would wait for ever for a batch that found no room.
+
+    Raises:
+        LowtexError: a file is damaged; or a worker died or gave nothing for `WORKER_TIMEOUT_S`.
+    """
+    if not workers:
+        yield from DataLoader(dataset, batch_sampler=sampler, collate_fn=_collate)
+        return
+    workers = min(workers, os.cpu_count() or 1)
+    piped = not _fits_shared_memory(dataset, sampler, workers)
+    batches = DataLoader(
+        _Worker(dataset),
         batch_sampler=sampler,
-        collate_fn=collate,
+        collate_fn=_collate_for_pipe if piped else _collate,
         num_workers=workers,
-        persistent_workers=workers > 0,
+        persistent_workers=True,
         pin_memory=torch.cuda.is_available(),
+        timeout=WORKER_TIMEOUT_S,
     )
+    try:
+        for batch in batches:
+            if isinstance(batch, LowtexError):
+                raise batch
+            yield _from_pipe(batch) if piped else batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader"):
+            raise
+        raise LowtexError(
+            f"the processes that read images stopped ({str(error).splitlines()[0].rstrip('.')}); usually memory ran "
+            f"out: {shown_size(free_memory())} are free. Close other programs or give the container more memory, then "
+            "run the same command again"
+        ) from error
+
+
+class _Worker(Dataset):
+    """A data set in a worker: an error of the kit is handed over as it is, where torch would add a traceback to it."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> StereoSample | LowtexError:
+        try:
+            return self.dataset[index]
+        except LowtexError as error:
+            return error
+
+
+def _collate(samples: list[StereoSample | LowtexError]) -> StereoBatch | LowtexError:
+    """A batch; its single samples would only take the way to this process a second time."""
+    failed = [sample for sample in samples if isinstance(sample, LowtexError)]
+    return failed[0] if failed else replace(collate(samples), samples=[])
+
+
+def _collate_for_pipe(samples: list[StereoSample | LowtexError]) -> bytes | LowtexError:
+    batch = _collate(samples)
+    if isinstance(batch, LowtexError):
+        return batch
+    # as arrays, which are unpacked ten times as fast as tensors
+    big = {name: getattr(batch, name).numpy() for name in _IMAGES if getattr(batch, name) is not None}
+    return pickle.dumps(replace(batch, **big), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _from_pipe(packed: bytes) -> StereoBatch:
+    batch = pickle.loads(packed)
+    big = {name: torch.from_numpy(getattr(batch, name)) for name in _IMAGES if getattr(batch, name) is not None}
+    return replace(batch, **big)
+
+
+def _fits_shared_memory(dataset: Dataset, sampler: StepSampler, workers: int) -> bool:
+    """Whether two batches a worker, and the one in use, fit into half of what is free; a line says so if they don't."""
+    try:
+        free = shutil.disk_usage(SHARED_MEMORY).free // local_count()
+    except OSError:
+        # not Linux: shared memory is no folder there, and has no limit of its own
+        return True
+    batch = 2 * dataset[0].image.nbytes * sampler.batch_size // sampler.processes
+    wanted = 2 * (2 * workers + 1) * batch
+    if wanted > free and is_main():
+        say(
+            f"{SHARED_MEMORY} has {shown_size(free)} left, {workers} reading processes want {shown_size(wanted)}: "
+            "images come through pipes, which is slower (Docker: --shm-size=4g)"
+        )
+    return wanted <= free
 
 
 def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int) -> StereoBatch:
@@ -71,7 +168,7 @@ def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int
     """
     random = generator(seed, "augment", step)
     flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip
-    batch = flip_pair(batch, flips.to(batch.image.device))
+    batch = flip_pair(batch, flips)
     batch.network_image = batch.image
     if schedule.jitter:
         batch.network_image = jitter_colour(

@@ -1,5 +1,6 @@
 """Checkpoints: weights as safetensors with the experiment in their header, and the state a run resumes from."""
 
+import io
 import json
 import pickle
 import zipfile
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from lowtex.errors import CheckpointError, OptionError
@@ -36,7 +37,8 @@ def save_network(path: str | Path, module: nn.Module, kind: str, experiment: Exp
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        # written here and not by the library, whose own error for a full disk is none of the file system's
+        temporary.write_bytes(save(tensors, metadata=header))
 
 
 def load_network(path: str | Path) -> tuple[DepthNet, dict]:
@@ -92,8 +94,11 @@ def load_feature_net(path: str | Path) -> FeatureNet:
 
 def save_state(path: str | Path, state: dict) -> None:
     """Write everything a run resumes from, in one move."""
+    content = io.BytesIO()
+    torch.save(state, content)
     with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+        # as in `save_network`
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_state(path: str | Path) -> dict:

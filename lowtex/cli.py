@@ -1,7 +1,6 @@
 """The ``lowtex`` command. Each subcommand is a module of `lowtex.commands`, imported only when it is called."""
 
 import argparse
-import errno
 import importlib
 import os
 import signal
@@ -90,13 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return FAILED
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            # libraries and redirected output do not say what they were writing
-            from lowtex.disk_space import disk_problem
+        from lowtex.disk_space import file_problem
 
-            tell_failure(f"lowtex: {disk_problem(error, error.filename or 'the output')}")
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            tell_failure(f"lowtex: {' '.join(line.split())}")
             if error.filename is None:
-                # or the interpreter would try once more when it ends, and say so
+                # or the interpreter would try to print once more when it ends, and say so
                 sys.stdout = None
             return FAILED
         if not several:

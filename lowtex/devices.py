@@ -25,6 +25,12 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def device_of(network: object) -> torch.device:
+    """Where a network's parameters are; the CPU for one that has none."""
+    first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
+    return torch.device("cpu") if first is None else first.device
+
+
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> bool:
     """Let the C library keep what a step frees for the next step; True where it could be told so.

@@ -23,6 +23,18 @@ def disk_problem(error: OSError, path: str | Path) -> DataError:
     return DataError(f"cannot write {path}: {error.strerror or error}; choose a folder you may write to")
 
 
+def file_problem(error: OSError) -> str | None:
+    """One line about an error of the file system that nobody foresaw; None where it is of no file and no disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return str(disk_problem(error, error.filename or "the output"))
+    if error.filename is None or error.errno is None:
+        return None
+    return (
+        f"{error.filename}: {error.strerror}; make sure that you may read and write there, or choose another file or "
+        "folder"
+    )
+
+
 def require_space(folder: Path, needed: int, what: str) -> None:
     """Raise `NoSpaceError` unless ``folder``'s disk has ``needed`` bytes left."""
     free = shutil.disk_usage(folder).free

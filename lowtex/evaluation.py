@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lowtex.datasets.sample import StereoSample, collate
+from lowtex.devices import device_of
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 from lowtex.metrics import metric_names
@@ -94,24 +95,21 @@ class Evaluation:
 
 
 @torch.no_grad()
-def predict(
-    network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False, device=None
-) -> np.ndarray:
+def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False) -> np.ndarray:
     """Inverse depth, 1 / metres, of images of one size, ``(B, H, W)`` float64 at the network's size.
 
     Args:
-        network: has ``depth(image (B,3,H,W), rig) -> metres (B,1,H,W)``.
+        network: has ``depth(image (B,3,H,W), rig) -> metres (B,1,H,W)``; the images are brought to its device.
         samples: images of one size.
         flip: average with the prediction for the mirrored image (see `lowtex.postprocessing.flip_postprocess`).
         units: 1 / units of the network's pretended baseline instead: its ``depth_in_units(image)`` where it has one
             (`lowtex.networks.DepthNet`), else its ``depth`` as it is.
-        device: None = where the network's parameters are.
 
     Raises:
         DataError: a prediction that is not finite and positive; names the image.
     """
     batch = collate(list(samples))
-    device = _device(network, device)
+    device = device_of(network)
     image, rig = batch.image.to(device), batch.rig.to(device)
 
     def depth_of(seen: Tensor, rig: StereoRig) -> Tensor:
@@ -133,7 +131,6 @@ def evaluate(
     flip: bool | None = None,
     scaling: str | None = None,
     strata: Strata = None,
-    device=None,
     batch_size: int = 8,
     progress: bool | Callable[[int, int], None] = False,
     keep_going: bool = False,
@@ -149,7 +146,6 @@ def evaluate(
             5.4 m, whatever the network or the data say of metres, see `lowtex.protocols.Protocol`.
         strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
             crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
-        device: None = where the network's parameters are.
         batch_size: images predicted together; the scores do not depend on it beyond rounding.
         progress: True for a bar; or a function called with (done, total).
         keep_going: score the other images where the files of one are damaged, and note it in ``damaged``. Rows of
@@ -180,7 +176,7 @@ def evaluate(
         with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
             done = 0
             for samples in _batches(dataset, batch_size, damaged if keep_going else None):
-                inverses = predict(network, samples, flip=protocol.flip, units=units, device=device)
+                inverses = predict(network, samples, flip=protocol.flip, units=units)
                 for sample, inverse in zip(samples, inverses, strict=True):
                     if sample.depth is None or not bool((sample.depth != 0).any()):
                         unscored[sample.name] = NO_TRUTH
@@ -267,10 +263,3 @@ def _inverse(depth: Tensor, names: Sequence[str]) -> np.ndarray:
     for name, one in zip(names, values, strict=True):
         require_positive(one, name)
     return 1.0 / values
-
-
-def _device(network, device) -> torch.device | str:
-    if device not in (None, "auto"):
-        return device
-    first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
-    return "cpu" if first is None else first.device

@@ -44,8 +44,10 @@ def feature_net_of_start(experiment: Experiment, start: str | Path | None, exper
     here.mkdir(parents=True, exist_ok=True)
     with FileLock(here / ".lock"):
         if not is_finished(here):
-            shutil.copytree(there, here, dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json", ".lock"))
-            shutil.copy2(there / "done.json", here / "done.json")
+            # done.json last; contents alone, because modes can't be set on every file system
+            for name in ("feature_net.safetensors", "log.csv", "done.json"):
+                if (there / name).is_file():
+                    shutil.copyfile(there / name, here / name)
     return here
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from lowtex import processes
 from lowtex.batches import StepSampler, training_loader
 from lowtex.checkpoints import load_state, save_state
 from lowtex.datasets.sample import StereoBatch
-from lowtex.devices import keep_freed_memory
-from lowtex.errors import CheckpointError, LowtexError
+from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.errors import CheckpointError, LowtexError, OptionError
 from lowtex.files import atomic_path
 from lowtex.networks.batch_norm import share_statistics
 from lowtex.processes import mean, shared_batch, told_by_each, told_by_main
@@ -57,12 +59,21 @@ def make_accelerator(device: str = "auto") -> Accelerator:
     """The device(s) to train on; the number of processes is what ``accelerate launch`` started.
 
     Its option of precision is not taken: ``schedule.precision`` is part of an experiment.
+
+    Raises:
+        OptionError: an unknown device, a GPU where none is visible, or a device that the launcher does not give.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise LowtexError("device=cuda was asked for but no GPU is visible; use device=cpu or auto")
-    if device not in ("auto", "cpu", "cuda"):
-        raise LowtexError(f"device={device!r} is not known; choose one of: auto, cpu, cuda")
-    return Accelerator(cpu=device == "cpu", mixed_precision="no")
+    wanted = resolve_device(device).type
+    if is_initialized() and processes.count() == 1 and AcceleratorState().device.type != wanted:
+        # accelerate keeps a process's first device, whatever is asked for later
+        AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=wanted == "cpu", mixed_precision="no")
+    if accelerator.device.type != wanted:
+        raise OptionError(
+            f"device={device} asks for {wanted}, but accelerate was set up for {accelerator.device}; "
+            "start the training anew with one device, and without ACCELERATE_TORCH_DEVICE"
+        )
+    return accelerator
 
 
 def run_loop(

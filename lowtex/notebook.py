@@ -29,7 +29,15 @@ from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
 from lowtex.miniature_store import ensure_miniature
-from lowtex.paths import RUN_FILE, default_run_dir, from_root, shown, training_run_dir
+from lowtex.paths import (
+    PACKAGE_VARIABLE,
+    RUN_FILE,
+    default_run_dir,
+    from_root,
+    package_folder,
+    shown,
+    training_run_dir,
+)
 from lowtex.progress import headless, reporter
 from lowtex.provenance import provenance
 from lowtex.roots import Roots, resolve_roots
@@ -176,9 +184,12 @@ class NotebookRun:
             "wall_s": round(time.monotonic() - self._started, 1),
             "training_s": round(self.training_s, 1),
             "finished": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            **provenance("cpu" if self.torch_device.type == "cpu" else "auto"),
+            **provenance(self.torch_device),
         }
         named = os.environ.get("LOWTEX_RESULT")
+        if named:
+            # for the runner alone, which takes it out again
+            record["package_folder"] = str(package_folder())
         write_json(Path(named) if named else self.run_dir / "notebooks" / f"{self.name}.result.json", record)
         lines = [f"- `{name}`: {value}" for name, value in record["facts"].items()]
         lines += [f"- `{shown(self.run_dir / name)}`" for name in record["files"]]
@@ -209,6 +220,7 @@ def start(
         OptionError: an unknown notebook, profile, data set or device.
         DataError: a data root is not there.
     """
+    _check_package()
     resolve_device(device)
     keep_freed_memory()
     chosen = get_profile(profile)
@@ -223,6 +235,15 @@ def start(
         roots=roots,
         device=device,
     )
+
+
+def _check_package() -> None:
+    wanted = os.environ.get(PACKAGE_VARIABLE)
+    if wanted and Path(wanted) != package_folder():
+        raise OptionError(
+            f"this kernel imported lowtex from {package_folder()}, but the run is of {wanted}; take the other one off "
+            f"PYTHONPATH, or install the one that is meant: pip install -e {Path(wanted).parent}"
+        )
 
 
 def _experiments_dir(run_dir: Path, profile: str, seed: int, data_names: Iterable[str]) -> Path:

@@ -25,7 +25,7 @@ import psutil
 from lowtex.errors import LowtexError
 from lowtex.files import read_json, write_json, write_text
 from lowtex.notebook_parameters import check_parameters
-from lowtex.paths import shown
+from lowtex.paths import PACKAGE_VARIABLE, package_folder, shown
 from lowtex.progress import LONGEST_PAUSE_S, duration
 from lowtex.roots import REPOSITORY
 
@@ -204,6 +204,12 @@ def _judge(source: Path, work: _Workspace, code: int) -> dict[str, Any]:
             f"{source.stem}: ran in {record.get('python')}, not in {shown(sys.executable)}; the Jupyter kernel "
             f"{KERNEL!r} belongs to another Python, see `lowtex doctor`"
         )
+    folder = record.pop("package_folder", None)
+    if folder != str(package_folder()):
+        raise NotebookError(
+            f"{source.stem}: its kernel imported lowtex from {folder or 'another checkout'}, but this run is of "
+            f"{package_folder()}; take the other one off PYTHONPATH, or install this one: pip install -e {REPOSITORY}"
+        )
     return record
 
 
@@ -229,7 +235,10 @@ def _environment(work: _Workspace) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # neither start-up files of the home folder, nor one history shared by kernels that run side by side
         "IPYTHONDIR": str(work.folder / "ipython"),
+        # the home folder may be read-only; a kernel's connection file belongs to this run anyway
+        "JUPYTER_RUNTIME_DIR": str(work.folder / "jupyter"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        PACKAGE_VARIABLE: str(package_folder()),
     }
 
 

@@ -10,6 +10,14 @@ from lowtex.roots import REPOSITORY
 RUN_FILE = "run.json"
 """In a run's folder: its profile, seed, data and where its checkpoints come from; written by `lowtex run`."""
 
+PACKAGE_VARIABLE = "LOWTEX_PACKAGE"
+"""Environment variable by which the runner tells a kernel which package it has to import."""
+
+
+def package_folder() -> Path:
+    """Where this very package was imported from."""
+    return Path(__file__).resolve().parent
+
 
 def notebooks_folder() -> Path:
     """The folder with the notebooks' sources; ``LOWTEX_NOTEBOOKS`` names another, with notebooks of the same names.

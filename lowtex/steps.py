@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from lowtex import graph
 from lowtex.batch import Settings
+from lowtex.disk_space import file_problem
 from lowtex.errors import DataError, LowtexError
 from lowtex.files import read_json, write_json
 from lowtex.progress import duration
@@ -130,6 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            print(f"lowtex: {line}", flush=True)
+            return 2
         traceback.print_exc()
         print(f"lowtex: {name} met an error nobody expected: {error!r}; the log in .run has the rest", flush=True)
         return 1

@@ -16,6 +16,7 @@ from lowtex.ablation.variants import any_experiment
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
+from lowtex.devices import device_of
 from lowtex.errors import CheckpointError, DataError, OptionError, require_choice
 from lowtex.evaluation import Evaluation, evaluate
 from lowtex.experiments import TRAINABLE, Experiment, change
@@ -206,7 +207,7 @@ class Study:
         with warnings.catch_warnings():
             # what could not be scored is said in one line below instead
             warnings.simplefilter("ignore", UserWarning)
-            result = evaluate(network, dataset, protocol, device=self.run.torch_device, **options)
+            result = evaluate(network, dataset, protocol, **options)
         if result.unscored:
             self._say_once(result.describe())
         root = source_of(protocol).root
@@ -218,7 +219,7 @@ class Study:
             split=dataset.split,
             miniature=self.run.is_miniature(root),
             profile=self.run.profile.name,
-            origin=provenance("cpu" if self.run.torch_device.type == "cpu" else "auto"),
+            origin=provenance(device_of(network)),
             **({} if isinstance(experiment, Experiment) else {**_UNTRAINED, "train_data": train_data}),
         )
         return rows, result

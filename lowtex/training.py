@@ -67,7 +67,7 @@ def train_experiment(
         LowtexError: the loss became non-finite.
     """
     options = options or LoopOptions()
-    make_accelerator(options.device)
+    device = make_accelerator(options.device).device
     folder = experiment_folder(experiments, experiment)
     if told_by_main(lambda: is_finished(folder)):
         # nothing is written any more: it may lie in a folder that can only be read
@@ -113,7 +113,7 @@ def train_experiment(
         save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
         pairs = len(dataset)
         facts |= {"pairs": pairs, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(options.device)})
+        write_json(folder / "done.json", {**facts, **provenance(device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 
@@ -180,7 +180,7 @@ def train_feature_net(
     trained here; their maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
     """
     options = options or LoopOptions()
-    make_accelerator(options.device)
+    device = make_accelerator(options.device).device
     settings = experiment.feature_net
     folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
     if told_by_main(lambda: is_finished(folder)):
@@ -206,7 +206,7 @@ def train_feature_net(
             network.fit_normalisation(dataset[i * len(dataset) // count].image[None] for i in range(count))
         save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
         facts = {"steps": state.step, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(options.device)})
+        write_json(folder / "done.json", {**facts, **provenance(device)})
         (folder / "state.pt").unlink(missing_ok=True)
     return folder
 

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import io
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import torch
 
 from lowtex import cli
 from lowtex.commands.predict import find_photos
+from lowtex.commands.run import _environment as snakemake_environment
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex.prediction import predict_files, predict_photo, write_depth
@@ -539,3 +541,19 @@ def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys)
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main(["doctor", "--data", f"kitti={tmp_path}"]) == 1
     assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]
+
+
+def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}"]
+    assert cli.main([*words, "--out", str(tmp_path / "file" / "x")]) == 2
+    assert re.fullmatch(r"lowtex: \S+/file/x\S*: Not a directory; make sure .* folder\n", capsys.readouterr().err)
+
+
+def test_a_home_folder_without_a_place_to_write_gets_snakemake_another(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "XDG_CACHE_HOME" not in snakemake_environment(tmp_path / ".run")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert snakemake_environment(tmp_path / ".run")["XDG_CACHE_HOME"] == str(tmp_path / ".run" / "cache")

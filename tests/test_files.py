@@ -71,6 +71,15 @@ def test_roots_are_read_and_named(tmp_path: Path):
         parse_roots(["kitti=" + str(tmp_path / "none")])
 
 
+def test_a_file_system_without_modes_is_written_to(tmp_path: Path, monkeypatch):
+    def refuse(path, mode):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr("os.chmod", refuse)
+    write_text(tmp_path / "rows.csv", "good")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
 def test_fingerprint_tells_miniatures_and_contents_apart(tmp_path: Path):
     real, mini = tmp_path / "real", tmp_path / "mini"
     real.mkdir()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from lowtex import notebook, progress, widgets
+from lowtex import notebook, notebooks, progress, widgets
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_json
 from lowtex.paths import default_run_dir, from_root, shown
@@ -125,6 +125,23 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     monkeypatch.setenv("LOWTEX_RESULT", str(tmp_path / "elsewhere.json"))
     run.finish()
     assert json.loads((tmp_path / "elsewhere.json").read_text())["facts"] == {}
+
+
+def test_a_kernel_with_another_checkout_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOWTEX_PACKAGE", "/other/lowtex")
+    with pytest.raises(
+        OptionError, match=rf"imported lowtex from {REPOSITORY}/lowtex, but the run is of /other/lowtex"
+    ):
+        notebook.start("10", run_dir=tmp_path)
+    # one that is too old to notice it itself
+    work = notebooks._Workspace(tmp_path)
+    told = {"notebook": "10_kitti", "python": shown(sys.executable)}
+    for folder in ({}, {"package_folder": "/other/lowtex"}):
+        work.record.write_text(json.dumps(told | folder))
+        with pytest.raises(notebooks.NotebookError, match="imported lowtex from (/other|another checkout)"):
+            notebooks._judge(Path("10_kitti.ipynb"), work, 0)
+    work.record.write_text(json.dumps(told | {"package_folder": str(REPOSITORY / "lowtex")}))
+    assert notebooks._judge(Path("10_kitti.ipynb"), work, 0) == told
 
 
 @pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is of type Tensor")])

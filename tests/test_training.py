@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lowtex import training
-from lowtex.batches import StepSampler, augment
+from lowtex import batches, training
+from lowtex.batches import StepSampler, augment, training_loader
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError
@@ -312,3 +314,52 @@ def test_done_says_what_was_done_and_on_what(tmp_path):
     done = json.loads((folder / "done.json").read_text())
     assert done["steps"] == 6 and done["pairs"] == 5 and done["threads"] == 1 and done["wall_s"] > 0
     assert done["device"] and done["torch_version"] == torch.__version__
+
+
+def test_a_small_shared_memory_changes_the_way_batches_come_and_not_the_batches(monkeypatch, capsys):
+    expected = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0)))
+    usual = shutil.disk_usage
+    for free, told in ((10**12, ""), (100_000, "/dev/shm has 100 kB left")):
+        monkeypatch.setattr(batches.shutil, "disk_usage", lambda path, free=free: usual("/")._replace(free=free))
+        found = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0), workers=1))
+        assert capsys.readouterr().out.startswith(told)
+        for batch, same in zip(found, expected, strict=True):
+            assert torch.equal(batch.image, same.image) and torch.equal(batch.other, same.other)
+            assert torch.equal(batch.rig.cx, same.rig.cx) and batch.names == same.names
+
+
+class Damaged(Pairs):
+    def __getitem__(self, index: int) -> StereoSample:
+        if index == 4:
+            raise DataError("pair4.png is damaged; get it again")
+        return super().__getitem__(index)
+
+
+class Deadly(Pairs):
+    def __getitem__(self, index: int) -> StereoSample:
+        if torch.utils.data.get_worker_info() is not None:
+            os._exit(3)
+        return super().__getitem__(index)
+
+
+def test_what_goes_wrong_in_a_worker_is_said_in_one_line():
+    for pairs, line in (
+        (Damaged(), r"^pair4.png is damaged; get it again$"),
+        (Deadly(), "^the processes that read .*again$"),
+    ):
+        with pytest.raises(LowtexError, match=line):
+            list(training_loader(pairs, StepSampler(5, 2, 3, seed=0), workers=1))
+
+
+def test_a_full_disk_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):
+    half = training.train_experiment(tiny("baseline", steps=3), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
+    kept = (half / "state.pt").read_bytes()
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(DataError, match="^no space left while writing .*state.pt; free some space"):
+            training.train_experiment(tiny("baseline", steps=3), Pairs(), tmp_path, options=CPU)
+    assert (half / "state.pt").read_bytes() == kept and not [p for p in half.iterdir() if p.name.startswith(".state")]

@@ -20,6 +20,7 @@ from lowtex.ablation.rows import MINIATURE_STRATA, PROTOCOL, REAL_STRATA, Entry,
 from lowtex.checkpoints import load_network
 from lowtex.datasets import CachedPairs
 from lowtex.devices import resolve_device
+from lowtex.disk_space import file_problem
 from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.evaluation import evaluate
 from lowtex.experiments import Experiment
@@ -138,7 +139,7 @@ def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
         done = place.experiments / f"feature_net-s{experiment.seed}-{key}" / "done.json"
         features = {"key": key, **(read_json(done) if done.is_file() else {})}
     training = read_json(folder / "done.json")
-    return {"training": training, "feature_net": features, "scored": provenance(_kind(place))}
+    return {"training": training, "feature_net": features, "scored": provenance(resolve_device(place.device))}
 
 
 def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
@@ -154,10 +155,6 @@ def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
             per_image_rows(result, entry.experiment, **what).assign(**told, threads=facts["training"]["threads"])
         )
     write_entry(entry, place.run_dir, pd.concat(rows), pd.concat(images), place.strata, facts)
-
-
-def _kind(place: Place) -> str:
-    return "cpu" if resolve_device(place.device).type == "cpu" else "auto"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -179,6 +176,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", flush=True)
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            print(line, flush=True)
+            return 2
         traceback.print_exc(file=sys.stdout)
         print(f"unexpected: {error!r}", flush=True)
         return 1

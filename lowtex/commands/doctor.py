@@ -68,6 +68,7 @@ def _machine() -> list[str]:
     import psutil
     import torch
 
+    from lowtex.datasets.cache import free_memory
     from lowtex.provenance import device_name
     from lowtex.roots import REPOSITORY
 
@@ -79,9 +80,9 @@ def _machine() -> list[str]:
         _line("GPU", f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
     else:
         _line("GPU", "none that torch sees; the quick profile does not need one")
-    memory = psutil.virtual_memory()
-    _line("memory", f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free")
-    if memory.available < NEEDED_MEMORY_GB * 1e9:
+    free = free_memory()
+    _line("memory", f"{free / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free")
+    if free < NEEDED_MEMORY_GB * 1e9:
         problems.append(f"less than {NEEDED_MEMORY_GB:g} GB of memory is free: close something")
     disk = shutil.disk_usage(REPOSITORY)
     _line("disk", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB free")

@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         known["experiment"],
         miniature=is_miniature(dataset.root),
         profile=options.profile,
-        origin=provenance(device.type if device.type == "cpu" else "auto"),
+        origin=provenance(device),
         **told,
     )
     if options.out:

@@ -163,14 +163,12 @@ def _call(words: list[str], log: Path, held: int | None = None) -> int:
     from lowtex.notebooks import stop_tree
 
     with log.open("wb") as errors:
-        # the steps print where this process does: a letter that the terminal lacks must not end one of them either
-        encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
         process = subprocess.Popen(
             words,
             stdout=errors if held is None else None,
             stderr=errors,
             pass_fds=[] if held is None else [held],
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding},
+            env=_environment(log.parent),
         )
         try:
             return process.wait()
@@ -180,6 +178,20 @@ def _call(words: list[str], log: Path, held: int | None = None) -> int:
                 process.wait(timeout=2)
             stop_tree(process)
             raise
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """Snakemake keeps a cache in the home folder; where nothing can be written there, it gets one of this run's own."""
+    # the steps print where this process does: a letter that the terminal lacks must not end one of them either
+    encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
+    changed = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    return os.environ | changed | ({} if writable else {"XDG_CACHE_HOME": str(state / "cache")})
 
 
 def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:

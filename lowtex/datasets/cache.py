@@ -1,7 +1,8 @@
 """Pairs kept in memory as uint8, so that an epoch reads no file."""
 
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ class CachedPairs(Dataset):
         dataset: a reader with ``size=(H, W)`` and both views. Open it without ground truth, which is not kept.
         progress: wraps the loop over samples, e.g. ``tqdm``.
         workers: threads that decode; None is one for each core, at most 8.
-        limit_bytes: the most memory the images may take; None is half of what the machine has free.
+        limit_bytes: the most memory the images may take; None is half of what is free.
 
     Raises:
         OptionError: the images would not fit into the limit; says what they need.
@@ -103,11 +104,49 @@ class CachedPairs(Dataset):
             )
 
 
-def free_memory() -> int:
-    """Bytes a program may still take; Linux says so itself, elsewhere half of all there is is assumed free."""
-    meminfo = Path("/proc/meminfo")
+def free_memory(root: Path = Path("/")) -> int:
+    """Bytes a program may still take: what the machine has left, or what its container or job may still have.
+
+    Elsewhere than on Linux half of all there is is assumed free. ``root`` is where ``proc`` and ``sys`` are.
+    """
+    left = [_left_in_group(*group) for group in _memory_groups(root)]
+    meminfo = root / "proc/meminfo"
     if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        left += [int(line.split()[1]) * 1024 for line in _lines(meminfo) if line.startswith("MemAvailable:")]
+    if not left:
+        left.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    return max(0, min(left))
+
+
+def _memory_groups(root: Path) -> Iterator[tuple[Path, str, str]]:
+    """This process's control groups that limit memory, inner to outer: folder, file of the limit, file of the use."""
+    for line in _lines(root / "proc/self/cgroup"):
+        number, controllers, path = line.split(":", 2)
+        if number == "0":  # version 2
+            top, files = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            top, files = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        inner = top / path.strip("/")
+        # inside a container the path may be the host's, of which only the top is there
+        for folder in (inner, *inner.parents):
+            if folder.is_relative_to(top) and (folder / files[0]).is_file():
+                yield folder, *files
+
+
+def _left_in_group(folder: Path, limit: str, used: str) -> int:
+    [most], [taken] = _lines(folder / limit) or ["max"], _lines(folder / used) or ["0"]
+    if most == "max":
+        return sys.maxsize
+    # files that were read count as used, though they give way
+    stat = dict(line.split() for line in _lines(folder / "memory.stat"))
+    gives_way = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))
+    return int(most) - int(taken) + gives_way
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []

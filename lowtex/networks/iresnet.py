@@ -151,19 +151,6 @@ class IResNetEncoder(Encoder):
         return nn.Sequential(*blocks)
 
 
-class PickingConv2d(Conv2d):
-    """A 1x1 convolution of stride 2, written as what it is: every other place is read, the rest is never looked at.
-
-    The same numbers as a strided convolution, which on a CPU ends the process for 8 channels in ``channels_last``
-    (torch 2.13: its backward writes beyond its memory).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, in, H, W)`` -> ``(B, out, ceil(H / 2), ceil(W / 2))``."""
-        down, right = self.stride
-        return F.conv2d(x[..., ::down, ::right], self.weight)
-
-
 def _shortcut(in_channels: int, out_channels: int, stride: int, projection: str) -> nn.Module | None:
     if stride == 1 and in_channels == out_channels:
         return None
@@ -171,8 +158,5 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, projection: str)
     if pools and in_channels == out_channels:
         return nn.MaxPool2d(3, stride=stride, padding=1)
     parts = [nn.MaxPool2d(3, stride=stride, padding=1)] if pools else []
-    strided = projection == "stride" and stride != 1
-    parts.append(
-        PickingConv2d(in_channels, out_channels, 1, stride) if strided else Conv2d(in_channels, out_channels, 1)
-    )
+    parts.append(Conv2d(in_channels, out_channels, 1, 1 if pools else stride))
     return nn.Sequential(*parts, nn.BatchNorm2d(out_channels))

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from lowtex.networks.borders import PADDING_MODES, pad_border
 from lowtex.networks.fused import convolve_joined, convolve_to_one, plain_forms
 
+WHOLE_VECTOR = 16
+"""Channels that a vector unit of a CPU takes at once; see `Conv2d`."""
+
 
 def scaled_channels(channels: int, width: float) -> int:
     """Channel count at a width: the nearest multiple of 8 (at least 8), or ``channels`` itself at width 1.
@@ -17,7 +20,12 @@ def scaled_channels(channels: int, width: float) -> int:
 
 
 class Conv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` of "same" size (odd kernel, half of it as padding) whose border is padded by `pad_border`."""
+    """`torch.nn.Conv2d` of "same" size (odd kernel, half of it as padding) whose border is padded by `pad_border`.
+
+    A strided 1x1 convolution of few channels first picks the places it reads, then convolves those. The numbers are
+    the same. On a CPU the backward pass of torch's own form writes beyond its memory and ends the process (torch 2.13,
+    ``channels_last``, up to 15 input channels; with guard pages behind every tensor, 16 and more stay inside).
+    """
 
     def __init__(
         self,
@@ -37,6 +45,9 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, ceil(H / stride), ceil(W / stride))``."""
+        if self.kernel_size == (1, 1) and self.stride != (1, 1) and self.in_channels < WHOLE_VECTOR:
+            down, right = self.stride
+            return F.conv2d(x[..., ::down, ::right], self.weight, self.bias)
         return super().forward(pad_border(x, self.border, self.border_mode) if self.border else x)
 
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowtex.devices import device_of
 from lowtex.errors import OptionError, require_choice
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import feature_map_error
@@ -130,13 +131,18 @@ def _parts(name: str, net: nn.Module | bool | None) -> tuple[Part, ...]:
         prepare = _half_size if name in OTHER_SIZES else _as_it_is
         parts.append(Part(prepare, partial(pixel_comparison, loss), loss.pixel_weight))
     if loss.uses_features:
-        prepare = partial(_at_every_pixel, net) if name in OTHER_SIZES else net.lowest
+        prepare = partial(_at_every_pixel, net) if name in OTHER_SIZES else partial(lowest_map, net)
         parts.append(Part(prepare, partial(_feature_comparison, loss), loss.feature_weight))
     return tuple(parts)
 
 
 def _feature_comparison(loss: LossSettings, target: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda other: feature_map_error(target, other, loss.feature_distance, alpha=loss.ssim_alpha)
+
+
+def lowest_map(net: nn.Module, image: Tensor) -> Tensor:
+    """A feature network's lowest map of ``image``, made where the network is and brought to where the image is."""
+    return net.lowest(image.to(device_of(net))).to(image.device)
 
 
 def _as_it_is(image: Tensor) -> Tensor:
@@ -153,7 +159,7 @@ def _at_every_pixel(net: nn.Module, image: Tensor) -> Tensor:
     height, width = image.shape[2:]
     beyond = F.pad(image, (0, 1, 0, 1), mode="replicate")
     views = [beyond[..., y : y + height, x : x + width] for y in (0, 1) for x in (0, 1)]
-    maps = [net.lowest(view) for view in views]
+    maps = [lowest_map(net, view) for view in views]
     full = maps[0].new_empty(*maps[0].shape[:2], height, width)
     for index, one in enumerate(maps):
         full[..., index // 2 :: 2, index % 2 :: 2] = one

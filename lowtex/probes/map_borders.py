@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.probes.error_terms import error_terms
+from lowtex.probes.error_terms import error_terms, lowest_map
 from lowtex.probes.landscape import error_volume, true_disparity_px
 
 ROWS_LEFT_OUT = 4
@@ -75,7 +75,7 @@ def border_profile(
             f"border_profile takes samples of one direction and a network {reference!r} among {list(nets)}"
         )
     images = torch.stack([sample.image for sample in samples])
-    maps = {padding: net.lowest(images)[:, :, ROWS_LEFT_OUT:-ROWS_LEFT_OUT] for padding, net in nets.items()}
+    maps = {padding: lowest_map(net, images)[:, :, ROWS_LEFT_OUT:-ROWS_LEFT_OUT] for padding, net in nets.items()}
     lines = []
     for padding, net in nets.items():
         alike = alike_by_column(maps[padding])

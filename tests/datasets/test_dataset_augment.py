@@ -8,6 +8,7 @@ from dataset_trees import write_kitti
 
 from lowtex.datasets import CachedPairs, KittiRaw, StereoSample, collate, flip_pair, jitter_colour
 from lowtex.datasets.augment import turn_hue
+from lowtex.datasets.cache import free_memory
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.seeding import generator
@@ -157,3 +158,34 @@ def test_cache_refuses_what_does_not_fit(tmp_path):
     (drive / "image_03" / "data" / "0000000007.png").write_bytes(b"")
     with pytest.raises(DataError, match="image_03/data/0000000007.png is empty"):
         CachedPairs(reader)
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "free"),
+    [
+        # version 2, inside a container
+        ("0::/", {"memory.max": "900000", "memory.current": "600000", "memory.stat": "inactive_file 100000"}, 400_000),
+        ("0::/", {"memory.max": "max", "memory.current": "600000"}, 2_048_000),
+        # a job of a cluster: an outer group limits
+        (
+            "0::/job/step",
+            {"job/memory.max": "500000", "job/memory.current": "0", "job/step/memory.max": "max"},
+            500_000,
+        ),
+        # version 1, inside a container that is told the path of the host
+        (
+            "4:cpu,memory:/docker/abc",
+            {"memory/memory.limit_in_bytes": "700000", "memory/memory.usage_in_bytes": "300000"},
+            400_000,
+        ),
+        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "9223372036854771712"}, 2_048_000),
+        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "10", "memory/a/memory.usage_in_bytes": "20"}, 0),
+        ("3:cpuset:/", {}, 2_048_000),
+    ],
+)
+def test_free_memory_is_that_of_the_container(tmp_path, line, files, free):
+    told = {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 2000 kB\n", "proc/self/cgroup": f"7:pids:/a\n{line}\n"}
+    for name, text in (told | {f"sys/fs/cgroup/{name}": text for name, text in files.items()}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert free_memory(tmp_path) == free
