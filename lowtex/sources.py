@@ -136,9 +136,10 @@ def data_name(dataset: StereoReader, root: str) -> str:
     """What a test set is called in rows: its root, and what distinguishes these images from others of that root.
 
     ``vkitti2 clone``, ``vkitti2 fog+rain``, ``cityscapes bottom_quarter``, ``cityscapes bottom_quarter typical
-    camera``; for the others the root alone.
+    camera``; for the others the root alone. ``lanczos`` follows where the images were resized so.
     """
-    return " ".join([root, *_variants(dataset, root)])
+    resize = getattr(dataset, "resize", "area")
+    return " ".join([root, *_variants(dataset, root)] + ([resize] if resize != "area" else []))
 
 
 def training_settings(

@@ -5,7 +5,8 @@ is scaled by the median unless asked or the protocol says so (Make3D's), because
 --data it takes the miniatures.
 
 A checkpoint trained with a pretended baseline, as Monodepth2's are, gives units instead of metres: --scaling x5.4 says
-that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended).
+that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended). For Monodepth2's
+folders images are resized by Lanczos, as in their training, else by area; --reader resize=area or lanczos says which.
 """
 
 import argparse
@@ -56,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
 
     device = resolve_device(options.device)
     network, known = load_any(options.checkpoint)
-    protocol, dataset = open_for(options.protocol, parse_roots(options.data), options, known["size"])
+    protocol, dataset = open_for(
+        options.protocol, parse_roots(options.data), options, known["size"], **known.get("reader", {})
+    )
     root = source_of(protocol).root
     strata = [kind.strip() for kind in options.strata.split(",")] if options.strata else None
     with warnings.catch_warnings():
@@ -95,8 +98,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespace, size: tuple[int, int]):
+def open_for(
+    name: str | None, named: dict[str, Path], options: argparse.Namespace, size: tuple[int, int], **reader: object
+):
     """The protocol and the data set it needs, from the folders named or from the miniatures.
+
+    ``reader`` has options of the reader that ``--reader`` overrides.
 
     Raises:
         OptionError: an unknown protocol, or folders are named and the one it needs is not.
@@ -113,7 +120,7 @@ def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespa
     if not named:
         ensure_miniature(options.profile)
     roots = resolve_roots(named, options.profile)
-    given = named_values(options.reader, "--reader")
+    given = reader | named_values(options.reader, "--reader")
     return protocol, open_test_set(protocol, roots, options.split, size, **given)
 
 

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lowtex.datasets.images import read_rgb, resize_area, to_tensor
+from lowtex.datasets.images import read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.geometry import StereoRig
 
 CAMERAS = {"left": "l", "right": "r", "both": "lr"}
 """The cameras a sample's target view may come from, by option."""
+
+RESIZES = ("area", "lanczos")
+"""``area`` averages, as the kit's networks are trained; ``lanczos`` is Monodepth2's."""
 
 DIRECTIONS = {"l": 1.0, "r": -1.0}
 """`StereoSample.direction` by side."""
@@ -33,6 +36,7 @@ class StereoReader(Dataset):
         names: one name a sample.
         absent: folders of the split that are not there at all, so that it is not known which files they would hold;
             only within `tolerating_missing`, elsewhere they are an error.
+        resize: how images are brought to that size: a name of `RESIZES`.
         prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
     """
 
@@ -41,6 +45,7 @@ class StereoReader(Dataset):
     size: tuple[int, int] | None
     names: list[str]
     absent: tuple[Path, ...] = ()
+    resize: str = "area"
     prepared: "StereoReader | None" = None
 
     def __len__(self) -> int:
@@ -98,7 +103,8 @@ class StereoReader(Dataset):
             views = [view[rows] for view in views]
         if self.size is not None:
             rig = rig.resized(self.size[1], self.size[0])
-            views = [resize_area(view, self.size) for view in views]
+            resized = resize_lanczos if self.resize == "lanczos" else resize_area
+            views = [resized(view, self.size) for view in views]
         tensors = [to_tensor(view) for view in views]
         return tensors[0], tensors[1] if other is not None else None, rig, (height, width)
 
