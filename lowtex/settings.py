@@ -37,7 +37,7 @@ class NetworkSettings:
             heads learn: after 100 steps of quick in 6 of 6 trainings, and with 16, which the published decoder has
             there, in none of 5 of them (1 CPU thread, seeds 0 and 1; looked at on validation images).
         nominal_baseline: metres that the unit pretends: 0.1 in Monodepth2, 0.015 in FeatDepth. The largest disparity
-            is ``nominal_baseline / min_depth`` focal lengths, so a smaller one stretches the sigmoid over less of it.
+            is ``nominal_baseline / min_depth`` focal lengths, so with a smaller one the sigmoid covers fewer pixels.
     """
 
     encoder: str = "iresnet"
