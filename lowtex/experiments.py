@@ -45,6 +45,10 @@ FINE_TUNING_VERSION = 2
 """The same for fine-tunings alone. 2: metres and the feature network are carried over from the start."""
 
 
+JOINT_VERSION = 2
+"""The same for feature networks of kind ``joint`` alone. 2: their batch norms learn too."""
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """What an experiment is trained on.
@@ -111,7 +115,7 @@ class Experiment:
         parts = {name: hashed_content(value) if is_dataclass(value) else value for name, value in content.items()}
         if self.start_from:
             parts["fine_tuning"] = FINE_TUNING_VERSION
-        return _hash({"version": TRAINING_VERSION, **parts})
+        return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
 
     @property
     def feature_net_key(self) -> str:
@@ -124,8 +128,14 @@ class Experiment:
                 "feature_net": hashed_content(self.feature_net),
                 "data": hashed_content(self.data),
                 "seed": self.seed,
+                **self._joint,
             }
         )
+
+    @property
+    def _joint(self) -> dict[str, int]:
+        joint = self.feature_net is not None and self.feature_net.kind == "joint"
+        return {"joint": JOINT_VERSION} if joint else {}
 
     def as_dict(self) -> dict:
         """Plain values, ready for JSON."""
@@ -157,6 +167,7 @@ class Experiment:
 _BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
 _BASELINE_LOSS = {"data_term": "pixels", "smooth_second": 0.0, "edge_decay": 1.0, "auto_mask": True}
 
+_FEATDEPTH_NETWORK = {**_BASELINE_NETWORK, "nominal_baseline": 0.015, "initial_bias": -1.94}
 _FEATDEPTH_LOSS = {
     "data_term": "both",
     "feature_weight": 1e-3,
@@ -166,9 +177,16 @@ _FEATDEPTH_LOSS = {
 }
 """Shu et al., ECCV 2020 (arXiv 2007.10603), as their code has it where one of the frames is the other camera's: no
 auto-mask, no division by the mean disparity, first- and second-order smoothness of weight 1e-3 with exp(-0.5 |dI|), and
-Charbonnier's sqrt(x^2 + 1e-6) for |x| in both data terms. The feature term takes the finest disparity at each of the
-four scales, so its mean over scales is one term. Its own here: maps as they are, with zero padding. Not its own:
-RefineNet's decoder, for which the plain U-Net stands, and the schedule, which is the profile's as for all."""
+Charbonnier's sqrt(x^2 + 1e-6) for |x| in both data terms and in the autoencoder's. The feature term takes the finest
+disparity at each of the four scales, so its mean over scales is one term. The nominal baseline is 0.015 (their scale
+factor of 36 is 0.54 / 0.015), so the largest disparity is 8.7 % of the width and the smoothness as strong as theirs.
+Maps are taken as they are; the autoencoder's encoder pads with zeros, its decoder by reflection.
+
+What differs from their code: A plain U-Net stands for RefineNet's decoder. The schedule is the profile's, as for all.
+The sigmoid starts at as many pixels as in every other experiment (bias -1.94; theirs at about half of the largest
+disparity). Maps are compared with the batch norms' running statistics; their extractor stays in training mode, where a
+map depends on the other images of the batch. Coarse reconstructions are compared with the image resized by area, theirs
+with a bilinear one."""
 
 NAMED = {
     "baseline": {
@@ -178,9 +196,14 @@ NAMED = {
     },
     "featdepth": {
         "what": "FeatDepth's objective (Shu et al. 2020): pixels, plus feature maps of one scale with a small weight",
-        "network": _BASELINE_NETWORK,
+        "network": _FEATDEPTH_NETWORK,
         "loss": _FEATDEPTH_LOSS,
-        "feature_net": {"padding_mode": "zeros", "normalise": False},
+        "feature_net": {
+            "padding_mode": "zeros",
+            "decoder_padding": "reflect",
+            "normalise": False,
+            "pixel_l1_eps": 1e-3,
+        },
     },
     "encoder": {
         "what": "baseline with the iResNet encoder",

@@ -25,8 +25,8 @@ class NetworkSettings:
         decoder: ``unet`` (Monodepth2's) or ``nested`` (UNet++ grid).
         squeeze_excite: HR-Depth's channel gate in the nested decoder's nodes.
         min_depth, max_depth: range of the sigmoid output, in units of ``metres_per_unit``.
-        metres_per_unit: metres in one unit of network depth; None = the training rig's baseline / 0.1, which is
-            Monodepth2's range without its pretended baseline.
+        metres_per_unit: metres in one unit of network depth; None = the training rig's baseline / ``nominal_baseline``,
+            which is the range of a network that pretends that baseline, at the true scale.
         initial_bias: bias of the sigmoid heads at the start; 0 starts at half of the largest disparity, which from
             scratch sometimes collapses. -4 starts at small ones, 3.5 pixels at the quick size; from -2.5 (14 pixels)
             and, on one of three worlds, from -3 (9 pixels) the finest head of a network trained on pixels never left
@@ -38,6 +38,8 @@ class NetworkSettings:
             there, in none of 5 of them (1 CPU thread, seeds 0 and 1; looked at on validation images).
         pretrained_content: hash of what ``pretrained`` holds, so that other weights of the same name are another
             experiment; `lowtex.experiments.change` fills it in.
+        nominal_baseline: metres that the unit pretends: 0.1 in Monodepth2, 0.015 in FeatDepth. The largest disparity
+            is ``nominal_baseline / min_depth`` focal lengths, so with a smaller one the sigmoid covers fewer pixels.
     """
 
     encoder: str = "iresnet"
@@ -54,6 +56,7 @@ class NetworkSettings:
     pretrained: str | None = None
     least_channels: int | None = None
     pretrained_content: str = ""
+    nominal_baseline: float = 0.1
 
     def __post_init__(self):
         require_choice("encoder", self.encoder, ("resnet", "iresnet"))
@@ -64,6 +67,7 @@ class NetworkSettings:
         _require(0 < self.min_depth < self.max_depth, "min_depth", self.min_depth, "0 < min_depth < max_depth")
         fine = self.least_channels
         _require(fine is None or fine >= 1, "least_channels", fine, "a number >= 1, or None")
+        _require(self.nominal_baseline > 0, "nominal_baseline", self.nominal_baseline, "a number of metres > 0")
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class FeatureNetSettings:
 
     Attributes:
         kind: ``autoencoder`` (trained by its own loss, then frozen), ``joint`` (the same, trained beside the depth
-            network; no gradient of the depth objective reaches it), ``random`` (never trained).
+            network; no gradient of the depth objective reaches it, and the maps compared are those of its running
+            statistics, whatever else is in the batch), ``random`` (never trained).
         depth, width: of its ResNet encoder.
         padding_mode: of its convolutions. With ``zeros`` the border columns of the maps look alike in both views,
             an attractor of zero disparity; ``replicate`` has no such border.
@@ -80,6 +85,8 @@ class FeatureNetSettings:
             the smoothness term keeps its meaning.
         discriminative, convergent: weights of FeatDepth's first- and second-order feature regularisers.
         steps, batch_size, learning_rate: its own training.
+        decoder_padding: of the image decoder's convolutions, where it is another than ``padding_mode``.
+        pixel_l1_eps: of its reconstruction error, as in `LossSettings`: 0 is |a - b|, 1e-3 FeatDepth's.
     """
 
     kind: str = "autoencoder"
@@ -92,12 +99,16 @@ class FeatureNetSettings:
     steps: int = 3000
     batch_size: int = 12
     learning_rate: float = 1e-4
+    decoder_padding: str | None = None
+    pixel_l1_eps: float = 0.0
 
     def __post_init__(self):
         require_choice("kind", self.kind, ("autoencoder", "joint", "random"))
         require_choice("padding_mode", self.padding_mode, ("zeros", "replicate", "reflect"))
+        require_choice("decoder_padding", self.decoder_padding, (None, "zeros", "replicate", "reflect"))
         require_choice("depth", self.depth, (18, 34, 50, 101))
         _require(self.steps >= 0, "steps", self.steps, "a number of steps >= 0")
+        _require(self.pixel_l1_eps >= 0, "pixel_l1_eps", self.pixel_l1_eps, "a number >= 0")
 
 
 @dataclass(frozen=True)
@@ -192,7 +203,8 @@ class ScheduleSettings:
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
-    NetworkSettings: ("least_channels", "pretrained_content"),
+    NetworkSettings: ("least_channels", "pretrained_content", "nominal_baseline"),
+    FeatureNetSettings: ("decoder_padding", "pixel_l1_eps"),
     LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
 }
 """Settings that came after the first trainings, by the class that has them.

@@ -219,10 +219,12 @@ def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | 
     words = [root, *_variants(dataset, root), *_camera(dataset.names)]
     if network_size is not None and dataset.size != tuple(network_size):
         words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
+    if dataset.resize != "area":
+        words.append(dataset.resize)
     identity, options = identity_of(dataset), _options(dataset)
     if not identity.beside and not dataset.is_listed:
         usual = inspect.signature(type(dataset)).parameters
-        if all(name == "crop" or value == usual[name].default for name, value in options.items()):
+        if all(name in ("crop", "resize") or value == usual[name].default for name, value in options.items()):
             return " ".join(words)
     kind = identity.images.partition(":")[0]
     # the other views are not looked at

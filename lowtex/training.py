@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 from torch.utils.data import Dataset
 
 from lowtex import processes
@@ -15,7 +16,6 @@ from lowtex.errors import CheckpointError, DataError
 from lowtex.experiments import Experiment
 from lowtex.files import read_json, write_json
 from lowtex.fine_tuning import carried_over_metres, feature_net_of_start, is_finished
-from lowtex.geometry import NOMINAL_BASELINE_M
 from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
 from lowtex.losses import StereoObjective, feature_net_loss
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
@@ -90,7 +90,7 @@ def train_experiment(
         seed_everything(experiment.seed, "weights")
         network = build_depth_net(experiment.network)
         if network.metres_per_unit is None:
-            network.metres_per_unit = rig.baseline_m / NOMINAL_BASELINE_M
+            network.metres_per_unit = rig.baseline_m / network.nominal_baseline
         network.reference_focal = rig.focal_px / rig.width
         if start is not None:
             facts = load_weights_into(network, start)
@@ -177,7 +177,8 @@ def train_feature_net(
     """Train the feature network that an experiment compares maps of, by its own loss alone (FeatDepth's autoencoder).
 
     Experiments with the same feature settings, data and seed share it. For kinds ``random`` and ``joint`` nothing is
-    trained here; their maps are still scaled per channel. Returns the folder with ``feature_net.safetensors``.
+    trained here; their maps are still scaled per channel, after the batch norms of ``joint`` have measured the training
+    images. Returns the folder with ``feature_net.safetensors``.
     """
     options = options or LoopOptions()
     device = make_accelerator(options.device).device
@@ -201,9 +202,15 @@ def train_feature_net(
         if state.log:
             write_log(folder / "log.csv", state.log)
         network.cpu()
+        count = min(len(dataset), NORMALISATION_IMAGES)
+        chosen = [i * len(dataset) // count for i in range(count)]
+        if settings.kind == "joint":
+            # its maps are compared from the first step on; from 0 and 1 the running statistics would need dozens of
+            # steps to arrive, and the size of the maps would grow severalfold meanwhile
+            batches = [chosen[i : i + settings.batch_size] for i in range(0, count, settings.batch_size)]
+            update_bn((torch.stack([dataset[i].image for i in batch]) for batch in batches), network.encoder)
         if settings.normalise:
-            count = min(len(dataset), NORMALISATION_IMAGES)
-            network.fit_normalisation(dataset[i * len(dataset) // count].image[None] for i in range(count))
+            network.fit_normalisation(dataset[i].image[None] for i in chosen)
         save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
         facts = {"steps": state.step, "processes": processes.count(), "wall_s": state.wall_s}
         write_json(folder / "done.json", {**facts, **provenance(device)})
@@ -249,6 +256,7 @@ def _feature_net_step(model: Callable, image: torch.Tensor, experiment: Experime
         image,
         discriminative=experiment.feature_net.discriminative,
         convergent=experiment.feature_net.convergent,
+        eps=experiment.feature_net.pixel_l1_eps,
     )
 
 

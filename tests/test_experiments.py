@@ -3,9 +3,12 @@
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 
 from lowtex.errors import OptionError
 from lowtex.experiments import NAMED, PROFILES, DataSettings, Experiment, change, get_profile, named_experiment
+from lowtex.geometry import StereoRig
+from lowtex.networks import build_depth_net
 from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
 
 
@@ -26,15 +29,30 @@ def test_each_row_differs_only_by_what_it_names():
 def test_featdepth_is_its_own_objective():
     """Dossier 3.2: (1/4) sum_s [pe_s + 1e-3 L_fm + 1e-3 (S1 + S2)_s / 2^s], no mask, no mean normalisation."""
     featdepth, baseline = named_experiment("featdepth"), named_experiment("baseline")
-    assert featdepth.network == baseline.network
+    assert featdepth.network == replace(baseline.network, nominal_baseline=0.015, initial_bias=-1.94)
     assert featdepth.loss == LossSettings(
         data_term="both", pixel_weight=1.0, feature_weight=1e-3, feature_distance="robust_l1", feature_scales="single",
         ssim_alpha=0.85, smooth_first=1e-3, smooth_second=1e-3, edge_decay=0.5, smooth_quantity="disparity",
         auto_mask=False, out_of_view_mask=False, pixel_error="ssim_l1", pixel_l1_eps=1e-3,
     )  # fmt: skip
     assert (featdepth.feature_net.padding_mode, featdepth.feature_net.normalise) == ("zeros", False)
+    assert (featdepth.feature_net.decoder_padding, featdepth.feature_net.pixel_l1_eps) == ("reflect", 1e-3)
     assert featdepth.feature_net.kind == "autoencoder"
     assert featdepth.feature_net.steps == get_profile("quick").feature_net.steps
+
+
+def test_featdepth_has_their_range_of_disparities_and_the_start_of_all():
+    """A focal length of 0.58 widths, as KITTI's: theirs reach 8.7 % of the width, Monodepth2's 58 %."""
+    rig = StereoRig(focal_px=0.58 * 320, baseline_m=0.54, width=320, height=96)
+    sizes = {"network__depth": 18, "network__width": 0.125}
+    theirs, usual = (build_depth_net(named_experiment(name, **sizes).network) for name in ("featdepth", "baseline"))
+    largest = [float(net.shift_px(torch.ones(1, 1, 1, 1), rig)) / 320 for net in (theirs, usual)]
+    assert largest == pytest.approx([0.087, 0.58])
+    # smoothness of the sigmoid's value: a pixel of disparity is so much more of the range
+    assert largest[1] / largest[0] == pytest.approx(0.1 / 0.015)
+    first = [net.decoder.heads[0].conv.bias.detach().sigmoid().reshape(1, 1, 1, 1) for net in (theirs, usual)]
+    start = [float(net.shift_px(sigmoid, rig)) for net, sigmoid in zip((theirs, usual), first, strict=True)]
+    assert start[0] == pytest.approx(start[1], rel=1e-2)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

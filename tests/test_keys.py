@@ -76,13 +76,31 @@ def test_every_setting_is_one_of_the_first_or_in_the_table(part):
 
 
 @pytest.mark.parametrize(
-    "later", [{"pixel_error": "census"}, {"pixel_window": 5}, {"pixel_l1_eps": 1e-3}], ids=lambda c: next(iter(c))
+    ("part", "name", "value"),
+    [
+        ("loss", "pixel_error", "census"),
+        ("loss", "pixel_window", 5),
+        ("loss", "pixel_l1_eps", 1e-3),
+        ("network", "nominal_baseline", 0.015),
+        ("feature_net", "decoder_padding", "reflect"),
+        ("feature_net", "pixel_l1_eps", 1e-3),
+    ],
 )
-def test_a_later_setting_counts_once_it_is_set(later):
-    [(name, value)] = later.items()
-    assert name in ADDED_LATER[LossSettings]
-    first = named_experiment("baseline", "quick", 0, SOURCE, **FIRST)
-    changed = change(first, **{f"loss__{name}": value})
+def test_a_later_setting_counts_once_it_is_set(part, name, value):
+    first = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
+    settings = getattr(first, part)
+    assert name in ADDED_LATER[type(settings)]
+    changed = change(first, **{f"{part}__{name}": value})
     assert changed.key != first.key
-    back = change(changed, **{f"loss__{name}": getattr(LossSettings(), name)})
-    assert back.key == first.key == QUICK["baseline", 0][0]
+    assert (changed.feature_net_key != first.feature_net_key) == (part == "feature_net")
+    back = change(changed, **{f"{part}__{name}": getattr(settings, name)})
+    assert back.key == first.key == QUICK["ours", 0][0]
+
+
+def test_only_joint_feature_networks_have_a_version_of_their_own(monkeypatch):
+    ours = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
+    joint = change(ours, feature_net__kind="joint")
+    before = joint.key, joint.feature_net_key
+    monkeypatch.setattr("lowtex.experiments.JOINT_VERSION", 99)
+    assert joint.key != before[0] and joint.feature_net_key != before[1]
+    assert (ours.key, ours.feature_net_key) == QUICK["ours", 0]

@@ -21,7 +21,7 @@ from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.fine_tuning import feature_net_of_start
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.loop import LoopOptions, make_accelerator
-from lowtex.networks import build_depth_net
+from lowtex.networks import FeatureNet, build_depth_net
 from lowtex.seeding import generator
 from lowtex.settings import FeatureNetSettings, ScheduleSettings
 
@@ -138,6 +138,31 @@ def test_other_feature_networks(kind, tmp_path):
     assert ("reconstruction" in columns) == (kind == "joint")
 
 
+def test_a_joint_feature_network_learns_whole_and_is_compared_at_one_scale(tmp_path, monkeypatch):
+    """Weights and batch norms move with its own rate, and a resumed training is the same one."""
+    seen, lowest = [], FeatureNet.lowest
+    monkeypatch.setattr(FeatureNet, "lowest", lambda self, image: seen.append(lowest(self, image)) or seen[-1])
+    experiment = tiny("encoder_features", steps=4)
+    settings = replace(experiment.feature_net, kind="joint", learning_rate=3e-3)
+    experiment = replace(experiment, feature_net=settings)
+    parted = training.train_experiment(experiment, Pairs(), tmp_path / "parts", options=replace(CPU, stop_after=3))
+    [start] = (tmp_path / "parts").glob("feature_net-*")
+    before, state = load_feature_net(start).state_dict(), torch.load(parted / "state.pt")
+    after = state["modules"]["feature_net"]
+    counts = [name for name in after if name.endswith("num_batches_tracked")]
+    assert counts and all(after[name] == before[name] + 3 for name in counts), "batch norms are in training mode"
+    still = [name for name in after if torch.equal(after[name], before[name])]
+    assert not [name for name in still if not name.startswith(("mean_", "deviation_"))]
+    assert [group["lr"] for group in state["optimizer"]["param_groups"]] == [1e-3, 3e-3]
+    # of the running statistics, which are measured before the first step; drawn at 0 and 1 they would drift
+    assert len(seen) == 6 and all(0.9 < float(maps.std()) < 1.1 for maps in seen)
+    assert not any(maps.requires_grad for maps in seen), "no gradient of the depth objective: constant maps would win"
+    training.train_experiment(experiment, Pairs(), tmp_path / "parts", options=CPU)
+    whole = training.train_experiment(experiment, Pairs(), tmp_path / "whole", options=CPU)
+    assert_same(weights(whole), weights(parted))
+    assert (whole / "log.csv").read_text() == (parted / "log.csv").read_text()
+
+
 def test_the_log_holds_every_term_of_every_step(tmp_path):
     import pandas as pd
 
@@ -152,11 +177,13 @@ def test_the_log_holds_every_term_of_every_step(tmp_path):
     assert (log.smooth_second > 0).all() and (log.pixel == 0).all()
 
 
-def test_a_checkpoint_knows_its_experiment_and_scale(tmp_path):
-    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+@pytest.mark.parametrize(("nominal", "unit"), [(0.1, 5.0), (0.015, 0.5 / 0.015)])
+def test_a_checkpoint_knows_its_experiment_and_scale(nominal, unit, tmp_path):
+    experiment = tiny("baseline", network__nominal_baseline=nominal)
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
     network, info = load_network(folder / "network.safetensors")
-    assert info["experiment"] == tiny("baseline") and info["size"] == SIZE
-    assert network.metres_per_unit == pytest.approx(5.0)  # baseline 0.5 m over Monodepth2's nominal 0.1
+    assert info["experiment"] == experiment and info["size"] == SIZE
+    assert network.metres_per_unit == pytest.approx(unit)  # the rig's baseline of 0.5 m over the nominal one
     assert network.reference_focal == pytest.approx(60 / 96)
     depth = network.depth(torch.rand(1, 3, *SIZE), RIG)
     assert depth.shape == (1, 1, *SIZE) and bool((depth > 0).all())

@@ -6,7 +6,8 @@ row states protocol, crop, cap, scaling and flip. Nothing is scaled by the media
 damaged is named and left out; the rows of the others then say so in their split, and the exit code is 1.
 
 A checkpoint trained with a pretended baseline, as Monodepth2's are, gives units instead of metres: --scaling x5.4 says
-that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended).
+that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended). For Monodepth2's
+folders images are resized by Lanczos, as in their training, else by area; --reader resize=area or lanczos says which.
 """
 
 import argparse
@@ -70,7 +71,9 @@ def run(options: argparse.Namespace) -> int:
     earlier = read_images(options.per_image)
     device = resolve_device(options.device)
     network, known = load_any(options.checkpoint)
-    protocol, dataset = open_for(options.protocol, parse_roots(options.data), options, known["size"])
+    protocol, dataset = open_for(
+        options.protocol, parse_roots(options.data), options, known["size"], **known.get("reader", {})
+    )
     root = source_of(protocol).root
     strata = [kind.strip() for kind in options.strata.split(",")] if options.strata else None
     with warnings.catch_warnings():
@@ -164,8 +167,12 @@ def write_images(path: Path, earlier, frame) -> None:
     write_csv(path, frame)
 
 
-def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespace, size: tuple[int, int]):
+def open_for(
+    name: str | None, named: dict[str, Path], options: argparse.Namespace, size: tuple[int, int], **reader: object
+):
     """The protocol and the data set it needs, from the folders named or from the miniatures.
+
+    ``reader`` has options of the reader that ``--reader`` overrides.
 
     Raises:
         OptionError: an unknown protocol, or folders are named and the one it needs is not.
@@ -182,7 +189,7 @@ def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespa
     if not named:
         ensure_miniature(options.profile)
     roots = resolve_roots(named, options.profile)
-    given = named_values(options.reader, "--reader")
+    given = reader | named_values(options.reader, "--reader")
     return protocol, open_test_set(protocol, roots, options.split, size, **given)
 
 

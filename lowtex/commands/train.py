@@ -104,12 +104,13 @@ def _same_network(checkpoint: Path, recipe) -> None:
     from lowtex.errors import CheckpointError
     from lowtex.training import load_network
 
+    # what weights mean in metres is carried over with them, and the rest is of a start from nothing
+    free = ("metres_per_unit", "nominal_baseline", "pretrained", "pretrained_content", "initial_bias")
     theirs, ours = (asdict(e.network) for e in (load_network(checkpoint)[1]["experiment"], recipe))
     differ = [
         f"{name} is {theirs[name]!r} in the checkpoint, {ours[name]!r} here"
         for name in ours
-        if theirs[name] != ours[name]
-        and name not in ("metres_per_unit", "pretrained", "pretrained_content", "initial_bias")
+        if theirs[name] != ours[name] and name not in free
     ]
     if differ:
         raise CheckpointError(

@@ -13,7 +13,7 @@ from lowtex.datasets.make3d import Make3D
 from lowtex.datasets.prepared import PreparedPairs
 from lowtex.datasets.prepared_use import is_prepared, open_prepared, prepared_for
 from lowtex.datasets.preparing import prepare
-from lowtex.datasets.reader import StereoReader
+from lowtex.datasets.reader import RESIZES, StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.datasets.stereo_folder import StereoFolder
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
@@ -58,6 +58,7 @@ def open_dataset(
     size: Sequence[int] | None = (96, 320),
     *,
     prepared: bool = True,
+    resize: str | None = None,
     **options,
 ) -> StereoReader:
     """Open a data set by its name in `READERS`.
@@ -67,21 +68,27 @@ def open_dataset(
         root, split, size: as every reader takes them; see its class for the layout and the splits. The root may also
             be a folder that ``lowtex data prepare`` made of this split.
         prepared: take samples from prepared data instead of the files, where there are any that are current.
+        resize: how images are brought to the size: ``area`` (the default), or ``lanczos`` as Monodepth2 has it, for
+            networks that were trained so.
         options: further arguments of that reader.
 
     Raises:
-        OptionError: the name, the split or an option is unknown.
+        OptionError: the name, the split, the way to resize or an option is unknown.
         DataError: the root does not hold what the split needs.
     """
     require_choice("data set", name, READERS)
     reader = READERS[name]
     known = [option for option in inspect.signature(reader).parameters if option not in ("root", "split", "size")]
+    known.append("resize")
     for option in options:
         if option not in known:
             raise OptionError(f"data set {name!r} has no option {option!r}; it has: {', '.join(known)}")
+    if resize is not None:
+        require_choice("resize", resize, RESIZES)
     if is_prepared(root):
-        return open_prepared(name, reader, root, split, size, options)
+        return open_prepared(name, reader, root, split, size, options | ({"resize": resize} if resize else {}))
     opened = reader(root, split=split, size=size, **options)
+    opened.resize = resize or opened.resize
     of_the_root = (opened.root / "splits" / f"{split}.txt").is_file()
     opened.is_listed = not of_the_root and Path(split).is_file() and opened.split == Path(split).stem
     if prepared:

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from lowtex.errors import DataError
@@ -162,6 +163,11 @@ def resize_area(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if shrunk == (width, height):
         return image
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def resize_lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As `resize_area`, by Pillow's Lanczos filter: sharper, and what Monodepth2's networks were trained on."""
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

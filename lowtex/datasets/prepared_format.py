@@ -55,6 +55,9 @@ def described(reader: StereoReader) -> dict:
 
     names = {kind: name for name, kind in READERS.items()}
     options = [option for option in inspect.signature(type(reader)).parameters if _matters(option)]
+    if reader.resize != "area":
+        # what was prepared before there was a choice has no word of it
+        options.append("resize")
     facts = {name: getattr(reader, name, None) for name in ("ground_truth", "rig_is_nominal", "image_bits")}
     return {
         "format": FORMAT,

@@ -93,6 +93,8 @@ def open_prepared(
     got = {"data set": header["dataset"], "split": header["split"], "size": _pair(header["size"])}
     asked |= {name: options.get(name, value) for name, value in header["options"].items()}
     got |= header["options"]
+    got["resize"] = header["options"].get("resize", "area")
+    asked["resize"] = options.get("resize", got["resize"])
     asked |= {"views": bool(views)} if views else {}
     got |= {"views": header["views"] == 2}
     asked |= {"depth": header["depth"] if depth is True and header["depth"] else depth} if depth else {}

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lowtex.datasets.images import read_rgb, resize_area, to_tensor
+from lowtex.datasets.images import read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.geometry import StereoRig
 
 CAMERAS = {"left": "l", "right": "r", "both": "lr"}
 """The cameras a sample's target view may come from, by option."""
+
+RESIZES = ("area", "lanczos")
+"""``area`` averages, as the kit's networks are trained; ``lanczos`` is Monodepth2's."""
 
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
 """What Windows and macOS leave in folders and archives, beside names that begin with a dot."""
@@ -37,6 +40,7 @@ class StereoReader(Dataset):
         absent: folders of the split that are not there at all, so that it is not known which files they would hold;
             only within `tolerating_missing`, elsewhere they are an error.
         is_listed: the split is a text file given by its path, so that its name alone does not say which frames.
+        resize: how images are brought to that size: a name of `RESIZES`.
         prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
         image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
     """
@@ -47,6 +51,7 @@ class StereoReader(Dataset):
     names: list[str]
     absent: tuple[Path, ...] = ()
     is_listed: bool = False
+    resize: str = "area"
     prepared: "StereoReader | None" = None
     image_bits: int | None = None
 
@@ -105,7 +110,8 @@ class StereoReader(Dataset):
             views = [view[rows] for view in views]
         if self.size is not None:
             rig = rig.resized(self.size[1], self.size[0])
-            views = [resize_area(view, self.size) for view in views]
+            resized = resize_lanczos if self.resize == "lanczos" else resize_area
+            views = [resized(view, self.size) for view in views]
         tensors = [to_tensor(view) for view in views]
         return tensors[0], tensors[1] if other is not None else None, rig, (height, width)
 

@@ -25,7 +25,14 @@ def build_depth_net(settings: NetworkSettings) -> DepthNet:
         decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, *common)
     else:
         decoder = UNetDecoder(encoder.channels, *common)
-    return DepthNet(encoder, decoder, settings.min_depth, settings.max_depth, settings.metres_per_unit)
+    return DepthNet(
+        encoder,
+        decoder,
+        settings.min_depth,
+        settings.max_depth,
+        settings.metres_per_unit,
+        nominal_baseline=settings.nominal_baseline,
+    )
 
 
 def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
@@ -33,5 +40,7 @@ def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
 
     Training it, `FeatureNet.fit_normalisation` and `FeatureNet.freeze` are the caller's, in this order.
     """
-    network = FeatureNet(settings.depth, settings.width, settings.padding_mode, settings.normalise)
+    network = FeatureNet(
+        settings.depth, settings.width, settings.padding_mode, settings.normalise, settings.decoder_padding
+    )
     return network.freeze() if settings.kind == "random" else network

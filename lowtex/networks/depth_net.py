@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from lowtex.errors import OptionError
-from lowtex.geometry import StereoRig, nominal_to_metres, per_image
+from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, nominal_to_metres, per_image
 
 
 class DepthNet(nn.Module):
@@ -11,8 +11,8 @@ class DepthNet(nn.Module):
 
     A sigmoid value s is the scaled disparity ``sd = 1/max_depth + (1/min_depth - 1/max_depth) s`` (Godard et al.
     2019); ``1 / sd`` is depth in the network's unit, between ``min_depth`` and ``max_depth``; metres are that times
-    ``metres_per_unit``. With ``metres_per_unit=None`` a unit is ``baseline / 0.1`` metres of the rig in hand: the range
-    of Monodepth2, whose training pretends a baseline of 0.1, at the true scale.
+    ``metres_per_unit``. With ``metres_per_unit=None`` a unit is ``baseline / nominal_baseline`` metres of the rig in
+    hand: the range of Monodepth2, whose training pretends a baseline of 0.1, at the true scale.
 
     Args:
         encoder: image ``(B, 3, H, W)`` -> five maps.
@@ -22,6 +22,7 @@ class DepthNet(nn.Module):
             does not change with that rig's baseline, which one image says nothing about.
         reference_focal: focal length over image width of the training images, or None. If set, metres are multiplied
             by ``(rig.focal_px / rig.width) / reference_focal``: a longer lens makes things look nearer.
+        nominal_baseline: metres that the unit pretends as the baseline, see above.
 
     Attributes:
         metres_per_unit, reference_focal: plain attributes that may be set later. They are not in the state dict;
@@ -39,6 +40,7 @@ class DepthNet(nn.Module):
         max_depth: float = 100.0,
         metres_per_unit: float | None = None,
         reference_focal: float | None = None,
+        nominal_baseline: float = NOMINAL_BASELINE_M,
     ):
         super().__init__()
         if not 0.0 < min_depth < max_depth:
@@ -49,6 +51,7 @@ class DepthNet(nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.min_depth, self.max_depth = float(min_depth), float(max_depth)
         self.metres_per_unit, self.reference_focal = metres_per_unit, reference_focal
+        self.nominal_baseline = nominal_baseline
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """``(B, 3, H, W)`` RGB in [0, 1] -> four disparities ``(B, 1, H / 2^k, W / 2^k)`` in (0, 1), k = 0..3.
@@ -99,7 +102,7 @@ class DepthNet(nn.Module):
     def _unit_m(self, rig: StereoRig, like: Tensor) -> Tensor | float:
         """Metres in one unit for this rig, a float or ``(B, 1, 1, 1)``."""
         if self.metres_per_unit is None:
-            unit = nominal_to_metres(1.0, per_image(rig.baseline_m, like))
+            unit = nominal_to_metres(1.0, per_image(rig.baseline_m, like), self.nominal_baseline)
         else:
             unit = self.metres_per_unit
         if self.reference_focal is None:

@@ -53,6 +53,7 @@ class FeatureNet(nn.Module):
         width: multiplies every channel count (rounded to multiples of 8).
         padding_mode: ``replicate``, ``reflect`` or ``zeros``, for every convolution.
         normalise: bring each channel to zero mean and unit deviation once `fit_normalisation` has measured them.
+        decoder_padding: for the decoder's convolutions, if not ``padding_mode``.
 
     Attributes:
         channels: channels of the five encoder maps.
@@ -63,11 +64,18 @@ class FeatureNet(nn.Module):
         OptionError: another depth. ValueError: another padding mode.
     """
 
-    def __init__(self, depth: int = 50, width: float = 1.0, padding_mode: str = "replicate", normalise: bool = True):
+    def __init__(
+        self,
+        depth: int = 50,
+        width: float = 1.0,
+        padding_mode: str = "replicate",
+        normalise: bool = True,
+        decoder_padding: str | None = None,
+    ):
         super().__init__()
         self.encoder = ResNetEncoder(depth, width, padding_mode, normalise_image=False)
         self.channels = self.encoder.channels
-        self.decoder = ImageDecoder(self.channels[4], width, padding_mode)
+        self.decoder = ImageDecoder(self.channels[4], width, decoder_padding or padding_mode)
         self.normalise = normalise
         self.frozen = False
         for level, count in enumerate(self.channels):
@@ -116,9 +124,9 @@ class FeatureNet(nn.Module):
         return self.eval()
 
     def unfreeze(self) -> "FeatureNet":
-        """Undo `freeze`: gradients again, and the training mode may be chosen again. Returns itself."""
+        """Undo `freeze`: gradients again, and training mode. Returns itself."""
         self.frozen = False
-        return self.requires_grad_(True)
+        return self.requires_grad_(True).train()
 
     def train(self, mode: bool = True) -> "FeatureNet":
         """As in torch, but a frozen network stays in evaluation mode."""

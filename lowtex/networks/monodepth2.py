@@ -34,8 +34,9 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
 
     Returns:
         network, and a dict with ``experiment`` (the folder's name), ``size`` (height, width, which Monodepth2 keeps in
-        ``encoder.pth``), ``facts`` (``use_stereo``, if the file tells), ``row`` (what a result row needs beside the
-        name; its key is a hash of both files) and ``path``.
+        ``encoder.pth``), ``reader`` (options of the reader: how the images that it was trained on were resized),
+        ``facts`` (``use_stereo``, if the file tells), ``row`` (what a result row needs beside the name; its key is a
+        hash of both files) and ``path``.
 
     Raises:
         CheckpointError: damaged, of another network, or without its size.
@@ -55,9 +56,12 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
     digest = hashlib.sha256()
     for stem in ("encoder", "depth"):
         digest.update(next(folder.glob(f"{stem}.p*")).read_bytes())
+    # their code shrinks images by Pillow's antialiasing filter
+    reader = {"resize": "lanczos"}
     row = {"experiment_key": digest.hexdigest()[:12], "seed": 0, "train_data": "published weights"}
     facts = {"use_stereo": bool(told["use_stereo"])} if "use_stereo" in told else {}
-    return network.eval(), {"experiment": folder.name, "size": size, "facts": facts, "row": row, "path": folder}
+    known = {"experiment": folder.name, "size": size, "reader": reader, "facts": facts, "row": row, "path": folder}
+    return network.eval(), known
 
 
 def _depth(weights: dict, path: Path) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from dataset_trees import picture, write_map, write_picture
 
-from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, to_tensor
+from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.errors import DataError
 
 
@@ -88,11 +88,22 @@ def test_resize_is_the_mean_of_whole_blocks():
     assert resize_area(image, (24, 40)) is image
 
 
+def test_lanczos_is_the_windowed_sinc_over_what_it_shrinks():
+    """Per axis: weights sinc(x) sinc(x / 3), |x| < 3, x in pixels of the result; a plain stripe of 20 columns to 5."""
+    row = picture(8, 1, 20)[0].astype(float)
+    got = resize_lanczos(np.repeat(row[None].astype(np.uint8), 6, 0), (6, 5))[2]
+    x = (np.arange(20) + 0.5)[None] / 4 - (np.arange(5) + 0.5)[:, None]
+    weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+    expected = (weights @ row) / weights.sum(1, keepdims=True)
+    assert np.abs(got - expected.clip(0, 255)).max() <= 0.6
+
+
 @pytest.mark.parametrize("size", [(48, 80), (12, 80), (48, 20)])
-def test_resize_keeps_pixel_centres(size):
+@pytest.mark.parametrize("resize", [resize_area, resize_lanczos])
+def test_resize_keeps_pixel_centres(size, resize):
     """A ramp stays the ramp of the resized rig: x -> (x + 0.5) s - 0.5."""
     ramp = np.repeat(np.arange(40, dtype=np.uint8)[None] * 6, 24, 0)[:, :, None].repeat(3, 2)
-    got = resize_area(ramp, size)[size[0] // 2, :, 0].astype(float)
+    got = resize(ramp, size)[size[0] // 2, :, 0].astype(float)
     expected = ((np.arange(size[1]) + 0.5) * 40 / size[1] - 0.5) * 6
     middle = slice(size[1] // 8, -size[1] // 8)
     assert np.abs(got - expected)[middle].max() <= 0.51

@@ -12,6 +12,7 @@ from prepared_helpers import SIZE, assert_same, pairs, quiet
 from lowtex.datasets import CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepared_for
 from lowtex.errors import OptionError
 from lowtex.roots import fingerprint, is_miniature
+from lowtex.sources import data_name
 
 
 def reads_no_file(monkeypatch):
@@ -60,6 +61,24 @@ def test_another_crop_is_something_else(tmp_path):
     quiet(Make3D(tmp_path / "m", size=(32, 64)))
     assert prepared_for(Make3D(tmp_path / "m", size=(32, 64))) is not None
     assert prepared_for(Make3D(tmp_path / "m", size=(32, 64), crop=None)) is None
+
+
+def test_another_way_to_resize_is_something_else(kitti):
+    folder = quiet(pairs(kitti[0]))
+    usual, sharp = (
+        open_dataset("kitti", kitti[0], "available", SIZE, depth=None, resize=resize) for resize in (None, "lanczos")
+    )
+    assert usual.prepared is not None and sharp.prepared is None
+    assert 0 < float((usual[0].image - sharp[0].image).abs().mean()) < 0.1
+    assert data_name(usual, "kitti") == "kitti" and data_name(sharp, "kitti") == "kitti lanczos"
+    with pytest.raises(OptionError, match="prepared with resize='area', but 'lanczos' is asked for"):
+        open_dataset("kitti", folder, "available", SIZE, depth=None, resize="lanczos")
+    with pytest.raises(OptionError, match="resize='cubic' is not known; choose one of: area, lanczos"):
+        open_dataset("kitti", kitti[0], "available", SIZE, resize="cubic")
+    kept = open_dataset("kitti", quiet(sharp), "available", SIZE, depth=None)
+    assert data_name(kept, "kitti") == "kitti lanczos"
+    assert_same(kept[1], sharp[1])
+    assert prepared_for(sharp) is not None and prepared_for(usual).resize == "area"
 
 
 def test_a_moved_root_is_found_again(kitti, tmp_path):

@@ -24,11 +24,12 @@ def made():
     return reconstructions, maps, rand(2, 3, 16, 32).detach()
 
 
-def test_equals_the_formula(made):
+@pytest.mark.parametrize("eps", [0.0, 1e-2])
+def test_equals_the_formula(made, eps):
     reconstructions, maps, image = made
-    loss, terms = feature_net_loss(reconstructions, maps, image, discriminative=0.3, convergent=0.7)
+    loss, terms = feature_net_loss(reconstructions, maps, image, discriminative=0.3, convergent=0.7, eps=eps)
     expected = sum(
-        photometric_error_plain(F.adaptive_avg_pool2d(image, r.shape[2:]), r).mean() for r in reconstructions
+        photometric_error_plain(F.adaptive_avg_pool2d(image, r.shape[2:]), r, eps=eps).mean() for r in reconstructions
     ) / len(reconstructions)
     for level, phi in enumerate(maps):
         small = F.adaptive_avg_pool2d(image, phi.shape[2:])

@@ -52,6 +52,12 @@ def test_without_a_fixed_unit_the_baseline_sets_it():
     assert net.metric_depth(values(0.3), kitti).item() == pytest.approx(units.item() * COMMUNITY_KITTI_SCALE)
 
 
+def test_a_smaller_nominal_baseline_reaches_less_far_at_the_same_scale():
+    usual, small = meaning(), meaning(nominal_baseline=0.015)
+    assert small.shift_px(values(1.0), RIG).item() == pytest.approx(0.15 * usual.shift_px(values(1.0), RIG).item())
+    assert small.metric_depth(values(1.0), RIG).item() == pytest.approx(RIG.baseline_m / 0.015 * 0.1)
+
+
 def test_a_fixed_unit_ignores_the_baseline_and_a_reference_focal_follows_the_lens():
     wide = StereoRig(focal_px=200.0, baseline_m=1.7, width=320, height=96)
     net = meaning(metres_per_unit=4.0)

@@ -6,6 +6,7 @@ from torch import nn
 
 from lowtex.errors import OptionError
 from lowtex.networks import FeatureNet, build_feature_net
+from lowtex.networks.layers import Conv2d
 from lowtex.settings import FeatureNetSettings
 
 
@@ -114,7 +115,8 @@ def test_frozen_stays_in_evaluation_mode_and_learns_nothing():
     assert image.grad.abs().sum() > 0
     assert all(p.grad is None and not p.requires_grad for p in net.parameters())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
-    net.unfreeze().train()
+    net.unfreeze()
+    assert all(part.training for part in net.modules())
     assert net.training and all(p.requires_grad for p in net.parameters())
 
 
@@ -169,6 +171,11 @@ def test_only_zero_padding_writes_the_border_into_the_maps(padding_mode, shows):
 def test_settings_and_wrong_settings():
     net = build_feature_net(FeatureNetSettings(depth=34, width=0.125, padding_mode="zeros", normalise=False))
     assert (net.encoder.depth, net.encoder.padding_mode, net.normalise, net.frozen) == (34, "zeros", False, False)
+    assert {part.border_mode for part in net.decoder.modules() if isinstance(part, Conv2d)} == {"zeros"}
+    mixed = FeatureNetSettings(depth=18, width=0.125, padding_mode="zeros", decoder_padding="reflect")
+    net = build_feature_net(mixed)
+    assert {part.border_mode for part in net.decoder.modules() if isinstance(part, Conv2d)} == {"reflect"}
+    assert {part.border_mode for part in net.encoder.modules() if isinstance(part, Conv2d)} == {"zeros"}
     random = build_feature_net(FeatureNetSettings(kind="random", depth=18, width=0.125))
     assert random.frozen and not any(p.requires_grad for p in random.parameters())
     with pytest.raises(OptionError, match="depth"):
