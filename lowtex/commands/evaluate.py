@@ -11,7 +11,7 @@ that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile
+from lowtex.commands import add_data, add_device, add_profile, reader_options
 
 EXAMPLE = """\
   lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
@@ -102,18 +102,17 @@ def open_for(name: str | None, named: dict[str, Path], options: argparse.Namespa
         OptionError: an unknown protocol, or folders are named and the one it needs is not.
         DataError: the data set is not complete.
     """
-    from lowtex.commands import named_values
     from lowtex.miniature_store import ensure_miniature
     from lowtex.protocols import get_protocol
     from lowtex.roots import resolve_roots
-    from lowtex.sources import default_protocol, open_test_set, require_named
+    from lowtex.sources import default_protocol, open_test_set, require_named, source_of
 
     protocol = get_protocol(name or default_protocol(named)).changed(scaling=options.scaling)
     require_named(protocol, named)
     if not named:
         ensure_miniature(options.profile)
     roots = resolve_roots(named, options.profile)
-    given = named_values(options.reader, "--reader")
+    given = reader_options(options.reader, source_of(protocol).reader)
     return protocol, open_test_set(protocol, roots, options.split, size, **given)
 
 

@@ -76,8 +76,8 @@ def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
     """
     if width != 2 * height:
         raise DataError(
-            f"{image} is {width}x{height} pixels, but typical_camera=True knows the camera of images twice as wide as "
-            f"high only; {way_out}"
+            f"{image} is {width}x{height} pixels, but typical_camera=true knows the camera of images twice as "
+            f"wide as high only; {way_out}"
         )
     return TYPICAL_RIG.resized(width, height)
 
