@@ -33,7 +33,7 @@ reproduce: $(STAMP)  ## run all notebooks headless: results/quick/index.html sho
 	@$(PY) -m lowtex.cli run --profile $(PROFILE) $(ARGS)
 
 test: $(STAMP)  ## run all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \

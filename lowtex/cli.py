@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import NoReturn
 
 from lowtex import __version__
 from lowtex.commands import parser_texts
@@ -27,13 +28,20 @@ COMMANDS = {
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong command line as every other error is told: in one line, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; `{self.prog} --help` shows the options")
+
+
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported.
 
     A subcommand's module has ``EXAMPLE`` (shown by ``--help``), ``add_arguments(parser)`` and ``run(options)``, which
     returns the exit code or None for success.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lowtex",
         description="Self-supervised monocular depth learning in low-texture areas: a reproduction kit.",
         epilog="lowtex COMMAND --help shows the options of a command, with an example.",
@@ -62,9 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     only = next((word for word in words if word in COMMANDS), None)
-    several = int(os.environ.get("WORLD_SIZE") or 1) > 1
+    try:
+        several = _several_processes()
+    except OptionError as error:
+        _print_error(f"lowtex: {error}")
+        return BAD_INPUT
     if several:
-        # a single process does without, because it takes torch
         from lowtex.one_voice import one_voice, tell_failure, told_already
     else:
         one_voice, tell_failure = nullcontext, _print_error
@@ -102,6 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not told_already():
             tell_failure(traceback.format_exc().rstrip())
         return FAILED
+
+
+def _several_processes() -> bool:
+    if (os.environ.get("WORLD_SIZE") or "1") == "1":
+        return False
+    # a single process does without, because it takes torch
+    from lowtex.processes import count
+
+    return count() > 1
 
 
 def _print_error(line: str) -> None:

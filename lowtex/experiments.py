@@ -7,8 +7,10 @@ whoever asks for it and is never done twice. A profile changes sizes and schedul
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 from lowtex.errors import OptionError, require_choice
+from lowtex.options import NonNegativeInt, check_types, types_of
 from lowtex.profiles import PROFILES, Profile, get_profile
 from lowtex.roots import content_digest
 from lowtex.settings import (
@@ -69,6 +71,7 @@ class DataSettings:
     source: str = ""
 
     def __post_init__(self):
+        check_types(self)
         require_choice("dataset", self.dataset, TRAINABLE)
         for name in ("height", "width"):
             value = getattr(self, name)
@@ -98,10 +101,11 @@ class Experiment:
     feature_net: FeatureNetSettings | None = None
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     data: DataSettings = field(default_factory=DataSettings)
-    seed: int = 0
+    seed: NonNegativeInt = 0
     start_from: str = ""
 
     def __post_init__(self):
+        check_types(self)
         if self.loss.uses_features and self.feature_net is None:
             raise OptionError(f"experiment {self.name!r} compares feature maps but names no feature_net settings")
         if not self.loss.uses_features and self.feature_net is not None:
@@ -146,22 +150,38 @@ class Experiment:
         """The experiment that `as_dict` described.
 
         Raises:
-            OptionError: an unknown name, as in a checkpoint of a newer kit.
+            OptionError: an unknown name, as in a checkpoint of a newer kit, or a value of another type.
         """
-        parts = {
-            "network": NetworkSettings,
-            "loss": LossSettings,
-            "schedule": ScheduleSettings,
-            "data": DataSettings,
-            "feature_net": FeatureNetSettings,
-        }
         known = [f.name for f in fields(cls)]
         built = {}
         for name, value in values.items():
             if name not in known:
                 raise OptionError(f"an experiment has no part {name!r}; it has: {', '.join(known)}")
-            built[name] = settings_from(parts[name], value) if name in parts and value is not None else value
+            built[name] = settings_from(PARTS[name], value) if name in PARTS and value is not None else value
         return cls(**built)
+
+
+PARTS = {
+    "network": NetworkSettings,
+    "loss": LossSettings,
+    "feature_net": FeatureNetSettings,
+    "schedule": ScheduleSettings,
+    "data": DataSettings,
+}
+"""The parts of an experiment that have settings of their own."""
+
+
+def setting_type(part: str, name: str) -> Any:
+    """The type of a setting, e.g. of ``smooth_first`` in ``loss``.
+
+    Raises:
+        OptionError: there is no such part or setting; lists those there are.
+    """
+    require_choice("part", part, PARTS)
+    types = types_of(PARTS[part])
+    if name not in types:
+        raise OptionError(f"{part}.{name} is not a setting; {part} has: {', '.join(types)}")
+    return types[name]
 
 
 _BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
@@ -261,7 +281,7 @@ def change(experiment: Experiment, name: str | None = None, **changes: object) -
     """A copy with some settings changed: ``change(e, loss__smooth_first=1e-2, seed=3)``.
 
     Raises:
-        OptionError: an unknown part or setting.
+        OptionError: an unknown part or setting, or a value that is not of the setting's type.
     """
     parts: dict[str, dict] = {}
     top: dict[str, object] = {} if name is None else {"name": name}
@@ -272,16 +292,18 @@ def change(experiment: Experiment, name: str | None = None, **changes: object) -
                 raise OptionError(f"{path!r} is not a setting; write part__setting, e.g. loss__smooth_first")
             top[part] = value
             continue
-        require_choice("part", part, ("network", "loss", "feature_net", "schedule", "data"))
-        current = getattr(experiment, part)
-        if current is None or setting not in [f.name for f in fields(current)]:
-            raise OptionError(f"experiment {experiment.name!r} has no setting {path!r}")
+        setting_type(part, setting)
+        if getattr(experiment, part) is None:
+            raise OptionError(f"{part}.{setting}: experiment {experiment.name!r} compares no feature maps")
         parts.setdefault(part, {})[setting] = value
     if "pretrained" in parts.get("network", {}):
         weights = parts["network"]["pretrained"]
         parts["network"].setdefault("pretrained_content", content_digest([str(weights)]) if weights else "")
     for part, values in parts.items():
-        top[part] = replace(getattr(experiment, part), **values)
+        try:
+            top[part] = replace(getattr(experiment, part), **values)
+        except OptionError as error:
+            raise OptionError(f"{part}.{error}") from error
     return replace(experiment, **top)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lowtex.errors import DataError, OptionError
+from lowtex.options import typed
 
 
 def parameters_of(source: str | Path) -> dict[str, Any]:
@@ -49,23 +50,7 @@ def check_parameters(source: str | Path, given: Mapping[str, Any]) -> dict[str, 
     for name, value in given.items():
         if name not in known:
             raise OptionError(f"{Path(source).name} has no parameter {name!r}; it has: {', '.join(known)}")
-        checked[name] = _convert(name, value, known[name])
+        kind = Any if known[name] is None else type(known[name])
+        plain = str(value) if isinstance(value, Path) else value
+        checked[name] = typed(f"parameter {name}", plain, kind, from_text=True)
     return checked
-
-
-def _convert(name: str, value: Any, default: Any) -> Any:
-    kind = type(default)
-    if default is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
-        return value
-    if kind is bool and str(value).lower() in ("true", "false", "1", "0", "yes", "no"):
-        return str(value).lower() in ("true", "1", "yes")
-    try:
-        if kind in (int, float) and not isinstance(value, bool):
-            return kind(value)
-        if kind in (list, dict, tuple) and isinstance(parsed := ast.literal_eval(value), list | dict | tuple):
-            return parsed
-        if kind is str and isinstance(value, Path):
-            return str(value)
-    except (TypeError, ValueError, SyntaxError):
-        pass
-    raise OptionError(f"parameter {name}={value!r} must be of type {kind.__name__}, like its default {default!r}")

@@ -23,6 +23,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from lowtex.errors import DataError, OptionError
+from lowtex.options import NonNegativeInt, PositiveInt, typed
 
 Value = TypeVar("Value")
 
@@ -34,24 +35,44 @@ _questions = itertools.count()
 _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 
 
+_LAUNCH = "unset WORLD_SIZE to train in one process, or start several with accelerate launch"
+
+
 def count() -> int:
-    """How many processes train together; 1 where no launcher started several."""
-    return max(1, int(os.environ.get("WORLD_SIZE") or 1))
+    """How many processes train together; 1 where no launcher started several.
+
+    Raises:
+        OptionError: ``WORLD_SIZE`` is no number, or was left in the environment without the rest of a launch.
+    """
+    number = _from_launcher("WORLD_SIZE", 1, PositiveInt)
+    if number > 1 and "RANK" not in os.environ:
+        raise OptionError(f"WORLD_SIZE={number} is in the environment, but no launcher started this process; {_LAUNCH}")
+    return number
 
 
 def local_count() -> int:
     """How many of them are on this machine."""
-    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1)) if count() > 1 else 1
+    return _from_launcher("LOCAL_WORLD_SIZE", 1, PositiveInt) if count() > 1 else 1
 
 
 def rank() -> int:
     """The number of this one, from 0."""
-    return int(os.environ.get("RANK") or 0) if count() > 1 else 0
+    return _from_launcher("RANK", 0, NonNegativeInt) if count() > 1 else 0
 
 
 def local_rank() -> int:
     """Its number on this machine, from 0."""
-    return int(os.environ.get("LOCAL_RANK") or 0) if count() > 1 else 0
+    return _from_launcher("LOCAL_RANK", 0, NonNegativeInt) if count() > 1 else 0
+
+
+def _from_launcher(name: str, alone: int, kind: type) -> int:
+    text = os.environ.get(name)
+    if not text:
+        return alone
+    try:
+        return typed(name, text, kind, from_text=True)
+    except OptionError as error:
+        raise OptionError(f"{error}; {_LAUNCH}") from error
 
 
 def is_main() -> bool:
@@ -134,10 +155,15 @@ def check_share(option: str, batch_size: int) -> None:
 
 
 def check_launch() -> None:
-    """Raise `OptionError` where several processes were asked for and one was started.
+    """Raise `OptionError` where several processes were asked for and one was started, or they can't meet.
 
     ``accelerate launch --cpu --num_processes 2`` leaves the second process to MPI and starts one without a word.
     """
+    absent = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if count() > 1 and absent:
+        raise OptionError(
+            f"WORLD_SIZE={count()} is in the environment, but {' and '.join(absent)} of a launch are not; {_LAUNCH}"
+        )
     by_mpi = any(name in os.environ for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"))
     asked = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
     if asked and count() == 1 and not by_mpi:

@@ -157,7 +157,7 @@ class Protocol:
         if self.image_crop is not None and image_crop not in ("any", self.image_crop):
             raise OptionError(
                 f"protocol {self.name!r} needs images cropped to {self.image_crop!r} ({IMAGE_CROPS[self.image_crop]}), "
-                f"but {where} has crop={image_crop!r}; open it with crop={self.image_crop!r}"
+                f"but {where} has crop={image_crop}; choose --reader crop={self.image_crop}"
             )
 
     @property

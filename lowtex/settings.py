@@ -2,12 +2,26 @@
 
 The paper's body could not be obtained, so where its abstract and a published review leave a choice open the most
 defensible one is the default and the others are one word away. A setting that changes a result is part of an
-experiment's content hash (`lowtex.experiments.Experiment.key`).
+experiment's content hash (`lowtex.experiments.Experiment.key`). Each setting's type says which values it takes, and is
+checked when the settings are made, wherever they come from: a command, a notebook or a file.
 """
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from lowtex.errors import OptionError, require_choice
+from lowtex.options import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    check_types,
+    number,
+    typed,
+)
+
+Width = number(float, (">", 0), ("<=", 4))
 
 
 @dataclass(frozen=True)
@@ -42,32 +56,28 @@ class NetworkSettings:
             is ``nominal_baseline / min_depth`` focal lengths, so with a smaller one the sigmoid covers fewer pixels.
     """
 
-    encoder: str = "iresnet"
-    depth: int = 50
-    width: float = 1.0
+    encoder: Literal["resnet", "iresnet"] = "iresnet"
+    depth: Literal[18, 34, 50, 101, 152] = 50
+    width: Width = 1.0
     rectify_after_start: bool = False
-    projection: str = "max_pool"
-    decoder: str = "nested"
+    projection: Literal["max_pool", "stride"] = "max_pool"
+    decoder: Literal["unet", "nested"] = "nested"
     squeeze_excite: bool = False
-    min_depth: float = 0.1
-    max_depth: float = 100.0
-    metres_per_unit: float | None = None
+    min_depth: PositiveFloat = 0.1
+    max_depth: PositiveFloat = 100.0
+    metres_per_unit: PositiveFloat | None = None
     initial_bias: float = -4.0
     pretrained: str | None = None
-    least_channels: int | None = None
+    least_channels: PositiveInt | None = None
     pretrained_content: str = ""
-    nominal_baseline: float = 0.1
+    nominal_baseline: PositiveFloat = 0.1
 
     def __post_init__(self):
-        require_choice("encoder", self.encoder, ("resnet", "iresnet"))
-        require_choice("decoder", self.decoder, ("unet", "nested"))
-        require_choice("projection", self.projection, ("max_pool", "stride"))
-        require_choice("depth", self.depth, (18, 34, 50, 101, 152) if self.encoder == "iresnet" else (18, 34, 50, 101))
-        _require(0.0 < self.width <= 4.0, "width", self.width, "a number in (0, 4]")
-        _require(0 < self.min_depth < self.max_depth, "min_depth", self.min_depth, "0 < min_depth < max_depth")
-        fine = self.least_channels
-        _require(fine is None or fine >= 1, "least_channels", fine, "a number >= 1, or None")
-        _require(self.nominal_baseline > 0, "nominal_baseline", self.nominal_baseline, "a number of metres > 0")
+        check_types(self)
+        if self.encoder == "resnet":
+            require_choice("depth", self.depth, (18, 34, 50, 101))
+        if self.min_depth >= self.max_depth:
+            raise OptionError(f"min_depth={self.min_depth} must be less than max_depth={self.max_depth}")
 
 
 @dataclass(frozen=True)
@@ -89,26 +99,21 @@ class FeatureNetSettings:
         pixel_l1_eps: of its reconstruction error, as in `LossSettings`: 0 is |a - b|, 1e-3 FeatDepth's.
     """
 
-    kind: str = "autoencoder"
-    depth: int = 50
-    width: float = 1.0
-    padding_mode: str = "replicate"
+    kind: Literal["autoencoder", "joint", "random"] = "autoencoder"
+    depth: Literal[18, 34, 50, 101] = 50
+    width: Width = 1.0
+    padding_mode: Literal["zeros", "replicate", "reflect"] = "replicate"
     normalise: bool = True
-    discriminative: float = 1e-3
-    convergent: float = 1e-3
-    steps: int = 3000
-    batch_size: int = 12
-    learning_rate: float = 1e-4
-    decoder_padding: str | None = None
-    pixel_l1_eps: float = 0.0
+    discriminative: NonNegativeFloat = 1e-3
+    convergent: NonNegativeFloat = 1e-3
+    steps: NonNegativeInt = 3000
+    batch_size: PositiveInt = 12
+    learning_rate: PositiveFloat = 1e-4
+    decoder_padding: Literal["zeros", "replicate", "reflect"] | None = None
+    pixel_l1_eps: NonNegativeFloat = 0.0
 
     def __post_init__(self):
-        require_choice("kind", self.kind, ("autoencoder", "joint", "random"))
-        require_choice("padding_mode", self.padding_mode, ("zeros", "replicate", "reflect"))
-        require_choice("decoder_padding", self.decoder_padding, (None, "zeros", "replicate", "reflect"))
-        require_choice("depth", self.depth, (18, 34, 50, 101))
-        _require(self.steps >= 0, "steps", self.steps, "a number of steps >= 0")
-        _require(self.pixel_l1_eps >= 0, "pixel_l1_eps", self.pixel_l1_eps, "a number >= 0")
+        check_types(self)
 
 
 @dataclass(frozen=True)
@@ -132,32 +137,24 @@ class LossSettings:
         out_of_view_mask: drop pixels whose match lies outside the other image.
     """
 
-    data_term: str = "features"
-    pixel_weight: float = 1.0
-    feature_weight: float = 1.0
-    feature_distance: str = "robust_l1"
-    feature_scales: str = "lowest"
-    ssim_alpha: float = 0.85
-    smooth_first: float = 1e-3
-    smooth_second: float = 1e-3
-    edge_decay: float = 0.5
-    smooth_quantity: str = "normalised_disparity"
+    data_term: Literal["features", "pixels", "both"] = "features"
+    pixel_weight: NonNegativeFloat = 1.0
+    feature_weight: NonNegativeFloat = 1.0
+    feature_distance: Literal["robust_l1", "ssim_l1"] = "robust_l1"
+    feature_scales: Literal["lowest", "levels", "single"] = "lowest"
+    ssim_alpha: Share = 0.85
+    smooth_first: NonNegativeFloat = 1e-3
+    smooth_second: NonNegativeFloat = 1e-3
+    edge_decay: NonNegativeFloat = 0.5
+    smooth_quantity: Literal["normalised_disparity", "disparity", "depth"] = "normalised_disparity"
     auto_mask: bool = False
     out_of_view_mask: bool = False
-    pixel_error: str = "ssim_l1"
-    pixel_window: int = 7
-    pixel_l1_eps: float = 0.0
+    pixel_error: Literal["ssim_l1", "census", "zncc"] = "ssim_l1"
+    pixel_window: Literal[3, 5, 7] = 7
+    pixel_l1_eps: NonNegativeFloat = 0.0
 
     def __post_init__(self):
-        require_choice("data_term", self.data_term, ("features", "pixels", "both"))
-        require_choice("pixel_error", self.pixel_error, ("ssim_l1", "census", "zncc"))
-        require_choice("pixel_window", self.pixel_window, (3, 5, 7))
-        require_choice("feature_distance", self.feature_distance, ("robust_l1", "ssim_l1"))
-        require_choice("feature_scales", self.feature_scales, ("lowest", "levels", "single"))
-        require_choice("smooth_quantity", self.smooth_quantity, ("normalised_disparity", "disparity", "depth"))
-        _require(0.0 <= self.ssim_alpha <= 1.0, "ssim_alpha", self.ssim_alpha, "a number in [0, 1]")
-        for name in ("pixel_weight", "feature_weight", "smooth_first", "smooth_second", "pixel_l1_eps"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "a number >= 0")
+        check_types(self)
 
     @property
     def uses_features(self) -> bool:
@@ -183,23 +180,17 @@ class ScheduleSettings:
         precision: ``fp32``, or ``bf16`` round the network only.
     """
 
-    steps: int = 75_000
-    batch_size: int = 12
-    learning_rate: float = 1e-4
-    drop_at: float = 0.75
-    drop_factor: float = 0.1
-    flip: float = 0.5
-    jitter: float = 0.5
-    precision: str = "fp32"
+    steps: PositiveInt = 75_000
+    batch_size: PositiveInt = 12
+    learning_rate: PositiveFloat = 1e-4
+    drop_at: number(float, (">", 0), ("<=", 1)) = 0.75
+    drop_factor: PositiveFloat = 0.1
+    flip: Share = 0.5
+    jitter: Share = 0.5
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self):
-        _require(self.steps >= 1, "steps", self.steps, "a number of steps >= 1")
-        _require(self.batch_size >= 1, "batch_size", self.batch_size, "a number >= 1")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number > 0")
-        _require(0 < self.drop_at <= 1, "drop_at", self.drop_at, "a fraction in (0, 1]")
-        for name in ("flip", "jitter"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a probability in [0, 1]")
-        require_choice("precision", self.precision, ("fp32", "bf16"))
+        check_types(self)
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
@@ -228,15 +219,11 @@ def settings_from(cls, values: dict):
     """Build a settings object from plain values.
 
     Raises:
-        OptionError: a name is not a setting of ``cls``; lists the known ones.
+        OptionError: a name is not a setting of ``cls``, or its value not of the setting's type.
     """
     known = [f.name for f in fields(cls)]
+    typed(cls.__name__, values, dict)
     for name in values:
         if name not in known:
             raise OptionError(f"{cls.__name__} has no setting {name!r}; it has: {', '.join(known)}")
     return cls(**values)
-
-
-def _require(condition: bool, option: str, value: object, expected: str) -> None:
-    if not condition:
-        raise OptionError(f"{option}={value!r} is out of range; expected {expected}")

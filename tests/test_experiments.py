@@ -80,6 +80,7 @@ def test_key_follows_content_and_ignores_the_name():
         replace(first, start_from="abc").key,
     }
     assert len(keys) == 8
+    assert change(first, loss__smooth_first=1).key == change(first, loss__smooth_first=1.0).key
 
 
 def test_other_weights_to_start_from_are_another_experiment(tmp_path):
@@ -118,9 +119,9 @@ def test_round_trip_through_plain_values():
     [
         (lambda: named_experiment("our"), "experiment='our'"),
         (lambda: named_experiment("ours", "fast"), "profile='fast'"),
-        (lambda: named_experiment("ours", loss__weight=1), "loss__weight"),
+        (lambda: named_experiment("ours", loss__weight=1), "loss.weight is not a setting; loss has: data_term"),
         (lambda: named_experiment("ours", steps=1), "part__setting"),
-        (lambda: named_experiment("baseline", feature_net__depth=18), "feature_net__depth"),
+        (lambda: named_experiment("baseline", feature_net__depth=18), "experiment 'baseline' compares no feature maps"),
         (lambda: change(named_experiment("ours"), colour__x=1), "part='colour'"),
         (lambda: NetworkSettings(encoder="vgg"), "encoder='vgg'"),
         (lambda: NetworkSettings(encoder="resnet", depth=152), "depth=152"),
@@ -140,6 +141,28 @@ def test_round_trip_through_plain_values():
         (lambda: DataSettings(dataset="nyu"), "dataset='nyu'"),
         (lambda: Experiment("x", loss=LossSettings()), "feature_net"),
         (lambda: settings_from(LossSettings, {"smoothness": 1}), "no setting 'smoothness'"),
+        (lambda: settings_from(LossSettings, 5), "LossSettings=5 must be a mapping"),
+        (lambda: change(named_experiment("ours"), loss__auto_mask="false"), "loss.auto_mask='false' must be true or"),
+        (lambda: change(named_experiment("ours"), schedule__learning_rate=float("nan")), "learning_rate=nan must be"),
+        (
+            lambda: change(named_experiment("ours"), feature_net__batch_size=0),
+            "feature_net.batch_size=0 must be a whol",
+        ),
+        (
+            lambda: change(named_experiment("ours"), feature_net__width=-1.0),
+            "feature_net.width=-1.0 must be a number >",
+        ),
+        (
+            lambda: change(named_experiment("ours"), feature_net__convergent=-1.0),
+            "convergent=-1.0 must be a number >= 0",
+        ),
+        (
+            lambda: change(named_experiment("ours"), network__metres_per_unit=0.0),
+            "metres_per_unit=0.0 must be a number",
+        ),
+        (lambda: change(named_experiment("ours"), data__height="96"), "data.height='96' must be a whole number"),
+        (lambda: named_experiment("ours", seed=-1), "seed=-1 must be a whole number >= 0"),
+        (lambda: Experiment.from_dict({"name": "x", "loss": {"auto_mask": "no"}}), "auto_mask='no' must be true or"),
     ],
 )
 def test_bad_options_are_named(make, named):

@@ -188,6 +188,24 @@ def test_other_commands_are_started_by_themselves(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 is in the environment, but no launcher started this process; unset"),
+        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE=abc must be a whole number >= 1; unset WORLD_SIZE"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "but MASTER_ADDR and MASTER_PORT of a launch are not; unset WORLD_SIZE"),
+    ],
+)
+def test_what_a_launch_left_in_the_environment_is_one_line(monkeypatch, capsys, left, message):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in left.items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["train", "baseline", "--profile", "smoke"]) == cli.BAD_INPUT
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line and "accelerate launch" in line
+
+
 def test_a_launch_that_starts_one_process_instead_of_several_is_refused(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")

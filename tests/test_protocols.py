@@ -109,9 +109,11 @@ def test_crops_of_the_images_are_stated_and_required():
         "flip": False,
         "ground_truth": "make3d",
     }
-    with pytest.raises(OptionError, match="needs images cropped to 'c1'.*Make3D has crop=None; open it with crop='c1'"):
+    with pytest.raises(
+        OptionError, match="needs images cropped to 'c1'.*Make3D has crop=None; choose --reader crop=c1"
+    ):
         PROTOCOLS["make3d_c1"].require("make3d", "Make3D", None)
-    with pytest.raises(OptionError, match="cropped to 'bottom_quarter'.*crop='bottom_fifth'"):
+    with pytest.raises(OptionError, match="cropped to 'bottom_quarter'.*crop=bottom_fifth; choose --reader"):
         PROTOCOLS["cityscapes"].require("cityscapes", "Cityscapes", "bottom_fifth")
     PROTOCOLS["cityscapes"].require("cityscapes", "Cityscapes", "bottom_quarter")
     PROTOCOLS["cityscapes"].require("cityscapes", "a list of samples")

@@ -200,7 +200,7 @@ def open_tolerantly(
     if isinstance(reader, Cityscapes) and reader.rig_is_nominal:
         caveats.append(
             "camera files are missing: without them metres rest on typical values, right to a few percent only, and "
-            "only where --reader typical_camera=True asks for that"
+            "only where --reader typical_camera=true asks for that"
         )
     return reader, caveats
 

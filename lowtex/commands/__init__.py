@@ -34,7 +34,9 @@ def add_profile(parser: argparse.ArgumentParser) -> None:
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """``--seed``: of everything random."""
-    parser.add_argument("--seed", type=int, default=0, help="of everything random; default 0")
+    from lowtex.options import NonNegativeInt, argument
+
+    parser.add_argument("--seed", type=argument(NonNegativeInt), default=0, help="of everything random; default 0")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -79,23 +81,19 @@ def natural(text: str) -> list:
     return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]
 
 
-def named_values(texts: list[str], option: str) -> dict[str, object]:
-    """``["variation=fog", "typical_camera=True"]`` -> a dict; a value that is no Python literal is a text.
+def reader_options(texts: list[str], reader: str) -> dict[str, object]:
+    """``--reader``: ``["variation=fog", "views=false"]`` -> values of the types that this reader's options have.
 
     Raises:
-        OptionError: not of that form; names ``option``.
+        OptionError: not of that form, no option of this reader, or a value of another type.
     """
-    import ast
-
+    from lowtex.datasets import checked_options
     from lowtex.errors import OptionError
 
     found: dict[str, object] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name and value):
-            raise OptionError(f"{option} {text!r} must read name=value, e.g. variation=fog")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found
+            raise OptionError(f"--reader {text!r} must read NAME=VALUE, e.g. variation=fog")
+        found[name] = value
+    return checked_options(reader, found, from_text=True)

@@ -20,6 +20,8 @@ EXAMPLE = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from lowtex.options import PositiveInt, argument
+
     parser.add_argument("names", nargs="*", metavar="NAME", help="single rows; `lowtex train --list` shows all")
     parser.add_argument(
         "--only",
@@ -29,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="named, factorial, alternatives, rivals, curve, tuned, budget or precision; repeatable; default: all",
     )
     parser.add_argument("--seeds", default="0-4", help="as 0-4 or 0,2,5-7; default 0-4")
-    parser.add_argument("--jobs", type=int, help="trainings at a time; default as many as there are cores")
-    parser.add_argument("--threads", type=int, default=1, help="of each training; default 1")
+    parser.add_argument(
+        "--jobs", type=argument(PositiveInt), help="trainings at a time; default as many as there are cores"
+    )
+    parser.add_argument("--threads", type=argument(PositiveInt), default=1, help="of each training; default 1")
     parser.add_argument(
         "--run-dir",
         type=folder_to_write,
@@ -64,9 +68,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.sources import open_pairs, training_settings
 
     names, seeds = select(options.only, options.names), parse_seeds(options.seeds)
-    jobs = options.jobs or max(1, len(os.sched_getaffinity(0)) // max(1, options.threads))
-    if jobs < 1 or options.threads < 1:
-        raise OptionError(f"--jobs {jobs} --threads {options.threads}: both must be at least 1")
+    jobs = options.jobs or max(1, len(os.sched_getaffinity(0)) // options.threads)
     resolve_device(options.device)
     profile = get_profile(options.profile)
     data, root = training_root(options.data, profile.name)

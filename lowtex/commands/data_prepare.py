@@ -11,7 +11,7 @@ Without --data it takes the miniature Virtual KITTI 2.
 import argparse
 import re
 
-from lowtex.commands import add_data, add_profile, folder_to_write
+from lowtex.commands import add_data, add_profile, folder_to_write, reader_options
 from lowtex.errors import OptionError
 
 EXAMPLE = """\
@@ -58,12 +58,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _readers(options: argparse.Namespace, size: tuple[int, int]) -> list:
-    from lowtex.commands import named_values
     from lowtex.experiments import TRAINABLE
     from lowtex.miniature_store import ensure_miniature
-    from lowtex.protocols import get_protocol
     from lowtex.roots import DATASETS, parse_roots, resolve_roots
-    from lowtex.sources import default_protocol, open_pairs, open_test_set, require_named
+    from lowtex.sources import default_protocol, open_pairs, open_test_set, require_named, source_of
 
     miniatures = [name for name in options.data if name in DATASETS]
     roots = parse_roots([part for part in options.data if part not in miniatures])
@@ -71,9 +69,8 @@ def _readers(options: argparse.Namespace, size: tuple[int, int]) -> list:
         ensure_miniature(options.profile)
     paths = resolve_roots(roots, options.profile)
     names = [*roots, *miniatures]
-    given = named_values(options.reader, "--reader")
     if options.protocol:
-        get_protocol(options.protocol)
+        given = reader_options(options.reader, source_of(options.protocol).reader)
         if not miniatures:
             require_named(options.protocol, names)
         return [open_test_set(options.protocol, paths, options.split, size, prepared=False, **given)]
@@ -83,8 +80,11 @@ def _readers(options: argparse.Namespace, size: tuple[int, int]) -> list:
     readers = []
     for name in names or ["vkitti2"]:
         if options.depth or name not in TRAINABLE:
-            readers.append(open_test_set(default_protocol([name]), paths, options.split, size, prepared=False, **given))
+            protocol = default_protocol([name])
+            given = reader_options(options.reader, source_of(protocol).reader)
+            readers.append(open_test_set(protocol, paths, options.split, size, prepared=False, **given))
         else:
+            given = reader_options(options.reader, name)
             readers.append(open_pairs(name, paths[name], options.split or "train", size, prepared=False, **given))
     return readers
 

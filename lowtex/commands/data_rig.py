@@ -23,8 +23,12 @@ WRONG_OR_UNKNOWN = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from lowtex.options import PositiveInt, argument
+
     add_data(parser, "the folder: stereo=FOLDER")
-    parser.add_argument("--pairs", type=int, default=4, metavar="N", help="pairs to look at, spread evenly; default 4")
+    parser.add_argument(
+        "--pairs", type=argument(PositiveInt), default=4, metavar="N", help="pairs to look at, spread evenly; default 4"
+    )
     parser.add_argument("--split", default="all", help="of which list: all, available, a name in splits/, or a file")
     parser.add_argument(
         "--out", type=folder_to_write, metavar="FOLDER", help="for the picture; default results/rig_check"

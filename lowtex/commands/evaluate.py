@@ -13,7 +13,7 @@ folders images are resized by Lanczos, as in their training, else by area; --rea
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile, file_to_write, given_path
+from lowtex.commands import add_data, add_device, add_profile, file_to_write, given_path, reader_options
 
 EXAMPLE = """\
   lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
@@ -178,18 +178,17 @@ def open_for(
         OptionError: an unknown protocol, or folders are named and the one it needs is not.
         DataError: the data set is not complete.
     """
-    from lowtex.commands import named_values
     from lowtex.miniature_store import ensure_miniature
     from lowtex.protocols import get_protocol
     from lowtex.roots import resolve_roots
-    from lowtex.sources import default_protocol, open_test_set, require_named
+    from lowtex.sources import default_protocol, open_test_set, require_named, source_of
 
     protocol = get_protocol(name or default_protocol(named)).changed(scaling=options.scaling)
     require_named(protocol, named)
     if not named:
         ensure_miniature(options.profile)
     roots = resolve_roots(named, options.profile)
-    given = reader | named_values(options.reader, "--reader")
+    given = reader | reader_options(options.reader, source_of(protocol).reader)
     return protocol, open_test_set(protocol, roots, options.split, size, **given)
 
 

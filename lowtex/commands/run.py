@@ -28,6 +28,8 @@ EXAMPLE = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from lowtex.options import PositiveFloat, argument
+
     add_profile(parser)
     add_seed(parser)
     add_device(parser)
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
     )
     parser.add_argument("--cores", type=int, help="processor cores to use; default all")
-    parser.add_argument("--timeout", type=float, metavar="MINUTES", help="time limit of one notebook")
+    parser.add_argument("--timeout", type=argument(PositiveFloat), metavar="MINUTES", help="time limit of one notebook")
     parser.add_argument("--dry-run", action="store_true", help="only say what would run")
 
 

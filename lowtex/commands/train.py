@@ -8,7 +8,7 @@ On several GPUs: accelerate launch --multi_gpu --num_processes N -m lowtex.cli t
 import argparse
 from pathlib import Path
 
-from lowtex.commands import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
+from lowtex.commands import add_data, add_device, add_profile, add_seed, folder_to_write, given_path, reader_options
 
 EXAMPLE = """\
   lowtex train ours
@@ -20,6 +20,8 @@ EXAMPLE = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from lowtex.options import PositiveInt, argument
+
     parser.add_argument("experiment", nargs="?", help="baseline, encoder, ours, …, or a row of the ablation")
     parser.add_argument("--list", action="store_true", help="show the names of all experiments, and what each is")
     add_profile(parser)
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=given_path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment"
     )
-    parser.add_argument("--steps", type=int, help="optimiser steps; default the profile's")
+    parser.add_argument("--steps", type=argument(PositiveInt), help="optimiser steps; default the profile's")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PART.NAME=VALUE", help="a setting, e.g. loss.smooth_first=0.01"
     )
@@ -44,7 +46,6 @@ def run(options: argparse.Namespace) -> int:
     """Train; prints the experiment's folder."""
     from lowtex import processes
     from lowtex.ablation.variants import any_experiment, listing
-    from lowtex.commands import named_values
     from lowtex.errors import OptionError
     from lowtex.experiments import change, get_profile
     from lowtex.loop import LoopOptions, make_accelerator
@@ -59,19 +60,25 @@ def run(options: argparse.Namespace) -> int:
     if options.experiment is None:
         raise OptionError("name an experiment, e.g. `lowtex train ours`; `lowtex train --list` shows all")
     profile = get_profile(options.profile)
-    recipe = any_experiment(options.experiment, profile, options.seed, **settings(options.set))
+    asked = settings(options.set)
+    if options.steps is not None and "schedule__steps" in asked:
+        raise OptionError("--steps and --set schedule.steps say the same; give one of them")
+    recipe = any_experiment(options.experiment, profile, options.seed, **asked)
     processes.check_launch()
     if processes.count() > 1:
         # from here on they know each other
         make_accelerator(options.device)
     with processes.main_first():
         data, root = training_root(options.data, profile.name)
-    given = named_values(options.reader, "--reader")
+    given = reader_options(options.reader, data)
+    if given.get("views") is False:
+        raise OptionError("--reader views=false leaves one view of each pair, and training needs both")
     if recipe.data.variation != "clone":
         given.setdefault("variation", recipe.data.variation)
     dataset = open_pairs(data, root, options.split, recipe.data.size, **given)
     changes = training_settings(dataset, data, root, given)
-    steps = options.steps or (profile.finetune_steps if options.init else recipe.schedule.steps)
+    usual = profile.finetune_steps if options.init and "schedule__steps" not in asked else recipe.schedule.steps
+    steps = options.steps or usual
     name = recipe.name
     if options.init:
         _same_network(options.init, recipe)
@@ -120,21 +127,24 @@ def _same_network(checkpoint: Path, recipe) -> None:
 
 
 def settings(changes: list[str]) -> dict[str, object]:
-    """``loss.smooth_first=0.01`` -> ``{"loss__smooth_first": 0.01}``; a value that is no literal is a text.
+    """``loss.smooth_first=0.01`` -> ``{"loss__smooth_first": 0.01}``, each value of its setting's type.
 
     Raises:
-        OptionError: not of that form.
+        OptionError: not of that form, no such setting, or a value of another type.
     """
-    from lowtex.commands import named_values
     from lowtex.errors import OptionError
+    from lowtex.experiments import setting_type
+    from lowtex.options import typed
 
     found: dict[str, object] = {}
     for text in changes:
-        part, dot, own = text.partition("=")[0].partition(".")
-        if not (dot and own and text.partition("=")[2]):
+        path, _, value = text.partition("=")
+        part, _, own = path.partition(".")
+        if not (own and value):
             raise OptionError(f"--set {text!r} must read part.name=value, e.g. loss.smooth_first=0.01")
-        [value] = named_values([text], "--set").values()
-        found[f"{part}__{own}"] = value
+        if path in ("data.dataset", "data.split", "data.source"):
+            raise OptionError(f"--set {path}: what is trained on is said by --data, --split and --reader")
+        found[f"{part}__{own}"] = typed(f"--set {path}", value, setting_type(part, own), from_text=True)
     return found
 
 

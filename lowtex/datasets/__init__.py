@@ -1,8 +1,8 @@
 """Readers of stereo data sets, all yielding `StereoSample`, and what training does with the pairs."""
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import CachedPairs
@@ -18,6 +18,7 @@ from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.datasets.stereo_folder import StereoFolder
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import OptionError, require_choice
+from lowtex.options import typed, types_of
 
 READERS: dict[str, type[StereoReader]] = {
     "kitti": KittiRaw,
@@ -42,6 +43,7 @@ __all__ = [
     "StereoReader",
     "StereoSample",
     "VirtualKitti2",
+    "checked_options",
     "collate",
     "flip_pair",
     "jitter_colour",
@@ -73,16 +75,11 @@ def open_dataset(
         options: further arguments of that reader.
 
     Raises:
-        OptionError: the name, the split, the way to resize or an option is unknown.
+        OptionError: the name, the split or an option is unknown, or an option's value of another type.
         DataError: the root does not hold what the split needs.
     """
-    require_choice("data set", name, READERS)
+    options = checked_options(name, options)
     reader = READERS[name]
-    known = [option for option in inspect.signature(reader).parameters if option not in ("root", "split", "size")]
-    known.append("resize")
-    for option in options:
-        if option not in known:
-            raise OptionError(f"data set {name!r} has no option {option!r}; it has: {', '.join(known)}")
     if resize is not None:
         require_choice("resize", resize, RESIZES)
     if is_prepared(root):
@@ -94,3 +91,30 @@ def open_dataset(
     if prepared:
         opened.prepared = prepared_for(opened)
     return opened
+
+
+def checked_options(name: str, options: Mapping[str, object], from_text: bool = False) -> dict[str, object]:
+    """Options of a reader, each of the type that the reader's signature gives it.
+
+    Args:
+        name: of the reader.
+        options: by name; without root, split and size, which every reader has.
+        from_text: the values are texts of ``--reader NAME=VALUE``; see `lowtex.options.typed`.
+
+    Raises:
+        OptionError: the reader or an option is unknown, or a value is of another type.
+    """
+    require_choice("data set", name, READERS)
+    known = {option: kind for option, kind in types_of(READERS[name].__init__).items() if option not in _OF_ALL}
+    known["resize"] = Literal[RESIZES]
+    for option in options:
+        if option not in known:
+            raise OptionError(f"data set {name!r} has no option {option!r}; it has: {', '.join(known)}")
+    before = "--reader " if from_text else ""
+    return {
+        option: typed(f"{before}{option}", value, known[option], from_text=from_text)
+        for option, value in options.items()
+    }
+
+
+_OF_ALL = ("root", "split", "size")

@@ -36,8 +36,8 @@ PUBLISHED_LISTS = {name.replace("cityscapes/", "monodepth_"): name for name in C
 """Packaged lists, by the reader's name for them."""
 
 CAMERA_WAY_OUT = (
-    "unpack the camera archives too, or give --reader typical_camera=True, with which metres are right to some percent "
-    "only. " + CITYSCAPES_WAY_OUT
+    "unpack the camera archives too, or give --reader typical_camera=true (notebook 14: --set 14.typical_camera=true), "
+    "with which metres are right to some percent only. " + CITYSCAPES_WAY_OUT
 )
 
 

@@ -79,7 +79,7 @@ def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
     """
     if width != 2 * height:
         raise DataError(
-            f"{image} is {width}x{height} pixels, but --reader typical_camera=True knows the camera of images "
+            f"{image} is {width}x{height} pixels, but --reader typical_camera=true knows the camera of images "
             f"twice as wide as high only; {way_out}"
         )
     return TYPICAL_RIG.resized(width, height)

@@ -178,5 +178,5 @@ def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:
     except DataError as error:
         raise DataError(
             f"the images of {depth_root} are not found: neither {beside} nor {depth_root} holds KITTI raw; "
-            f"give --data kitti=FOLDER. {KITTI_RAW_WAY_OUT}"
+            f"name its folder with --data kitti=FOLDER. {KITTI_RAW_WAY_OUT}"
         ) from error

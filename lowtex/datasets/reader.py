@@ -187,7 +187,7 @@ def report_missing(missing: Sequence[Path], total: int, split: str, what: str, w
     if missing and not tolerates_missing():
         raise DataError(
             f"{len(missing)} of {total} {what} of split {split!r} are missing, first: {missing[0]}; {way_out}. "
-            "split='available' takes the frames that are there"
+            "--split available takes the frames that are there"
         )
 
 

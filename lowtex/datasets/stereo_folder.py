@@ -188,7 +188,7 @@ class StereoFolder(StereoReader):
                 f"{self.root}: {len(alone['l'])} of {len(self.images['l'])} images in left/ and {len(alone['r'])} of "
                 f"{len(self.images['r'])} in right/ have no twin of the same stem, first: "
                 f"{self.images[side][alone[side][0]]}; {PAIR_WAY_OUT}, or give the pairs that are complete by "
-                "split='available'"
+                "--split available"
             )
 
     def _check_complete(self, stems: list[str], sides: str) -> None:

@@ -164,8 +164,8 @@ def _is_iresnet(weights: dict[str, Tensor]) -> bool:
 def _check_reading(module: IResNetEncoder, path: Path, as_start: bool) -> None:
     if module.projection != "max_pool":
         raise CheckpointError(
-            f"{path} holds an iResNet whose shortcuts pool first; this encoder has projection="
-            f"{module.projection!r}: build it with projection='max_pool'"
+            f"{path} holds an iResNet whose shortcuts pool first, but this encoder's projection is "
+            f"{module.projection}; choose --set network.projection=max_pool"
         )
     if not module.rectify_after_start and not as_start:
         raise CheckpointError(

@@ -133,7 +133,7 @@ def _bytes(view) -> np.ndarray:
 def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCheck:
     widths = {pair.rig.width for pair in pairs}
     if len(widths) > 1:
-        raise DataError(f"the pairs have different widths, {sorted(widths)} px; check them apart, by split=LIST")
+        raise DataError(f"the pairs have different widths, {sorted(widths)} px; check them apart, by --split LIST")
     native = pairs[0].rig
     points, fit = _pool(pairs)
     agreeing = points[points.row_agrees]

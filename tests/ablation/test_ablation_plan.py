@@ -144,8 +144,8 @@ def test_an_interrupted_batch_ends_its_processes(fake, tmp_path):
         ("ablate --only nothing", "--only='nothing' is not known"),
         ("ablate our", "experiment='our' is not known"),
         ("ablate --seeds x", "--seeds 'x' must read"),
-        ("ablate --threads 0", "must be at least 1"),
-        ("ablate --jobs -1", "must be at least 1"),
+        ("ablate --threads 0", "argument --threads: '0' must be a whole number >= 1"),
+        ("ablate --jobs 0", "argument --jobs: '0' must be a whole number >= 1"),
         ("ablate --data kitti=.", "vkitti2=FOLDER or its miniature"),
     ],
 )

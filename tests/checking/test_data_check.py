@@ -182,7 +182,7 @@ def test_a_cityscapes_without_camera_files_is_not_called_fine(tmp_path):
     a_list(tmp_path, "ulm/ulm_000003_000000 l\n")
     found = check_root("cityscapes", tmp_path, "mine")
     assert [p.path.name for p in found.named.problems] == ["ulm_000003_000000_camera.json"]
-    assert found.there.complete == 1 and "typical_camera=True" in found.there.caveats[0]
+    assert found.there.complete == 1 and "--reader typical_camera=true" in found.there.caveats[0]
 
 
 def test_own_stereo_pairs(tmp_path):

@@ -55,7 +55,7 @@ def test_training_on_a_variation_says_so(trees, tmp_path, capsys):
     capsys.readouterr()
     words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={trees / 'vkitti2'}", "--reader", "fog"]
     assert cli.main(words) == 2
-    assert "--reader 'fog' must read name=value, e.g. variation=fog" in capsys.readouterr().err
+    assert "--reader 'fog' must read NAME=VALUE, e.g. variation=fog" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

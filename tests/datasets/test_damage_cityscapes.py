@@ -67,7 +67,7 @@ CASES: dict[str, tuple[str, Damage, str]] = {
     "left missing": (LEFT, delete, "1 of 2"),
     "right missing": (RIGHT, delete, "1 of 2"),
     "disparity missing": (DISPARITY, delete, "1 of 2"),
-    "camera missing": (CAMERA, delete, "typical_camera=True"),
+    "camera missing": (CAMERA, delete, "typical_camera=true"),
     "right that of another frame": (RIGHT, renamed("ulm_000003_000001_rightImg8bit.png"), "2 of 3"),
     "all right ones missing": ("rightImg8bit", delete, "2 of 2"),
     "left empty": (LEFT, empty, "0 bytes"),
@@ -208,5 +208,5 @@ def test_file_that_goes_after_the_reader_was_opened(tmp_path):
     write_cityscapes(tmp_path, FRAMES)
     reader = Cityscapes(tmp_path)
     delete(tmp_path / CAMERA)
-    with pytest.raises(DataError, match=r"ulm_000003_000000_camera\.json is missing; .*typical_camera=True"):
+    with pytest.raises(DataError, match=r"ulm_000003_000000_camera\.json is missing; .*typical_camera=true"):
         reader[0]

@@ -230,9 +230,11 @@ def test_what_no_frame_has_is_named(tmp_path):
 
 def test_typical_camera_only_where_there_is_none_and_only_when_asked_for(tmp_path):
     write_cityscapes(tmp_path, cameras=False)
-    with pytest.raises(DataError, match=r"3 of 3 frames .*aachen_000003_000001_camera\.json; .*typical_camera=True"):
+    with pytest.raises(
+        DataError, match=r"3 of 3 frames .*aachen_000003_000001_camera\.json; .*--reader typical_camera=true"
+    ):
         Cityscapes(tmp_path)
-    with pytest.raises(DataError, match="of its 4, 4 without camera; .*--reader typical_camera=True"):
+    with pytest.raises(DataError, match="of its 4, 4 without camera; .*--reader typical_camera=true"):
         Cityscapes(tmp_path, "available")
     reader = Cityscapes(tmp_path, size=None, crop=None, typical_camera=True)
     assert reader.rig_is_nominal and reader[0].rig == TYPICAL_RIG.resized(WIDTH, HEIGHT)
@@ -247,7 +249,7 @@ def test_typical_camera_only_where_there_is_none_and_only_when_asked_for(tmp_pat
     for side in ("left", "right"):
         kind = f"{side}Img8bit"
         write_picture(path_of(tmp_path, kind, "train", "aachen", 19), view("aachen", 19, side[0])[:, :30])
-    with pytest.raises(DataError, match="30x20 pixels, but --reader typical_camera=True"):
+    with pytest.raises(DataError, match="30x20 pixels, but --reader typical_camera=true"):
         mixed[1]
 
 
@@ -263,7 +265,7 @@ def test_other_files_beside_the_data_are_left_alone(tmp_path):
 
 def test_real_pair(real_data):
     root = real_data / "cityscapes"
-    with pytest.raises(DataError, match=r"aachen_000029_000019_camera\.json; .*typical_camera=True"):
+    with pytest.raises(DataError, match=r"aachen_000029_000019_camera\.json; .*--reader typical_camera=true"):
         Cityscapes(root)
     reader = open_dataset("cityscapes", root, split="train", size=None, typical_camera=True)
     assert reader.names == ["train/aachen_000029_000019/l"] and reader.rig_is_nominal

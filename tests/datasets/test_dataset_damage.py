@@ -222,7 +222,7 @@ def test_root_one_level_too_high_names_the_right_folder(tmp_path):
 
 def test_improved_without_images_asks_for_raw_root(tmp_path):
     write_kitti_depth(tmp_path / "depth")
-    with pytest.raises(DataError, match="raw_root=FOLDER"):
+    with pytest.raises(DataError, match="--data kitti=FOLDER"):
         KittiImproved(tmp_path / "depth", "available")
     with pytest.raises(DataError, match="nowhere is not a folder"):
         KittiImproved(tmp_path / "depth", "available", raw_root=tmp_path / "nowhere")

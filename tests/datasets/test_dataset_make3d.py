@@ -92,7 +92,7 @@ def test_splits(tmp_path):
     assert Make3D(tmp_path, tmp_path / "mine.txt").names == [IDS[2]]
     (tmp_path / "Test134" / f"img-{IDS[0]}.jpg").unlink()
     (tmp_path / "Gridlaserdata" / f"depth_sph_corr-{IDS[1]}.mat").unlink()
-    with pytest.raises(DataError, match=rf"2 of 3 images .*'test'.* first: .*img-{IDS[0]}\.jpg; .*make3d.*'available'"):
+    with pytest.raises(DataError, match=rf"2 of 3 images .*'test'.* first: .*img-{IDS[0]}\.jpg; .*--split available"):
         Make3D(tmp_path)
     assert Make3D(tmp_path, "available").names == [IDS[2]]
     with tolerating_missing():

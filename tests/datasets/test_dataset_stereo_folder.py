@@ -255,7 +255,7 @@ def test_incomplete_pairs_are_counted_and_available_takes_the_others(tmp_path):
     write_stereo(tmp_path)
     (tmp_path / "right" / "b.1.png").unlink()
     (tmp_path / "left" / "c.png").unlink()
-    words = r"1 of 2 images in left/ and 1 of 2 in right/ .*first: .*left/b\.1\.png.*split='available'"
+    words = r"1 of 2 images in left/ and 1 of 2 in right/ .*first: .*left/b\.1\.png.*--split available"
     with pytest.raises(DataError, match=words):
         StereoFolder(tmp_path)
     assert StereoFolder(tmp_path, "available").names == ["a/l"]

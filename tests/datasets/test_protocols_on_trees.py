@@ -146,7 +146,7 @@ def test_the_reader_makes_the_crops_that_the_protocol_requires(roots):
     with pytest.raises(OptionError, match="needs images cropped to 'bottom_quarter'.*Cityscapes has crop=None"):
         evaluate(Knows(whole), whole, "cityscapes")
     uncropped = open_test_set("make3d_c1", roots, None, SIZE, crop=None)
-    with pytest.raises(OptionError, match="open it with crop='c1'"):
+    with pytest.raises(OptionError, match="choose --reader crop=c1"):
         evaluate(Knows(uncropped), uncropped, "make3d_c1")
 
 

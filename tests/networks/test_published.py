@@ -88,7 +88,7 @@ def test_iduta_iresnet_gives_its_maps_in_the_released_reading_only(tmp_path, dep
 
 def test_iduta_weights_need_pooling_shortcuts(tmp_path):
     encoder = IResNetEncoder(34, WIDTH, rectify_after_start=True, projection="stride")
-    with pytest.raises(CheckpointError, match="projection='max_pool'"):
+    with pytest.raises(CheckpointError, match="--set network.projection=max_pool"):
         load_published(encoder, saved(tmp_path, iresnet_weights(34)))
 
 

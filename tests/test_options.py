@@ -1,0 +1,97 @@
+"""Values of settings and options: what a text means, what a type takes, and what an error says."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import pytest
+
+from lowtex.commands import reader_options
+from lowtex.commands.train import settings
+from lowtex.datasets import open_dataset
+from lowtex.errors import OptionError
+from lowtex.options import NonNegativeInt, PositiveFloat, PositiveInt, Share, argument, typed
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("false", bool, False), ("False", bool, False), ("no", bool, False), ("TRUE", bool, True),
+        ("0.01", float, 0.01), ("1e-3", PositiveFloat, 0.001), ("1", float, 1.0), ("7", PositiveInt, 7),
+        ("None", float | None, None), ("none", PositiveInt | None, None), ("null", str | None, None),
+        ("2.5", float | None, 2.5), ("None", str, "None"), ("5", str, "5"), ("34", Literal[18, 34], 34),
+        ("None", Literal["a", None], None), ("fog", str | Sequence[str] | None, "fog"),
+        ("[fog, rain]", str | Sequence[str] | None, ["fog", "rain"]), ("('a', 'b')", Sequence[str], ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_a_text_means_what_it_says(text, kind, value):
+    found = typed("--set x", text, kind, from_text=True)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        ("maybe", bool, "true or false"),
+        ("0", bool, "true or false"),
+        ("0,01", float, "a number"),
+        ("abc", PositiveFloat, "a number > 0"),
+        ("nan", PositiveFloat, "a number > 0"),
+        (".nan", float, "a number"),
+        ("1e400", PositiveFloat, "a number > 0"),
+        ("-inf", float, "a number"),
+        ("2.0", PositiveInt, "a whole number >= 1"),
+        ("2.0", int, "a whole number"),
+        ("-1", NonNegativeInt, "a whole number >= 0"),
+        ("9" * 30, PositiveInt, "a whole number >= 1"),
+        ("1.5", Share, "a number >= 0 and <= 1"),
+        ("vgg", Literal["resnet", "iresnet"], "one of: resnet, iresnet"),
+        ("x", float | None, "a number or None"),
+    ],
+)
+def test_a_text_of_another_type_is_refused_with_what_is_expected(text, kind, expected):
+    with pytest.raises(OptionError) as error:
+        typed("--set part.x", text, kind, from_text=True)
+    assert str(error.value) == f"--set part.x={text} must be {expected}"
+    with pytest.raises(argparse.ArgumentTypeError, match="must be"):
+        argument(kind)(text)
+
+
+def test_from_python_a_text_is_only_a_text():
+    assert typed("x", 1, float) == 1.0 and isinstance(typed("x", 1, float), float), "one key for 1 and 1.0"
+    assert type(typed("x", 0.5, PositiveFloat)) is float, "what is saved with weights must be a plain number"
+    for value, kind in [
+        ("false", bool), ("0.5", float), ("3", PositiveInt), (1, bool), (True, int), (True, PositiveFloat),
+        (2.0, int), (2.0, PositiveInt), (34.0, Literal[18, 34]), (None, str), (5, str), ([1], float),
+        (math.inf, PositiveFloat), (math.nan, float),
+    ]:  # fmt: skip
+        with pytest.raises(OptionError, match="^x=.* must be "):
+            typed("x", value, kind)
+
+
+def test_set_gives_each_setting_its_type():
+    words = ["loss.auto_mask=false", "loss.smooth_first=1", "network.metres_per_unit=None", "schedule.precision=bf16"]
+    assert settings(words) == {
+        "loss__auto_mask": False, "loss__smooth_first": 1.0, "network__metres_per_unit": None,
+        "schedule__precision": "bf16",
+    }  # fmt: skip
+
+
+def test_reader_options_have_the_types_of_the_readers_signature(tmp_path):
+    assert reader_options(["typical_camera=false", "crop=None"], "cityscapes") == {
+        "typical_camera": False,
+        "crop": None,
+    }
+    assert reader_options(["variation=fog", "views=no"], "vkitti2") == {"variation": "fog", "views": False}
+    for text, message in {
+        "typical_camera=maybe": "--reader typical_camera=maybe must be true or false",
+        "size=(96, 320)": "data set 'cityscapes' has no option 'size'; it has: crop, camera",
+        "split=val": "has no option 'split'",
+        "root=x": "has no option 'root'",
+    }.items():
+        with pytest.raises(OptionError) as error:
+            reader_options([text], "cityscapes")
+        assert message in str(error.value)
+    with pytest.raises(OptionError, match="^typical_camera='false' must be true or false$"):
+        open_dataset("cityscapes", tmp_path, typical_camera="false")
