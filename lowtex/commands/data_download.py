@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fetch what is asked for; every problem is one line, and the exit code is 0 only if all of it is there."""
     from lowtex.cli import BAD_INPUT
-    from lowtex.downloads.download import download
+    from lowtex.download import download
 
     if not 1 <= options.jobs <= MOST_JOBS:
         raise OptionError(f"--jobs {options.jobs} must be 1 to {MOST_JOBS}")
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def chosen_archives(options: argparse.Namespace) -> list:
     """The archives the options name, calibrations first: they are small, and no drive is of use without."""
-    from lowtex.downloads import kitti_archives as kitti
+    from lowtex import kitti_archives as kitti
 
     source = kitti.checked_source(options.source or kitti.SOURCE)
     if options.list is not None:

@@ -6,14 +6,9 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from lowtex.downloads.http_files import Patience
-
 BODY = random.Random(0).randbytes(3000)
 PATH = "/a.zip"
 """One file for the tests of fetching."""
-
-FAST = Patience(tries=3, pause_s=0.001, longest_pause_s=0.01, connect_s=2, read_s=2)
-"""No test waits long."""
 
 
 @dataclass

@@ -24,11 +24,8 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import cli
-from lowtex.downloads import download, downloaded
-from lowtex.downloads.http_files import Patience
-from lowtex.downloads.kitti_archives import drive_archives
-from lowtex.downloads.partial_files import PartialFile
+from lowtex import cli, download
+from lowtex.kitti_archives import drive_archives
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 
@@ -82,7 +79,7 @@ def test_another_drive_in_the_archive_is_an_error(get, server, root):
     server.add(drive_path(), zip_bytes(drive_files(OTHER)))
     code, _, errors = get("--drive", DRIVE)
     assert code == cli.BAD_INPUT
-    assert f"holds nothing of what its name promises, but for example {DATE}/{OTHER}/" in errors[0]
+    assert "holds nothing of what its name promises" in errors[0]
     assert tree(root) == calibration_files()
 
 
@@ -116,10 +113,14 @@ def test_a_disk_that_filled_up_meanwhile_keeps_the_archive(get, server, root, mo
 def test_a_full_disk_ends_everything_with_one_error(get, server, root, monkeypatch):
     server.add(drive_path(OTHER), zip_bytes(drive_files(OTHER)))
 
-    def full(part, file, chunk):
-        raise download.disk_problem(OSError(errno.ENOSPC, "No space left on device"), part.path)
+    plain = Path.open
 
-    monkeypatch.setattr(PartialFile, "write", full)
+    def full(path, mode="r", *arguments, **options):
+        if mode == "ab":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return plain(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", full)
     code, _, errors = get("--drive", DRIVE, OTHER, "--jobs", "1")
     assert code == cli.BAD_INPUT and len(errors) == 1 and "no space left while writing" in errors[0]
     assert len([method for method, _, _ in server.log if method == "GET"]) == 1
@@ -156,7 +157,7 @@ def test_a_kill_at_any_moment_leaves_no_half_drive_and_the_next_call_completes_i
     while True:
         calls, last = 0, moments
         try:
-            assert download.download([archive], root, patience=Patience(tries=1)) == []
+            assert download.download([archive], root) == []
             done = True
         except Killed:
             done = False
@@ -164,7 +165,7 @@ def test_a_kill_at_any_moment_leaves_no_half_drive_and_the_next_call_completes_i
         there = tree(root)
         # the staging folder is below archives/, so whatever is seen outside of it has to be the whole drive
         assert there in ({}, drive_files())
-        assert download.download([archive], root, patience=Patience(tries=1)) == []
+        assert download.download([archive], root) == []
         assert tree(root) == drive_files()
         assert [name for name in kept(root) if not name.endswith(".unpacked.json")] == []
         shutil.rmtree(root)
@@ -215,6 +216,6 @@ def test_jobs_bounds_how_many_come_at_a_time(server, root):
 
 
 def test_an_error_that_is_nobodys_fault_is_not_swallowed(server, root, monkeypatch):
-    monkeypatch.setattr(downloaded.DownloadedTree, "record", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(download, "_place", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         download.download(drive_archives([DRIVE], server.url), root)

@@ -13,11 +13,11 @@ from made_archives import (
     zip_bytes,
 )
 
+from lowtex import download
 from lowtex.datasets import KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
-from lowtex.downloads import download
-from lowtex.downloads.kitti_archives import calibration_archives, drive_archives, improved_archive
 from lowtex.errors import DataError
+from lowtex.kitti_archives import calibration_archives, drive_archives, improved_archive
 
 FILES = drive_files()
 PICTURE = f"{DATE}/{DRIVE}/image_02/data/0000000001.png"
@@ -52,6 +52,12 @@ def write(root: Path, files: dict[str, bytes]) -> None:
         (root / name).write_bytes(content)
 
 
+def set_aside(root: Path, name: str) -> list[bytes]:
+    """What had to give way in a file's place, the oldest first."""
+    place = root / "archives" / "replaced" / name
+    return [path.read_bytes() for path in sorted(place.parent.glob(f"{place.name}.*"))]
+
+
 def seen(root: Path) -> dict[str, bytes]:
     """The drive's files by name."""
     return {name: (root / name).read_bytes() for name in FILES if (root / name).is_file()}
@@ -77,19 +83,14 @@ def test_a_damaged_file_is_mended_and_set_aside(root, get, capsys):
     assert get() == 1
     assert "files unpacked: 10; moved to archives/replaced because they differed: 2" in capsys.readouterr().out
     assert seen(root) == FILES
-    assert {name: (root / "archives" / "replaced" / name).read_bytes() for name in wrong} == wrong
+    assert {name: set_aside(root, name) for name in wrong} == {name: [content] for name, content in wrong.items()}
 
 
 def test_what_was_set_aside_before_is_not_lost(root, get):
     for content in (b"first", b"second", b"third"):
         write(root, {PICTURE: content})
         assert get() == 1
-    place = root / "archives" / "replaced" / PICTURE
-    assert [place.with_name(place.name + end).read_bytes() for end in ("", ".1", ".2")] == [
-        b"first",
-        b"second",
-        b"third",
-    ]
+    assert set_aside(root, PICTURE) == [b"first", b"second", b"third"]
     assert seen(root) == FILES
 
 
@@ -173,7 +174,7 @@ def test_nothing_is_unpacked_through_a_link_out_of_the_root(server, tmp_path, li
     (root / link).parent.mkdir(parents=True)
     (root / link).symlink_to(outside)
     [problem] = download.download(drive_archives([DRIVE], server.url), root)
-    assert "leads through a link to" in problem and str(outside) in problem
+    assert "leads through a link out of" in problem
     assert dangling != outside.exists() and not any(outside.rglob("*"))
     assert (root / "archives" / f"{DRIVE}.zip").is_file(), "the archive is kept for when the link is gone"
 
@@ -186,7 +187,7 @@ def test_a_linked_file_is_set_aside_as_a_link_and_its_target_left_alone(root, ge
     assert get() == 1
     assert outside.read_bytes() == b"precious"
     assert seen(root) == FILES and not (root / PICTURE).is_symlink()
-    assert (root / "archives" / "replaced" / PICTURE).is_symlink()
+    assert set_aside(root, PICTURE) == [b"precious"]
 
 
 def test_links_within_the_root_are_followed(server, tmp_path):
