@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml tools/setup.sh
 	@touch $@
 
 reproduce: $(STAMP)  ## run all notebooks headless: results/quick/index.html shows what came out
-	@$(PY) -m lowtex.cli run --profile $(PROFILE) $(ARGS)
+	@$(PY) -m lowtex_lab.cli run --profile $(PROFILE) $(ARGS)
 
 test: $(STAMP)  ## run all tests
 	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
@@ -63,7 +63,7 @@ readme: $(STAMP)  ## write the README's tables from the committed rows
 
 clean:  ## remove the quick run, the miniatures and caches; other results are kept
 	rm -rf results/quick data/miniature .pytest_cache .ruff_cache .snakemake build dist
-	find lowtex tests tools notebooks benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find lowtex lowtex_lab tests tools notebooks benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## also remove .venv
 	rm -rf .venv *.egg-info

@@ -10,6 +10,6 @@
 ``step_profile.py`` where a step's time goes, by kind of operation
 ``targets.py``      the targets, as data, and whether they are reached
 ``running.py``      from what is asked for to rows
-``rows.py``         tidy rows;  ``table.py`` the table;  the figure is `lowtex.figures.benchmark_overview`
+``rows.py``         tidy rows;  ``table.py`` the table;  the figure is `lowtex_lab.plots.benchmark_overview`
 ==================  ==================================================================================================
 """

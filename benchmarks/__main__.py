@@ -16,13 +16,13 @@ from benchmarks.running import ROWS, Run
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.table import report
 from benchmarks.targets import judged
+from lowtex.data_paths import DATASETS
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError
-from lowtex.figures import benchmark_overview, save_figure
 from lowtex.files import write_text
 from lowtex.paths import from_root, shown
 from lowtex.provenance import device_name
-from lowtex.roots import DATASETS
+from lowtex_lab.plots import benchmark_overview, save_figure
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 OUT = "results/bench"
@@ -101,7 +101,7 @@ def measured(options: argparse.Namespace) -> int:
         real = options.real and options.real.expanduser().resolve()
         conditions = Conditions(device, options.smoke, real, work, torch.get_num_threads())
         if not all(root_of(name, conditions).is_dir() for name in DATASETS):
-            from lowtex.miniature_store import ensure_miniature
+            from lowtex_lab.miniature.store import ensure_miniature
 
             ensure_miniature(miniature_profile(conditions))
         rows = Run(conditions, out, options.repeats).everything(only)

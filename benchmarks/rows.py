@@ -7,8 +7,8 @@ import pandas as pd
 
 from benchmarks.harness import Result, Subject
 from lowtex.errors import DataError
+from lowtex.evaluation.results import write_csv
 from lowtex.provenance import provenance
-from lowtex.results import write_csv
 
 IDENTITY = ("group", "subject", "network", "batch", "height", "width", "data", "contestant", "metric", "part")
 """What a number is; with `WHERE`, two rows that agree in all of these are the same measurement."""

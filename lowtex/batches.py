@@ -17,8 +17,8 @@ from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.disk_space import shown_size
+from lowtex.distributed import is_main, local_count, share_of_draw
 from lowtex.errors import LowtexError
-from lowtex.processes import is_main, local_count, share_of_draw
 from lowtex.progress import say
 from lowtex.seeding import generator
 from lowtex.settings import ScheduleSettings
@@ -164,7 +164,7 @@ def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int
 
     The flip mirrors both views and swaps them, so that the pair stays a pair. The jitter changes what the network
     sees, never what the loss compares. Where several processes share the batch, each takes its part of what is drawn
-    for the whole (`lowtex.processes.share_of_draw`).
+    for the whole (`lowtex.distributed.share_of_draw`).
     """
     random = generator(seed, "augment", step)
     flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip

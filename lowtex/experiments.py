@@ -9,10 +9,10 @@ import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from lowtex.data_paths import content_digest
 from lowtex.errors import OptionError, require_choice
 from lowtex.options import NonNegativeInt, check_types, types_of
 from lowtex.profiles import PROFILES, Profile, get_profile
-from lowtex.roots import content_digest
 from lowtex.settings import (
     FeatureNetSettings,
     LossSettings,
@@ -60,7 +60,7 @@ class DataSettings:
         split: of that data set.
         height, width: size the network sees, pixels, multiples of 32.
         variation: of Virtual KITTI 2.
-        source: which files these are: ``miniature:<hash>`` or ``real:<hash>``, see `lowtex.sources.identity_of`.
+        source: which files these are: ``miniature:<hash>`` or ``real:<hash>``, see `lowtex.catalog.identity_of`.
     """
 
     dataset: str = "vkitti2"
@@ -252,7 +252,7 @@ def named_experiment(
         name: one of `NAMED`.
         profile: name or value.
         seed: of everything random in it.
-        source: which files are trained on, see `lowtex.sources.identity_of`.
+        source: which files are trained on, see `lowtex.catalog.identity_of`.
         changes: settings to change, as ``part__setting=value``, e.g. ``loss__smooth_first=1e-2``.
 
     Raises:

@@ -14,15 +14,15 @@ from accelerate.state import AcceleratorState, is_initialized
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from lowtex import processes
+from lowtex import distributed as processes
 from lowtex.batches import StepSampler, training_loader
 from lowtex.checkpoints import load_state, save_state
 from lowtex.datasets.sample import StereoBatch
 from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.distributed import mean, shared_batch, told_by_each, told_by_main
 from lowtex.errors import CheckpointError, LowtexError, OptionError
 from lowtex.files import atomic_path
 from lowtex.networks.batch_norm import share_statistics
-from lowtex.processes import mean, shared_batch, told_by_each, told_by_main
 
 StepFunction = Callable[[StereoBatch, int], tuple[Tensor, dict[str, Tensor | float]]]
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError
-from lowtex.roots import REPOSITORY
 
 RUN_FILE = "run.json"
 """In a run's folder: its profile, seed, data and where its checkpoints come from; written by `lowtex run`."""

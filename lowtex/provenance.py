@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 import lowtex
-from lowtex.roots import REPOSITORY
+from lowtex.data_paths import REPOSITORY
 
 
 @cache
@@ -21,7 +21,7 @@ def commit() -> str:
         return ""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--", "lowtex")
+        changed = _git("status", "--porcelain", "--", "lowtex", "lowtex_lab")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return head + ("+changes" if changed else "")

@@ -9,9 +9,10 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 from torch.utils.data import Dataset
 
-from lowtex import processes
+from lowtex import distributed as processes
 from lowtex.batches import augment
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into, save_network
+from lowtex.distributed import check_share, held_by_main, is_main, told_by_main, wait_for_file, whole_batch
 from lowtex.errors import CheckpointError, DataError
 from lowtex.experiments import Experiment
 from lowtex.files import read_json, write_json
@@ -19,7 +20,6 @@ from lowtex.fine_tuning import carried_over_metres, feature_net_of_start, is_fin
 from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
 from lowtex.losses import StereoObjective, feature_net_loss
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
-from lowtex.processes import check_share, held_by_main, is_main, told_by_main, wait_for_file, whole_batch
 from lowtex.provenance import provenance
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import ScheduleSettings
@@ -49,7 +49,7 @@ def train_experiment(
 
     The folder ends up with ``network.safetensors``, ``log.csv`` (every loss term of every step), ``experiment.json``
     and ``done.json`` (steps, seconds, device, versions). An interrupted call leaves ``state.pt`` and the next one
-    resumes from it. Where several processes were started (`lowtex.processes`), all of them call this with the same
+    resumes from it. Where several processes were started (`lowtex.distributed`), all of them call this with the same
     arguments and share each batch; one of them writes.
 
     Args:

@@ -18,13 +18,15 @@ import torch.distributed as dist
 from test_training import CPU, Pairs, Spoilt, tiny
 from torch import nn
 
-from lowtex import cli, processes, training
+from lowtex import distributed as processes
+from lowtex import training
 from lowtex.errors import LowtexError
 from lowtex.experiments import Experiment, change
 from lowtex.loop import make_accelerator
 from lowtex.losses import identity_threshold, masked_mean
 from lowtex.networks.batch_norm import SharedBatchNorm2d, share_statistics
 from lowtex.seeding import generator
+from lowtex_lab import cli
 
 
 def experiments() -> dict[str, Experiment]:

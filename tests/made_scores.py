@@ -1,11 +1,11 @@
-"""Scores of images with known effects, in the columns of `lowtex.results.per_image_rows`."""
+"""Scores of images with known effects, in the columns of `lowtex.evaluation.results.per_image_rows`."""
 
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from lowtex.stats.factorial import Factorial
+from lowtex_lab.studies.stats.factorial import Factorial
 
 FACTORS = {
     "encoder": ("ResNet", "iResNet"),

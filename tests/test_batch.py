@@ -10,16 +10,17 @@ import psutil
 import pytest
 from notebook_files import write_notebook
 
-from lowtex import cli, graph
-from lowtex.batch import Settings
+from lowtex.data_paths import DATASETS
 from lowtex.errors import OptionError
 from lowtex.experiments import PROFILES
 from lowtex.files import read_json
-from lowtex.notebooks import package_digest
 from lowtex.paths import default_run_dir
 from lowtex.progress import duration
-from lowtex.roots import DATASETS
-from lowtex.steps import Step, write_plan
+from lowtex_lab import cli
+from lowtex_lab.notebook import graph
+from lowtex_lab.notebook.batch import Settings
+from lowtex_lab.notebook.jobs import Step, write_plan
+from lowtex_lab.notebook.runner import package_digest
 
 
 @pytest.fixture
@@ -291,7 +292,7 @@ def test_a_terminated_run_leaves_nothing_behind_and_goes_on(notebooks, tmp_path)
     """SIGTERM in the middle of a notebook: its kernel ends, no lock is held, and the next call finishes the work."""
     tell = "import os, time\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')"
     write_notebook(notebooks / "02_networks.ipynb", tell, "time.sleep(900)")
-    words = [sys.executable, "-m", "lowtex.cli", "run", "--profile", "paper", "--run-dir", str(tmp_path / "run")]
+    words = [sys.executable, "-m", "lowtex_lab.cli", "run", "--profile", "paper", "--run-dir", str(tmp_path / "run")]
     process = subprocess.Popen([*words, "--only", "02"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     kernel = next(int(line.split()[-1]) for line in process.stdout if "kernel" in line)
     process.terminate()

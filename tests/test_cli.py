@@ -16,12 +16,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lowtex import cli
-from lowtex.commands.predict import find_photos
-from lowtex.commands.run import _environment as snakemake_environment
 from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.prediction import predict_photo
 from lowtex.geometry import StereoRig
-from lowtex.prediction import predict_files, predict_photo, write_depth
+from lowtex_lab import cli
+from lowtex_lab.cli.predict import find_photos
+from lowtex_lab.cli.predict_files import predict_files, write_depth
+from lowtex_lab.cli.run import _environment as snakemake_environment
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_train_finds_what_is_trained_and_fine_tunes(world, trained, capsys):
 
 
 def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, tmp_path):
-    from lowtex.results import read_rows
+    from lowtex.evaluation.results import read_rows
 
     rows = tmp_path / "rows.csv"
     words = ["evaluate", "--checkpoint", str(trained), "--profile", "smoke", "--out", str(rows)]
@@ -230,7 +231,7 @@ def options_of(parser):
 
 
 def test_every_path_on_the_command_line_may_begin_with_the_home_folder(tmp_path, monkeypatch, capsys):
-    from lowtex.commands import file_to_write, folder_to_write, given_path
+    from lowtex_lab.cli.options import file_to_write, folder_to_write, given_path
 
     paths = {given_path, file_to_write, folder_to_write}
     found = [action for name in cli.COMMANDS for action in options_of(cli.build_parser(name))]
@@ -245,7 +246,7 @@ def test_every_path_on_the_command_line_may_begin_with_the_home_folder(tmp_path,
 
 
 def test_what_is_in_the_way_of_results_is_told_before_any_work(world, trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lowtex.evaluation.evaluate", lambda *given, **more: pytest.fail("work has begun"))
+    monkeypatch.setattr("lowtex.evaluation.evaluate.evaluate", lambda *given, **more: pytest.fail("work has begun"))
     evaluate = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={world / 'vkitti2'}"]
     foreign = tmp_path / "foreign.csv"
     foreign.write_text("a,b\n1,2\n")
@@ -265,7 +266,7 @@ def test_what_is_in_the_way_of_results_is_told_before_any_work(world, trained, t
 
 
 def test_rows_are_written_before_words_and_no_letter_ends_a_command(world, trained, tmp_path, monkeypatch, capsys):
-    from lowtex.results import read_rows
+    from lowtex.evaluation.results import read_rows
 
     rows, terminal = tmp_path / "rows.csv", io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -290,7 +291,7 @@ def test_rows_are_written_before_words_and_no_letter_ends_a_command(world, train
 
 
 def test_one_damaged_file_leaves_the_other_images_and_says_so(world, trained, tmp_path, capsys):
-    from lowtex.results import read_rows
+    from lowtex.evaluation.results import read_rows
 
     root, rows, images = tmp_path / "vkitti2", tmp_path / "rows.csv", tmp_path / "images.csv"
     shutil.copytree(world / "vkitti2", root)
@@ -319,8 +320,8 @@ def test_one_damaged_file_leaves_the_other_images_and_says_so(world, trained, tm
 
 
 def test_without_ground_truth_one_line_says_where_it_belongs(world, trained, tmp_path, capsys):
-    from lowtex.roots import DATASETS
-    from lowtex.sources import TRUTH_FILES
+    from lowtex.catalog import TRUTH_FILES
+    from lowtex.data_paths import DATASETS
 
     root = tmp_path / "rig"
     shutil.copytree(world / "stereo", root, ignore=shutil.ignore_patterns("depth", "disparity"))
@@ -472,7 +473,7 @@ def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, 
     words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out)]
     assert [cli.main([*words, *more]) for more in ([], ["--overwrite"], ["--skip-existing"])] == [2, 0, 0]
     capsys.readouterr()
-    monkeypatch.setattr("lowtex.prediction.predict_photo", interrupted)
+    monkeypatch.setattr("lowtex_lab.cli.predict_files.predict_photo", interrupted)
     assert cli.main([*words, "--overwrite"]) == 130
     assert said(capsys).endswith(
         "what was finished is kept, and the same command with --skip-existing goes on from there"

@@ -7,11 +7,11 @@ from torch.utils.data import Subset
 
 from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, VirtualKitti2
 from lowtex.errors import OptionError
-from lowtex.evaluation import compare, evaluate, ground_truth_of, score
-from lowtex.metrics import HIGHER_IS_BETTER, METRICS
-from lowtex.miniature.vkitti2 import write_vkitti2
-from lowtex.protocols import PROTOCOLS
-from lowtex.texture import strata
+from lowtex.evaluation.evaluate import compare, evaluate, ground_truth_of, score
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.evaluation.texture import strata
+from lowtex_lab.miniature.vkitti2 import write_vkitti2
 
 
 class Constant:

@@ -80,7 +80,7 @@ def on_the_fake_card() -> None:
     from lowtex import loop, training
     from lowtex.batches import StepSampler
     from lowtex.networks import build_depth_net, build_feature_net
-    from lowtex.probes.error_terms import error_terms
+    from lowtex_lab.studies.loss_analysis.error_terms import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
     from test_training import SIZE, Pairs, tiny

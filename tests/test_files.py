@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lowtex.data_paths import fingerprint, is_miniature, parse_roots, resolve_roots
 from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path, read_json, write_json, write_text
-from lowtex.roots import fingerprint, is_miniature, parse_roots, resolve_roots
 from lowtex.seeding import derive_seed, generator, numpy_generator
 
 

@@ -7,7 +7,7 @@ import pytest
 from lowtex.datasets import KittiImproved, KittiRaw
 from lowtex.datasets.splits import VKITTI2_FOLDER, ListedFrame, read_list
 from lowtex.errors import DataError, OptionError
-from lowtex.frame_lists import (
+from lowtex_lab.notebook.frame_lists import (
     learning_and_scoring_lists,
     own_parts,
     parse_frames,

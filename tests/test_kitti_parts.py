@@ -5,9 +5,9 @@ import pytest
 from lowtex.datasets import KittiImproved, KittiRaw
 from lowtex.datasets.splits import read_list
 from lowtex.errors import OptionError
-from lowtex.kitti_parts import kitti_parts
-from lowtex.miniature import write_kitti
-from lowtex.study import AUTO
+from lowtex_lab.miniature import write_kitti
+from lowtex_lab.notebook.kitti_parts import kitti_parts
+from lowtex_lab.notebook.study import AUTO
 
 ASKED = ("2011_09_26_drive_0001_sync", "0-5", "25,45")
 

@@ -7,7 +7,7 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
-from lowtex.matched_truth import matched_depth, truth_by_texture
+from lowtex_lab.notebook.matched_truth import matched_depth, truth_by_texture
 
 HEIGHT, WIDTH, SHIFT = 96, 256, 8
 RIG = StereoRig(focal_px=200.0, baseline_m=0.2, cx=128.0, cy=47.5, width=WIDTH, height=HEIGHT)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lowtex.metrics import HIGHER_IS_BETTER, METRICS, depth_errors, metric_names, pixel_errors, summarise
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS, depth_errors, metric_names, pixel_errors, summarise
 
 
 def plain_errors(truth, prediction):

@@ -10,11 +10,14 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from lowtex import notebook, notebooks, progress, widgets
+from lowtex import progress
+from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_json
 from lowtex.paths import default_run_dir, from_root, shown
-from lowtex.roots import REPOSITORY
+from lowtex_lab.notebook import run as notebook
+from lowtex_lab.notebook import runner as notebooks
+from lowtex_lab.notebook import widgets
 
 
 @pytest.fixture

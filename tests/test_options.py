@@ -7,11 +7,11 @@ from typing import Literal
 
 import pytest
 
-from lowtex.commands import reader_options
-from lowtex.commands.train import settings
 from lowtex.datasets import open_dataset
 from lowtex.errors import OptionError
 from lowtex.options import NonNegativeInt, PositiveFloat, PositiveInt, Share, argument, typed
+from lowtex_lab.cli.options import reader_options
+from lowtex_lab.cli.train import settings
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_setup_installs_from_the_lock(repository):
 def test_every_import_of_the_package_is_a_declared_dependency(repository, project):
     declared = {canonical(Requirement(text).name) for text in project["project"]["dependencies"]}
     undeclared = {}
-    for path in (repository / "lowtex").rglob("*.py"):
+    for path in [*(repository / "lowtex").rglob("*.py"), *(repository / "lowtex_lab").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
             if isinstance(node, ast.Import):
@@ -100,7 +100,7 @@ def test_every_import_of_the_package_is_a_declared_dependency(repository, projec
                 names = [node.module]
             for name in (full.partition(".")[0] for full in names):
                 known = canonical(IMPORTED_AS.get(name, name)) in declared
-                if not known and name != "lowtex" and name not in sys.stdlib_module_names:
+                if not known and name not in ("lowtex", "lowtex_lab") and name not in sys.stdlib_module_names:
                     undeclared.setdefault(name, path.name)
     assert not undeclared
 
@@ -122,14 +122,15 @@ def test_version_is_the_packages(project):
 
 
 def test_package_data_covers_every_data_file(repository, project):
-    patterns = project["tool"]["setuptools"]["package-data"]["lowtex"]
-    suffixes = {pattern.removeprefix("**/*") for pattern in patterns}
-    for path in (repository / "lowtex").rglob("*"):
-        if path.is_file() and path.suffix not in (".py", ".pyc"):
-            assert any(path.name.endswith(suffix) for suffix in suffixes), f"{path} would not be installed"
+    for package in ("lowtex", "lowtex_lab"):
+        patterns = project["tool"]["setuptools"]["package-data"][package]
+        suffixes = {pattern.removeprefix("**/*") for pattern in patterns}
+        for path in (repository / package).rglob("*"):
+            if path.is_file() and path.suffix not in (".py", ".pyc"):
+                assert any(path.name.endswith(suffix) for suffix in suffixes), f"{path} would not be installed"
 
 
-@pytest.mark.parametrize("folder", ["lowtex", "notebooks", "tests", "tools", "benchmarks", ".ci"])
+@pytest.mark.parametrize("folder", ["lowtex", "lowtex_lab", "notebooks", "tests", "tools", "benchmarks", ".ci"])
 def test_no_path_of_one_machine(repository, folder):
     machine = re.compile(r"(?<![\w.~-])/(?:work|root|home|tmp|Users)/\w")
     found = []

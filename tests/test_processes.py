@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lowtex import cli, processes
+from lowtex import distributed as processes
 from lowtex.errors import DataError, OptionError
+from lowtex_lab import cli
 
 HERE = Path(__file__).parent
 EXACT = 1e-12
@@ -139,14 +140,14 @@ def test_the_command_speaks_and_writes_once(trained):
 
 
 def test_an_error_is_told_once(pairs, tmp_path):
-    failed = call(command("-m", "lowtex.cli", *train(pairs, tmp_path, "--set", "schedule.batch_size=3")))
+    failed = call(command("-m", "lowtex_lab.cli", *train(pairs, tmp_path, "--set", "schedule.batch_size=3")))
     told = [line for line in failed.stderr.splitlines() if "lowtex: " in line]
     assert failed.returncode != 0 and len(told) == 1
     assert "schedule.batch_size=3 cannot be shared evenly by 2 processes" in told[0] and "start 1 or 3" in told[0]
 
 
 def test_an_interrupt_ends_all_and_is_told_once(pairs, tmp_path):
-    words = command("-m", "lowtex.cli", *train(pairs, tmp_path, "--steps", "100000"))
+    words = command("-m", "lowtex_lab.cli", *train(pairs, tmp_path, "--steps", "100000"))
     with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         try:
             for line in run.stdout:

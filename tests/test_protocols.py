@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.postprocessing import flip_postprocess, flip_ramps, resize_map
-from lowtex.protocols import PROTOCOLS, Protocol, get_protocol
+from lowtex.evaluation.postprocessing import flip_postprocess, flip_ramps, resize_map
+from lowtex.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
 
 
 def test_garg_crop_at_the_size_the_literature_prints():

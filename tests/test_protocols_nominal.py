@@ -7,12 +7,12 @@ from torch import nn
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import OptionError
-from lowtex.evaluation import evaluate, predict, score
+from lowtex.evaluation.evaluate import evaluate, predict, score
+from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.evaluation.results import rows_from
 from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig, nominal_to_metres
 from lowtex.networks import DepthNet
-from lowtex.protocols import PROTOCOLS
-from lowtex.results import rows_from
-from lowtex.showing import show
+from lowtex_lab.notebook.showing import show
 
 SIZE = (32, 64)
 # the colour cameras of 2011_09_26

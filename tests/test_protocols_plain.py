@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.evaluation import evaluate
+from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.geometry import StereoRig
-from lowtex.protocols import PROTOCOLS
 
 GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 EIGEN = (0.3324324, 0.91351351, 0.0359477, 0.96405229)

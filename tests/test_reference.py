@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lowtex.ablation.evidence import Evidence
-from lowtex.ablation.rows import read_csv_gz
+from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError
-from lowtex.reference import (
+from lowtex.evaluation.results import write_csv
+from lowtex_lab.notebook.reference import (
     BENCH,
     COLOURS,
     IMAGE_METRICS,
@@ -25,8 +25,8 @@ from lowtex.reference import (
     keep_run,
     slim_notebook,
 )
-from lowtex.results import write_csv
-from lowtex.roots import REPOSITORY
+from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.rows import read_csv_gz
 
 
 def png(width=1200, height=400, seed=0) -> bytes:

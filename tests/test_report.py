@@ -13,9 +13,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "figures"))
 from figure_samples import make_rows, make_sample
 
-from lowtex import figures, report, report_parts
 from lowtex.errors import DataError
-from lowtex.results import write_rows
+from lowtex.evaluation.results import write_rows
+from lowtex_lab import plots as figures
+from lowtex_lab.notebook import report, report_parts
 
 NASTY = '<script>alert("x")</script> & "quotes"'
 

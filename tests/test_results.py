@@ -10,12 +10,9 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
-from lowtex.evaluation import evaluate
-from lowtex.experiments import change, named_experiment
-from lowtex.geometry import StereoRig
-from lowtex.metrics import METRICS
-from lowtex.provenance import commit
-from lowtex.results import (
+from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.metrics import METRICS
+from lowtex.evaluation.results import (
     COLUMNS,
     IDENTITY_COLUMNS,
     PROVENANCE_COLUMNS,
@@ -28,6 +25,9 @@ from lowtex.results import (
     write_csv,
     write_rows,
 )
+from lowtex.experiments import change, named_experiment
+from lowtex.geometry import StereoRig
+from lowtex.provenance import commit
 
 
 class Off:

@@ -11,11 +11,11 @@ import psutil
 import pytest
 from notebook_files import write_notebook
 
+from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
-from lowtex.notebook_parameters import check_parameters, parameters_of
-from lowtex.notebooks import NotebookError, _keep, portable, run_notebook
 from lowtex.paths import shown
-from lowtex.roots import REPOSITORY
+from lowtex_lab.notebook.parameters import check_parameters, parameters_of
+from lowtex_lab.notebook.runner import NotebookError, _keep, portable, run_notebook
 
 TELL = [
     "import os, time, sys",
@@ -187,7 +187,7 @@ def test_portable_is_not_held_up_by_a_large_picture():
 def test_papermill_starts_without_the_grammar_of_addresses():
     code = (
         "import runpy, sys; sys.argv = ['papermill', '--version']\n"
-        "try: runpy.run_module('lowtex.fast_start', run_name='__main__')\n"
+        "try: runpy.run_module('lowtex_lab.notebook.fast_start', run_name='__main__')\n"
         "except SystemExit as end: code = end.code\n"
         "import nbformat; nbformat.validate(nbformat.v4.new_notebook())\n"
         "print(code, 'lark' in sys.modules)"
@@ -204,7 +204,7 @@ def test_a_terminated_runner_takes_its_kernel_along(tmp_path):
     words = [
         sys.executable,
         "-m",
-        "lowtex.steps",
+        "lowtex_lab.notebook.jobs",
         "notebook",
         source,
         "--run-dir",

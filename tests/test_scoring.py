@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lowtex.datasets.sample import StereoSample
+from lowtex.evaluation.metrics import METRICS, depth_errors
+from lowtex.evaluation.protocols import PROTOCOLS, Protocol
+from lowtex.evaluation.scoring import compare, score
 from lowtex.geometry import StereoRig
-from lowtex.metrics import METRICS, depth_errors
-from lowtex.protocols import PROTOCOLS, Protocol
-from lowtex.scoring import compare, score
 
 HEIGHT, WIDTH = 32, 96
 

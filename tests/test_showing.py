@@ -8,10 +8,10 @@ import torch
 from lowtex.datasets import KittiImproved, KittiRaw
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation import evaluate
+from lowtex.evaluation.evaluate import evaluate
 from lowtex.geometry import StereoRig
-from lowtex.showing import best_and_worst, ranked, short_name, show
-from lowtex.truths import compare_truths, sample_of, truth_of
+from lowtex_lab.notebook.showing import best_and_worst, ranked, short_name, show
+from lowtex_lab.notebook.truths import compare_truths, sample_of, truth_of
 
 
 class Constant:

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from lowtex.checkpoints import load_network
+from lowtex.data_paths import DATASETS, Roots
 from lowtex.errors import LowtexError
 from lowtex.experiments import get_profile
 from lowtex.files import read_json
-from lowtex.miniature_store import ensure_miniature
-from lowtex.notebook import NotebookRun
-from lowtex.roots import DATASETS, Roots
-from lowtex.side_by_side import train_side_by_side
-from lowtex.study import Study
+from lowtex_lab.miniature.store import ensure_miniature
+from lowtex_lab.notebook.run import NotebookRun
+from lowtex_lab.notebook.side_by_side import train_side_by_side
+from lowtex_lab.notebook.study import Study
 
 NAMES = ("baseline", "ours")
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from notebook_files import write_notebook
 
-from lowtex import graph
-from lowtex.batch import Settings
+from lowtex_lab.notebook import graph
+from lowtex_lab.notebook.batch import Settings
 
 SCHEDULER = """\
 #!{python}

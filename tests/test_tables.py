@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation import PROTOCOLS
-from lowtex.metrics import METRICS
-from lowtex.results import COLUMNS, merge_rows, table, to_markdown, write_table
+from lowtex.evaluation.evaluate import PROTOCOLS
+from lowtex.evaluation.metrics import METRICS
+from lowtex.evaluation.results import COLUMNS, merge_rows, table, to_markdown, write_table
 
 
 def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, miniature=True, strata=("low", "high")):

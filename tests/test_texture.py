@@ -6,8 +6,8 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.texture import STRATA, gradient_energy, luminance, strata, strata_makers
 from lowtex.geometry import StereoRig
-from lowtex.texture import STRATA, gradient_energy, luminance, strata, strata_makers
 
 
 def make_sample(height=24, width=80, **parts):

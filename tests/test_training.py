@@ -85,7 +85,7 @@ def test_a_finished_training_is_found_where_nothing_can_be_written(tmp_path, mon
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    for name in ("lowtex.processes.FileLock", "lowtex.fine_tuning.FileLock", "pathlib.Path.mkdir"):
+    for name in ("lowtex.distributed.FileLock", "lowtex.fine_tuning.FileLock", "pathlib.Path.mkdir"):
         monkeypatch.setattr(name, refuse)
     assert training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU) == folder
     assert training.train_feature_net(tiny(steps=1), Pairs(), tmp_path).name.startswith("feature_net-s0-")

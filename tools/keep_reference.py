@@ -7,10 +7,10 @@ that are finished by now are added to those kept before; RUN=results/bench keeps
 import sys
 from pathlib import Path
 
-from lowtex.ablation.rows import FOLDER
 from lowtex.errors import LowtexError
 from lowtex.paths import RUN_FILE
-from lowtex.reference import BENCH, KEPT, keep_ablation, keep_bench, keep_run
+from lowtex_lab.notebook.reference import BENCH, KEPT, keep_ablation, keep_bench, keep_run
+from lowtex_lab.studies.rows import FOLDER
 
 IN_README = ("01_scenes", "09_cells", "09_main_effects", "15_error_vs_contrast")
 """Figures that the README shows."""

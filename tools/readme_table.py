@@ -6,9 +6,9 @@ import pandas as pd
 
 from benchmarks.rows import read_rows
 from benchmarks.table import targets_table
-from lowtex.ablation.evidence import REFERENCE, Evidence
-from lowtex.ablation.summary import readme_blocks, with_blocks
 from lowtex.files import write_text
+from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.summary import readme_blocks, with_blocks
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.harness import Conditions, Contest, Contestant, Disagreement, Subject
 from benchmarks.yardstick.items import stereo_item
+from lowtex.data_paths import MINIATURE_FOLDERS, is_miniature, miniature_folder
 from lowtex.datasets import (
     CachedPairs,
     Cityscapes,
@@ -29,7 +30,6 @@ from lowtex.datasets import (
 )
 from lowtex.datasets.sample import StereoSample
 from lowtex.profiles import get_profile
-from lowtex.roots import MINIATURE_FOLDERS, is_miniature, miniature_folder
 
 REAL_SIZE = (192, 640)
 MOST_SAMPLES = 4

@@ -9,11 +9,11 @@ from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of,
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
 from lowtex.datasets.velodyne import project_velodyne, read_velodyne
-from lowtex.evaluation import score
+from lowtex.evaluation.evaluate import score
+from lowtex.evaluation.prediction import predict_photo
 from lowtex.experiments import change, named_experiment
-from lowtex.miniature import Scene, render
-from lowtex.prediction import predict_photo
 from lowtex.seeding import generator
+from lowtex_lab.miniature import Scene, render
 
 PROJECTION, EVALUATION, PREDICTION, WORLD = "velodyne projection", "evaluation of one image", "prediction", "world"
 PROTOCOL = "eigen_raw"

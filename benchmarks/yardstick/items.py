@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
-from lowtex.protocols import CROPS
+from lowtex.evaluation.protocols import CROPS
 
 SCALES = 4
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lowtex.datasets.sample import StereoBatch, StereoSample
+from lowtex.distributed import share_of_draw
 from lowtex.geometry import StereoRig
-from lowtex.processes import share_of_draw
 
 Pair = TypeVar("Pair", StereoSample, StereoBatch)
 

@@ -98,7 +98,7 @@ class KittiRaw(StereoReader):
 
     @property
     def ground_truth(self) -> str | None:
-        """Kind of ground truth that the samples have, a name of `lowtex.protocols.GROUND_TRUTHS`."""
+        """Kind of ground truth that the samples have, a name of `lowtex.evaluation.protocols.GROUND_TRUTHS`."""
         return "velodyne_x" if self.depth == "velodyne" else self.depth
 
     def needed(self, index: int) -> list[Path]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lowtex.data_paths import is_miniature
 from lowtex.datasets.images import read_bytes, read_text
 from lowtex.datasets.reader import (
     StereoReader,
@@ -22,7 +23,6 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, find_split
 from lowtex.errors import DataError, require_choice
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
-from lowtex.roots import is_miniature
 
 MAKE3D_WAY_OUT = (
     "Make3D (free for research): get the archives Test134 (images) and Test134Depth (laser grids) from "

@@ -33,4 +33,4 @@ ORIGINS = {
     "cityscapes": Origin("Cityscapes", "non-commercial, registration", CITYSCAPES_WAY_OUT),
     "stereo": Origin("your own stereo pairs", "yours", STEREO_WAY_OUT),
 }
-"""By the names that `lowtex.roots.DATASETS` has."""
+"""By the names that `lowtex.data_paths.DATASETS` has."""

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from lowtex import __version__
+from lowtex.data_paths import REPOSITORY
 from lowtex.datasets.reader import StereoReader
-from lowtex.roots import REPOSITORY
 
 FORMAT = 1
 """Raised whenever the files below change their meaning."""

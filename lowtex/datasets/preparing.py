@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
+from lowtex.data_paths import miniature_manifest
 from lowtex.datasets.images import unit_range
 from lowtex.datasets.prepared import PreparedPairs
 from lowtex.datasets.prepared_disk import allocated, disk_errors, opened, write_at
@@ -45,7 +46,6 @@ from lowtex.errors import DataError, OptionError
 from lowtex.files import write_json, write_text
 from lowtex.paths import shown
 from lowtex.progress import Progress, count, say
-from lowtex.roots import miniature_manifest
 
 LOCK = ".lock"
 MOST_WORKERS = 16

@@ -24,7 +24,7 @@ from lowtex.datasets.vkitti2_layout import VKITTI2_WAY_OUT, Vkitti2Tree
 from lowtex.errors import DataError, OptionError
 
 CONTRAST_UNITS = 10000.0
-"""A miniature's contrast PNG holds multiples of 1e-4, as `lowtex.miniature.vkitti2` writes them."""
+"""A miniature's contrast PNG holds multiples of 1e-4, as `lowtex_lab.miniature.vkitti2` writes them."""
 
 MINIATURE_WAY_OUT = "write the miniature again: lowtex data miniature"
 

@@ -1,8 +1,8 @@
 """Losses: pixel and feature-map errors, smoothness, masks, and the objective that sums them over scales."""
 
+from lowtex.losses.census_zncc import census_error, zncc_error
 from lowtex.losses.feature_map import feature_map_error, warped_feature_error
 from lowtex.losses.feature_net_loss import feature_net_loss
-from lowtex.losses.local_contrast import census_error, zncc_error
 from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.objective import TERMS, StereoObjective, describe_non_finite
 from lowtex.losses.photometric import (

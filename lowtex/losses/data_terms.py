@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.geometry import StereoRig, warp_horizontal
+from lowtex.losses.census_zncc import census_error, zncc_error
+from lowtex.losses.fast_photometric import PixelPair
 from lowtex.losses.feature_map import feature_map_error, warped_feature_error
-from lowtex.losses.local_contrast import census_error, zncc_error
 from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.photometric import patch_statistics, photometric_error
-from lowtex.losses.warped_pixels import PixelPair
 from lowtex.settings import LossSettings
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from lowtex.distributed import share_of_draw, sharers, total
 from lowtex.geometry import in_view
-from lowtex.processes import share_of_draw, sharers, total
 
 NOISE = 1e-5
 """Size of the noise that breaks ties between the identity error and the warped one (Monodepth2)."""

@@ -1,8 +1,8 @@
 """The pixel error: structural dissimilarity over 3x3 windows, plus absolute difference.
 
 Two forms of one formula. `structural_dissimilarity_plain` is the one to read; `photometric_error` is the one that is
-used. They differ in rounding only, and the fast one is the more exact. (`lowtex.losses.warped_pixels` has it once more,
-together with the warp and the mean, for the pixel term of a training step.) Where it comes from:
+used. They differ in rounding only, and the fast one is the more exact. (`lowtex.losses.fast_photometric` has it once
+more, together with the warp and the mean, for the pixel term of a training step.) Where it comes from:
 
 * With ``e = a - b`` the SSIM index factors without any difference of large numbers,
   ``1 - SSIM = 1 - (1 - l)(1 - r)`` where ``l = mean(e)^2 / (mean(a)^2 + mean(b)^2 + C1)`` (brightness) and
@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32, require_alike
-from lowtex.losses.box_sums import box_sum, box_sum_adjoint
+from lowtex.losses.box_filter import box_sum, box_sum_adjoint
 
 C1 = 0.01**2
 C2 = 0.03**2

@@ -5,7 +5,7 @@ from lowtex.networks.decoders import NestedDecoder, UNetDecoder
 from lowtex.networks.depth_net import DepthNet
 from lowtex.networks.feature_net import FeatureNet
 from lowtex.networks.iresnet import IResNetEncoder
-from lowtex.networks.published import load_published
+from lowtex.networks.pretrained import load_published
 from lowtex.networks.resnet import ResNetEncoder
 
 __all__ = [

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowtex.networks.borders import PADDING_MODES, pad_border
-from lowtex.networks.fused import convolve_joined, convolve_to_one, plain_forms
+from lowtex.networks.fast_conv import convolve_joined, convolve_to_one, plain_forms
+from lowtex.networks.padding import PADDING_MODES, pad_border
 
 WHOLE_VECTOR = 16
 """Channels that a vector unit of a CPU takes at once; see `Conv2d`."""

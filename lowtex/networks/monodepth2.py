@@ -2,7 +2,7 @@
 
 Their depth is in units of a pretended baseline of 0.1 (stereo-trained) or of nothing at all (trained on one camera).
 Loaded here, the network gives metres by the baseline of the rig at hand; the literature's own number for KITTI, 5.4
-metres a unit, is ``scaling="x5.4"`` of the evaluation (`lowtex.protocols.Protocol`).
+metres a unit, is ``scaling="x5.4"`` of the evaluation (`lowtex.evaluation.protocols.Protocol`).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import torch
 from lowtex.errors import CheckpointError
 from lowtex.networks.decoders import UNetDecoder
 from lowtex.networks.depth_net import DepthNet
-from lowtex.networks.published import load_published, read_weights
+from lowtex.networks.pretrained import load_published, read_weights
 from lowtex.networks.resnet import ResNetEncoder
 
 STEM_CHANNELS = 64

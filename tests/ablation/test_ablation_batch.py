@@ -5,16 +5,16 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from lowtex import cli
-from lowtex.ablation.rows import MINIATURE_STRATA, REAL_STRATA, Entry, read_ablation, read_records
-from lowtex.ablation.variants import any_experiment
-from lowtex.ablation.work import Place, main, to_json
 from lowtex.errors import DataError
+from lowtex.evaluation.metrics import METRICS
+from lowtex.evaluation.results import COLUMNS
 from lowtex.experiments import change, get_profile
 from lowtex.files import read_json
-from lowtex.metrics import METRICS
-from lowtex.results import COLUMNS
 from lowtex.training import experiment_folder
+from lowtex.variants import any_experiment
+from lowtex_lab import cli
+from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, read_ablation, read_records
+from lowtex_lab.studies.work import Place, main, to_json
 
 SMOKE = get_profile("smoke")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lowtex import cli
-from lowtex.ablation import batch as ablation_batch
-from lowtex.ablation.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
-from lowtex.ablation.rows import Entry
-from lowtex.ablation.variants import GROUPS, VARIANTS, any_experiment, factorial
-from lowtex.ablation.work import Place, to_json
 from lowtex.errors import OptionError
 from lowtex.experiments import get_profile
+from lowtex.variants import GROUPS, VARIANTS, any_experiment, factorial
+from lowtex_lab import cli
+from lowtex_lab.studies import batch as ablation_batch
+from lowtex_lab.studies.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
+from lowtex_lab.studies.rows import Entry
+from lowtex_lab.studies.work import Place, to_json
 
 SMOKE = get_profile("smoke")
 

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex.ablation import tables
-from lowtex.ablation.differences import SAME
-from lowtex.ablation.evidence import Evidence
-from lowtex.ablation.halves import POOLED, half_effects
-from lowtex.ablation.variants import FACTORS, GROUPS, HALVED, any_experiment, factorial, half_name
 from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.results import write_csv
 from lowtex.experiments import change
 from lowtex.files import write_json
-from lowtex.results import write_csv
-from lowtex.stats.effect_rules import Rule
+from lowtex.variants import FACTORS, GROUPS, HALVED, any_experiment, factorial, half_name
+from lowtex_lab.studies import tables
+from lowtex_lab.studies.differences import SAME
+from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.precision import POOLED, half_effects
+from lowtex_lab.studies.stats.effect_rules import Rule
 
 RATIOS = {"census": 0.5, "zncc": 1.5, "random-features": 1.0}
 IMAGES = 40

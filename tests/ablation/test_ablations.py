@@ -2,10 +2,11 @@
 
 import pytest
 
-from lowtex.ablation.budgets import split_name
-from lowtex.ablation.evidence import REFERENCE, Evidence
-from lowtex.ablation.smoothness_evidence import curve_sweep
-from lowtex.ablation.variants import (
+from lowtex.errors import OptionError
+from lowtex.experiments import NAMED, PROFILES, change, named_experiment
+from lowtex.losses import StereoObjective
+from lowtex.networks import build_depth_net, build_feature_net
+from lowtex.variants import (
     ALTERNATIVES,
     FACTORS,
     GROUPS,
@@ -22,11 +23,10 @@ from lowtex.ablation.variants import (
     listing,
     tuned_name,
 )
-from lowtex.errors import OptionError
-from lowtex.experiments import NAMED, PROFILES, change, named_experiment
-from lowtex.losses import StereoObjective
-from lowtex.networks import build_depth_net, build_feature_net
-from lowtex.stats.tuning import chosen_weights
+from lowtex_lab.studies.budgets import split_name
+from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.smoothness_evidence import curve_sweep
+from lowtex_lab.studies.stats.tuning import chosen_weights
 
 SOURCE = "miniature:fixed"
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lowtex import cli
-from lowtex.ablation import evidence
-from lowtex.ablation import measures as ablation_measures
-from lowtex.ablation.evidence import Evidence, open_evidence
-from lowtex.ablation.measures import read_measure
 from lowtex.errors import DataError, OptionError
 from lowtex.experiments import get_profile
+from lowtex_lab import cli
+from lowtex_lab.studies import evidence
+from lowtex_lab.studies import measures as ablation_measures
+from lowtex_lab.studies.evidence import Evidence, open_evidence
+from lowtex_lab.studies.measures import read_measure
 
 NAMES = ["resnet-pixels-first-plain", "baseline"]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex.ablation.information_and_error import beside_error, change_table, paired_changes, rank_correlations
 from lowtex.errors import DataError
+from lowtex_lab.studies.information_and_error import beside_error, change_table, paired_changes, rank_correlations
 
 PAIRS = {f"beside {i}": (f"new{i}", f"old{i}") for i in range(5)}
 

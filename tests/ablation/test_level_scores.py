@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lowtex.ablation.level_scores import EVERYWHERE, level_effects, level_scores, settings_of
-from lowtex.ablation.tables import design, factor_pairs
 from lowtex.errors import DataError, OptionError
-from lowtex.stats.factorial import factorial_effects
+from lowtex_lab.studies.level_scores import EVERYWHERE, level_effects, level_scores, settings_of
+from lowtex_lab.studies.stats.factorial import factorial_effects
+from lowtex_lab.studies.tables import design, factor_pairs
 
 CELLS = design().experiments
 SEEDS, IMAGES = 4, 12

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 from test_ablation_tables import write_evidence
 
-from lowtex.ablation.smoothness_evidence import (
+from lowtex.errors import OptionError
+from lowtex.evaluation.results import write_csv
+from lowtex.variants import SMOOTHNESS_CURVE, curve_name, levels_of
+from lowtex_lab.studies.smoothness_evidence import (
     curve_sweep,
     effects_in,
     ends_of,
@@ -13,11 +16,8 @@ from lowtex.ablation.smoothness_evidence import (
     shape_effects_in,
     slopes_by_level,
 )
-from lowtex.ablation.tables import design
-from lowtex.ablation.variants import SMOOTHNESS_CURVE, curve_name, levels_of
-from lowtex.errors import OptionError
-from lowtex.results import write_csv
-from lowtex.stats.tuning import chosen_weights
+from lowtex_lab.studies.stats.tuning import chosen_weights
+from lowtex_lab.studies.tables import design
 
 STUCK = ("resnet-pixels-first-plain", 1)
 

@@ -5,11 +5,19 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex.ablation.evidence import REFERENCE, Evidence
-from lowtex.ablation.summary import CHANGES, EFFECTS, claims_list, effects_table, main_table, readme_blocks, with_blocks
-from lowtex.ablation.tables import design
-from lowtex.claims.verdicts import FAILS, HOLDS
-from lowtex.roots import REPOSITORY
+from lowtex.data_paths import REPOSITORY
+from lowtex_lab.studies.claims.verdicts import FAILS, HOLDS
+from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.summary import (
+    CHANGES,
+    EFFECTS,
+    claims_list,
+    effects_table,
+    main_table,
+    readme_blocks,
+    with_blocks,
+)
+from lowtex_lab.studies.tables import design
 
 
 class Made:

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex.ablation.texture_evidence import (
+from lowtex.errors import DataError
+from lowtex_lab.studies.stats.effect_rules import CANNOT, HELPS
+from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.texture_evidence import (
     errors_by_stratum,
     gain_between,
     gain_lines,
     learnt_only,
     ratios,
 )
-from lowtex.errors import DataError
-from lowtex.stats.effect_rules import CANNOT, HELPS
-from lowtex.stats.effects import compare
 
 SEEDS, IMAGES = 4, 40
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex.ablation.texture_levels import sweep_effects, sweep_errors, sweep_levels, sweep_scores, window_effects
 from lowtex.errors import DataError
-from lowtex.measures.texture_sweep import LEVELS
-from lowtex.probes.texture_windows import window_makers
-from lowtex.stats.effects import compare
+from lowtex_lab.studies.diagnostics.texture_sweep import LEVELS
+from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
+from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.texture_levels import sweep_effects, sweep_errors, sweep_levels, sweep_scores, window_effects
 
 SEEDS, IMAGES = 3, 12
 

@@ -14,12 +14,12 @@ from benchmarks.subjects.pairs import RESNET
 from benchmarks.subjects.steps import STEP
 from benchmarks.table import report, targets_table
 from benchmarks.targets import MISSED, OPEN, REACHED, TARGETS, judged
-from lowtex.ablation.evidence import REFERENCE
-from lowtex.ablation.summary import with_blocks
+from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError
-from lowtex.figures import benchmark_overview
-from lowtex.figures.saving import refuse_blank
-from lowtex.roots import REPOSITORY
+from lowtex_lab.plots import benchmark_overview
+from lowtex_lab.plots.saving import refuse_blank
+from lowtex_lab.studies.evidence import REFERENCE
+from lowtex_lab.studies.summary import with_blocks
 
 STEP_SUBJECT = Subject("step", STEP, RESNET, 4, 192, 640, "pixels + auto-mask")
 READER = Subject("data", "KittiRaw, pair item", "", 0, 192, 640, "real")

@@ -17,7 +17,7 @@ from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet, Extractor
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.velodyne import project_velodyne
-from lowtex.evaluation import score
+from lowtex.evaluation.evaluate import score
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses import StereoObjective, structural_dissimilarity_plain
 from lowtex.networks import build_depth_net

@@ -24,16 +24,16 @@ from dataset_trees import (
 )
 from dataset_trees_cityscapes import write_cityscapes
 
-from lowtex import cli
-from lowtex.checking import check as data_check
-from lowtex.checking import passes as data_passes
-from lowtex.checking.check import check_root
-from lowtex.checking.files import KINDS, look_at
-from lowtex.checking.report import describe
-from lowtex.checking.rules import RULES
+from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
 from lowtex.errors import OptionError
-from lowtex.roots import DATASETS
+from lowtex_lab import cli
+from lowtex_lab.cli.checking import check as data_check
+from lowtex_lab.cli.checking import passes as data_passes
+from lowtex_lab.cli.checking.check import check_root
+from lowtex_lab.cli.checking.files import KINDS, look_at
+from lowtex_lab.cli.checking.report import describe
+from lowtex_lab.cli.checking.rules import RULES
 
 
 def test_every_data_set_has_rules():

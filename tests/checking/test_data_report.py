@@ -6,9 +6,9 @@ import dataset_damages as damages
 from damaged_kitti import a_list, everything_in, frames, image, write_damaged_kitti
 from dataset_trees import DATE, DRIVE, write_kitti
 
-from lowtex import cli
-from lowtex.checking.check import check_root
-from lowtex.checking.report import describe
+from lowtex_lab import cli
+from lowtex_lab.cli.checking.check import check_root
+from lowtex_lab.cli.checking.report import describe
 
 
 def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):

@@ -8,11 +8,12 @@ from damaged_kitti import a_list, everything_in, frames, image
 from dataset_trees import ALL_SCENES, FOLDER, write_kitti, write_kitti_depth, write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
 
-from lowtex import cli, roots
-from lowtex.checking import status as data_status
-from lowtex.checking.status import SplitCount, disk_usage, megabytes, prepared_folders, status
+from lowtex import data_paths as roots
+from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
-from lowtex.roots import DATASETS
+from lowtex_lab import cli
+from lowtex_lab.cli.checking import status as data_status
+from lowtex_lab.cli.checking.status import SplitCount, disk_usage, megabytes, prepared_folders, status
 
 
 @pytest.fixture

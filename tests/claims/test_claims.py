@@ -5,19 +5,19 @@ import pandas as pd
 import pytest
 from made_scores import rows_of
 
-from lowtex import claims
-from lowtex.ablation.evidence import REFERENCE
-from lowtex.ablation.measures import MEASURES
-from lowtex.ablation.variants import FACTORS, VARIANTS, factorial
-from lowtex.claims.asked import PARTS, PROTOTYPE, QUESTIONS
-from lowtex.claims.comparisons import EQUAL, LESS, MADE_IN, Claim, MainEffect, Versus
-from lowtex.claims.verdicts import CANNOT, FAILS, HOLDS, IN_PART, VERDICTS
-from lowtex.measures.edge_sharpness import QUANTITIES as EDGES
-from lowtex.measures.encoder_information import QUANTITIES as ENCODER
-from lowtex.protocols import PROTOCOLS
-from lowtex.results import COLUMNS
-from lowtex.sources import source_of
-from lowtex.texture import STRATA
+from lowtex.catalog import source_of
+from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.evaluation.results import COLUMNS
+from lowtex.evaluation.texture import STRATA
+from lowtex.variants import FACTORS, VARIANTS, factorial
+from lowtex_lab.studies import claims
+from lowtex_lab.studies.claims.asked import PARTS, PROTOTYPE, QUESTIONS
+from lowtex_lab.studies.claims.comparisons import EQUAL, LESS, MADE_IN, Claim, MainEffect, Versus
+from lowtex_lab.studies.claims.verdicts import CANNOT, FAILS, HOLDS, IN_PART, VERDICTS
+from lowtex_lab.studies.diagnostics.edge_sharpness import QUANTITIES as EDGES
+from lowtex_lab.studies.diagnostics.encoder_information import QUANTITIES as ENCODER
+from lowtex_lab.studies.evidence import REFERENCE
+from lowtex_lab.studies.measures import MEASURES
 
 OURS, LOW = Versus("ours", "baseline"), Versus("ours", "baseline", stratum="low", kinds=("known", "gradient"))
 SHARED = {"split": "eigen_like/test", "scaling": "none", "flip": False, "miniature": True}

@@ -7,15 +7,26 @@ from made_scores import rows_of
 from scipy import stats
 from test_claims import made_scores
 
-from lowtex.ablation.variants import FACTORS, factorial, levels_of
-from lowtex.claims.choice import candidates
-from lowtex.claims.comparisons import EQUAL, MainEffect, Versus
-from lowtex.claims.numbers import Numbers, failed_trainings, measure
-from lowtex.claims.verdicts import CANNOT, FAILS, HOLDS, IN_PART, NO_GAIN, Outcome, _p_value, rule_text, settle, verdict
 from lowtex.errors import DataError
-from lowtex.results import COLUMNS
-from lowtex.stats.effect_rules import Rule
-from lowtex.stats.effects import compare
+from lowtex.evaluation.results import COLUMNS
+from lowtex.variants import FACTORS, factorial, levels_of
+from lowtex_lab.studies.claims.choice import candidates
+from lowtex_lab.studies.claims.comparisons import EQUAL, MainEffect, Versus
+from lowtex_lab.studies.claims.numbers import Numbers, failed_trainings, measure
+from lowtex_lab.studies.claims.verdicts import (
+    CANNOT,
+    FAILS,
+    HOLDS,
+    IN_PART,
+    NO_GAIN,
+    Outcome,
+    _p_value,
+    rule_text,
+    settle,
+    verdict,
+)
+from lowtex_lab.studies.stats.effect_rules import Rule
+from lowtex_lab.studies.stats.effects import compare
 
 OURS = Versus("ours", "baseline")
 LOW = Versus("ours", "baseline", stratum="low", kinds=("known", "gradient"))

@@ -10,9 +10,9 @@ from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
 from test_protocols_on_trees import write_stereo
 
-from lowtex import cli
 from lowtex.checkpoints import load_network
-from lowtex.results import read_rows
+from lowtex.evaluation.results import read_rows
+from lowtex_lab import cli
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from dataset_trees_make3d import IDS, write_make3d
 from stereo_trees import STEMS, write_stereo, write_truth
 from stereo_trees import depth_values as stereo_depth
 
-from lowtex.checking.check import check_root
 from lowtex.datasets import (
     Cityscapes,
     KittiImproved,
@@ -38,6 +37,7 @@ from lowtex.datasets import (
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.splits import own_lists
 from lowtex.errors import DataError
+from lowtex_lab.cli.checking.check import check_root
 
 
 def relative(paths: list[Path], root: Path) -> set[str]:

@@ -19,8 +19,6 @@ from stereo_trees import (
     write_truth,
 )
 
-from lowtex.checking.check import check_root
-from lowtex.checking.report import describe
 from lowtex.datasets import READERS, CachedPairs, StereoFolder, flip_pair, open_dataset
 from lowtex.datasets.measured_maps import read_pfm
 from lowtex.datasets.reader import tolerating_missing
@@ -28,6 +26,8 @@ from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
 from lowtex.datasets.stereo_layout import IMAGE_SUFFIXES
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity
+from lowtex_lab.cli.checking.check import check_root
+from lowtex_lab.cli.checking.report import describe
 
 
 def as_bytes(view: torch.Tensor) -> np.ndarray:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from stereo_trees import write_stereo
 
-from lowtex.checking.check import check_root
 from lowtex.datasets import KittiImproved, StereoFolder
 from lowtex.geometry import depth_to_disparity, warp_horizontal
+from lowtex_lab.cli.checking.check import check_root
 
 
 def test_motorcycle_disparity_turns_into_depth_and_back(tmp_path, real_data):

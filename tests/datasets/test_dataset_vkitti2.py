@@ -9,8 +9,8 @@ from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex.miniature import Scene, render
-from lowtex.miniature import write_vkitti2 as write_miniature
+from lowtex_lab.miniature import Scene, render
+from lowtex_lab.miniature import write_vkitti2 as write_miniature
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -8,9 +8,9 @@ import torch
 from dataset_trees import laser_point, write_kitti
 from prepared_helpers import assert_same
 
-from lowtex import cli
 from lowtex.checkpoints import load_network
 from lowtex.datasets import KittiRaw, PreparedPairs
+from lowtex_lab import cli
 
 
 def test_the_command(kitti, base, capsys):

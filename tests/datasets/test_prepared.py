@@ -32,7 +32,7 @@ from lowtex.datasets import (
     VirtualKitti2,
 )
 from lowtex.datasets.prepared_format import SAME_SAMPLE, pack_map, unpack_map
-from lowtex.evaluation import ground_truth_of
+from lowtex.evaluation.evaluate import ground_truth_of
 
 
 def make_vkitti2(root):

@@ -9,10 +9,10 @@ from dataset_trees import DATE, DRIVE
 from dataset_trees_make3d import write_make3d
 from prepared_helpers import SIZE, assert_same, pairs, quiet
 
+from lowtex.catalog import data_name
+from lowtex.data_paths import fingerprint, is_miniature
 from lowtex.datasets import CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepared_for
 from lowtex.errors import OptionError
-from lowtex.roots import fingerprint, is_miniature
-from lowtex.sources import data_name
 
 
 def reads_no_file(monkeypatch):

@@ -11,14 +11,7 @@ from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
 
-from lowtex.datasets import prepare
-from lowtex.errors import DataError, OptionError
-from lowtex.evaluation import evaluate, ground_truth_of, score
-from lowtex.experiments import get_profile
-from lowtex.metrics import HIGHER_IS_BETTER, METRICS
-from lowtex.protocols import GROUND_TRUTHS, PROTOCOLS
-from lowtex.roots import DATASETS, Roots, fingerprint
-from lowtex.sources import (
+from lowtex.catalog import (
     PAIRS,
     SOURCES,
     data_name,
@@ -30,6 +23,13 @@ from lowtex.sources import (
     require_named,
     training_settings,
 )
+from lowtex.data_paths import DATASETS, Roots, fingerprint
+from lowtex.datasets import prepare
+from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.evaluate import evaluate, ground_truth_of, score
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
+from lowtex.experiments import get_profile
 
 SIZE = (32, 64)
 
@@ -214,7 +214,7 @@ def test_prepared_samples_are_what_they_hold(roots, tmp_path):
 
 def test_a_miniature_the_kit_keeps_is_known_by_its_manifest(tmp_path, monkeypatch):
     """Its keys and the names in its rows are those of the committed evidence."""
-    monkeypatch.setattr("lowtex.roots.miniature_folder", lambda profile: tmp_path / profile)
+    monkeypatch.setattr("lowtex.data_paths.miniature_folder", lambda profile: tmp_path / profile)
     folder = tmp_path / "smoke" / "vkitti2"
     write_vkitti2(folder, {"Scene01": 1, "Scene20": 1})
     (folder / "miniature.json").write_text("{}")

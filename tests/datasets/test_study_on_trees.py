@@ -12,11 +12,11 @@ from dataset_trees_cityscapes import BASELINE, FX, WIDTH, write_cityscapes
 from stereo_trees import STEMS, write_stereo
 
 from lowtex.checkpoints import load_network
+from lowtex.data_paths import DATASETS, Roots
 from lowtex.errors import CheckpointError, OptionError
 from lowtex.experiments import change, get_profile
-from lowtex.notebook import NotebookRun
-from lowtex.roots import DATASETS, Roots
-from lowtex.study import Study
+from lowtex_lab.notebook.run import NotebookRun
+from lowtex_lab.notebook.study import Study
 
 KITTI_STEPS = 2
 

@@ -4,7 +4,8 @@ import pytest
 from download_server import DownloadServer
 from made_archives import calibration_files, calibration_path, drive_files, drive_path, zip_bytes
 
-from lowtex import cli, download
+from lowtex_lab import cli
+from lowtex_lab.cli import download
 
 
 @pytest.fixture

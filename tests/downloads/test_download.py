@@ -21,9 +21,9 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import cli
 from lowtex.datasets import KittiImproved, KittiRaw
-from lowtex.kitti_archives import read_archive_list, split_drives
+from lowtex_lab import cli
+from lowtex_lab.cli.kitti_archives import read_archive_list, split_drives
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 

@@ -24,8 +24,9 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import cli, download
-from lowtex.kitti_archives import drive_archives
+from lowtex_lab import cli
+from lowtex_lab.cli import download
+from lowtex_lab.cli.kitti_archives import drive_archives
 
 DRIVE_ZIP, CALIBRATION_ZIP = zip_bytes(drive_files()), zip_bytes(calibration_files())
 

@@ -4,8 +4,8 @@ import pytest
 from download_server import answer, cut_after
 from made_archives import DRIVE, drive_files, drive_path, zip_bytes
 
-from lowtex import download
-from lowtex.kitti_archives import drive_archives
+from lowtex_lab.cli import download
+from lowtex_lab.cli.kitti_archives import drive_archives
 
 BODY = zip_bytes(drive_files())
 PATH = drive_path()

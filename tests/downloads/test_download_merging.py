@@ -13,11 +13,11 @@ from made_archives import (
     zip_bytes,
 )
 
-from lowtex import download
 from lowtex.datasets import KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.errors import DataError
-from lowtex.kitti_archives import calibration_archives, drive_archives, improved_archive
+from lowtex_lab.cli import download
+from lowtex_lab.cli.kitti_archives import calibration_archives, drive_archives, improved_archive
 
 FILES = drive_files()
 PICTURE = f"{DATE}/{DRIVE}/image_02/data/0000000001.png"

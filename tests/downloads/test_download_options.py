@@ -12,9 +12,10 @@ import pytest
 from download_server import stall_after
 from made_archives import DATE, DRIVE, calibration_files, calibration_path, drive_files, drive_path, zip_bytes
 
-from lowtex import cli, download
 from lowtex.errors import DataError, OptionError
-from lowtex.kitti_archives import (
+from lowtex_lab import cli
+from lowtex_lab.cli import download
+from lowtex_lab.cli.kitti_archives import (
     DATES,
     IMPROVED,
     SOURCE,
@@ -158,7 +159,7 @@ def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, e
     server.add(drive_path(), body).faults = [stall_after(5000, hold)]
     words = ["data", "download", "--to", str(tmp_path), "--drive", DRIVE, "--source", server.url]
     process = subprocess.Popen(
-        [sys.executable, "-m", "lowtex.cli", *words],
+        [sys.executable, "-m", "lowtex_lab.cli", *words],
         stderr=subprocess.PIPE,
         text=True,
         # tests that a shell runs in the background are told to ignore an interrupt, and so would be their children

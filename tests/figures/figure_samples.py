@@ -17,7 +17,7 @@ STRATA = {
 
 
 def make_rows(methods=("baseline", "ours"), seeds=(0, 1, 2), miniature=True, kinds=tuple(STRATA)) -> pd.DataFrame:
-    """Rows of `lowtex.results.COLUMNS` whose values tell method, seed and stratum apart."""
+    """Rows of `lowtex.evaluation.results.COLUMNS` whose values tell method, seed and stratum apart."""
     rows = []
     for m, method in enumerate(methods):
         for seed in seeds:

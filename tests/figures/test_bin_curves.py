@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.saving import refuse_blank
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import refuse_blank
 
 BINS = ("<0.01", "0.01-0.04", ">=0.04")
 CROSSED = ("low/<10 m", "low/10-20 m", "high/<10 m", "high/10-20 m")

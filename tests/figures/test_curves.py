@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from figure_samples import make_landscape, make_log, texts
 
-from lowtex import figures
 from lowtex.errors import DataError
+from lowtex_lab import plots as figures
 
 
 def test_training_curves_take_wide_and_long_logs():

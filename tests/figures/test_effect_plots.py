@@ -6,11 +6,11 @@ import pytest
 from figure_samples import texts
 from made_scores import design, factorial_scores, rows_of
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
-from lowtex.stats.effects import compare, corrected, seed_errors
-from lowtex.stats.factorial import factorial_effects, interaction_means
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
+from lowtex_lab.studies.stats.effects import compare, corrected, seed_errors
+from lowtex_lab.studies.stats.factorial import factorial_effects, interaction_means
 
 
 @pytest.fixture(scope="module")

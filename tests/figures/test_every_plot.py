@@ -10,8 +10,8 @@ import pytest
 import torch
 from figure_samples import make_landscape, make_log, make_rows, make_sample, texts
 
-from lowtex import figures
-from lowtex.figures.saving import refuse_blank
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import refuse_blank
 
 
 def _maps():
@@ -99,7 +99,7 @@ CASES = {
 def test_every_plot_of_these_modules_has_a_case():
     modules = ("samples", "data_sets", "scenes", "predictions", "curves", "scores", "maps", "diagrams")
     modules += ("diagrams_networks",)
-    own = {name for name, f in figures.PLOTS.items() if f.__module__.removeprefix("lowtex.figures.") in modules}
+    own = {name for name, f in figures.PLOTS.items() if f.__module__.removeprefix("lowtex_lab.plots.") in modules}
     assert set(CASES) == own
 
 

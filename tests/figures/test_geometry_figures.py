@@ -7,12 +7,12 @@ import pytest
 import torch
 from figure_samples import make_sample, texts
 
-from lowtex import figures
-from lowtex.figures.arrays import depth_range, shorten, thicken
-from lowtex.figures.samples import warp_differences
-from lowtex.figures.style import depth_colormap, disparity_colormap
+from lowtex.evaluation.metrics import depth_errors
 from lowtex.geometry import StereoRig
-from lowtex.metrics import depth_errors
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.arrays import depth_range, shorten, thicken
+from lowtex_lab.plots.samples import warp_differences
+from lowtex_lab.plots.style import depth_colormap, disparity_colormap
 
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])

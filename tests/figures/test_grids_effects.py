@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from figure_samples import make_sample, texts
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.saving import refuse_blank
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import refuse_blank
 
 
 def made_effects() -> pd.DataFrame:

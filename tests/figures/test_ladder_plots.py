@@ -6,12 +6,12 @@ import pytest
 from figure_samples import texts
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
-from lowtex import figures
-from lowtex.ablation.budgets import budget_ratios
 from lowtex.errors import DataError
-from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
-from lowtex.stats.effects import compare, seed_errors
-from lowtex.stats.ladder import order_credits, order_steps
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
+from lowtex_lab.studies.budgets import budget_ratios
+from lowtex_lab.studies.stats.effects import compare, seed_errors
+from lowtex_lab.studies.stats.shapley import order_credits, order_steps
 
 TRUTH = {("data term",): np.log(0.6), ("data term", "skips"): np.log(0.9), ("encoder",): np.log(1.05)}
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.saving import redraw_card, refuse_blank, save_figure
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
 
 TITLES = {"read": "share of the input that is read by anything at all, by whatever way", "rank": "dimensions"}
 

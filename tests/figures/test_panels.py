@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
 from lowtex.errors import DataError
+from lowtex_lab import plots as figures
 
 NEAR, FAR = np.full((1, 12, 36), 5.0), np.full((12, 36), 50.0)
 CURVES = pd.DataFrame({"x": [0, 1, 2] * 2, "y": [1.0, 2.0, 3.0, 3.0, 2.0, 1.0], "name": ["rises"] * 3 + ["falls"] * 3})

@@ -7,10 +7,10 @@ import pytest
 from figure_samples import make_rows, make_sample
 from matplotlib.figure import Figure
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.redrawing import comparable_groups, draw_standing, texture_kind, timeline_rows
-from lowtex.results import write_rows
+from lowtex.evaluation.results import write_rows
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.redrawing import comparable_groups, draw_standing, texture_kind, timeline_rows
 
 KINDS = ("none", "known")
 

@@ -10,11 +10,11 @@ from figure_samples import make_rows, make_sample
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.recipe import cook, record
-from lowtex.figures.saving import load_recipe, redraw_card
 from lowtex.geometry import StereoRig
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.recipe import cook, record
+from lowtex_lab.plots.saving import load_recipe, redraw_card
 
 
 def _bytes(folder):

@@ -6,10 +6,10 @@ import pytest
 from figure_samples import make_rows, texts
 from matplotlib.colors import to_hex
 
-from lowtex import figures
 from lowtex.errors import DataError, OptionError
-from lowtex.figures import tidy
-from lowtex.figures.style import METHODS, depth_colormap, method_styles
+from lowtex_lab import plots as figures
+from lowtex_lab.plots import tidy
+from lowtex_lab.plots.style import METHODS, depth_colormap, method_styles
 
 
 def _bars(axes):

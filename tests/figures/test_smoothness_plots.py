@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.saving import refuse_blank
-from lowtex.figures.smoothness_plots import _runs
-from lowtex.probes.smoothness_toys import band_table, lines
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import refuse_blank
+from lowtex_lab.plots.smoothness_plots import _runs
+from lowtex_lab.studies.loss_analysis.smoothness_toys import band_table, lines
 
 
 def bands():

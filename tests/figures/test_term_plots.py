@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
 from lowtex.errors import DataError
-from lowtex.figures.curves import loss_styles
-from lowtex.figures.saving import refuse_blank
-from lowtex.probes.error_terms import TERMS
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.curves import loss_styles
+from lowtex_lab.plots.saving import refuse_blank
+from lowtex_lab.studies.loss_analysis.error_terms import TERMS
 
 
 def made(column: str, **more) -> pd.DataFrame:

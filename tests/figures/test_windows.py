@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from figure_samples import texts
 
-from lowtex import figures
-from lowtex.figures.saving import refuse_blank
+from lowtex_lab import plots as figures
+from lowtex_lab.plots.saving import refuse_blank
 
 PICTURE = np.random.default_rng(0).random((3, 40, 30))
 GRID = np.linspace(2, 70, 11 * 60).reshape(11, 60)

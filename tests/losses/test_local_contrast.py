@@ -8,7 +8,7 @@ import torch
 from lowtex.errors import OptionError
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import StereoObjective, census_error, photometric_error, zncc_error
-from lowtex.losses.local_contrast import CENSUS_SOFTNESS, WINDOWS, ZNCC_NOISE
+from lowtex.losses.census_zncc import CENSUS_SOFTNESS, WINDOWS, ZNCC_NOISE
 from lowtex.settings import LossSettings
 
 ERRORS = [census_error, zncc_error]

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lowtex.geometry import warp_horizontal
-from lowtex.losses import identity_threshold, photometric_error, photometric_error_plain, warped_pixels
+from lowtex.losses import fast_photometric as warped_pixels
+from lowtex.losses import identity_threshold, photometric_error, photometric_error_plain
 from lowtex.losses.data_terms import PixelTerm, StereoStep
-from lowtex.losses.warped_pixels import PixelPair
+from lowtex.losses.fast_photometric import PixelPair
 from lowtex.settings import LossSettings
 
 LOSS = LossSettings(data_term="pixels")

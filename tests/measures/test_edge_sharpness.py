@@ -11,7 +11,8 @@ from scipy import ndimage
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
-from lowtex.measures.edge_sharpness import (
+from lowtex_lab.miniature import write_vkitti2
+from lowtex_lab.studies.diagnostics.edge_sharpness import (
     KINDS,
     QUANTITIES,
     edge_errors,
@@ -21,8 +22,7 @@ from lowtex.measures.edge_sharpness import (
     profiles,
     strongest_edges,
 )
-from lowtex.miniature import write_vkitti2
-from lowtex.stats.effects import compare
+from lowtex_lab.studies.stats.effects import compare
 
 HEIGHT, WIDTH = 48, 320
 NEAR, FAR = 1 / 10, 1 / 40

@@ -7,12 +7,20 @@ import torch
 import torch.nn.functional as F
 
 from lowtex.errors import DataError, OptionError
-from lowtex.measures.encoder_information import QUANTITIES, effective_rank, measure, read_linearly
-from lowtex.measures.encoder_stages import STAGES, blocks_of, by_place, dependence, shortcut_of, stage_of, trace
-from lowtex.miniature.vkitti2 import write_vkitti2
 from lowtex.networks import IResNetEncoder, ResNetEncoder, build_depth_net
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import NetworkSettings
+from lowtex_lab.miniature.vkitti2 import write_vkitti2
+from lowtex_lab.studies.diagnostics.encoder_information import QUANTITIES, effective_rank, measure, read_linearly
+from lowtex_lab.studies.diagnostics.encoder_stages import (
+    STAGES,
+    blocks_of,
+    by_place,
+    dependence,
+    shortcut_of,
+    stage_of,
+    trace,
+)
 
 SIZE = (64, 96)
 

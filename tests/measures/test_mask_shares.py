@@ -7,8 +7,8 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.measures.mask_shares import ignored
 from lowtex.seeding import generator
+from lowtex_lab.studies.diagnostics.mask_shares import ignored
 
 SIZE = (16, 64)
 RIG = StereoRig(focal_px=40.0, baseline_m=0.5, width=SIZE[1], height=SIZE[0])

@@ -7,7 +7,7 @@ import torch
 from test_surface_slant import RIG, plane, sample_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex.measures.surface_shapes import (
+from lowtex_lab.studies.diagnostics.surface_shapes import (
     NUMBERS,
     by_surface,
     relative_slope,
@@ -16,8 +16,8 @@ from lowtex.measures.surface_shapes import (
     shapes_of,
     slope_shares,
 )
-from lowtex.measures.surface_slant import inverse_depth
-from lowtex.stats.effects import compare
+from lowtex_lab.studies.diagnostics.surface_slant import inverse_depth
+from lowtex_lab.studies.stats.effects import compare
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,14 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
-from lowtex.measures.surface_slant import angle_deg, bends, inverse_depth, normals, slopes, surface_strata
+from lowtex_lab.studies.diagnostics.surface_slant import (
+    angle_deg,
+    bends,
+    inverse_depth,
+    normals,
+    slopes,
+    surface_strata,
+)
 
 RIG = StereoRig(90.0, 0.5, cx=32.3, cy=20.7, focal_y_px=80.0, width=64, height=48)
 

@@ -10,9 +10,11 @@ import torch
 
 from lowtex.datasets import VirtualKitti2
 from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.texture import strata
 from lowtex.files import read_json, write_json
-from lowtex.measures import texture_sweep
-from lowtex.measures.texture_sweep import (
+from lowtex_lab.miniature import Scene, render, write_vkitti2
+from lowtex_lab.studies.diagnostics import texture_sweep
+from lowtex_lab.studies.diagnostics.texture_sweep import (
     CACHE,
     FRAMES,
     KINDS,
@@ -23,9 +25,7 @@ from lowtex.measures.texture_sweep import (
     sweep_samples,
     texture_reaching,
 )
-from lowtex.miniature import Scene, render, write_vkitti2
-from lowtex.probes.texture_windows import window_makers
-from lowtex.texture import strata
+from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
 
 SIZE = (48, 160)
 FACTORS = sorted({level.factor for level in LEVELS})

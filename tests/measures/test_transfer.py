@@ -7,13 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowtex.ablation.measures import ADDED, MEASURES
+from lowtex.catalog import open_test_set
 from lowtex.errors import DataError
-from lowtex.measures import transfer
-from lowtex.miniature_store import ensure_miniature
-from lowtex.protocols import get_protocol
-from lowtex.sources import open_test_set
-from lowtex.stats.effects import compare
+from lowtex.evaluation.protocols import get_protocol
+from lowtex_lab.miniature.store import ensure_miniature
+from lowtex_lab.studies.diagnostics import transfer
+from lowtex_lab.studies.measures import ADDED, MEASURES
+from lowtex_lab.studies.stats.effects import compare
 
 SIZE = (64, 192)
 
@@ -42,11 +42,11 @@ def test_every_protocol_has_scores_of_the_network_and_its_rivals(measured):
     assert counts.loc["eigen_raw"].tolist() == [3] * 3 and counts.loc["cityscapes"].tolist() == [2] * 3
     assert set(measured.loc[measured["stratum_kind"] == "gradient", "stratum"]) <= {"low", "middle", "high"}
     assert not set(ADDED) & set(measured.columns), "the ablation adds these itself"
-    assert MEASURES["transfer"] == "lowtex.measures.transfer"
+    assert MEASURES["transfer"] == "lowtex_lab.studies.diagnostics.transfer"
 
 
 def test_scores_are_those_of_the_evaluation(world, measured):
-    from lowtex.evaluation import evaluate
+    from lowtex.evaluation.evaluate import evaluate
 
     dataset = open_test_set("eigen_raw", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
     expected = evaluate(SimpleNamespace(depth=near_below), dataset, "eigen_raw").means().iloc[0]

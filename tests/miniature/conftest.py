@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lowtex.miniature import Scene, render
+from lowtex_lab.miniature import Scene, render
 
 SIZE = (96, 320)
 

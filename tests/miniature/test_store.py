@@ -1,16 +1,20 @@
 """A profile's miniatures: all layouts, each written anew only when its own numbers or sources change."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from lowtex import miniature_store
+from lowtex.data_paths import MINIATURE_FOLDERS, is_miniature
 from lowtex.errors import OptionError
 from lowtex.files import read_json
-from lowtex.miniature import versions
-from lowtex.miniature_store import ensure_miniature, is_written, manifest_of
 from lowtex.profiles import PROFILES
-from lowtex.roots import MINIATURE_FOLDERS, is_miniature
+from lowtex_lab.miniature import store as miniature_store
+from lowtex_lab.miniature import writing
+from lowtex_lab.miniature.store import ensure_miniature, is_written, manifest_of
 
 TINY = replace(
     PROFILES["smoke"],
@@ -23,6 +27,8 @@ TINY = replace(
     miniature_stereo=1,
 )
 FOLDERS = set(MINIATURE_FOLDERS.values())
+FRAMES = Path(__file__).with_name("world_frames.json")
+"""Thumbnails of the tiny world's files and the versions they are of; written anew where it is missing."""
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def test_every_root_is_written_and_checked_on_its_own(world, monkeypatch):
     assert read_json(world / "manifest.json") == manifest and set(manifest["roots"]) == FOLDERS
     for name in FOLDERS:
         own = read_json(world / name / "miniature.json")
-        assert own.items() >= manifest["roots"][name].items() and own["world_version"] == versions.world_version(name)
+        assert own.items() >= manifest["roots"][name].items() and own["world_version"] == writing.world_version(name)
         assert "SYNTHETIC DATA" in (world / name / "README.txt").read_text() and is_miniature(world / name)
     assert (world / "vkitti2" / "Scene01" / "30-deg-right").is_dir()
     assert not (world / "vkitti2" / "Scene02" / "fog").exists()
@@ -54,12 +60,32 @@ def test_every_root_is_written_and_checked_on_its_own(world, monkeypatch):
     assert changed(world, before) == set()
 
     # an edit of one layout's writer
-    version = versions.world_version
-    monkeypatch.setattr(versions, "world_version", lambda name: "new" if name == "stereo" else version(name))
-    monkeypatch.setattr("lowtex.miniature.writing.world_version", versions.world_version)
+    monkeypatch.setitem(writing.LAYOUTS, "stereo", 99)
     assert not is_written(world, manifest_of("smoke"))
     ensure_miniature("smoke", world, progress=False)
     assert changed(world, before) == {"stereo"} and is_written(world, manifest_of("smoke"))
+
+
+def thumbnail(path):
+    """Sixteen means of a picture or depth map."""
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.float32)
+    return cv2.resize(picture.reshape(*picture.shape[:2], -1).mean(axis=2), (4, 4), interpolation=cv2.INTER_AREA)
+
+
+def test_the_versions_are_of_these_frames(world):
+    """A change of the pictures must raise `WORLD_VERSION`, or the layout's own number, and write the file anew."""
+    versions = {name: writing.world_version(name) for name in sorted(FOLDERS)}
+    paths = sorted(path for name in FOLDERS for path in (world / name).rglob("*") if path.suffix in (".png", ".jpg"))
+    assert len(paths) > 25
+    found = {path.relative_to(world).as_posix(): thumbnail(path).astype(float).round(2).ravel().tolist() for path in paths}
+    if not FRAMES.is_file():
+        FRAMES.write_text(json.dumps({"versions": versions, "frames": found}, indent=None) + "\n")
+    kept = json.loads(FRAMES.read_text())
+    assert kept["versions"] == versions and kept["frames"].keys() == found.keys()
+    for name, frame in found.items():
+        # other processors round a pixel here and there to the next grey level
+        tolerance = 2.0 if max(frame) <= 255 else 0.01 * max(frame)
+        assert np.abs(np.subtract(frame, kept["frames"][name])).max() < tolerance, f"{name} looks different"
 
 
 def test_a_changed_number_writes_its_own_layout(world, monkeypatch):

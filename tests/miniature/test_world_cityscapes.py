@@ -9,8 +9,9 @@ from written_files import read, tree
 
 from lowtex.datasets import Cityscapes
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex.miniature import Scene, bonnet, cityscapes, render, write_cityscapes
-from lowtex.miniature.writing import MANIFEST
+from lowtex_lab.miniature import Scene, cityscapes, render, write_cityscapes
+from lowtex_lab.miniature import ego_vehicle as bonnet
+from lowtex_lab.miniature.writing import MANIFEST
 
 SIZE = (128, 256)
 LIGHTS = {"graumark": "clone", "plainheim": "overcast", "stilldorf": "morning", "ebenstadt": "overcast"}

@@ -7,9 +7,9 @@ from written_files import read, tree
 
 from lowtex.errors import OptionError
 from lowtex.files import read_json
-from lowtex.miniature import Scene, kitti, render, vkitti2, write_kitti, write_vkitti2
-from lowtex.miniature.kitti_calibration import KITTI_RIG
-from lowtex.miniature.writing import MANIFEST, UNFINISHED, as_bgr8
+from lowtex_lab.miniature import Scene, kitti, render, vkitti2, write_kitti, write_vkitti2
+from lowtex_lab.miniature.kitti_calibration import KITTI_RIG
+from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, as_bgr8
 
 SIZE = (48, 160)
 FILES = (

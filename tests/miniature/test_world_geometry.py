@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lowtex.geometry import backproject, depth_to_disparity, in_view, warp_horizontal
-from lowtex.miniature import Scene, render
-from lowtex.miniature.cast import NEAREST, cast
-from lowtex.miniature.pair import world_at
-from lowtex.miniature.solids import CYLINDER, ELLIPSOID, PRISM
+from lowtex_lab.miniature import Scene, render
+from lowtex_lab.miniature.raycast import NEAREST, cast
+from lowtex_lab.miniature.render import world_at
+from lowtex_lab.miniature.solids import CYLINDER, ELLIPSOID, PRISM
 
 
 def plain_cast(solids, origin, direction):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lowtex.errors import OptionError
-from lowtex.miniature import VARIATIONS, Scene, render, street
-from lowtex.miniature import surfaces as s
-from lowtex.miniature.sensor import EXPOSURE, NOISE, expose
+from lowtex_lab.miniature import VARIATIONS, Scene, render, street
+from lowtex_lab.miniature import surfaces as s
+from lowtex_lab.miniature.sensor import EXPOSURE, NOISE, expose
 
 MAPS = (
     "left",

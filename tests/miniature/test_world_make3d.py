@@ -11,10 +11,10 @@ from written_files import read, tree
 
 from lowtex.datasets import Make3D
 from lowtex.files import read_json
-from lowtex.miniature import Scene, make3d, write_make3d
-from lowtex.miniature.cast import cast
-from lowtex.miniature.pair import view, world_at
-from lowtex.miniature.writing import MANIFEST, as_bgr8
+from lowtex_lab.miniature import Scene, make3d, write_make3d
+from lowtex_lab.miniature.raycast import cast
+from lowtex_lab.miniature.render import view, world_at
+from lowtex_lab.miniature.writing import MANIFEST, as_bgr8
 
 SIZE = (96, 72)
 NAMES = ["lowtex1-00-p-000t000", "lowtex2-00-p-024t000", "lowtex3-00-p-343t000", "lowtex4-00-p-009t000"]

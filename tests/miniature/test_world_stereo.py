@@ -11,8 +11,8 @@ from written_files import tree
 from lowtex.datasets import StereoFolder, VirtualKitti2
 from lowtex.errors import OptionError
 from lowtex.geometry import backproject, depth_to_disparity, warp_horizontal
-from lowtex.miniature import VARIATIONS, Scene, render, stereo_folder, write_stereo_folder, write_vkitti2
-from lowtex.miniature.writing import MANIFEST
+from lowtex_lab.miniature import VARIATIONS, Scene, render, stereo_folder, write_stereo_folder, write_vkitti2
+from lowtex_lab.miniature.writing import MANIFEST
 
 SIZE = (90, 160)
 FRAMES, MORE = {"Scene01": 3, "Scene20": 1}, {"Scene01": 2}

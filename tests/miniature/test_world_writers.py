@@ -1,24 +1,21 @@
-"""What every writer does alike: it carries on, replaces its own, refuses the rest; and which sources it depends on."""
-
-import ast
+"""What every writer does alike: it carries on, replaces its own, refuses the rest."""
 
 import pytest
 import torch
 from written_files import tree
 
 from lowtex.errors import OptionError
-from lowtex.miniature import (
+from lowtex_lab.miniature import (
     cityscapes,
     make3d,
     stereo_folder,
-    versions,
     write_cityscapes,
     write_kitti,
     write_make3d,
     write_stereo_folder,
     write_vkitti2,
 )
-from lowtex.miniature.writing import MANIFEST, UNFINISHED, deal
+from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
 # module, name of what makes one frame in it, writer, amounts, size
 NEW = {
@@ -123,42 +120,3 @@ def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
 def test_frames_are_dealt_out_in_equal_parts():
     assert deal(("a", "b", "c"), 8) == [("a", 3), ("b", 3), ("c", 2)]
     assert deal({"a": 1, "b": 2}, 1) == [("a", 1)]
-
-
-def test_a_writer_is_no_other_layouts_source(tmp_path, monkeypatch):
-    for path in versions.sources("vkitti2") + [p for name in versions.WRITERS for p in versions.sources(name)]:
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    for name in ("__init__.py", "versions.py"):
-        (tmp_path / name).write_text("")
-    monkeypatch.setattr(versions, "_MODULES", tmp_path)
-    version = versions.world_version.__wrapped__
-    before = {layout: version(layout) for layout in versions.WRITERS}
-
-    def changed_by(name):
-        text = (tmp_path / name).read_text()
-        (tmp_path / name).write_text(text + "# another line\n")
-        found = {layout for layout in versions.WRITERS if version(layout) != before[layout]}
-        (tmp_path / name).write_text(text)
-        return found
-
-    assert changed_by("bonnet.py") == changed_by("cityscapes.py") == {"cityscapes"}
-    assert changed_by("lidar.py") == {"kitti_raw", "kitti_depth"}
-    assert changed_by("vkitti2.py") == {"vkitti2"}
-    assert changed_by("street.py") == changed_by("writing.py") == set(versions.WRITERS)
-    assert changed_by("versions.py") == changed_by("__init__.py") == set()
-    with pytest.raises(OptionError, match="sintel"):
-        version("sintel")
-
-
-def test_no_source_of_a_layout_uses_another_layouts_writer():
-    """Else a change there would change files whose version stays."""
-    for layout in versions.WRITERS:
-        sources = versions.sources(layout)
-        allowed = {path.stem for path in sources} | {"versions"}
-        assert set(versions.WRITERS[layout]) <= {path.name for path in sources}
-        for path in sources:
-            imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-            # `from lowtex.miniature.street import block`, and `from lowtex.miniature import objects`
-            used = {node.module.split(".")[2] for node in imports if node.module.startswith("lowtex.miniature.")}
-            used |= {name.name for node in imports if node.module == "lowtex.miniature" for name in node.names}
-            assert used <= allowed, (layout, path.name)

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowtex.networks.borders import PADDING_MODES, pad_border
-from lowtex.networks.fused import convolve_joined, convolve_to_one, phase_kernels
+from lowtex.networks.fast_conv import convolve_joined, convolve_to_one, phase_kernels
 from lowtex.networks.layers import ConvBlock, SigmoidHead, upsample
+from lowtex.networks.padding import PADDING_MODES, pad_border
 
 SIZES = ((1, 1), (1, 3), (2, 2), (3, 5))
 LAYOUTS = (torch.contiguous_format, torch.channels_last)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from published_reference import WIDTH, monodepth2_disparities, monodepth2_weights, resnet_maps, resnet_weights
 
-from lowtex import cli
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import CheckpointError
-from lowtex.evaluation import evaluate
+from lowtex.evaluation.evaluate import evaluate
 from lowtex.geometry import StereoRig
 from lowtex.networks.monodepth2 import is_monodepth2, load_monodepth2
+from lowtex_lab import cli
 
 OWN = [8, 8, 8, 16, 32]
 SIZE = (64, 96)
@@ -93,8 +93,8 @@ def test_another_depth_is_refused(tmp_path):
 
 
 def test_the_command_evaluates_it(tmp_path, capsys):
-    from lowtex.miniature.kitti import write_kitti
-    from lowtex.results import read_rows
+    from lowtex.evaluation.results import read_rows
+    from lowtex_lab.miniature.kitti import write_kitti
 
     write_kitti(tmp_path / "world", frames={"train": 1, "val": 1, "test": 1}, size=SIZE, progress=False)
     write_folder(tmp_path / "mono_640x192", use_stereo=False)

@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lowtex import graph
-from lowtex.notebook_parameters import parameters_of
+from lowtex_lab.notebook import graph
+from lowtex_lab.notebook.parameters import parameters_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -19,8 +19,8 @@ FORBIDDEN = {
     r"^\s*!": "calls a shell",
     r"\binput\s*\(": "waits for a person",
     r"\btqdm\b": "shows its own bar; use lowtex.progress.track",
-    r"(?<![\w.])interact(ive|ive_output)?\s*\(": "makes a live widget; use lowtex.widgets.explore",
-    r"\bipywidgets\b": "makes a live widget; use lowtex.widgets.explore",
+    r"(?<![\w.])interact(ive|ive_output)?\s*\(": "makes a live widget; use lowtex_lab.notebook.widgets.explore",
+    r"\bipywidgets\b": "makes a live widget; use lowtex_lab.notebook.widgets.explore",
     r"\.savefig\s*\(": "saves a figure past the run; use run.figure",
     r"(?<![\w.~])/(?:work|root|home|tmp|Users|mnt|data)/": "has a path of one machine",
     r"\bplt\.show\s*\(": "shows a figure past the run; use run.figure",

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lowtex import graph
+from lowtex.evaluation.results import read_rows
 from lowtex.files import read_json
-from lowtex.results import read_rows
+from lowtex_lab.notebook import graph
 
 
 @pytest.mark.timeout(1500)
 def test_the_whole_batch_runs_and_leaves_what_it_promises(tmp_path: Path, repository: Path):
     run_dir = tmp_path / "smoke"
-    command = [sys.executable, "-m", "lowtex.cli", "run", "--profile", "smoke", "--run-dir", str(run_dir)]
+    command = [sys.executable, "-m", "lowtex_lab.cli", "run", "--profile", "smoke", "--run-dir", str(run_dir)]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     for node in graph.NOTEBOOKS:

@@ -9,7 +9,8 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 from lowtex.networks import FeatureNet
-from lowtex.probes.basins import (
+from lowtex.seeding import generator
+from lowtex_lab.studies.loss_analysis.basins import (
     basin_table,
     basins_of_frames,
     basins_px,
@@ -18,8 +19,7 @@ from lowtex.probes.basins import (
     pulled_towards,
     say_difference,
 )
-from lowtex.probes.error_terms import error_terms
-from lowtex.seeding import generator
+from lowtex_lab.studies.loss_analysis.error_terms import error_terms
 
 TRIED = [0, 1, 2, 3, 4, 5, 6]
 BOWL = np.abs(np.array(TRIED) - 3.0)

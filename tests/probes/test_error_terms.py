@@ -4,14 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowtex.ablation import variants as ablations
+from lowtex import variants as ablations
 from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses import feature_map_error, photometric_error
 from lowtex.losses.data_terms import FeatureTerm, PixelTerm, StereoStep
 from lowtex.networks import FeatureNet
-from lowtex.probes.error_terms import SETTINGS, TERMS, error_terms
 from lowtex.seeding import generator, seed_everything
+from lowtex_lab.studies.loss_analysis.error_terms import SETTINGS, TERMS, error_terms
 
 SIZE = (32, 64)
 

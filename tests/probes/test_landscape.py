@@ -8,8 +8,10 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig
 from lowtex.losses import photometric_error
 from lowtex.networks import FeatureNet, build_depth_net
-from lowtex.probes.error_terms import error_terms
-from lowtex.probes.landscape import (
+from lowtex.seeding import generator
+from lowtex.settings import NetworkSettings
+from lowtex_lab.studies.loss_analysis.error_terms import error_terms
+from lowtex_lab.studies.loss_analysis.landscape import (
     curves_at,
     deepest_places,
     error_gradient,
@@ -23,8 +25,6 @@ from lowtex.probes.landscape import (
     true_outputs,
     with_contrast,
 )
-from lowtex.seeding import generator
-from lowtex.settings import NetworkSettings
 
 SHIFT = 4
 PIXELS = error_terms()["pixels"]

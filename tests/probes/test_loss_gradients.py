@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from lowtex import figures
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses import photometric_error
-from lowtex.probes.error_terms import error_terms
-from lowtex.probes.loss_gradients import disparity_gradients, gradients_by_contrast, gradients_by_texture
+from lowtex_lab import plots as figures
+from lowtex_lab.studies.loss_analysis.error_terms import error_terms
+from lowtex_lab.studies.loss_analysis.loss_gradients import (
+    disparity_gradients,
+    gradients_by_contrast,
+    gradients_by_texture,
+)
 
 
 class Grey(torch.nn.Module):

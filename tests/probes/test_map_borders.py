@@ -7,8 +7,8 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig
 from lowtex.networks import FeatureNet
-from lowtex.probes.map_borders import alike_by_column, border_profile, border_table, column_curves
 from lowtex.seeding import generator, seed_everything
+from lowtex_lab.studies.loss_analysis.map_borders import alike_by_column, border_profile, border_table, column_curves
 
 SHIFT = 8
 

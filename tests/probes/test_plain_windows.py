@@ -9,8 +9,8 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.probes.error_terms import error_terms
-from lowtex.probes.plain_windows import cut, plainest_window, rise_off_truth
+from lowtex_lab.studies.loss_analysis.error_terms import error_terms
+from lowtex_lab.studies.loss_analysis.plain_windows import cut, plainest_window, rise_off_truth
 
 HEIGHT, WIDTH = 16, 40
 RIG = StereoRig(40.0, 0.5, width=WIDTH, height=HEIGHT)

@@ -6,7 +6,7 @@ import torch
 
 from lowtex.errors import OptionError
 from lowtex.losses import smoothness_first_order, smoothness_second_order
-from lowtex.probes.smoothness_toys import (
+from lowtex_lab.studies.loss_analysis.smoothness_toys import (
     band,
     break_even,
     fill,

@@ -6,9 +6,10 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
-from lowtex.evaluation import score
+from lowtex.evaluation.evaluate import score
+from lowtex.evaluation.texture import WINDOW_FRACTION, gradient_strata
 from lowtex.geometry import StereoRig
-from lowtex.probes.texture_windows import (
+from lowtex_lab.studies.loss_analysis.texture_windows import (
     CLASSES,
     agreement_table,
     default_window_px,
@@ -18,7 +19,6 @@ from lowtex.probes.texture_windows import (
     window_table,
     windows_px,
 )
-from lowtex.texture import WINDOW_FRACTION, gradient_strata
 
 HEIGHT, WIDTH = 60, 160
 

@@ -6,7 +6,7 @@ from rig_pairs import BASELINE, DEPTHS, FOCAL, HEIGHT, WIDTH, depth_map, lowered
 
 from lowtex.datasets import StereoFolder
 from lowtex.errors import DataError, OptionError
-from lowtex.rig.check import check_rig
+from lowtex_lab.rig.check import check_rig
 
 
 def check(root, pairs: int = 4, **options):
@@ -209,7 +209,7 @@ def test_pairs_are_spread_over_the_folder_and_options_are_checked(tmp_path):
 
 
 def test_the_miniature_is_right_and_called_one(tmp_path):
-    from lowtex.miniature import write_stereo_folder
+    from lowtex_lab.miniature import write_stereo_folder
 
     checked = check(write_stereo_folder(tmp_path / "mini", pairs=2, size=(216, 384), progress=False))
     assert checked.verdict == "right" and verdicts(checked)["scale"] == "right" and checked.miniature

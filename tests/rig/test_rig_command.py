@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from rig_pairs import depth_map, pair, write_folder
 
-from lowtex.cli import main
 from lowtex.datasets import StereoFolder
 from lowtex.datasets.rig_file import EXAMPLE_RIG
-from lowtex.figures import draw_rig_check, save_figure
-from lowtex.figures.saving import redraw_card, refuse_blank
-from lowtex.rig.check import check_rig
+from lowtex_lab.cli import main
+from lowtex_lab.plots import draw_rig_check, save_figure
+from lowtex_lab.plots.saving import redraw_card, refuse_blank
+from lowtex_lab.rig.check import check_rig
 
 MOTORCYCLE = {"focal_px": 994.978, "baseline_m": 0.193001, "cx": 311.193, "cy": 254.877, "cx_right": 342.279}
 KITTI = {"focal_px": 721.5377, "baseline_m": 0.5327, "cx": 609.5593, "cy": 172.854}

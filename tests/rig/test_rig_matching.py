@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rig_pairs import HEIGHT, WIDTH, pair
 
-from lowtex.rig.matching import difference, fit_robustly, fit_rows, match_densely, match_points, warp_right
+from lowtex_lab.rig.matching import difference, fit_robustly, fit_rows, match_densely, match_points, warp_right
 
 
 def test_points_lie_at_the_disparity_of_their_board():

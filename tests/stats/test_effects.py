@@ -9,13 +9,13 @@ from scipy import stats
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation import evaluate
+from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.results import per_image_rows
+from lowtex.evaluation.tables import to_markdown
 from lowtex.experiments import named_experiment
 from lowtex.geometry import StereoRig
-from lowtex.results import per_image_rows
-from lowtex.stats.effect_rules import Rule
-from lowtex.stats.effects import compare, corrected, effect_lines, seed_errors
-from lowtex.tables import to_markdown
+from lowtex_lab.studies.stats.effect_rules import Rule
+from lowtex_lab.studies.stats.effects import compare, corrected, effect_lines, seed_errors
 
 OURS = [[0.1, 0.1, 0.2, 0.2], [0.1, 0.2, 0.1, 0.2]]
 BASE = [[0.2, 0.2, 0.4, 0.4], [0.4, 0.5, 0.4, 0.5]]

@@ -5,8 +5,8 @@ import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex.stats.effect_rules import Rule
-from lowtex.stats.factorial import Factorial, factorial_effects, interaction_means, simple_effects
+from lowtex_lab.studies.stats.effect_rules import Rule
+from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects, interaction_means, simple_effects
 
 TWO = Factorial(
     {"A": ("a0", "a1"), "B": ("b0", "b1")},

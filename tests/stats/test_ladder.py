@@ -7,8 +7,8 @@ import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex.stats.factorial import Factorial, factorial_effects
-from lowtex.stats.ladder import ALL, all_orders, held, one_order, order_credits, order_steps
+from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects
+from lowtex_lab.studies.stats.shapley import ALL, all_orders, held, one_order, order_credits, order_steps
 
 TWO = Factorial(
     {"A": ("a0", "a1"), "B": ("b0", "b1")},

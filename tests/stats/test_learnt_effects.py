@@ -6,16 +6,16 @@ import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError
-from lowtex.stats.effects import compare, seed_errors
-from lowtex.stats.factorial import factorial_effects, interaction_means, simple_effects
-from lowtex.stats.learnt_effects import (
+from lowtex_lab.studies.stats.effects import compare, seed_errors
+from lowtex_lab.studies.stats.factorial import factorial_effects, interaction_means, simple_effects
+from lowtex_lab.studies.stats.learnt_effects import (
     combination_means,
     contrast_effects,
     learnt_factorial,
     learnt_scores,
     learnt_simple,
 )
-from lowtex.stats.seed_studies import main_effect_weights, pair_weights
+from lowtex_lab.studies.stats.seed_studies import main_effect_weights, pair_weights
 
 TRUTH = {("data term",): np.log(0.7), ("skips",): np.log(1.1), ("data term", "skips"): np.log(0.95)}
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lowtex.errors import DataError
-from lowtex.stats.ratios import ratio_table, say_ratio
+from lowtex_lab.studies.stats.ratios import ratio_table, say_ratio
 
 SAME = {"eval_data": "vkitti2", "split": "test", "protocol": "vkitti2_dense", "scaling": "none", "flip": False}
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from lowtex.errors import DataError, OptionError
-from lowtex.stats.resampling import cluster_images, scene_of, two_way_bootstrap
+from lowtex_lab.studies.stats.resampling import cluster_images, scene_of, two_way_bootstrap
 
 PAIR = np.array([[1.0, -1.0]])
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
-from lowtex.ablation.budgets import at_steps, budget_pairs, budget_ratios, split_name
-from lowtex.ablation.learnt import failures, sound_seeds
 from lowtex.errors import DataError, OptionError
-from lowtex.stats.effect_rules import Rule
-from lowtex.stats.effects import compare
-from lowtex.stats.factorial import factorial_effects
-from lowtex.stats.seed_studies import (
+from lowtex_lab.studies.budgets import at_steps, budget_pairs, budget_ratios, split_name
+from lowtex_lab.studies.learnt import failures, sound_seeds
+from lowtex_lab.studies.stats.effect_rules import Rule
+from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.stats.factorial import factorial_effects
+from lowtex_lab.studies.stats.seed_studies import (
     MOST_SEEDS,
     all_sizes,
     main_effect_weights,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lowtex.errors import DataError
-from lowtex.stats.tuning import chosen_weights
+from lowtex_lab.studies.stats.tuning import chosen_weights
 
 
 def sweep(**curves) -> pd.DataFrame:

@@ -1,0 +1,282 @@
+"""Where each kind of ground truth and each kind of stereo pair comes from: root, reader, options, default protocol.
+
+The one table of it. Studies and the commands ``train`` and ``evaluate`` open all their data here, so that a data set
+is read the same way whoever asks.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
+from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
+from lowtex.datasets.prepared_format import described
+from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.evaluation.protocols import Protocol, get_protocol
+from lowtex.experiments import TRAINABLE, Experiment
+
+
+@dataclass(frozen=True)
+class Source:
+    """How one kind of ground truth is read.
+
+    Attributes:
+        root: name of the data root (`lowtex.data_paths.DATASETS`), which is also the data set's name in rows.
+        reader: name of the reader (`lowtex.datasets.READERS`).
+        protocol: the protocol it is judged by if none is named.
+        options: of the reader. A test set is predicted from one view, so the other is not read.
+        cropped: the reader can crop its images; it makes the protocol's `Protocol.image_crop`, or none.
+        split: evaluated on if none is named.
+        more_roots: reader option -> the root whose folder it takes.
+    """
+
+    root: str
+    reader: str
+    protocol: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    split: str = "test"
+    more_roots: Mapping[str, str] = field(default_factory=dict)
+    cropped: bool = False
+
+
+SOURCES: dict[str, Source] = {
+    "velodyne_x": Source("kitti", "kitti", "eigen_raw", {"depth": "velodyne", "views": False}),
+    "velodyne_z": Source("kitti", "kitti", "eigen_raw_z", {"depth": "velodyne_z", "views": False}),
+    "improved": Source("kitti_depth", "kitti_improved", "improved", {"views": False}, more_roots={"raw_root": "kitti"}),
+    "vkitti2": Source("vkitti2", "vkitti2", "vkitti2_dense", {"views": False}),
+    "make3d": Source("make3d", "make3d", "make3d_c1", cropped=True),
+    # the validation images: ManyDepth scores the 1,525 of `test`, which a copy for training may lack
+    "cityscapes": Source("cityscapes", "cityscapes", "cityscapes", {"views": False}, split="val", cropped=True),
+    "stereo": Source("stereo", "stereo", "stereo_dense", {"views": False}, split="all"),
+}
+"""By kind of ground truth (`lowtex.evaluation.protocols.GROUND_TRUTHS`)."""
+
+TRUTH_FILES: dict[str, str] = {
+    "kitti": "DATE/DRIVE/velodyne_points/data/FRAME.bin",
+    "kitti_depth": "train/DRIVE/proj_depth/groundtruth/image_02/FRAME.png",
+    "vkitti2": "SCENE/VARIATION/frames/depth/Camera_0/depth_FRAME.png",
+    "make3d": "Gridlaserdata/depth_sph_corr-ID.mat",
+    "cityscapes": "disparity/SPLIT/CITY/FRAME_disparity.png",
+    "stereo": "depth/NAME.npy (metres) or disparity/NAME.pfm (pixels), with the NAME of its image in left/",
+}
+"""Where the ground truth of an image belongs, under the data set's root."""
+
+PAIRS: dict[str, Mapping[str, object]] = {
+    "vkitti2": {"depth": False},
+    "kitti": {"depth": None},
+    "cityscapes": {"depth": False, "crop": "bottom_quarter"},
+    "stereo": {"depth": False},
+}
+"""Reader options of stereo pairs to train on, by root (`lowtex.experiments.TRAINABLE`): ground truth is never read."""
+
+_FIRST = ("kitti_depth", "kitti", "vkitti2", "make3d", "cityscapes", "stereo")
+
+
+def source_of(protocol: str | Protocol) -> Source:
+    """Where a protocol's ground truth comes from."""
+    return SOURCES[get_protocol(protocol).ground_truth]
+
+
+def default_protocol(roots: Collection[str]) -> str:
+    """The protocol for the roots named, the finest ground truth first; ``vkitti2_dense`` where none is named."""
+    root = next((name for name in _FIRST if name in roots), "vkitti2")
+    return next(source.protocol for source in SOURCES.values() if source.root == root)
+
+
+def open_test_set(
+    protocol: str | Protocol, roots: Roots, split: str | None, size: tuple[int, int] | None, **options: object
+) -> StereoReader:
+    """The images and ground truth that a protocol scores.
+
+    Args:
+        protocol: name or value; its kind of ground truth decides what is read.
+        roots: the folders; miniatures among them must have been written.
+        split: a split's name, or a text file; None = the source's.
+        size: (height, width) of the images.
+        options: of the reader, over the source's own, e.g. ``variation="fog"``.
+
+    Raises:
+        OptionError: an unknown protocol, split or option.
+        DataError: the data set is not complete.
+    """
+    source = source_of(protocol)
+    crop = {"crop": get_protocol(protocol).image_crop} if source.cropped else {}
+    settings = {**source.options, **crop, **options}
+    for option, root in source.more_roots.items():
+        # beside real files a miniature is never read: the reader then looks in its own root
+        if root in roots.named or source.root not in roots.named:
+            settings.setdefault(option, roots[root])
+    return open_dataset(source.reader, roots[source.root], split or source.split, size, **settings)
+
+
+def open_pairs(
+    root: str, folder: str | Path, split: str, size: tuple[int, int] | None, **options: object
+) -> StereoReader:
+    """Stereo pairs to train on, without ground truth.
+
+    Args:
+        root: name of the data set (`lowtex.experiments.TRAINABLE`).
+        folder: of that root.
+        split: a split's name, or a text file that lists frames.
+        size: (height, width) of the images.
+        options: of the reader, over the usual ones.
+
+    Raises:
+        OptionError: a data set without stereo pairs of its own, an unknown split or option.
+        DataError: the data set is not complete.
+    """
+    require_choice("training data", root, TRAINABLE)
+    return open_dataset(root, folder, split, size, **{**PAIRS[root], **options})
+
+
+def needed_roots(protocol: str | Protocol) -> tuple[str, ...]:
+    """The roots that a protocol reads, the ground truth's first."""
+    source = source_of(protocol)
+    return source.root, *source.more_roots.values()
+
+
+def require_named(protocol: str | Protocol, named: Collection[str]) -> None:
+    """Raise `OptionError` where folders are named and the protocol's is not among them."""
+    protocol = get_protocol(protocol)
+    root = source_of(protocol).root
+    if named and root not in named:
+        raise OptionError(f"protocol {protocol.name} needs --data {root}=FOLDER; named are: {', '.join(named)}")
+
+
+class Identity(NamedTuple):
+    """What the samples of a reader are: equal for equal data wherever they lie, another one for any other data.
+
+    Of the miniatures that the kit keeps for a profile ``images`` says it all, and the rest is empty.
+
+    Attributes:
+        images: `lowtex.data_paths.fingerprint` of the target views: their names and the content of their files.
+        beside: a hash of calibration, ground truth and the reader's options.
+        others: a hash of the other views.
+    """
+
+    images: str
+    beside: str = ""
+    others: str = ""
+
+
+_identities: WeakKeyDictionary[StereoReader, Identity] = WeakKeyDictionary()
+
+
+def identity_of(dataset: StereoReader) -> Identity:
+    """The identity of a reader's samples, from names, sizes and contents of their files (of many images a sample).
+
+    It takes a few seconds for the 45,200 pairs of KITTI, and is kept while the reader is.
+    """
+    if dataset not in _identities:
+        _identities[dataset] = _identify(dataset)
+    return _identities[dataset]
+
+
+def _identify(dataset: StereoReader) -> Identity:
+    names, root, views = dataset.names, dataset.root, getattr(dataset, "views", False)
+    if isinstance(dataset, PreparedPairs):
+        # the files that they were made of may be gone
+        kept = [dataset.checksums(index) for index in range(len(dataset))]
+        targets, others, beside = _hash([k[0] for k in kept]), _hash([k[1] for k in kept]), _hash([k[2] for k in kept])
+    else:
+        needed = [dataset.needed(index) for index in range(len(dataset))]
+        if profile_of_miniature(root) and all(path.is_relative_to(root.parent) for path in needed[0]):
+            return Identity(fingerprint(root, names))
+        targets = content_digest(files[0] for files in needed)
+        others = content_digest(files[1] for files in needed) if views else ""
+        beside = content_digest(path for files in needed for path in files[1 + views :])
+    return Identity(fingerprint(root, names, targets), _hash([beside, _options(dataset)]), others)
+
+
+def _options(dataset: StereoReader) -> dict[str, object]:
+    """The reader's options that decide over its images and rigs, beside those that names and files show."""
+    return dataset.header["options"] if isinstance(dataset, PreparedPairs) else described(dataset)["options"]
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | None = None) -> str:
+    """What a test set is called in rows: its root, what distinguishes these images from others of that root in words,
+    and a hash of them, so that rows of different images never pass for the same.
+
+    ``kitti real:0123456789ab``, ``vkitti2 fog+rain real:0123456789ab``, ``stereo right camera real:0123456789ab``,
+    ``cityscapes bottom_quarter typical camera real:0123456789ab``. The splits of the miniatures that the kit keeps go
+    without the hash: ``vkitti2 clone``.
+
+    Args:
+        dataset: from `open_test_set`.
+        root: name of its data set.
+        network_size: (height, width) that the network was trained at; images of another size are told: ``at 640x192``.
+    """
+    words = [root, *_variants(dataset, root), *_camera(dataset.names)]
+    if network_size is not None and dataset.size != tuple(network_size):
+        words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
+    if dataset.resize != "area":
+        words.append(dataset.resize)
+    identity, options = identity_of(dataset), _options(dataset)
+    if not identity.beside and not dataset.is_listed:
+        usual = inspect.signature(type(dataset)).parameters
+        if all(name in ("crop", "resize") or value == usual[name].default for name, value in options.items()):
+            return " ".join(words)
+    kind = identity.images.partition(":")[0]
+    # the other views are not looked at
+    return " ".join([*words, f"{kind}:{_hash([identity.images, identity.beside, options])}"])
+
+
+def training_settings(
+    dataset: StereoReader, root: str, folder: str | Path, options: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, str]:
+    """The settings of an experiment that say which pairs it learns from, for `lowtex.experiments.change`.
+
+    Args:
+        dataset: from `open_pairs`.
+        root, folder: name and folder of the data set.
+        options: that `open_pairs` was given; they are told in ``data__source``, because other options make other
+            pairs of the same files and must lead to another key.
+    """
+    told = [f"{name}={value}" for name, value in sorted(options.items()) if name != "variation"]
+    identity = identity_of(dataset)
+    rest = [_hash([identity.beside, identity.others])] if identity.beside else []
+    source = " ".join(["-".join([identity.images, *rest]), *told])
+    settings = {"data__dataset": root, "data__split": dataset.split, "data__source": source}
+    if root == "vkitti2":
+        settings["data__variation"] = variations_of(dataset.names)
+    return settings
+
+
+def learnt_from(experiment: Experiment | str, dataset: StereoReader, root: str) -> bool:
+    """Whether an experiment was trained on exactly these images (part of them goes unnoticed)."""
+    if not isinstance(experiment, Experiment) or experiment.data.dataset != root:
+        return False
+    return experiment.data.source.split(" ")[0].partition("-")[0] == identity_of(dataset).images
+
+
+def variations_of(names: Collection[str]) -> str:
+    """The variations among names ``Scene01/clone/00000/l`` of Virtual KITTI 2: ``clone``, ``fog+rain``."""
+    found = sorted({name.split("/")[1] for name in names if name.count("/") >= 2})
+    if not found:
+        raise DataError(f"no variation in the names of Virtual KITTI 2's frames: {', '.join(list(names)[:3])}")
+    return "+".join(found)
+
+
+def _camera(names: Collection[str]) -> list[str]:
+    """In words, from names that end in ``/l`` or ``/r``; nothing for the left camera alone."""
+    sides = {name[-2:] for name in names} & {"/l", "/r"}
+    return [] if "/r" not in sides else ["right camera" if len(sides) == 1 else "both cameras"]
+
+
+def _variants(dataset: StereoReader, root: str) -> list[str]:
+    if root == "vkitti2":
+        return [variations_of(dataset.names)]
+    if root != "cityscapes":
+        return []
+    crop = getattr(dataset, "crop", None)
+    return [crop or "uncropped"] + (["typical camera"] if getattr(dataset, "rig_is_nominal", False) else [])

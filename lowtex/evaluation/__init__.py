@@ -1,0 +1,1 @@
+"""Protocols, metrics and strata of texture; predictions scored into rows and tables."""

@@ -1,0 +1,266 @@
+"""Scoring predictions by a protocol: one image, or a network over a data set.
+
+Each image is scored on its own and the scores are averaged over images, as the literature does, so an image with few
+valid pixels weighs as much as one with many. Texture strata work the same way: an image without a pixel in a stratum
+does not count there, and ``images`` says how many did.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lowtex.datasets.sample import StereoSample, collate
+from lowtex.devices import device_of
+from lowtex.errors import DataError
+from lowtex.evaluation.metrics import metric_names
+from lowtex.evaluation.postprocessing import flip_postprocess
+from lowtex.evaluation.protocols import IMAGE_CROPS, PROTOCOLS, Protocol, get_protocol
+from lowtex.evaluation.scoring import Comparison, Strata, compare, require_positive, score, truth_of
+from lowtex.evaluation.texture import strata_makers
+from lowtex.geometry import StereoRig
+from lowtex.progress import Progress
+
+__all__ = [
+    "PROTOCOLS",
+    "Comparison",
+    "Evaluation",
+    "Protocol",
+    "compare",
+    "evaluate",
+    "get_protocol",
+    "ground_truth_of",
+    "predict",
+    "score",
+]
+
+NO_TRUTH, NO_PIXELS = "no ground truth", "no pixel that the protocol counts"
+
+
+@dataclass
+class Evaluation:
+    """What a network scored on a data set by a protocol.
+
+    Attributes:
+        protocol: as it was applied, options included.
+        per_image: one row an image and stratum: image, stratum_kind, stratum, pixels, scale, and a column a metric.
+            The whole image is stratum ``all`` of kind ``none``.
+        unscored: image name -> why it was predicted but has no score.
+        damaged: image name -> what is wrong with its files, of images that could not be scored because of it.
+        seconds: wall time of the whole.
+    """
+
+    protocol: Protocol
+    per_image: pd.DataFrame
+    unscored: dict[str, str] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metric columns."""
+        return metric_names(self.protocol.log10)
+
+    @property
+    def images(self) -> int:
+        """How many images were scored."""
+        return int((self.per_image["stratum_kind"] == "none").sum())
+
+    def means(self) -> pd.DataFrame:
+        """Means over images: a row a stratum with stratum_kind, stratum, images, pixels (their sum) and the metrics."""
+        groups = self.per_image.groupby(["stratum_kind", "stratum"], sort=False)
+        means = groups[list(self.metrics)].mean()
+        means.insert(0, "images", groups.size())
+        means.insert(1, "pixels", groups["pixels"].sum())
+        return means.reset_index()
+
+    def describe(self) -> str:
+        """The protocol, how many images stand behind the means, and which have no score."""
+        asked = self.images + len(self.unscored) + len(self.damaged)
+        text = f"{self.protocol.describe()}; {self.images} of {asked} images scored"
+        if self.damaged:
+            more = ", …" if len(self.damaged) > 1 else ""
+            text += f"; {len(self.damaged)} damaged ({next(iter(self.damaged))}{more})"
+        for reason in sorted(set(self.unscored.values())):
+            names = [name for name, why in self.unscored.items() if why == reason]
+            text += f"; {len(names)} with {reason} ({names[0]}{', …' if len(names) > 1 else ''})"
+        return text
+
+
+@torch.no_grad()
+def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False) -> np.ndarray:
+    """Inverse depth, 1 / metres, of images of one size, ``(B, H, W)`` float64 at the network's size.
+
+    Args:
+        network: has ``depth(image (B,3,H,W), rig) -> metres (B,1,H,W)``; the images are brought to its device.
+        samples: images of one size.
+        flip: average with the prediction for the mirrored image (see `evaluation.postprocessing.flip_postprocess`).
+        units: 1 / units of the network's pretended baseline instead: its ``depth_in_units(image)`` where it has one
+            (`lowtex.networks.DepthNet`), else its ``depth`` as it is.
+
+    Raises:
+        DataError: a prediction that is not finite and positive; names the image.
+    """
+    batch = collate(list(samples))
+    device = device_of(network)
+    image, rig = batch.image.to(device), batch.rig.to(device)
+
+    def depth_of(seen: Tensor, rig: StereoRig) -> Tensor:
+        in_units = units and hasattr(network, "depth_in_units")
+        return network.depth_in_units(seen) if in_units else network.depth(seen, rig)
+
+    inverse = _inverse(depth_of(image, rig), batch.names)
+    if flip:
+        mirrored = depth_of(image.flip(-1), _mirrored(rig))
+        inverse = flip_postprocess(inverse, _inverse(mirrored, batch.names)[..., ::-1])
+    return inverse
+
+
+def evaluate(
+    network,
+    dataset,
+    protocol: str | Protocol,
+    *,
+    flip: bool | None = None,
+    scaling: str | None = None,
+    strata: Strata = None,
+    batch_size: int = 8,
+    progress: bool | Callable[[int, int], None] = False,
+    keep_going: bool = False,
+) -> Evaluation:
+    """Predict every image of a data set and score those that have ground truth.
+
+    Args:
+        network: has ``depth(image, rig)``; put into evaluation mode meanwhile, if it has one.
+        dataset: ``len`` and ``[i] -> StereoSample``; its ground truth must be the protocol's (`ground_truth_of`).
+        protocol: name or value.
+        flip, scaling: instead of the protocol's own; stated in the rows. ``scaling="x5.4"`` is for checkpoints that
+            were trained with a pretended baseline of 0.1 (Monodepth2's and its kin): one unit of the network is then
+            5.4 m, whatever the network or the data say of metres, see `lowtex.evaluation.protocols.Protocol`.
+        strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
+            crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
+        batch_size: images predicted together; the scores do not depend on it beyond rounding.
+        progress: True for a bar; or a function called with (done, total).
+        keep_going: score the other images where the files of one are damaged, and note it in ``damaged``. Rows of
+            such an evaluation must say so, because they rest on fewer images.
+
+    Raises:
+        DataError: damaged files (with ``keep_going`` only if that leaves no image), a prediction that is not finite
+            and positive, or strata the data can't give.
+        OptionError: unknown names, or a protocol that does not fit the data's ground truth.
+    """
+    protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
+    told = _reader_of(dataset)
+    crop = getattr(told, "crop", "any")
+    protocol.require(ground_truth_of(dataset), type(told).__name__, crop)
+    if protocol.image_crop is None and crop in IMAGE_CROPS:
+        # rows must not say that nothing was cut off
+        protocol = replace(protocol, image_crop=crop)
+    strata_makers(strata)
+    units = protocol.nominal_factor is not None
+    start = time.perf_counter()
+    rows: list[dict] = []
+    unscored: dict[str, str] = {}
+    damaged: dict[str, str] = {}
+    training = getattr(network, "training", False)
+    if training:
+        network.eval()
+    try:
+        with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
+            done = 0
+            for samples in _batches(dataset, batch_size, damaged if keep_going else None):
+                inverses = predict(network, samples, flip=protocol.flip, units=units)
+                for sample, inverse in zip(samples, inverses, strict=True):
+                    if sample.depth is None or not bool((sample.depth != 0).any()):
+                        unscored[sample.name] = NO_TRUTH
+                        continue
+                    try:
+                        truth_of(sample)
+                    except DataError as error:
+                        if not keep_going:
+                            raise
+                        damaged[sample.name] = str(error)
+                        continue
+                    scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
+                    rows.extend(scored)
+                    if not scored:
+                        unscored[sample.name] = NO_PIXELS
+                done += len(samples)
+                if bar is not None:
+                    bar.update(len(samples))
+                if callable(progress):
+                    progress(done, len(dataset))
+    finally:
+        if training:
+            network.train()
+    columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
+    seconds = time.perf_counter() - start
+    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)
+    if damaged and not rows:
+        first = next(iter(damaged.values()))
+        raise DataError(f"no image could be scored, {len(damaged)} of {len(dataset)} are damaged; the first: {first}")
+    if unscored or damaged:
+        warnings.warn(f"not every image could be scored: {result.describe()}", stacklevel=2)
+    return result
+
+
+def ground_truth_of(dataset) -> str | None:
+    """The kind of ground truth a data set gives, a name of `evaluation.protocols.GROUND_TRUTHS`, or None if it can't
+    say.
+
+    A data set of one's own says it in an attribute ``ground_truth``; a `torch.utils.data.Subset` has its parent's.
+    """
+    return getattr(_reader_of(dataset), "ground_truth", None)
+
+
+def _reader_of(dataset):
+    """What a subset or another wrapper is made of."""
+    while not hasattr(dataset, "ground_truth") and isinstance(getattr(dataset, "dataset", None), Dataset):
+        dataset = dataset.dataset
+    return dataset
+
+
+def _batches(dataset, batch_size: int, damaged: dict[str, str] | None) -> Iterator[list[StereoSample]]:
+    """Consecutive samples whose images have one size; KITTI's native sizes differ between days.
+
+    Samples whose files are damaged are noted in ``damaged`` and left out; None raises the error.
+    """
+    held: list[StereoSample] = []
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except DataError as error:
+            if damaged is None:
+                raise
+            names = getattr(dataset, "names", None)
+            damaged[names[index] if names else f"image {index}"] = str(error)
+            continue
+        if held and (len(held) >= batch_size or sample.image.shape != held[0].image.shape):
+            yield held
+            held = []
+        # the other view is never needed here, and a data set may have it for some images only
+        held.append(replace(sample, other=None))
+    if held:
+        yield held
+
+
+def _mirrored(rig: StereoRig) -> StereoRig:
+    if rig.cx is None or rig.width is None:
+        return rig
+    return replace(rig, cx=rig.width - 1 - rig.cx)
+
+
+def _inverse(depth: Tensor, names: Sequence[str]) -> np.ndarray:
+    if depth.dim() != 4 or depth.shape[1] != 1 or depth.shape[0] != len(names):
+        raise ValueError(f"the network's depth must be ({len(names)}, 1, H, W), got {tuple(depth.shape)}")
+    values = depth[:, 0].double().cpu().numpy()
+    for name, one in zip(names, values, strict=True):
+        require_positive(one, name)
+    return 1.0 / values

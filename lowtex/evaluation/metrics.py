@@ -1,0 +1,140 @@
+"""The depth metrics of the literature (Eigen et al. 2014), and the log10 error that Make3D is reported with.
+
+Everything here takes the pixels to score and nothing else: which pixels those are (crop, cap, ground truth present)
+is a protocol's business, see `lowtex.evaluation.protocols`.
+"""
+
+import numpy as np
+from torch import Tensor
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
+"""The seven names every KITTI table has; `LOG10` is added where a protocol asks for it."""
+
+LOG10 = "log10"
+
+HIGHER_IS_BETTER = frozenset({"d1", "d2", "d3"})
+"""Shares of pixels; every other metric is an error, and smaller is better."""
+
+UNITS = {"abs_rel": "", "sq_rel": "m", "rmse": "m", "rmse_log": "", "d1": "", "d2": "", "d3": "", "log10": ""}
+"""Units of the values; the shares are fractions in [0, 1], not per cent."""
+
+LABELS = {
+    "abs_rel": "AbsRel",
+    "sq_rel": "SqRel",
+    "rmse": "RMSE",
+    "rmse_log": "RMSElog",
+    "d1": "δ<1.25",
+    "d2": "δ<1.25²",
+    "d3": "δ<1.25³",
+    "log10": "log10",
+}
+"""How the literature writes them."""
+
+RATIO = 1.25
+
+
+def metric_names(log10: bool = False) -> tuple[str, ...]:
+    """The names `depth_errors` returns, in the literature's order."""
+    return (*METRICS, LOG10) if log10 else METRICS
+
+
+def pixel_errors(truth, prediction, log10: bool = False) -> dict[str, np.ndarray]:
+    """What each pixel adds to each metric, before the mean (and before the root of the three root-mean-squares).
+
+    Args:
+        truth, prediction: metres, numpy arrays or tensors of one shape; all finite and > 0.
+        log10: add the squared difference of base-10 logarithms.
+
+    Returns:
+        name -> float64 array ``(N,)``, N the number of pixels. ``rmse``, ``rmse_log`` and ``log10`` hold squares.
+
+    Raises:
+        ValueError: shapes differ, nothing to score, or a value that is not finite or not > 0; says which.
+    """
+    truth, prediction = _checked(truth, prediction)
+    difference = truth - prediction
+    squared = difference**2
+    log_ratio = np.log(truth) - np.log(prediction)
+    ratio = np.maximum(truth / prediction, prediction / truth)
+    errors = {
+        "abs_rel": np.abs(difference) / truth,
+        "sq_rel": squared / truth,
+        "rmse": squared,
+        "rmse_log": log_ratio**2,
+        "d1": (ratio < RATIO).astype(np.float64),
+        "d2": (ratio < RATIO**2).astype(np.float64),
+        "d3": (ratio < RATIO**3).astype(np.float64),
+    }
+    if log10:
+        errors[LOG10] = (log_ratio / np.log(10.0)) ** 2
+    return errors
+
+
+def summarise(errors: dict[str, np.ndarray], select: np.ndarray | None = None) -> dict[str, float]:
+    """Means of `pixel_errors` over all pixels, or over those that ``select`` (bool ``(N,)``) names.
+
+    Raises:
+        ValueError: no pixel is selected.
+    """
+    means = {}
+    for name, values in errors.items():
+        chosen = values if select is None else values[select]
+        if chosen.size == 0:
+            raise ValueError("no pixels to score: the selection is empty")
+        mean = float(chosen.mean())
+        means[name] = float(np.sqrt(mean)) if name in ("rmse", "rmse_log", LOG10) else mean
+    return means
+
+
+def depth_errors(truth, prediction, log10: bool = False) -> dict[str, float]:
+    """The literature's errors between true depth g and predicted depth p, over exactly the pixels given.
+
+    ======== ===========================================
+    abs_rel  mean of abs(g - p) / g
+    sq_rel   mean of (g - p)^2 / g, metres
+    rmse     root of the mean of (g - p)^2, metres
+    rmse_log root of the mean of (ln g - ln p)^2
+    d1,d2,d3 share of pixels with max(g/p, p/g) < 1.25, 1.25^2, 1.25^3 (strictly)
+    log10    root of the mean of (log10 g - log10 p)^2, Make3D's fourth metric
+    ======== ===========================================
+
+    Nothing is masked here: a ground-truth map with holes must be indexed by its valid pixels first,
+    ``depth_errors(truth[truth > 0], prediction[truth > 0])``, because a metric that quietly drops pixels would
+    also drop a prediction's failures.
+
+    Args:
+        truth, prediction: metres, numpy arrays or tensors (any device) of one shape, any number of dimensions.
+        log10: add ``log10``.
+
+    Returns:
+        name -> float, in the order above.
+
+    Raises:
+        ValueError: shapes differ, nothing to score, or a value that is not finite or not > 0; says which.
+    """
+    return summarise(pixel_errors(truth, prediction, log10=log10))
+
+
+def _checked(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
+    truth, prediction = _array(truth), _array(prediction)
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape")
+    if truth.size == 0:
+        raise ValueError("no pixels to score: truth and prediction are empty")
+    for name, values in (("truth", truth), ("prediction", prediction)):
+        unusable = int((~np.isfinite(values)).sum())
+        if unusable:
+            raise ValueError(f"{name} has {unusable} of {values.size} values that are not finite (NaN or infinite)")
+        unusable = int((values <= 0).sum())
+        if unusable:
+            raise ValueError(
+                f"{name} has {unusable} of {values.size} values that are not > 0; "
+                "depth is positive, so index both by the pixels that have ground truth first"
+            )
+    return truth.reshape(-1), prediction.reshape(-1)
+
+
+def _array(values) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().double().numpy()
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,149 @@
+"""The ``lowtex`` command. Each subcommand is a module of `lowtex_lab.cli.options`, imported only when it is called."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NoReturn
+
+from lowtex import __version__
+from lowtex.errors import LowtexError, OptionError
+from lowtex_lab.cli.options import parser_texts
+
+COMMANDS = {
+    "run": "run the notebooks headless, skipping what is up to date",
+    "train": "train one experiment, or fine-tune a checkpoint",
+    "ablate": "train and score all rows of the ablation, several at a time",
+    "evaluate": "measure a checkpoint on a data set, as tidy rows",
+    "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
+    "figures": "draw a run's figures, tables and index.html again, without training",
+    "data": "look at, check, prepare and download data sets; write the miniatures",
+    "doctor": "say what is installed, which data are found and what is missing",
+}
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong command line as every other error is told: in one line, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; `{self.prog} --help` shows the options")
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported.
+
+    A subcommand's module has ``EXAMPLE`` (shown by ``--help``), ``add_arguments(parser)`` and ``run(options)``, which
+    returns the exit code or None for success.
+    """
+    parser = _Parser(
+        prog="lowtex",
+        description="Self-supervised monocular depth learning in low-texture areas: a reproduction kit.",
+        epilog="lowtex COMMAND --help shows the options of a command, with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"lowtex {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        if name != only:
+            commands.add_parser(name, help=summary, add_help=False)
+            continue
+        module = importlib.import_module(f"lowtex_lab.cli.{name}")
+        child = commands.add_parser(name, **parser_texts(module, summary))
+        module.add_arguments(child)
+        child.set_defaults(action=module.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted.
+
+    Where ``accelerate launch`` started several processes of it, they say everything once.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal whose encoding lacks a letter gets a question mark; no work may end for that
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    only = next((word for word in words if word in COMMANDS), None)
+    try:
+        several = _several_processes()
+    except OptionError as error:
+        _print_error(f"lowtex: {error}")
+        return BAD_INPUT
+    if several:
+        from lowtex_lab.cli.several_processes import one_voice, tell_failure, told_already
+    else:
+        one_voice, tell_failure = nullcontext, _print_error
+    try:
+        with _terminated_like_interrupted(), one_voice():
+            options = build_parser(only).parse_args(words)
+            if several and options.command != "train":
+                raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
+            code = options.action(options) or 0
+            # what is still to be printed is printed here, where a failure is told in one line
+            print(end="", flush=True)
+            return code
+    except LowtexError as error:
+        tell_failure(f"lowtex: {' '.join(str(error).split())}")
+        return BAD_INPUT
+    except KeyboardInterrupt as stop:
+        how = str(stop) or "the same command goes on from there"
+        tell_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe (head, say) went away; that is no news to anybody
+        sys.stdout = None
+        return FAILED
+    except Exception as error:
+        from lowtex.disk_space import file_problem
+
+        if isinstance(error, OSError) and (line := file_problem(error)):
+            tell_failure(f"lowtex: {' '.join(line.split())}")
+            if error.filename is None:
+                # or the interpreter would try to print once more when it ends, and say so
+                sys.stdout = None
+            return FAILED
+        if not several:
+            raise
+        if not told_already():
+            tell_failure(traceback.format_exc().rstrip())
+        return FAILED
+
+
+def _several_processes() -> bool:
+    if (os.environ.get("WORLD_SIZE") or "1") == "1":
+        return False
+    # a single process does without, because it takes torch
+    from lowtex.distributed import count
+
+    return count() > 1
+
+
+def _print_error(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, by which a batch system ends a job, ends it as orderly as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

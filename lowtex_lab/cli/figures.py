@@ -1,0 +1,30 @@
+"""`lowtex figures`.
+
+Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.
+"""
+
+import argparse
+
+from lowtex_lab.cli.options import given_path
+
+EXAMPLE = """\
+  lowtex figures
+  lowtex figures --run-dir results/standard"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--run-dir", type=given_path, metavar="FOLDER", help="the run's folder; default results/quick")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw all figures and tables again, and the page that shows them."""
+    from lowtex.paths import default_run_dir, shown
+    from lowtex_lab.notebook.report import write_report
+    from lowtex_lab.plots import redraw
+
+    run_dir = options.run_dir or default_run_dir("quick")
+    result = redraw(run_dir, tell=print)
+    page = write_report(run_dir)
+    print(f"{len(result.drawn)} figures drawn again, {len(result.kept)} kept; open {shown(page)}")
+    return 0

@@ -1,0 +1,180 @@
+"""Metric depth of photos, written to files that other programs read."""
+
+import io
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lowtex.datasets.images import read_rgb
+from lowtex.devices import resolve_device
+from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.evaluation.prediction import predict_photo
+from lowtex.files import atomic_path
+from lowtex.geometry import implausible_focal
+from lowtex.progress import Progress
+from lowtex_lab.plots.arrays import depth_bar, depth_range, show_depth
+from lowtex_lab.plots.style import new_figure, place_image, styled
+
+PNG_UNITS = 256.0
+"""One metre in a 16-bit PNG, as in KITTI's depth maps; the largest depth it holds is 65535 / 256 = 255.996 m."""
+
+ODD_SHAPE = 1.5
+"""A photo whose aspect ratio differs from the training images' by more than this factor is squeezed noticeably."""
+
+
+def predict_files(
+    photos: Sequence[Path],
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    focal_px: float | None = None,
+    image_bits: int | None = None,
+    device: str = "auto",
+    existing: str = "refuse",
+    load: Callable | None = None,
+    tell: Callable[[str], None] = print,
+) -> list[Path]:
+    """Predict several photos; see `lowtex_lab.cli.predict` for what is written.
+
+    Args:
+        photos: image files with different stems.
+        checkpoint: see `lowtex.training.load_network`.
+        out: folder to write to.
+        focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
+        image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
+            its rig said so.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
+            done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
+        load: instead of `lowtex.training.load_network`.
+        tell: gets the warnings and a line a photo.
+
+    Returns:
+        The ``.npy`` files that were written.
+
+    Raises:
+        CheckpointError: no such checkpoint, or it is damaged.
+        OptionError: the focal length is not positive, or an output would overwrite a photo or another output.
+        DataError: the disk is full; or photos that can't be read, or that the focal length can't be of, after all
+            others are done; names the first.
+    """
+    if focal_px is not None and not 0 < focal_px < float("inf"):
+        raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
+    require_choice("existing", existing, ("refuse", "skip", "overwrite"))
+    out = Path(out)
+    photos = _free_to_write(photos, out, existing, tell)
+    if not photos:
+        return []
+    if load is None:
+        from lowtex.training import load_network as load
+    network, known = load(checkpoint)
+    network = network.to(resolve_device(device)).eval()
+    facts = known.get("facts", {})
+    rig, bits = facts.get("rig", {}), image_bits or facts.get("image_bits")
+    size, baseline_m = known["size"], rig.get("baseline_m") or 1.0
+    focal_over_width = network.reference_focal or (rig["focal_px"] / rig["width"] if rig else None)
+    if focal_px is None:
+        if focal_over_width is None:
+            raise OptionError("the checkpoint does not name its camera, so --focal is needed")
+        tell(
+            "warning: the focal length is unknown, so the photos are taken to come from the training camera "
+            f"(focal length = {focal_over_width:.3f} x image width). If they do not, all depths are wrong by one "
+            "common factor: give --focal in pixels"
+        )
+    written, failed = [], []
+    with Progress("predicting", len(photos), "photo") as progress:
+        for photo in photos:
+            try:
+                image = read_rgb(photo, "give a whole image file", any_kind=True, bits=bits, bits_option="--image-bits")
+                focal = focal_over_width * image.shape[1] if focal_px is None else focal_px
+                if problem := implausible_focal(focal, image.shape[1]):
+                    raise DataError(f"{photo}: {problem} with --focal")
+                depth = predict_photo(network, size, image, focal, baseline_m)
+            except DataError as error:
+                failed.append(error)
+                continue
+            stretch = (image.shape[1] / image.shape[0]) / (size[1] / size[0])
+            if not 1 / ODD_SHAPE < stretch < ODD_SHAPE:
+                tell(
+                    f"warning: {photo.name} is {image.shape[1]}x{image.shape[0]}; the network saw {size[1]}x{size[0]} "
+                    "in training, and squeezes photos of another shape: crop it to that shape for better depth"
+                )
+            written.append(write_depth(out / photo.stem, depth, image))
+            progress.update()
+    tell(f"{len(written)} of {len(photos)} photos done, in {out}: metres in .npy, metres x {PNG_UNITS:g} in .png")
+    if failed:
+        raise DataError(f"{len(failed)} of {len(photos)} photos could not be predicted; the first: {failed[0]}")
+    return written
+
+
+def _free_to_write(photos: Sequence[Path], out: Path, existing: str, tell: Callable[[str], None]) -> list[Path]:
+    """The photos to predict, so that no photo, no other output and, unasked, no earlier file is overwritten."""
+    sources = {photo.resolve(): photo for photo in photos}
+    writers: dict[Path, Path] = {}
+    for photo in photos:
+        for path in outputs(out / photo.stem):
+            if source := sources.get(path.resolve()):
+                raise OptionError(f"{source} would be overwritten by its depth map; choose another folder with --out")
+            if (other := writers.setdefault(path, photo)) != photo:
+                raise OptionError(f"{other} and {photo} would both write {path}; predict them into two --out folders")
+    there = [path for path in writers if path.exists()]
+    done = {writers[path] for path in there}
+    if done and existing == "refuse":
+        raise OptionError(
+            f"{out} already holds depth of {len(done)} of {len(photos)} photos (such as {there[0].name}); add "
+            "--overwrite to replace it, --skip-existing to predict only the others, or choose another folder with --out"
+        )
+    if done and existing == "skip":
+        tell(f"{len(done)} of {len(photos)} photos left out: their depth is in {out}")
+        return [photo for photo in photos if photo not in done]
+    return list(photos)
+
+
+def outputs(base: Path) -> list[Path]:
+    """The files that `write_depth` writes: metres, metres x 256, and the picture."""
+    return [base.parent / f"{base.name}{ending}" for ending in (".npy", ".png", "_depth_colour.png")]
+
+
+def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
+    """Write ``base.npy``, ``base.png`` and ``base_depth_colour.png``, all three or none; returns the first.
+
+    Args:
+        base: path without ending.
+        depth: ``(H, W)`` metres > 0; the 16-bit PNG holds at most 255.996 m, and what is farther is clipped to it.
+        image: the photo, ``(H, W, 3)`` uint8 RGB, shown above the coloured depth.
+
+    Raises:
+        DataError: the disk is full, or the folder can't be written to.
+    """
+    metres, picture = io.BytesIO(), io.BytesIO()
+    np.save(metres, depth.astype(np.float32))
+    units = np.clip(np.rint(depth.astype(np.float64) * PNG_UNITS), 1, 65535).astype(np.uint16)
+    colour_figure(depth, image).savefig(picture, format="png", dpi=150, bbox_inches="tight")
+    contents = metres.getvalue(), cv2.imencode(".png", units)[1].tobytes(), picture.getvalue()
+    paths = outputs(Path(base))
+    with ExitStack() as stack:
+        # none is moved into place before all are written
+        temporaries = [stack.enter_context(atomic_path(path)) for path in paths]
+        for temporary, content in zip(temporaries, contents, strict=True):
+            temporary.write_bytes(content)
+    return paths[0]
+
+
+def colour_figure(depth: np.ndarray, image: np.ndarray):
+    """The photo, its depth in colours (near is bright), and a colour bar in metres, as a figure."""
+    near, far = depth_range(depth)
+    shape = depth.shape[0] / depth.shape[1]
+    with styled():
+        if shape < 0.8:
+            figure = new_figure(2 * 8.2 * shape + 0.9, layout="compressed")
+            above, below = figure.subplots(2, 1)
+        else:
+            figure = new_figure(4.0 * shape + 0.6, layout="compressed")
+            above, below = figure.subplots(1, 2)
+        place_image(above, image)
+        shown = show_depth(below, depth, near, far, "")
+        depth_bar(figure, shown, below, near, far, shrink=0.95)
+    return figure

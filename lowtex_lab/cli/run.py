@@ -1,0 +1,262 @@
+"""`lowtex run`.
+
+A notebook whose source and inputs are unchanged is skipped; a changed one reruns with all that depends on it; those
+that do not depend on a failed one go on. The files of --data are inputs too: another rig.yaml, or one pair more. A
+change of the package alone reruns nothing: ask for it by --rerun.
+Real data (--data) are run into a folder of their own, results/PROFILE-on-NAMES, with the checkpoints of
+results/PROFILE, so that their rows never mix with those of the miniatures.
+"""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lowtex.errors import LowtexError, OptionError
+from lowtex_lab.cli.options import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
+
+EXAMPLE = """\
+  lowtex run
+  lowtex run --only 10,11 --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth
+  lowtex run --only 04 --set 04.steps=400 --run-dir results/longer"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from lowtex.options import PositiveFloat, argument
+
+    add_profile(parser)
+    add_seed(parser)
+    add_device(parser)
+    add_data(parser, "read kitti, kitti_depth or vkitti2 from this folder; what is not named is the miniature")
+    parser.add_argument("--only", metavar="NN,NN", help="these notebooks, and what they need; default all")
+    parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
+    parser.add_argument(
+        "--run-dir", type=folder_to_write, metavar="FOLDER", help="where results land; default results/PROFILE"
+    )
+    parser.add_argument(
+        "--checkpoints-from",
+        type=given_path,
+        metavar="FOLDER",
+        help="the run whose trained networks are used; default this one, with --data the run on miniatures beside it",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
+    )
+    parser.add_argument("--cores", type=int, help="processor cores to use; default all")
+    parser.add_argument("--timeout", type=argument(PositiveFloat), metavar="MINUTES", help="time limit of one notebook")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the batch; returns 0 only if every notebook asked for is done."""
+    from lowtex.data_paths import parse_roots
+    from lowtex.paths import shown
+    from lowtex.progress import duration
+    from lowtex_lab.notebook import graph
+    from lowtex_lab.notebook.batch import Settings
+
+    began = time.monotonic()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores if options.cores is None else options.cores
+    if cores < 1:
+        raise OptionError(f"--cores {cores} must be at least 1")
+    roots = parse_roots(options.data)
+    settings = Settings.from_config(
+        {
+            "profile": options.profile,
+            "seed": options.seed,
+            "device": options.device,
+            "data_root": ";".join(f"{name}={folder}" for name, folder in roots.items()),
+            "run_dir": options.run_dir and options.run_dir.expanduser().absolute(),
+            "checkpoints_from": options.checkpoints_from and options.checkpoints_from.expanduser().absolute(),
+            "only": options.only,
+            "set": options.set,
+            "timeout_min": options.timeout,
+        }
+    )
+    again = [graph.node(number).name for number in options.rerun.split(",") if number.strip()]
+    for node in graph.with_upstream(settings.nodes):
+        # a notebook that is missing or has no such parameter is found before anything is run
+        settings.parameters(node)
+    if options.dry_run:
+        return _show_planned(settings, cores, again)
+    state = settings.run_dir / ".run"
+    state.mkdir(parents=True, exist_ok=True)
+    with _lock(state / "lock", shown(settings.run_dir)) as held:
+        settings.claim()
+        plan = Path(settings.plan_file)
+        plan.unlink(missing_ok=True)
+        _say_what_is_asked_for(settings, cores)
+        log = state / "snakemake.log"
+        words = _snakemake(settings, state, settings.run_dir, cores, again)
+        code = _call([*words, "--quiet", "host", "progress", "rules", "reason"], log, held)
+    if not plan.is_file():
+        if code != 0:
+            return _explain(log)
+        print(f"nothing to do: everything is up to date ({time.monotonic() - began:.1f} s)")
+        _say_what_is_older_than_the_package(settings)
+        return 0
+    return _summarise(settings, plan, log, code, duration(time.monotonic() - began))
+
+
+def _say_what_is_asked_for(settings, cores: int) -> None:
+    from lowtex.paths import shown
+    from lowtex_lab.notebook import graph
+
+    wanted = settings.nodes
+    print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
+    if not settings.only:
+        for reason in graph.left_out(settings.roots).values():
+            print(f"left out: {reason}")
+    print(f"results go to {shown(settings.run_dir)}", flush=True)
+
+
+def _snakemake(settings, state: Path, folder: Path, cores: int, again: list[str]) -> list[str]:
+    """The call of Snakemake, but for what it prints.
+
+    Args:
+        state: where its settings are written.
+        folder: with Snakemake's notes on what was done before.
+        cores: to use.
+        again: names of the notebooks to run although they are up to date.
+    """
+    from lowtex.data_paths import REPOSITORY
+    from lowtex.files import write_json
+
+    write_json(state / "config.json", settings.as_config())
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
+    words += ["--directory", str(folder), "--configfile", str(state / "config.json"), "--cores", str(cores)]
+    words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
+    return [*words, "--forcerun", *again] if again else words
+
+
+class _lock:
+    """One run at a time in a folder. The operating system lets go of it when the last process of the run has ended."""
+
+    def __init__(self, path: Path, folder: str):
+        self.path, self.folder = path, folder
+
+    def __enter__(self) -> int:
+        self.file = self.path.open("a+")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.file.close()
+            raise LowtexError(
+                f"another run is at work in {self.folder}; wait for it, or choose another folder with --run-dir"
+            ) from error
+        return self.file.fileno()
+
+    def __exit__(self, kind, error, trace) -> None:
+        self.file.close()
+
+
+def _call(words: list[str], log: Path, held: int | None = None) -> int:
+    """Run Snakemake with the lock handed on, so that a run whose caller was killed still holds it while it works.
+
+    Without a lock nothing is run, and what it prints goes to the log.
+    """
+    from lowtex_lab.notebook.runner import stop_tree
+
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            words,
+            stdout=errors if held is None else None,
+            stderr=errors,
+            pass_fds=[] if held is None else [held],
+            env=_environment(log.parent),
+        )
+        try:
+            return process.wait()
+        except BaseException:
+            # Ctrl-C reaches Snakemake too, but it may wait for its jobs; SIGTERM does not reach it
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=2)
+            stop_tree(process)
+            raise
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """Snakemake keeps a cache in the home folder; where nothing can be written there, it gets one of this run's own."""
+    # the steps print where this process does: a letter that the terminal lacks must not end one of them either
+    encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
+    changed = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    return os.environ | changed | ({} if writable else {"XDG_CACHE_HOME": str(state / "cache")})
+
+
+def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
+    from lowtex.files import read_json
+    from lowtex.paths import shown
+
+    content = read_json(plan)
+    failed = [name for name in content["started"] if content["ended"].get(name) != "done in"]
+    skipped = [name for name in content["steps"] if name not in content["started"]]
+    if code == 0:
+        print(f"done in {took}: open {shown(settings.run_dir / 'index.html')}")
+        return 0
+    if failed:
+        print(f"FAILED after {took}: {', '.join(failed)}", end="")
+        print(f"; not run, because they need one of those: {', '.join(skipped)}" if skipped else "")
+        print("what was finished is kept; mend the cause and run the same command again", flush=True)
+        _show_what_there_is(settings.run_dir)
+        return 1
+    return _explain(log)
+
+
+def _show_what_there_is(run_dir: Path) -> None:
+    from lowtex.paths import shown
+    from lowtex_lab.notebook.report import write_report
+
+    try:
+        print(f"what there is so far: {shown(write_report(run_dir))}")
+    except LowtexError as error:
+        print(f"what there is so far could not be shown: {error}")
+
+
+def _say_what_is_older_than_the_package(settings) -> None:
+    from lowtex.files import read_json
+    from lowtex_lab.notebook.runner import package_digest
+
+    now = package_digest()
+    older = [node.number for node in settings.nodes if read_json(settings.record(node)).get("package") != now]
+    if older:
+        them = "it" if len(older) == 1 else "them"
+        print(f"the package has changed since {', '.join(older)} ran; to run {them} anew: ", end="")
+        print(f"lowtex run --rerun {','.join(older)}")
+
+
+def _show_planned(settings, cores: int, again: list[str]) -> int:
+    """Say what would run; the run's folder is left as it is, and is not made."""
+    from lowtex_lab.notebook.jobs import ORDER
+
+    settings.check_claim()
+    _say_what_is_asked_for(settings, cores)
+    with TemporaryDirectory() as folder:
+        state = Path(folder)
+        noted = settings.run_dir if (settings.run_dir / ".snakemake").is_dir() else state
+        log = state / "snakemake.log"
+        code = _call([*_snakemake(settings, state, noted, cores, again), "--dry-run", "--quiet", "rules"], log)
+        if code != 0:
+            return _explain(log)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    firsts = {line.split()[0] for line in lines if line.strip()}
+    planned = [name for name in ORDER if name in firsts]
+    print(f"would run: {', '.join(planned)}" if planned else "nothing to do: everything is up to date")
+    return 0
+
+
+def _explain(log: Path) -> int:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    raise LowtexError(f"the workflow engine stopped; the end of {log}: {' | '.join(lines[-6:]) or 'nothing'}")

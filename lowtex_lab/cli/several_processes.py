@@ -1,0 +1,81 @@
+"""What several processes that train as one say: the main one speaks, and a failure is told once, whosever it is."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+
+import torch.distributed as dist
+
+from lowtex import distributed as processes
+
+OTHERS_S = 1.0
+"""How long the first process that fails waits for the others to fail too, and say why."""
+
+_TOLD, _LAST = "lowtex/failed", "lowtex/failed/told"
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Inside, only the main process prints; what leaves the block as an error is `tell_failure`'s business."""
+    if processes.count() == 1:
+        yield
+        return
+    with ExitStack() as stack:
+        if not processes.is_main():
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def tell_failure(line: str) -> None:
+    """Print why this process stops, unless another one has said so for all.
+
+    All may stop for one reason at one time (an interrupt), for reasons of their own (each names its samples), or
+    because one has failed and is missed by the rest: each different line is printed once, and what follows from the
+    first failure is not printed.
+    """
+    if processes.count() == 1:
+        print(line, file=sys.stderr)
+        return
+    if not dist.is_initialized():
+        # before they know each other all fail alike: options that cannot be
+        if processes.local_rank() == 0:
+            print(line, file=sys.stderr)
+        return
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(ending, signal.SIG_IGN)
+    # a store that went away with its process says that the failure has been told
+    with suppress(RuntimeError):
+        store, rank = processes.store(), processes.rank()
+        store.set(f"{_TOLD}/{rank}", line)
+        if store.add(_TOLD, 1) > 1:
+            _wait(lambda: store.check([_LAST]), 3 * OTHERS_S)
+            return
+        _wait(lambda: store.add(_TOLD, 0) == processes.count(), OTHERS_S)
+        told = [f"{_TOLD}/{other}" for other in range(processes.count())]
+        lines = [store.get(key).decode() for key in told if store.check([key])]
+        print("\n".join(dict.fromkeys(lines)), file=sys.stderr, flush=True)
+        store.set(_LAST, "yes")
+
+
+def told_already() -> bool:
+    """Another process has failed and told why, so that what this one meets is a consequence."""
+    if processes.count() == 1 or not dist.is_initialized():
+        return False
+    try:
+        return processes.store().add(_TOLD, 0) > 0
+    except RuntimeError:
+        return True
+
+
+def _wait(until, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not until() and time.monotonic() < end:
+        time.sleep(processes.POLL_S)

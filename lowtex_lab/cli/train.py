@@ -1,0 +1,201 @@
+"""`lowtex train`.
+
+An experiment that is finished is found and not trained again; an interrupted one goes on where it stopped. Training
+takes stereo pairs only and never reads ground truth. Without --data it takes the miniature Virtual KITTI 2.
+On several GPUs: accelerate launch --multi_gpu --num_processes N -m lowtex_lab.cli train ..., N a divisor of the batch
+size.
+"""
+
+import argparse
+from pathlib import Path
+
+from lowtex_lab.cli.options import (
+    add_data,
+    add_device,
+    add_profile,
+    add_seed,
+    folder_to_write,
+    given_path,
+    reader_options,
+)
+
+EXAMPLE = """\
+  lowtex train ours
+  lowtex train --list
+  lowtex train resnet-pixels-first-plain --seed 3
+  lowtex train ours --init results/quick/experiments/ours-s0-0123456789ab \\
+      --data kitti=~/kitti_raw --split available --out results/finetuned"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    from lowtex.options import PositiveInt, argument
+
+    parser.add_argument("experiment", nargs="?", help="baseline, encoder, ours, …, or a row of the ablation")
+    parser.add_argument("--list", action="store_true", help="show the names of all experiments, and what each is")
+    add_profile(parser)
+    add_seed(parser)
+    add_device(parser)
+    add_data(parser, "train on the real pairs in this folder: kitti, vkitti2, cityscapes or stereo=FOLDER")
+    parser.add_argument("--split", default="train", help="a split's name, or a text file that lists frames")
+    parser.add_argument(
+        "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
+    )
+    parser.add_argument(
+        "--init", type=given_path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment"
+    )
+    parser.add_argument("--steps", type=argument(PositiveInt), help="optimiser steps; default the profile's")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PART.NAME=VALUE", help="a setting, e.g. loss.smooth_first=0.01"
+    )
+    parser.add_argument("--out", type=folder_to_write, metavar="FOLDER", help="default results/PROFILE/experiments")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train; prints the experiment's folder."""
+    from lowtex import distributed as processes
+    from lowtex.catalog import open_pairs, training_settings
+    from lowtex.errors import OptionError
+    from lowtex.experiments import change, get_profile
+    from lowtex.loop import LoopOptions, make_accelerator
+    from lowtex.paths import default_run_dir, shown
+    from lowtex.progress import reporter
+    from lowtex.training import content_hash, train_experiment
+    from lowtex.variants import any_experiment, listing
+
+    if options.list:
+        print(listing())
+        return 0
+    if options.experiment is None:
+        raise OptionError("name an experiment, e.g. `lowtex train ours`; `lowtex train --list` shows all")
+    profile = get_profile(options.profile)
+    asked = settings(options.set)
+    if options.steps is not None and "schedule__steps" in asked:
+        raise OptionError("--steps and --set schedule.steps say the same; give one of them")
+    recipe = any_experiment(options.experiment, profile, options.seed, **asked)
+    processes.check_launch()
+    if processes.count() > 1:
+        # from here on they know each other
+        make_accelerator(options.device)
+    with processes.main_first():
+        data, root = training_root(options.data, profile.name)
+    given = reader_options(options.reader, data)
+    if given.get("views") is False:
+        raise OptionError("--reader views=false leaves one view of each pair, and training needs both")
+    if recipe.data.variation != "clone":
+        given.setdefault("variation", recipe.data.variation)
+    dataset = open_pairs(data, root, options.split, recipe.data.size, **given)
+    changes = training_settings(dataset, data, root, given)
+    usual = profile.finetune_steps if options.init and "schedule__steps" not in asked else recipe.schedule.steps
+    steps = options.steps or usual
+    name = recipe.name
+    if options.init:
+        _same_network(options.init, recipe)
+        name = f"{name}_finetuned"
+        changes["start_from"] = content_hash(options.init)
+    experiment = change(recipe, name=name, schedule__steps=steps, **changes)
+    out = options.out or default_run_dir(profile.name, options.seed) / "experiments"
+    print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, steps: {steps}")
+    pairs, workers = in_memory(dataset)
+    folder = train_experiment(
+        experiment,
+        pairs,
+        out,
+        start=options.init,
+        options=LoopOptions(device=options.device, workers=workers, report=reporter(f"training {experiment.name}")),
+    )
+    print(f"trained: {shown(folder)}")
+    print(f"next: lowtex evaluate --checkpoint {shown(folder)}")
+    return 0
+
+
+def _same_network(checkpoint: Path, recipe) -> None:
+    """Refuse another network's checkpoint before anything is trained.
+
+    Raises:
+        CheckpointError: names the settings that differ.
+    """
+    from dataclasses import asdict
+
+    from lowtex.errors import CheckpointError
+    from lowtex.training import load_network
+
+    # what weights mean in metres is carried over with them, and the rest is of a start from nothing
+    free = ("metres_per_unit", "nominal_baseline", "pretrained", "pretrained_content", "initial_bias")
+    theirs, ours = (asdict(e.network) for e in (load_network(checkpoint)[1]["experiment"], recipe))
+    differ = [
+        f"{name} is {theirs[name]!r} in the checkpoint, {ours[name]!r} here"
+        for name in ours
+        if theirs[name] != ours[name] and name not in free
+    ]
+    if differ:
+        raise CheckpointError(
+            f"{checkpoint} is of another network than {recipe.name!r}: {'; '.join(differ)}; "
+            "name the experiment and profile it was trained with, or set these by --set network.NAME=VALUE"
+        )
+
+
+def settings(changes: list[str]) -> dict[str, object]:
+    """``loss.smooth_first=0.01`` -> ``{"loss__smooth_first": 0.01}``, each value of its setting's type.
+
+    Raises:
+        OptionError: not of that form, no such setting, or a value of another type.
+    """
+    from lowtex.errors import OptionError
+    from lowtex.experiments import setting_type
+    from lowtex.options import typed
+
+    found: dict[str, object] = {}
+    for text in changes:
+        path, _, value = text.partition("=")
+        part, _, own = path.partition(".")
+        if not (own and value):
+            raise OptionError(f"--set {text!r} must read part.name=value, e.g. loss.smooth_first=0.01")
+        if path in ("data.dataset", "data.split", "data.source"):
+            raise OptionError(f"--set {path}: what is trained on is said by --data, --split and --reader")
+        found[f"{part}__{own}"] = typed(f"--set {path}", value, setting_type(part, own), from_text=True)
+    return found
+
+
+def training_root(data: list[str], profile: str) -> tuple[str, Path]:
+    """The data set to train on and its folder: the one named, or the miniature, which is written if it is not there.
+
+    Raises:
+        OptionError: two are named, or one that has no stereo pairs of its own.
+        DataError: the folder does not exist.
+    """
+    from lowtex.data_paths import parse_roots
+    from lowtex.errors import OptionError, require_choice
+    from lowtex.experiments import TRAINABLE
+    from lowtex_lab.miniature.store import ensure_miniature
+
+    roots = parse_roots(data)
+    if not roots:
+        return "vkitti2", ensure_miniature(profile) / "vkitti2"
+    if len(roots) > 1:
+        raise OptionError(f"--data names {' and '.join(roots)}; train on one data set at a time")
+    [(name, folder)] = roots.items()
+    require_choice("--data", name, TRAINABLE)
+    return name, folder
+
+
+def in_memory(dataset):
+    """The pairs decoded once and kept, where they fit; else as they are, with processes that read ahead.
+
+    Several trainers on one machine share its memory and its cores.
+    """
+    import os
+    from functools import partial
+
+    from lowtex.datasets import CachedPairs
+    from lowtex.datasets.cache import free_memory
+    from lowtex.distributed import local_count
+    from lowtex.errors import OptionError
+    from lowtex.progress import track
+
+    limit, here = free_memory() // 2, local_count()
+    try:
+        shown = partial(track, title="reading", total=len(dataset), unit="pair")
+        return CachedPairs(dataset, shown, limit_bytes=limit // here), 0
+    except OptionError:
+        return dataset, max(1, min(8, (os.cpu_count() or 1) // here))

@@ -1,0 +1,140 @@
+"""The miniature world in Cityscapes' own layout: stereo pairs with the bonnet of the car in view.
+
+``{type}/{split}/{city}/{city}_{sequence:06}_{frame:06}_{type}.png`` with types leftImg8bit, rightImg8bit, disparity
+(uint16: 0 = none, else pixels * 256 + 1, left view) and camera (.json). The disparity is the exact one, where the real
+data set's comes from a stereo matcher; what a matcher cannot know is left out: points that the right camera does not
+see, the sky, the bonnet, and what is so near that its disparity lies beyond the matcher's reach. Layout: Cordts et al.,
+"The Cityscapes Dataset", CVPR 2016. City names are made up.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowtex.errors import OptionError
+from lowtex.files import write_json
+from lowtex.geometry import StereoRig, depth_to_disparity
+from lowtex_lab.miniature.ego_vehicle import on_bonnet, paint_bonnet
+from lowtex_lab.miniature.render import Scene, StereoPair, render
+from lowtex_lab.miniature.sensor import expose
+from lowtex_lab.miniature.weather import weather
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, in_parallel, write_image
+
+CITIES = {
+    "train": {"graumark": "clone", "plainheim": "overcast", "stilldorf": "morning", "lowtexburg": "overcast"},
+    "val": {"ebenstadt": "overcast", "mattenau": "clone"},
+}
+"""Cities of each split, and the light over each; their streets belong to no other layout."""
+DEFAULT_FRAMES = {"train": 80, "val": 16}
+TYPES = ("leftImg8bit", "rightImg8bit", "disparity", "camera")
+FRAME = 19
+"""Number of every annotated picture within its sequence in most of the official cities."""
+
+CITYSCAPES_RIG = StereoRig(
+    2262.52, 0.209313, cx=1096.98, cy=513.14, focal_y_px=2265.30, width=2048, height=1024
+)  # fmt: skip
+"""A typical camera file's cameras at native size."""
+REACH = 126 / 2048
+"""Largest disparity of the official files, as a share of the width."""
+NOISE = 0.004
+"""The pictures of Cityscapes are less grainy than KITTI's; and a PNG of less grain is a smaller file."""
+CAMERA_X_M, CAMERA_Y_M = 1.7, 0.1
+"""Place of the left camera before and beside the car's own origin."""
+_LAYOUT = """Layout of Cityscapes (leftImg8bit, rightImg8bit, disparity, camera). City names are made up. Disparities
+are exact. There is none (0) in the sky, on the car's own bonnet, where the right camera does not see the point, and
+where it is too near for the reach of the official matcher."""
+
+
+def write_cityscapes(
+    root: str | Path,
+    frames: dict[str, int] | None = None,
+    size: tuple[int, int] = (320, 640),
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """Write pairs in Cityscapes' layout.
+
+    A finished root with the same parameters is left as it is; an interrupted one is carried on with.
+
+    Args:
+        root: folder to write, new, empty or written by this function before.
+        frames: number of pairs of each split, of "train", "val"; None means `DEFAULT_FRAMES`.
+        size: (height, width) of the pictures, 1:2 as in the data set; the cameras are scaled to it.
+        seed: of the whole world.
+        progress: show a bar.
+
+    Returns:
+        ``root`` as a path.
+
+    Raises:
+        OptionError: an option is out of range, or the folder holds something else.
+        DataError: the disk is full or the folder cannot be written.
+    """
+    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames)
+    unknown = sorted(set(frames) - set(CITIES))
+    if unknown:
+        raise OptionError(f"frames: {unknown[0]!r} is no split; choose from: {', '.join(CITIES)}")
+    size = check_size(size)
+    if size[1] != 2 * size[0]:
+        raise OptionError(f"size must be (height, width) with a width of twice the height, e.g. (320, 640), got {size}")
+    target = Target(root, {"layout": "cityscapes", "frames": frames, "size": list(size), "seed": int(seed)})
+    if not target.begin(lambda folder: [folder / kind for kind in TYPES]):
+        return target.root
+    target.readme(_LAYOUT)
+    rig = CITYSCAPES_RIG.resized(size[1], size[0])
+    jobs = []
+    for split, count in frames.items():
+        for city, city_frames in deal(CITIES[split], count):
+            scene = Scene(f"cityscapes-{city}", int(seed))
+            jobs += [(scene, k, CITIES[split][city], _paths(target.root, split, city, k)) for k in range(city_frames)]
+    in_parallel(lambda job: _write_frame(*job, size, rig), jobs, "Cityscapes miniature", progress)
+    target.end()
+    return target.root
+
+
+def _paths(root: Path, split: str, city: str, sequence: int) -> dict[str, Path]:
+    stem = f"{city}_{sequence:06d}_{FRAME:06d}"
+    return {kind: root / kind / split / city / f"{stem}_{kind}.{_suffix(kind)}" for kind in TYPES}
+
+
+def _suffix(kind: str) -> str:
+    return "json" if kind == "camera" else "png"
+
+
+def _write_frame(scene: Scene, frame: int, light: str, paths: dict[str, Path], size, rig: StereoRig) -> None:
+    if all(path.exists() for path in paths.values()):
+        return
+    # the sensor comes last, over the bonnet too
+    pair = render(scene, frame, size, light, rig, noise=0.0, exposure=0.0)
+    brightness = sum(weather(light).horizon) / 3
+    for camera, (kind, image) in enumerate((("leftImg8bit", pair.left), ("rightImg8bit", pair.right))):
+        image = paint_bonnet(image, rig, camera, brightness)
+        image = expose(image, scene.seed, scene.name, frame, light, camera, noise=NOISE)
+        write_image(paths[kind], as_bgr8(image))
+    write_image(paths["disparity"], stored_disparity(pair))
+    write_json(paths["camera"], camera_file(rig, scene.pose(frame, light)[0][1]))
+
+
+def stored_disparity(pair: StereoPair) -> np.ndarray:
+    """``(H, W)`` uint16 of the left view: pixels * 256 + 1, rounded; 0 where a stereo matcher would know nothing."""
+    known = (pair.depth_left > 0) & pair.visible_left
+    # a depth of 1 stands in where there is none
+    disparity: Tensor = depth_to_disparity(pair.depth_left.double().where(known, 1.0), pair.rig)
+    columns = torch.arange(pair.rig.width)[None]
+    # the bonnet hides things in the right view that the left one sees past it
+    known &= ~(on_bonnet(pair.rig, 0, columns) | on_bonnet(pair.rig, 1, columns - disparity[0]))
+    known &= disparity <= REACH * pair.rig.width
+    return (disparity * 256 + 1).round().where(known, 0.0)[0].numpy().astype(np.uint16)
+
+
+def camera_file(rig: StereoRig, height_m: float) -> dict:
+    """What a camera json holds: pixels of the pictures beside it, metres, radians."""
+    return {
+        "extrinsic": {
+            "baseline": rig.baseline_m, "pitch": 0.0, "roll": 0.0, "x": CAMERA_X_M, "y": CAMERA_Y_M, "yaw": 0.0,
+            "z": height_m,
+        },
+        "intrinsic": {"fx": rig.focal_px, "fy": rig.fy, "u0": rig.cx, "v0": rig.cy},
+    }  # fmt: skip

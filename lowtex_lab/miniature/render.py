@@ -1,0 +1,261 @@
+"""A stereo pair of the street with everything that is known about it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lowtex.errors import OptionError
+from lowtex.geometry import StereoRig
+from lowtex.seeding import numpy_generator
+from lowtex_lab.miniature.raycast import cast
+from lowtex_lab.miniature.sensor import EXPOSURE, NOISE, expose
+from lowtex_lab.miniature.shading import Lit, Rays, blocks_between, shade
+from lowtex_lab.miniature.solids import COLUMNS, Solids
+from lowtex_lab.miniature.street import block, plan
+from lowtex_lab.miniature.weather import VARIATIONS, sun_direction, turn, weather
+
+WORLD_VERSION = 2
+"""Raised by hand whenever the same seed gives other pixels or depths."""
+
+FAR_M = 230.0
+BEHIND_M = 14.0
+VKITTI2_RIG = StereoRig(725.0087, 0.532725, cx=620.5, cy=187.0, width=1242, height=375)
+"""Virtual KITTI 2's cameras at their native size."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One street. ``name`` and ``seed`` decide everything in it; frame t stands ``step_m`` metres after frame t - 1."""
+
+    name: str
+    seed: int = 0
+    step_m: float = 8.0
+
+    def pose(self, frame: int, variation: str = "clone") -> tuple[tuple[float, float, float], float]:
+        """Place (x, y, z) of the left camera in metres and its heading in radians (positive to the right)."""
+        p = plan(self.seed, self.name)
+        rng = numpy_generator(self.seed, "miniature", self.name, "pose", frame)
+        x = p.camera_x + float(rng.uniform(-0.4, 0.4))
+        z = frame * self.step_m + float(rng.uniform(-0.3, 0.3)) * self.step_m
+        return (x, p.camera_height, z), float(rng.normal(0, 0.035)) + turn(variation)
+
+
+@dataclass
+class StereoPair:
+    """A rendered pair. Images float32 RGB in [0, 1]; maps belong to the left and the right view.
+
+    Attributes:
+        left, right: ``(3, H, W)``.
+        depth_left, depth_right: ``(1, H, W)`` float32 metres along the optical axis at pixel centres, 0 on the sky.
+        visible_left, visible_right: ``(1, H, W)`` bool: the point is seen by the other camera too.
+        contrast_left, contrast_right: ``(1, H, W)`` float32, standard deviation of the albedo (of [0, 1]) that the
+            surface's texture adds at full resolution; 0 = plain, and 0 on the sky.
+        rig: the left camera's rig at this size.
+    """
+
+    left: Tensor
+    right: Tensor
+    depth_left: Tensor
+    depth_right: Tensor
+    visible_left: Tensor
+    visible_right: Tensor
+    contrast_left: Tensor
+    contrast_right: Tensor
+    rig: StereoRig
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread inside.
+
+    The arrays here are small: a second thread saves little, and on a busy machine the two wait for each other, which
+    was measured to cost up to twenty times the time. Threads are better spent on whole frames.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass
+class World:
+    """The part of a scene that one place can see."""
+
+    solids: Solids
+    lit: Lit
+
+
+@torch.no_grad()
+@one_thread()
+def render(
+    scene: Scene,
+    frame: int,
+    size: tuple[int, int] = (96, 320),
+    variation: str = "clone",
+    rig: StereoRig = VKITTI2_RIG,
+    noise: float = NOISE,
+    exposure: float = EXPOSURE,
+) -> StereoPair:
+    """Ray-cast both views of a frame.
+
+    Args:
+        scene: the street.
+        frame: 0, 1, 2, ...
+        size: (height, width) in pixels, each at least 16.
+        variation: one of `VARIATIONS`.
+        rig: the cameras at any size; they are resized to ``size``. It needs cx, cy, width and height.
+        noise, exposure: the sensor, see `lowtex_lab.miniature.sensor.expose`; 0 turns each off.
+
+    Raises:
+        OptionError: a negative frame, a size too small, an unknown variation.
+    """
+    if frame < 0:
+        raise OptionError(f"frame must be 0 or more, got {frame}")
+    if len(size) != 2 or min(size) < 16:
+        raise OptionError(f"size must be (height, width) with at least 16 pixels each, got {size}")
+    height, width = int(size[0]), int(size[1])
+    rig = rig.resized(width, height)
+    w = weather(variation)
+    (x, y, z), heading = scene.pose(frame, variation)
+    world = world_at(scene, z, variation)
+    cos, sin = math.cos(heading), math.sin(heading)
+    views = []
+    for camera, offset in enumerate((0.0, rig.baseline_m)):
+        origin = (x + offset * cos, y, z - offset * sin)
+        light, depth, contrast, fine = view(world, origin, (cos, sin), rig, height, width)
+        image = expose(
+            light, scene.seed, scene.name, frame, variation, camera, noise=noise, exposure=exposure, streaks=w.streaks
+        )
+        views.append((image, depth, contrast, fine))
+    (left, depth_l, contrast_l, fine_l), (right, depth_r, contrast_r, fine_r) = views
+    return StereoPair(
+        left, right, depth_l, depth_r, _visible(depth_l, fine_r, rig, 1), _visible(depth_r, fine_l, rig, -1),
+        contrast_l, contrast_r, rig,
+    )  # fmt: skip
+
+
+def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
+    """The blocks round a place on the street, lit for a variation."""
+    numbers = blocks_between(z - BEHIND_M, z + FAR_M)
+    blocks = [block(scene.seed, scene.name, k) for k in numbers]
+    solids = Solids.join([b.solids for b in blocks])
+    rng = numpy_generator(scene.seed, "miniature", scene.name, "clouds", variation)
+    lit = Lit(
+        table=solids.table.T.contiguous(),
+        low=torch.cat([b.low for b in blocks]),
+        crown=torch.cat([b.crown for b in blocks]),
+        skyline=torch.cat([b.skyline for b in blocks]),
+        z0=numbers[0] * 48.0,
+        plan=plan(scene.seed, scene.name),
+        weather=weather(variation),
+        sun=sun_direction(scene.seed, scene.name, variation),
+        cloud_shift=tuple(rng.random(2).tolist()),
+    )
+    return World(solids, lit)
+
+
+def view(world: World, origin, heading, rig: StereoRig, height: int, width: int):
+    """What one camera at ``origin`` (x, y, z) sees; ``heading`` is (cos, sin), ``rig`` belongs to ``height, width``.
+
+    Light ``(3,H,W)``, depth ``(1,H,W)``, contrast ``(1,H,W)`` and depth at four points a pixel ``(2H, 2W)``.
+    """
+    cos, sin = heading
+    fx, fy, cx, cy = rig.focal_px, rig.fy, rig.cx, rig.cy
+
+    def headings(columns: Tensor) -> tuple[Tensor, Tensor]:
+        xn = (columns - cx) / fx
+        return cos * xn + sin, cos - sin * xn
+
+    columns = torch.arange(width, dtype=torch.float64)
+    rows = torch.arange(height, dtype=torch.float64)
+    fine_columns = (torch.arange(2 * width, dtype=torch.float64) + 0.5) / 2 - 0.5
+    fine_rows = (torch.arange(2 * height, dtype=torch.float64) + 0.5) / 2 - 0.5
+    hx, hz = (h.float() for h in headings(fine_columns))
+    slope = (-(fine_rows - cy) / fy).float()
+    t, face = cast(world.solids, origin, hx, hz, slope)
+
+    quad_t = t.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
+    quad_face = face.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
+    cx_dir, cz_dir = (h.float() for h in headings(columns))
+    centre_slope = (-(rows - cy) / fy).float()
+    depth, centre_face = _centre(world.lit.table, origin, cx_dir, cz_dir, centre_slope, quad_t, quad_face)
+
+    mixed = (quad_face != quad_face[:1]).any(0)
+    edge = mixed.reshape(-1).nonzero()[:, 0]
+    direction = torch.stack(
+        [cx_dir.expand(height, width), centre_slope[:, None].expand(height, width), cz_dir.expand(height, width)]
+    ).reshape(3, -1)
+    corners = [(slope[i::2, None], hx[j::2], hz[j::2]) for i in range(2) for j in range(2)]
+    fine_direction = torch.stack(
+        [torch.stack([part.expand(height, width) for part in (x, up, z)]) for up, x, z in corners], 1
+    ).reshape(3, 4, -1)[:, :, edge]
+    rays = Rays(
+        direction=torch.cat([direction, fine_direction.reshape(3, -1)], 1),
+        t=torch.cat([depth.reshape(-1), quad_t.reshape(4, -1)[:, edge].reshape(-1)]),
+        face=torch.cat([centre_face.reshape(-1), quad_face.reshape(4, -1)[:, edge].reshape(-1)]),
+        origin=tuple(float(o) for o in origin),
+        per_column=(cos / fx, 0.0, -sin / fx),
+        per_row=(0.0, -1.0 / fy, 0.0),
+    )
+    rgb, contrast = shade(world.lit, rays)
+    pixels = height * width
+    image = rgb[:, :pixels]
+    image[:, edge] = rgb[:, pixels:].reshape(3, 4, -1).mean(1)
+    metres = torch.where(torch.isfinite(depth), depth, torch.zeros_like(depth))
+    return image.reshape(3, height, width), metres[None], contrast[:pixels].reshape(1, height, width), t
+
+
+def _centre(table, origin, heading_x, heading_z, slope, quad_t, quad_face) -> tuple[Tensor, Tensor]:
+    """Depth and face at pixel centres, from the four rays round each.
+
+    The face is the nearest one that at least two of the four rays meet (else the nearest); on flat faces the depth
+    follows from the plane itself, on curved ones from the mean inverse depth.
+    """
+    best, face = None, None
+    for k in range(4):
+        same = sum((quad_face[k] == quad_face[j]).to(torch.uint8) for j in range(4))
+        rank = torch.where(same >= 2, quad_t[k], quad_t[k] + 1e6)
+        if best is None:
+            best, face = rank, quad_face[k]
+        else:
+            face = torch.where(rank < best, quad_face[k], face)
+            best = torch.minimum(rank, best)
+    member = quad_face == face
+    inverse = torch.where(member, 1 / quad_t, 0.0).sum(0) / member.sum(0)
+    row = table[:6].index_select(1, face.reshape(-1)).reshape(6, *face.shape)
+    normal = row[COLUMNS["normal"]]
+    point = row[COLUMNS["point"]] - torch.tensor([float(o) for o in origin])[:, None, None]
+    across = normal[0] * heading_x + normal[1] * slope[:, None] + normal[2] * heading_z
+    flat = (normal * point).sum(0) / torch.where(across.abs() < 1e-9, 1e-9, across)
+    depth = torch.where(normal.abs().sum(0) > 0, flat, 1 / inverse)
+    # at a grazing edge the centre may miss the face's plane; the rays that did meet it are the better answer
+    near = 1 / inverse
+    depth = torch.where((depth > 0.5 * near) & (depth < 2 * near), depth, near)
+    return depth, face
+
+
+def _visible(depth: Tensor, other_fine: Tensor, rig: StereoRig, sign: int) -> Tensor:
+    """Whether the other camera sees the same point: its four nearest rays include one of about that disparity."""
+    height, width = depth.shape[1:]
+    shift = torch.where(depth > 0, rig.focal_px * rig.baseline_m / depth.clamp(min=1e-3), torch.zeros_like(depth))[0]
+    columns = torch.arange(width, dtype=torch.float32)
+    position = columns - sign * shift
+    inside = (position >= 0) & (position <= width - 1)
+    other = rig.focal_px * rig.baseline_m / other_fine
+    first = ((position + 0.5) * 2 - 0.5).floor().long()
+    rows = 2 * torch.arange(height)[:, None]
+    seen = torch.zeros_like(inside)
+    for i in range(2):
+        for j in range(2):
+            value = other[rows + i, (first + j).clamp(0, 2 * width - 1)]
+            seen |= (value - shift).abs() < 0.35
+    return (seen & inside)[None]
+
+
+__all__ = ["VARIATIONS", "VKITTI2_RIG", "WORLD_VERSION", "Scene", "StereoPair", "World", "render", "view", "world_at"]

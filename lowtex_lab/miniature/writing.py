@@ -1,0 +1,177 @@
+"""What all writers share: a folder that is finished, half finished or somebody else's, and files written once."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.files import atomic_path, read_json, write_json, write_text
+from lowtex.progress import Progress
+from lowtex_lab.miniature.render import WORLD_VERSION
+
+LAYOUTS = {"vkitti2": 1, "kitti_raw": 1, "kitti_depth": 1, "make3d": 1, "cityscapes": 1, "stereo": 1}
+"""Version of each layout's own files, raised by hand with any change of its writer that changes them; so an edit of one
+writer neither rewrites the other layouts nor trains the networks anew that learnt from them. A change of the world
+itself raises `WORLD_VERSION`. A test holds both to rendered frames."""
+
+MANIFEST = "miniature.json"
+UNFINISHED = "miniature.unfinished.json"
+
+
+def world_version(layout: str) -> str:
+    """Version of the world and of a layout, ``2.1``: files with another one are old.
+
+    Raises:
+        OptionError: an unknown layout.
+    """
+    require_choice("layout", layout, LAYOUTS)
+    return f"{WORLD_VERSION}.{LAYOUTS[layout]}"
+
+
+class Target:
+    """A root folder being written. ``begin`` tells whether there is work; ``end`` marks it finished.
+
+    A finished root carries `MANIFEST` with its parameters; an interrupted one `UNFINISHED`, and is carried on with. A
+    root with other parameters is emptied of what the writer made and written anew. A folder with anything else in it
+    is refused, so that real data are never mixed with the miniature.
+    """
+
+    def __init__(self, root: str | Path, parameters: dict):
+        """``parameters`` are all that decides the files; ``parameters["layout"]`` is one of `LAYOUTS`."""
+        self.root = Path(root)
+        self.parameters = {"world_version": world_version(parameters["layout"]), **parameters}
+
+    def begin(self, made: Callable[[Path], list[Path]]) -> bool:
+        """Prepare the folder; False where it is finished already. ``made(root)`` lists what a writer may have made.
+
+        Raises:
+            OptionError: the folder holds something that this writer did not make.
+        """
+        manifest, unfinished = self.root / MANIFEST, self.root / UNFINISHED
+        if self.root.exists() and not self.root.is_dir():
+            raise OptionError(f"{self.root} is a file; give a folder for the miniature")
+        old = None
+        for path in (manifest, unfinished):
+            if path.exists():
+                try:
+                    old = read_json(path)
+                except DataError:
+                    old = {}
+                if path == manifest and old == self.parameters:
+                    return False
+                break
+        else:
+            if self.root.is_dir() and any(self.root.iterdir()):
+                raise OptionError(
+                    f"{self.root} is not empty and was not written by lowtex; "
+                    "give a new or empty folder for the miniature"
+                )
+        if old is not None and old != self.parameters:
+            # parameters of nobody: if emptying is cut short, the next call goes on with it
+            write_json(unfinished, {"emptying": True})
+            manifest.unlink(missing_ok=True)
+            for path in made(self.root):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        write_json(unfinished, self.parameters)
+        manifest.unlink(missing_ok=True)
+        return True
+
+    def end(self) -> None:
+        """Mark the folder as finished."""
+        write_json(self.root / MANIFEST, self.parameters)
+        (self.root / UNFINISHED).unlink(missing_ok=True)
+
+    def readme(self, layout: str) -> None:
+        """Say in README.txt that these are not the real data."""
+        write_text(
+            self.root / "README.txt",
+            f"SYNTHETIC DATA, not the real data set. Made by lowtex's miniature world, version "
+            f"{self.parameters['world_version']}, seed {self.parameters['seed']}.\n\n{layout}\n",
+        )
+
+
+def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: str = "pair") -> None:
+    """Do ``work(job)`` for every job, as many at once as torch has threads; the first error stops the rest."""
+    threads = torch.get_num_threads()
+
+    def one(job) -> None:
+        torch.set_num_threads(1)  # holds for the worker's own thread
+        work(job)
+
+    pool = ThreadPoolExecutor(max_workers=max(1, min(threads, 8)))
+    try:
+        with Progress(title, len(jobs), unit) if progress else nullcontext() as bar:
+            for done in as_completed([pool.submit(one, job) for job in jobs]):
+                done.result()
+                if bar is not None:
+                    bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def write_image(path: Path, image: np.ndarray, *options: int) -> None:
+    """Write an image (BGR or one channel) in one move; the suffix chooses the format.
+
+    Raises:
+        DataError: it could not be written.
+    """
+    ok, code = cv2.imencode(path.suffix, image, list(options))
+    if not ok:
+        raise DataError(f"{path} could not be encoded ({image.dtype}, shape {image.shape})")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(code.tobytes())
+
+
+def as_bgr8(image: Tensor) -> np.ndarray:
+    """``(3, H, W)`` RGB in [0, 1] -> ``(H, W, 3)`` BGR uint8."""
+    return np.ascontiguousarray((image * 255).round().byte().numpy().transpose(1, 2, 0)[:, :, ::-1])
+
+
+def check_counts(option: str, counts: dict[str, int]) -> dict[str, int]:
+    """Frame counts per scene or drive.
+
+    Raises:
+        OptionError: none given, or a number that is not a whole number above 0.
+    """
+    if not counts:
+        raise OptionError(f"{option} is empty; name at least one with its number of frames")
+    for name, count in counts.items():
+        check_count(f"{option}: {name}", count)
+    return dict(counts)
+
+
+def check_count(option: str, count: int) -> int:
+    """How many frames, pairs or images.
+
+    Raises:
+        OptionError: not a whole number above 0.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionError(f"{option} must be a whole number above 0, got {count!r}")
+    return count
+
+
+def deal(names: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """Deal ``count`` frames out to streets of these names in equal parts; no street goes without a frame."""
+    names = list(names)[:count]
+    share, rest = divmod(count, len(names))
+    return [(name, share + (i < rest)) for i, name in enumerate(names)]
+
+
+def check_size(size) -> tuple[int, int]:
+    """(height, width).
+
+    Raises:
+        OptionError: not two whole numbers of 16 or more.
+    """
+    if len(tuple(size)) != 2 or any(int(n) != n or n < 16 for n in size):
+        raise OptionError(f"size must be (height, width), whole numbers of 16 or more, got {size}")
+    return int(size[0]), int(size[1])

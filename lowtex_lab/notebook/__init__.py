@@ -1,0 +1,1 @@
+"""What a notebook calls, and the batch that runs the notebooks headless."""

@@ -1,0 +1,216 @@
+"""Drawing a run's figures again from its files alone: no training, no evaluation, no data set.
+
+Two kinds. *Standing* figures are made from all rows of a run and are the same for every run: `STANDING` names them.
+Every other figure was saved by a notebook with its recipe beside it (`lowtex_lab.plots.saving`).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from lowtex import files
+from lowtex.errors import DataError, LowtexError
+from lowtex_lab.plots import curves, scores, tidy
+from lowtex_lab.plots.drawing_pool import draw_all
+from lowtex_lab.plots.saving import redraw_card, save_figure
+
+Named = Iterator[tuple[str, Callable]]
+
+
+@dataclass
+class Redrawn:
+    """What `redraw` did: the pictures drawn, and those kept as they were because they have no recipe."""
+
+    drawn: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+
+def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Redrawn:
+    """Draw every figure of a run again; takes about a second a figure.
+
+    Args:
+        run_dir: a run's folder, with ``figures/`` and rows.
+        tell: called with a line for each figure.
+
+    Raises:
+        DataError: there is no such folder, nothing to draw, or some figures could not be drawn (all others are).
+    """
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise DataError(f"{run_dir} is not the folder of a run; `lowtex run` makes one")
+    result, failures = Redrawn(), []
+    try:
+        result.drawn += draw_standing(run_dir, tell)
+    except LowtexError as error:
+        failures.append(str(error))
+    done = {path.with_suffix(".json") for path in result.drawn}
+    cards = sorted((run_dir / "figures").rglob("*.json"))
+    cards = [card for card in cards if card not in done and not card.name.startswith(".")]
+    outcomes = draw_all([partial(redraw_card, card) for card in cards])
+    for card, path in zip(cards, outcomes, strict=True):
+        if isinstance(path, LowtexError):
+            failures.append(str(path))
+            continue
+        if path is not None:
+            result.drawn.append(path)
+        elif card.with_suffix(".png").is_file():
+            result.kept.append(card.with_suffix(".png"))
+        if tell is not None:
+            tell(f"{card.stem}: {'drawn' if path else 'kept, it has no recipe'}")
+    if failures:
+        raise DataError(f"{len(failures)} figures could not be drawn again: " + "; ".join(failures))
+    if not result.drawn and not result.kept:
+        raise DataError(f"{run_dir} holds neither figures nor rows; `lowtex run` makes them")
+    return result
+
+
+def draw_standing(
+    run_dir: str | Path, tell: Callable[[str], None] | None = None, only_missing: bool = False
+) -> list[Path]:
+    """Draw the figures that every run has, from its rows and records; returns the pictures.
+
+    Args:
+        run_dir: a run's folder.
+        tell: called with a line for each figure drawn.
+        only_missing: leave a figure alone that is newer than all rows and records.
+
+    Raises:
+        DataError: rows are damaged, or a figure failed; names it.
+    """
+    run_dir = Path(run_dir)
+    rows = run_rows(run_dir)
+    sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
+    newest = max((path.stat().st_mtime for path in sources), default=0.0)
+    drawn, to_draw = [], {}
+    for maker in STANDING.values():
+        for name, draw in maker(rows, run_dir):
+            picture = run_dir / "figures" / f"{name}.png"
+            drawn.append(picture)
+            if not (only_missing and picture.is_file() and picture.stat().st_mtime > newest):
+                to_draw[name] = partial(_draw_and_save, draw, picture.with_suffix(""))
+    for name, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
+        if isinstance(outcome, LowtexError):
+            raise DataError(f"standing figure {name}: {outcome}") from outcome
+        if tell is not None:
+            tell(f"{name}: drawn from the rows")
+    return drawn
+
+
+def _draw_and_save(draw: Callable, path: Path) -> Path:
+    return save_figure(draw(), path)
+
+
+def run_rows(run_dir: str | Path) -> pd.DataFrame:
+    """All rows of a run; an empty frame where it has none.
+
+    Raises:
+        DataError: a file of rows is damaged.
+    """
+    from lowtex.evaluation.results import COLUMNS, read_rows
+
+    run_dir = Path(run_dir)
+    if not any(run_dir.rglob("rows*.csv")) and not any(run_dir.rglob("rows/*.csv")):
+        return pd.DataFrame(columns=list(COLUMNS))
+    return read_rows(run_dir)
+
+
+def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Rows split so that each part may share an axis or a table, with a short name for files.
+
+    Only measured rows, and only parts in which at least three experiments meet, unless no part has three (or two): two
+    methods by one protocol more, or in one weather more, stand in their notebook.
+    """
+    if rows.empty:
+        return []
+    measured = rows[rows["status"] == "measured"]
+    parts = []
+    for values, part in measured.groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
+        told = dict(zip(tidy.PROTOCOL, values, strict=True))
+        words = [tidy.without_hash(str(told["eval_data"])), Path(str(told["split"])).name, str(told["protocol"])]
+        words += ["" if told["scaling"] == "none" else str(told["scaling"]), "flip" if told["flip"] else ""]
+        parts.append((re.sub(r"[^a-z0-9]+", "_", " ".join(words).lower()).strip("_"), part))
+    counts = [part["experiment"].nunique() for _, part in parts]
+    least = next(n for n in (3, 2, 1) if max(counts, default=1) >= n)
+    several = [named for named, count in zip(parts, counts, strict=True) if count >= least]
+    taken: dict[str, int] = {}
+    named = []
+    for name, part in several:
+        taken[name] = taken.get(name, 0) + 1
+        named.append((name if taken[name] == 1 else f"{name}_{taken[name]}", part))
+    return named
+
+
+def texture_kind(rows: pd.DataFrame) -> str | None:
+    """The kind of texture strata to show: the known contrast where there is one, else the image's gradient."""
+    kinds = set(rows["stratum_kind"])
+    return next((kind for kind in ("known", "gradient") if kind in kinds), None)
+
+
+def _bars(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        kind = texture_kind(part)
+        for metric in ("abs_rel", "d1"):
+            chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
+            if len(chosen):
+                yield f"summary_{metric}_{name}", partial(scores.metric_bars, chosen, metric, kind=kind)
+
+
+def _contrast(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        chosen = part[(part["stratum_kind"] == "contrast") & (part["metric"] == "abs_rel")]
+        if len(chosen):
+            yield f"summary_contrast_{name}", partial(scores.error_vs_contrast, chosen)
+
+
+def _distance(rows: pd.DataFrame, run_dir: Path) -> Named:
+    for name, part in comparable_groups(rows):
+        for kind in ("distance", "known*distance"):
+            chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
+            if len(chosen):
+                short = kind.replace("*", "_")
+                yield f"summary_{short}_{name}", partial(scores.error_by_distance, chosen, kind=kind)
+
+
+def _timeline(rows: pd.DataFrame, run_dir: Path) -> Named:
+    frame = timeline_rows(run_dir)
+    if len(frame):
+        yield "summary_timeline", partial(curves.timeline, frame)
+
+
+def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
+    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, training_s, status``.
+
+    Notebooks of several calls are put one behind the other, without the hours between the calls.
+    """
+    found = []
+    for path in sorted((Path(run_dir) / "notebooks").glob("*.result.json")):
+        record = files.read_json(path)
+        try:
+            end = datetime.fromisoformat(record["finished"]).timestamp()
+            seconds = float(record.get("runner_wall_s") or record["wall_s"])
+            training = float(record.get("training_s", 0.0))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the record of a notebook ({error!r}); run that notebook again") from error
+        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0]), training))
+    rows, skipped, last = [], 0.0, None
+    for start, seconds, name, training in sorted(found):
+        if last is None or start > last + 60:
+            skipped += start - (last if last is not None else 0.0)
+        row = {"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "training_s": training}
+        rows.append({**row, "status": "done"})
+        last = max(last or start, start + seconds)
+    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "training_s", "status"])
+
+
+STANDING: dict[str, Callable[[pd.DataFrame, Path], Named]] = {
+    "bars": _bars,
+    "contrast": _contrast,
+    "distance": _distance,
+    "timeline": _timeline,
+}
+"""Figures that every run has: name -> function(rows, run_dir) that yields (file name, function drawing it)."""

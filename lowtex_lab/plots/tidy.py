@@ -1,0 +1,218 @@
+"""Reading tidy rows for a figure: the right columns, one protocol, and a caption that says what stands behind it."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from lowtex.errors import DataError, OptionError
+from lowtex.progress import count
+
+METRICS = {
+    "abs_rel": ("AbsRel", "", "lower is better"),
+    "sq_rel": ("SqRel", " in m", "lower is better"),
+    "rmse": ("RMSE", " in m", "lower is better"),
+    "rmse_log": ("RMSE of log depth", "", "lower is better"),
+    "log10": ("log10 error", "", "lower is better"),
+    "d1": ("δ < 1.25", ", share of pixels", "higher is better"),
+    "d2": ("δ < 1.25²", ", share of pixels", "higher is better"),
+    "d3": ("δ < 1.25³", ", share of pixels", "higher is better"),
+}
+"""Metric -> (name, its unit as it follows the name, which way is good)."""
+
+PROTOCOL = (
+    "train_data",
+    "eval_data",
+    "split",
+    "protocol",
+    "crop",
+    "cap_m",
+    "scaling",
+    "flip",
+    "ground_truth",
+    "profile",
+)
+"""What must be the same in all rows of one figure, because numbers that differ in it cannot be compared."""
+
+MOST_NAMED = 4
+"""Data sets that a caption names one by one."""
+
+NEEDED = ("experiment", "seed", "stratum_kind", "stratum", "metric", "value", "images")
+
+_ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
+_INTERVAL = re.compile(
+    r"^(?:(?P<below><)(?P<b>[\d.]+)|(?P<lo>[\d.]+)-(?P<hi>[\d.]+)|(?P<above>>=)(?P<a>[\d.]+))\s*(?P<u>\D*)$"
+)
+
+_IMAGES = re.compile(r" (real|miniature):[0-9a-f]{12}$")
+
+
+def without_hash(eval_data: str) -> str:
+    """A data set's name as a label: without the hash of its images (`lowtex.catalog.data_name`)."""
+    return _IMAGES.sub("", eval_data)
+
+
+def metric_label(metric: str) -> str:
+    """Axis label of a metric with its unit and which way is good."""
+    name, unit, way = METRICS.get(metric, (metric, "", ""))
+    return name + unit + (f"\n({way})" if way else "")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a small value is good."""
+    return METRICS.get(metric, ("", "", "lower is better"))[2] == "lower is better"
+
+
+def require_columns(rows: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise `DataError` where a column is missing or no row is left; names the figure and what is there."""
+    missing = [column for column in columns if column not in rows.columns]
+    if missing:
+        raise DataError(
+            f"{what} needs the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"these rows have: {', '.join(map(str, rows.columns)) or 'none'}"
+        )
+    if rows.empty:
+        raise DataError(f"{what} got no rows; evaluate something first, or widen the selection")
+
+
+def select_metric(rows: pd.DataFrame, metric: str, what: str) -> pd.DataFrame:
+    """The rows of one metric, checked.
+
+    Raises:
+        DataError: columns are missing, or no row has the metric.
+    """
+    require_columns(rows, NEEDED, what)
+    chosen = rows[rows["metric"] == metric]
+    if chosen.empty:
+        raise DataError(f"{what}: no row has metric {metric!r}; there are: {_listed(rows['metric'])}")
+    return chosen
+
+
+def require_comparable(rows: pd.DataFrame, what: str, free: Iterable[str] = ()) -> None:
+    """Raise `DataError` where rows of different protocols, data or profiles would share one axis.
+
+    Args:
+        rows: of one metric.
+        what: the figure's name, for the message.
+        free: columns that may differ because the figure tells them apart.
+    """
+    for column in PROTOCOL:
+        if column in rows.columns and column not in free and rows[column].nunique(dropna=False) > 1:
+            raise DataError(
+                f"{what}: the rows differ in {column} ({_listed(rows[column])}) and cannot share an axis; "
+                f"keep one, e.g. rows[rows.{column} == {rows[column].iloc[0]!r}]"
+            )
+    if "experiment_key" in rows.columns:
+        keys = rows.groupby(["experiment", "seed"], dropna=False)["experiment_key"].nunique()
+        if (keys > 1).any():
+            name, seed = keys[keys > 1].index[0]
+            raise DataError(f"{what}: experiment {name!r}, seed {seed} stands for several settings (experiment_key)")
+
+
+def select_kind(rows: pd.DataFrame, kind: str | None, what: str) -> pd.DataFrame:
+    """The overall rows and those of one kind of strata, strata in reading order.
+
+    Raises:
+        OptionError: the kind is not there, or there are several and none was chosen.
+    """
+    kinds = [k for k in rows["stratum_kind"].astype(str).unique() if k not in ("none", "all")]
+    if kind is None and len(kinds) > 1:
+        raise OptionError(f"{what}: the rows hold several kinds of strata; choose kind= one of: {', '.join(kinds)}")
+    if kind is not None and kind not in kinds:
+        raise OptionError(f"{what}: no row has stratum_kind {kind!r}; there are: {', '.join(kinds) or 'none'}")
+    overall = rows["stratum_kind"].astype(str).isin(["none", "all"])
+    inside = rows["stratum_kind"].astype(str) == (kind or (kinds[0] if kinds else ""))
+    # a kind repeats the whole image as its own 'all', which would be counted twice
+    return rows[overall | (inside & (rows["stratum"] != "all"))]
+
+
+def in_order(strata: Iterable[str]) -> list[str]:
+    """Strata in reading order: the whole, then known names, then bins by their lower end, then as they came."""
+    names = list(dict.fromkeys(map(str, strata)))
+
+    def place(name: str) -> tuple:
+        if name in _ORDER:
+            return 0, _ORDER.index(name), 0
+        ends = interval(name)
+        return (1, ends[0], 0) if ends else (2, names.index(name), 0)
+
+    return sorted(names, key=place)
+
+
+def interval(stratum: str) -> tuple[float, float] | None:
+    """Ends of a bin written ``<10 m``, ``10-20 m`` or ``>=80 m``; None for any other name."""
+    found = _INTERVAL.match(str(stratum).strip())
+    if not found:
+        return None
+    if found["below"]:
+        return -np.inf, float(found["b"])
+    if found["above"]:
+        return float(found["a"]), np.inf
+    return float(found["lo"]), float(found["hi"])
+
+
+def is_miniature(rows: pd.DataFrame) -> bool:
+    """Any row was measured on the kit's own small world."""
+    return "miniature" in rows.columns and bool(rows["miniature"].astype(str).str.lower().isin(["true", "1"]).any())
+
+
+def per_seed(rows: pd.DataFrame, group: str, what: str) -> pd.DataFrame:
+    """One value for each experiment, seed and group.
+
+    Raises:
+        DataError: two rows claim the same place with different values.
+    """
+    keys = ["experiment", "seed", group]
+    once = rows.drop_duplicates([*keys, "value"])
+    twice = once[once.duplicated(keys, keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise DataError(
+            f"{what}: two values for experiment {first['experiment']!r}, seed {first['seed']}, {group} "
+            f"{first[group]!r}; keep one of them"
+        )
+    return once
+
+
+def caption(rows: pd.DataFrame, *more: str) -> str:
+    """What stands behind the rows: data, images, seeds, protocol, profile."""
+    parts = []
+    if {"eval_data", "split"} <= set(rows.columns):
+        places = rows[["eval_data", "split"]].drop_duplicates()
+        if len(places) > MOST_NAMED:
+            splits = " + ".join(dict.fromkeys(places["split"].astype(str)))
+            parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {splits}")
+        else:
+            parts.append(" + ".join(f"{d} {s}" for d, s in places.to_numpy()))
+    images = pd.to_numeric(rows["images"]).astype(int)
+    low, high = int(images.min()), int(images.max())
+    parts.append(f"n = {count(high, 'image')}" if low == high else f"n = {low} to {high} images")
+    per_method = rows.groupby("experiment")["seed"].nunique()
+    fewest, most = int(per_method.min()), int(per_method.max())
+    parts.append(count(most, "seed") if fewest == most else f"{fewest} to {most} seeds")
+    if "protocol" in rows.columns:
+        settings = []
+        for protocol, some in rows.groupby("protocol", sort=False):
+            first = some.iloc[0]
+            crop = first.get("crop", "none")
+            cap = first.get("cap_m")
+            words = [f"{crop} crop" if str(crop) not in ("none", "", "nan") else "no crop"]
+            words += [f"cap {float(cap):g} m"] if cap is not None and not pd.isna(cap) else []
+            words += (
+                [" and ".join(_scaling_text(s) for s in dict.fromkeys(some["scaling"]))] if "scaling" in some else []
+            )
+            words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
+            settings.append(f"protocol {protocol} ({', '.join(words)})")
+        parts.append(" + ".join(settings))
+    if "profile" in rows.columns:
+        parts.append("profile " + "/".join(map(str, rows["profile"].unique())))
+    return " · ".join([*parts, *more])
+
+
+def _scaling_text(scaling: str) -> str:
+    return {"none": "no scaling", "median": "median-scaled"}.get(scaling, f"scaled {scaling}")
+
+
+def _listed(values: pd.Series) -> str:
+    return ", ".join(map(str, list(dict.fromkeys(values))[:8]))

@@ -1,0 +1,204 @@
+"""What an encoder throws away, measured on a trained network: by rectifying its main path, and by strided shortcuts.
+
+iResNet's text (Duta et al. 2020) makes two complaints about ResNet, which the paper takes over: a ReLU on the main path
+after every block deletes too much, and a 1x1 convolution of stride 2 in a shortcut reads one position of four. Both are
+true of the wiring. Whether a *stage as a whole* loses something by it is another question, since its branch of 3x3
+convolutions goes round both; so it is asked of the whole stage too, and what can still be read from its output.
+
+What a stage and its main path are is said in `lowtex_lab.studies.diagnostics.encoder_stages`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lowtex.datasets import VirtualKitti2
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError
+from lowtex.networks import DepthNet
+from lowtex.networks.encoder import Encoder
+from lowtex.seeding import generator
+from lowtex_lab.studies.diagnostics.encoder_stages import (
+    STAGES,
+    StageTrace,
+    by_place,
+    dependence,
+    shortcut_of,
+    stage_of,
+    trace,
+)
+
+QUANTITIES: dict[str, str] = {
+    "zeroed": "share of the main path's values that a ReLU on it sets to 0, mean over the stage's ReLUs",
+    "zeroed_stage": "share of the main path's values that are set to 0 at least once in the stage",
+    "shortcut_positions": "share of the input's positions that the shortcut's output depends on",
+    "shortcut_values": "share of the input's values that the shortcut's output depends on",
+    "stage_positions": "share of the input's positions that the stage's output depends on",
+    "stage_values": "share of the input's values that the stage's output depends on",
+    "stage_favourite": "share of the stage's squared gradient on the place of 2x2 that gets most (0.25: all alike)",
+    "input_read": "R² of the stage's input, read linearly from its output",
+    "image_read": "R² of the image at the size of the stage's input, read linearly from the stage's output",
+    "depth_read": "R² of the true inverse depth, read linearly from the stage's output",
+    "effective_rank": "dimensions that the stage's output fills, over its channels",
+}
+"""What `measure` gives for each stage. A position is a place of the map, a value is one channel there."""
+
+MOST_IMAGES = 24
+"""Images looked at, spread evenly over a split."""
+
+MOST_POSITIONS = 4000
+"""Positions of a map that linear readings and ranks are made of, drawn over all images."""
+
+RIDGE = 1e-3
+"""Of the linear readings, as a share of a channel's variance."""
+
+_BATCH = 4
+_CONSTANT = 1e-6
+
+
+def read_linearly(fit: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], ridge: float = RIDGE) -> float:
+    """R² on held-out samples of a linear (ridge) reading of targets from features.
+
+    Args:
+        fit, held_out: features ``(N, C)`` and targets ``(N, D)``. Targets are scaled to unit deviation, so that each
+            counts alike; those that are constant in either part are left out.
+        ridge: penalty, as a share of a feature's variance.
+
+    Returns:
+        1 if all is read exactly, 0 if no better than knowing the held-out mean, below 0 if worse; NaN if every
+        target is constant.
+    """
+    (x, y), (x_new, y_new) = ([part.double() for part in pair] for pair in (fit, held_out))
+    centre, spread = x.mean(0), x.std(0)
+    alive = spread > _CONSTANT * spread.max().clamp(min=1e-12)
+    x, x_new = ((part[:, alive] - centre[alive]) / spread[alive] for part in (x, x_new))
+    scale = y.std(0)
+    varies = (scale > _CONSTANT * scale.max().clamp(min=1e-12)) & (y_new.std(0) > _CONSTANT * scale)
+    if not bool(varies.any()):
+        return float("nan")
+    middle = y[:, varies].mean(0)
+    y, y_new = ((part[:, varies] - middle) / scale[varies] for part in (y, y_new))
+    gram = x.T @ x / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    error = y_new - x_new @ torch.linalg.solve(gram, x.T @ y / len(x))
+    return float(1 - (error**2).sum() / ((y_new - y_new.mean(0)) ** 2).sum())
+
+
+def effective_rank(samples: Tensor) -> float:
+    """How many dimensions ``(N, C)`` samples fill: the exponential of the entropy of the shares of variance along
+    their principal axes (Roy and Vetterli 2007). Between 1 and C; 0 where nothing varies."""
+    centred = samples.double() - samples.double().mean(0)
+    variances = torch.linalg.eigvalsh(centred.T @ centred / len(centred)).clamp(min=0)
+    if float(variances.sum()) <= 0:
+        return 0.0
+    shares = variances / variances.sum()
+    return float(torch.exp(-torch.special.xlogy(shares, shares).sum()))
+
+
+def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
+    """`QUANTITIES` of a network's encoder, stage by stage, on test images of Virtual KITTI 2 or its miniature.
+
+    Linear readings are fitted on validation scenes and judged on test scenes. The same network gives the same numbers.
+
+    Args:
+        network: in evaluation mode; its encoder is a `ResNetEncoder` or an `IResNetEncoder`.
+        root: of Virtual KITTI 2, with the splits ``val`` and ``test``.
+        size: (height, width) that the network sees.
+
+    Returns:
+        stage (1 to 4), quantity, value, images (test images behind the value). What has no value (a reading of a map
+        that is constant) has no row.
+
+    Raises:
+        DataError: the data are incomplete, or the encoder is of another family.
+        OptionError: the network is in training mode, where measuring would change it.
+    """
+    if network.training:
+        raise OptionError("the network is in training mode, where batch norms would change; call network.eval() first")
+    fit = _collect(network.encoder, _spread(root, "val", size))
+    samples = _spread(root, "test", size)
+    test = _collect(network.encoder, samples, with_shares=True)
+    lines = []
+    for stage in STAGES:
+        (x, targets, _), (x_new, targets_new, found) = fit[stage], test[stage]
+        found |= {f"{name}_read": read_linearly((x, targets[name]), (x_new, targets_new[name])) for name in targets}
+        found["effective_rank"] = effective_rank(x_new) / x_new.shape[1]
+        lines += [
+            {"stage": stage, "quantity": name, "value": found[name], "images": len(samples)}
+            for name in QUANTITIES
+            if np.isfinite(found[name])
+        ]
+    return pd.DataFrame(lines)
+
+
+def _collect(
+    encoder: Encoder, samples: Sequence[StereoSample], with_shares: bool = False
+) -> dict[int, tuple[Tensor, dict[str, Tensor], dict[str, float]]]:
+    """By stage: features and targets at drawn positions, and, if asked for, shares (means over images)."""
+    device = next(encoder.parameters()).device
+    parts: dict[int, list] = {stage: [] for stage in STAGES}
+    shares: dict[int, list[dict[str, float]]] = {stage: [] for stage in STAGES}
+    each = max(MOST_POSITIONS // len(samples), 1)
+    for first in range(0, len(samples), _BATCH):
+        some = samples[first : first + _BATCH]
+        image = torch.stack([sample.image for sample in some]).to(device)
+        draw = generator(0, "encoder information", first)
+        for stage, passed in zip(STAGES, trace(encoder, image), strict=True):
+            parts[stage].append(_drawn(passed, image, some, each, draw))
+            if with_shares:
+                # the last batch may be smaller: every image counts alike
+                shares[stage] += [_shares(encoder, stage, passed, draw)] * len(some)
+    found = {}
+    for stage in STAGES:
+        features, targets = zip(*parts[stage], strict=True)
+        joined = {name: torch.cat([target[name] for target in targets]) for name in targets[0]}
+        found[stage] = torch.cat(features), joined, pd.DataFrame(shares[stage]).mean().to_dict()
+    return found
+
+
+def _shares(encoder: Encoder, stage: int, passed: StageTrace, draw: torch.Generator) -> dict[str, float]:
+    zeroed = passed.zeroed()
+    found = {"zeroed": float(zeroed.float().mean()), "zeroed_stage": float(zeroed.any(dim=0).float().mean())}
+    for name, part in (("shortcut", shortcut_of(encoder, stage)), ("stage", stage_of(encoder, stage))):
+        gradient = dependence(part, passed.input, draw)
+        found[f"{name}_positions"] = float((gradient != 0).any(dim=1).float().mean())
+        found[f"{name}_values"] = float((gradient != 0).float().mean())
+    return {**found, "stage_favourite": float(by_place(gradient).max())}
+
+
+def _drawn(
+    passed: StageTrace, image: Tensor, samples: Sequence[StereoSample], each: int, draw: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Features ``(N, C')`` at drawn positions of the output, and what is to be read from them there."""
+    size = passed.output.shape[-2:]
+    # what one position of the output covers: 2 x 2 of the input, or of the image at that size
+    targets = {
+        "input": F.pixel_unshuffle(passed.input, 2),
+        "image": F.pixel_unshuffle(F.adaptive_avg_pool2d(image, passed.input.shape[-2:]), 2),
+        "depth": torch.cat([_inverse_depth(sample, size) for sample in samples]).to(image),
+    }
+    chosen = [torch.randperm(size[0] * size[1], generator=draw)[:each] for _ in samples]
+
+    def at(values: Tensor) -> Tensor:
+        flat = values.flatten(2).transpose(1, 2)
+        return torch.cat([flat[i, places.to(flat.device)] for i, places in enumerate(chosen)])
+
+    return at(passed.output), {name: at(values) for name, values in targets.items()}
+
+
+def _inverse_depth(sample: StereoSample, size: tuple[int, int]) -> Tensor:
+    """``(1, 1, h, w)`` in 1/m, mean over what a position covers; the sky, which has no truth, is infinitely far."""
+    if sample.depth is None:
+        raise DataError(f"{sample.name} has no ground truth to read inverse depth against; give a root with depth")
+    inverse = torch.where(sample.depth > 0, 1 / sample.depth.clamp(min=1e-3), 0.0)
+    return F.adaptive_avg_pool2d(inverse[None].float(), size)
+
+
+def _spread(root: Path, split: str, size: tuple[int, int]) -> list[StereoSample]:
+    data = VirtualKitti2(root, split=split, size=size, views=False)
+    places = np.unique(np.linspace(0, len(data) - 1, min(MOST_IMAGES, len(data))).astype(int))
+    return [data[int(place)] for place in places]

@@ -1,0 +1,77 @@
+"""Which pixels Monodepth2's auto-mask leaves out of training, by texture, at a trained network's own disparity.
+
+The mask drops a pixel that the *unwarped* other view explains at least as well as the warped one. On a plain surface
+both explain it about equally, so the paper's complaint, that low-texture pixels get ignored, can be counted. A mask is
+no part of a network: whatever it was trained with, this asks what the mask would drop at the disparities it gives.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from lowtex.catalog import open_test_set
+from lowtex.data_paths import Roots
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError
+from lowtex.evaluation.texture import strata
+from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
+from lowtex.losses import auto_mask, identity_threshold, photometric_error
+from lowtex.networks import DepthNet
+
+PROTOCOL = "vkitti2_dense"
+
+
+@torch.no_grad()
+def ignored(sample: StereoSample, depth_m: torch.Tensor) -> np.ndarray:
+    """Pixels that the auto-mask drops, bool ``(H, W)``, at some depth ``(1, 1, H, W)`` in metres of the sample's image.
+
+    Raises:
+        ValueError: the sample has no second view.
+    """
+    if sample.other is None:
+        raise ValueError(f"{sample.name} has no second view, without which there is nothing to mask")
+    image, other = sample.image[None].float(), sample.other[None].float()
+    shift = sample.direction * depth_to_disparity(depth_m.float(), sample.rig)
+    error = photometric_error(image, warp_horizontal(other, shift))
+    return ~auto_mask(error, identity_threshold(photometric_error(image, other)))[0, 0].numpy()
+
+
+def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
+    """The measure ``mask`` of `lowtex_lab.studies.measures`: shares of pixels ignored, a row an image and stratum.
+
+    Args:
+        network: in evaluation mode, on its device.
+        root: Virtual KITTI 2 or its miniature.
+        size: (height, width) the network sees.
+
+    Returns:
+        image, stratum_kind (``known`` contrast, or ``gradient`` where it is not known), stratum, pixels, ignored: the
+        share that is dropped, of those with depth whose match lies inside the other view. Both at the network's size.
+
+    Raises:
+        DataError: files are missing, or no pixel of any image counts.
+    """
+    device = next(network.parameters()).device
+    dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size, views=True)
+    lines = []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        with torch.no_grad():
+            depth = network.depth(sample.image[None].to(device), sample.rig).cpu()
+        dropped = ignored(sample, depth)
+        truth = F.interpolate(sample.depth[None].float(), dropped.shape, mode="nearest-exact")[0, 0].numpy()
+        shift = sample.direction * depth_to_disparity(depth.float(), sample.rig)
+        # the sky, without depth, has nothing to be wrong about
+        counted = (truth > 0) & in_view(shift)[0, 0].numpy()
+        kind = "gradient" if sample.texture_contrast is None else "known"
+        for stratum, mask in strata(sample, kind, dropped.shape).items():
+            chosen = mask & counted
+            if chosen.any():
+                told = {"image": sample.name, "stratum_kind": kind, "stratum": stratum, "pixels": int(chosen.sum())}
+                lines.append({**told, "ignored": float(dropped[chosen].mean())})
+    if not lines:
+        raise DataError(f"no pixel of {root} has depth and a match in view; are these the right files?")
+    return pd.DataFrame(lines)

@@ -1,0 +1,230 @@
+"""The ablation's rows as the notebooks read them: this run's own, or the committed ones, and never a mixture.
+
+from lowtex_lab.studies.evidence import open_evidence
+evidence = open_evidence(run)
+scores = evidence.scores(["ours", "baseline"])      # for lowtex_lab.studies.stats.effects.compare
+
+Sixteen cells by five seeds take hours, so no notebook trains them: `lowtex ablate` does, and the outcome of such a
+batch is committed in ``results/reference``. What is read, and from where, is said by `Evidence.describe`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from lowtex.data_paths import REPOSITORY
+from lowtex.errors import DataError, require_choice
+from lowtex.evaluation.results import merge_rows, read_rows
+from lowtex.paths import shown
+from lowtex.progress import duration
+from lowtex.variants import VARIANTS
+from lowtex_lab.notebook.run import NotebookRun
+from lowtex_lab.studies.rows import FOLDER, read_records, read_scores
+
+REFERENCE = REPOSITORY / "results" / "reference"
+
+SPLITS = ("test", "val")
+
+
+def ablation_dir(profile: str, real: bool = False) -> Path:
+    """The folder that `lowtex ablate` writes to: ``results/ablation``, with the profile's name unless it is quick.
+
+    Args:
+        profile: name.
+        real: the networks learn from the real Virtual KITTI 2, whose rows have a folder of their own.
+    """
+    name = "ablation" if profile == "quick" else f"ablation-{profile}"
+    return REPOSITORY / "results" / (f"{name}-on-vkitti2" if real else name)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Finished rows of an ablation.
+
+    Attributes:
+        run_dir: the folder that holds ``ablation/{rows,images,records}``.
+        profile: of the trainings.
+        own: they were made here, not committed before.
+        passed_over: places that were looked into first, each with the reason why it was not taken.
+    """
+
+    run_dir: Path
+    profile: str
+    own: bool
+    passed_over: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where the small files are."""
+        return self.run_dir / FOLDER
+
+    @cached_property
+    def _finished(self) -> dict[str, tuple[int, ...]]:
+        seeds: dict[str, list[int]] = {}
+        for path in sorted((self.folder / "records").glob("*.json")):
+            name, _, seed = path.stem.rpartition("-s")
+            seeds.setdefault(name, []).append(int(seed))
+        return {name: tuple(sorted(seeds[name])) for name in [*VARIANTS, *seeds] if name in seeds}
+
+    @property
+    def names(self) -> list[str]:
+        """Experiments with finished seeds, in the ablation's order."""
+        return list(self._finished)
+
+    def seeds(self, name: str) -> tuple[int, ...]:
+        """The finished seeds of an experiment, rising; empty if there are none."""
+        return self._finished.get(name, ())
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those that have no rows."""
+        return [name for name in names if name not in self._finished]
+
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Those that have rows, in the order given."""
+        return [name for name in dict.fromkeys(names) if name in self._finished]
+
+    def scores(self, names: Sequence[str], split: str = "test") -> pd.DataFrame:
+        """Scores of single images, as `lowtex_lab.studies.stats.effects.compare` takes them.
+
+        Args:
+            names: experiments; all must be there.
+            split: ``test``, or ``val`` for choices.
+
+        Returns:
+            a row an experiment, seed, image and stratum (`lowtex_lab.studies.rows.read_ablation`).
+
+        Raises:
+            DataError: no rows of an experiment, or a damaged file; names it.
+            OptionError: an unknown split.
+        """
+        return self._read(names, split, lambda label: _scores(self.run_dir, label, self._changed(label)), "scores")
+
+    def rows(self, names: Sequence[str], split: str = "test") -> pd.DataFrame:
+        """Tidy rows (`lowtex.evaluation.results.COLUMNS`), means over images; arguments and errors as of `scores`."""
+        parts = self._read(names, split, lambda label: read_rows(self.folder / "rows" / f"{label}.csv.gz"), "rows")
+        return merge_rows(parts)
+
+    def records(self) -> pd.DataFrame:
+        """A line an experiment and seed: how it was trained, and how long (`lowtex_lab.studies.rows.read_records`)."""
+        return read_records(self.run_dir)
+
+    def has_measure(self, measure: str) -> bool:
+        """Whether any network was measured so (`lowtex_lab.studies.measures`)."""
+        return any((self.folder / measure).glob("*.csv.gz"))
+
+    def measured(self, measure: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Results of a measure, all seeds that have it: its own columns, then experiment, experiment_key, seed,
+        profile, miniature, threads (of the training).
+
+        Args:
+            measure: a name of `lowtex_lab.studies.measures.MEASURES`.
+            names: experiments; None = all that were measured. Those without are left out.
+
+        Raises:
+            DataError: none of them was measured; says how to do it.
+        """
+        from lowtex_lab.studies.measures import read_measure
+
+        wanted = self.names if names is None else list(names)
+        labels = [f"{name}-s{seed}" for name in wanted for seed in self.seeds(name)]
+        return read_measure(self.run_dir, measure, labels)
+
+    @property
+    def caption(self) -> str:
+        """What a caption has to say: profile, kind of data, the range of seeds."""
+        counts = sorted({len(seeds) for seeds in self._finished.values()})
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        kind = "miniature" if self._miniature else "real data"
+        return f"{self.profile} profile, {kind}, {seeds} {'seed' if counts[-1] == 1 else 'seeds'}"
+
+    def describe(self) -> str:
+        """Where the rows come from and what stands behind them, in a few lines."""
+        records = self.records()
+        once = records.drop_duplicates("key")
+        networks = records[records["feature_net_key"] != ""].drop_duplicates("feature_net_key")
+        spent = once["wall_s"].sum() + networks["feature_net_s"].sum() + once["score_s"].sum()
+        made = "made here" if self.own else "committed with the kit, not trained in this run"
+        lines = list(self.passed_over)
+        lines.append(f"Ablation rows of {shown(self.run_dir)}, {made}: {self.caption}.")
+        lines.append(
+            f"{len(self.names)} experiments, {len(records)} rows of experiment and seed from {len(once)} trainings; "
+            f"{_several('device', records['device'])}, {_several('thread count', records['threads'])}, "
+            f"{_several('commit', records['commit'])}; {duration(spent)} of training and scoring in all."
+        )
+        return "\n".join(lines)
+
+    def _changed(self, label: str) -> int:
+        return (self.folder / "records" / f"{label}.json").stat().st_mtime_ns
+
+    @cached_property
+    def _miniature(self) -> bool:
+        label = next(iter((self.folder / "rows").glob("*.csv.gz")))
+        return bool(read_rows(label)["miniature"].all())
+
+    def _read(self, names: Sequence[str], split: str, read: Callable[[str], pd.DataFrame], what: str) -> pd.DataFrame:
+        require_choice("split", split, SPLITS)
+        if absent := self.missing(names):
+            raise DataError(
+                f"{shown(self.run_dir)} has no {what} of {', '.join(absent)}; `lowtex ablate {' '.join(absent)}` "
+                "trains and scores them"
+            )
+        labels = [f"{name}-s{seed}" for name in dict.fromkeys(names) for seed in self.seeds(name)]
+        parts = [frame[frame["split"].str.endswith(f"/{split}")] for frame in map(read, labels)]
+        return pd.concat(parts, ignore_index=True)
+
+
+@lru_cache(maxsize=128)
+def _scores(run_dir: Path, label: str, changed: int) -> pd.DataFrame:
+    """Read once, however many tables ask; ``changed`` makes what was trained anew be read anew."""
+    return read_scores(run_dir, label)
+
+
+def _several(what: str, values: pd.Series) -> str:
+    there = [str(value) for value in pd.unique(values)]
+    return f"{what} {there[0]}" if len(there) == 1 else f"{len(there)} {what}s ({', '.join(there)})"
+
+
+def open_evidence(run: NotebookRun, names: Sequence[str] = ()) -> Evidence:
+    """The ablation's rows that a notebook reads.
+
+    Looked for in the run's own folder (``lowtex ablate --run-dir``), then where `lowtex ablate` writes by default (of
+    the real Virtual KITTI 2 first, where the run names it), then among the committed ones, of the run's profile first
+    and of quick otherwise. The first place that has rows of all ``names`` is taken whole; two are never mixed.
+
+    Args:
+        run: the notebook's run. The smoke profile, whose own numbers would mean nothing, reads quick's.
+        names: experiments without which a place is passed over.
+
+    Raises:
+        DataError: there are no rows anywhere.
+    """
+    passed_over = []
+    profile = "quick" if run.profile.name == "smoke" else run.profile.name
+    for place, of_profile, own in _places(run, profile):
+        if not any((place / FOLDER / "records").glob("*.json")):
+            continue
+        found = Evidence(place, of_profile, own, tuple(passed_over))
+        if absent := found.missing(names):
+            passed_over.append(f"{shown(place)} was passed over: no rows of {', '.join(absent)} yet.")
+            continue
+        return found
+    raise DataError(
+        f"no rows of the ablation: neither in {shown(run.run_dir)} nor in {shown(ablation_dir(profile))} nor in "
+        f"{shown(REFERENCE)}; `lowtex ablate --profile {profile}` makes them" + "".join(f"; {p}" for p in passed_over)
+    )
+
+
+def _places(run: NotebookRun, profile: str) -> list[tuple[Path, str, bool]]:
+    """Folder, profile, made here; in the order they are looked into."""
+    reference = REFERENCE if profile == "quick" else REFERENCE / profile
+    places = [(ablation_dir(profile), profile, True), (reference, profile, False)]
+    if "vkitti2" in run.roots.named:
+        places.insert(0, (ablation_dir(profile, real=True), profile, True))
+    if run.profile.name == profile:
+        places.insert(0, (run.run_dir, profile, True))
+    if profile != "quick":
+        places.append((REFERENCE, "quick", False))
+    return places

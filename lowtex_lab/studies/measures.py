@@ -1,0 +1,121 @@
+"""More than errors: what else is measured on the trained networks of an ablation, one file a network.
+
+A *measure* is a module with ``measure(network, root, size) -> DataFrame``, a row a number in columns of its own, named
+in `MEASURES`. ``lowtex ablate --measure NAME`` takes it of every finished training and keeps the result in
+``<run>/ablation/<measure>/<name>-s<seed>.csv.gz``, with what it was taken of in further columns. What has been measured
+is not measured again, unless the training has changed since.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lowtex.checkpoints import load_network
+from lowtex.data_paths import is_miniature
+from lowtex.devices import resolve_device
+from lowtex.errors import DataError, LowtexError, OptionError, require_choice
+from lowtex.evaluation.results import write_csv
+from lowtex.experiments import Experiment, get_profile
+from lowtex.files import read_json
+from lowtex.progress import say, track
+from lowtex.training import experiment_folder, is_finished
+from lowtex_lab.studies.rows import FOLDER, read_csv_gz
+from lowtex_lab.studies.work import Place
+
+MEASURES = {
+    "edges": "lowtex_lab.studies.diagnostics.edge_sharpness",
+    "encoder": "lowtex_lab.studies.diagnostics.encoder_information",
+    "mask": "lowtex_lab.studies.diagnostics.mask_shares",
+    "smoothness": "lowtex_lab.studies.diagnostics.surface_shapes",
+    "sweep": "lowtex_lab.studies.diagnostics.texture_sweep",
+    "transfer": "lowtex_lab.studies.diagnostics.transfer",
+}
+"""Measure -> the module whose ``measure`` takes it."""
+
+DIGITS = 5
+"""Significant digits that are kept."""
+
+ADDED = ("experiment", "experiment_key", "seed", "profile", "miniature", "threads")
+"""Columns that every file ends in; ``threads`` are those of the training."""
+
+
+def take_measures(
+    place: Place, measures: Sequence[str], names: Iterable[str], seeds: Iterable[int], tell: Callable[[str], None] = say
+) -> dict[str, str]:
+    """Measure every finished training of some experiments and seeds; returns ``label: measure`` -> what went wrong.
+
+    Args:
+        place: the ablation; its root is measured on.
+        measures: of `MEASURES`.
+        names, seeds: which trainings; those that are not finished are left out, and a line says how many.
+        tell: gets lines about what was done.
+
+    Raises:
+        OptionError: an unknown measure.
+    """
+    for measure in measures:
+        require_choice("--measure", measure, MEASURES)
+    labels = [f"{name}-s{seed}" for name in names for seed in seeds]
+    finished = [label for label in labels if (place.run_dir / FOLDER / "records" / f"{label}.json").is_file()]
+    todo = [(label, measure) for label in finished for measure in measures if not _is_done(place, label, measure)]
+    tell(
+        f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
+        f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
+    )
+    failed: dict[str, str] = {}
+    for label, measure in track(todo, "measuring", unit="network"):
+        try:
+            _take(place, label, measure)
+        except LowtexError as error:
+            failed[f"{label}: {measure}"] = str(error)
+    return failed
+
+
+def read_measure(run_dir: str | Path, measure: str, labels: Iterable[str]) -> pd.DataFrame:
+    """What was measured of some ``<name>-s<seed>``; those without are left out.
+
+    Raises:
+        DataError: of none, or a damaged file.
+        OptionError: an unknown measure.
+    """
+    require_choice("measure", measure, MEASURES)
+    folder = Path(run_dir) / FOLDER / measure
+    files = [path for path in (folder / f"{label}.csv.gz" for label in labels) if path.is_file()]
+    if not files:
+        raise DataError(f"nothing in {folder}; `lowtex ablate --measure {measure}` takes it of the trained networks")
+    return pd.concat(map(read_csv_gz, files), ignore_index=True)
+
+
+def _path(place: Place, label: str, measure: str) -> Path:
+    return place.run_dir / FOLDER / measure / f"{label}.csv.gz"
+
+
+def _is_done(place: Place, label: str, measure: str) -> bool:
+    path = _path(place, label, measure)
+    if not path.is_file():
+        return False
+    return set(read_csv_gz(path)["experiment_key"]) == {_record(place.run_dir, label)["key"]}
+
+
+@functools.cache
+def _record(run_dir: Path, label: str) -> dict:
+    return read_json(run_dir / FOLDER / "records" / f"{label}.json")
+
+
+def _take(place: Place, label: str, measure: str) -> None:
+    record = _record(place.run_dir, label)
+    experiment = Experiment.from_dict(record["experiment"])
+    folder = experiment_folder(place.experiments, experiment)
+    if not is_finished(folder):
+        raise DataError(f"{folder} is not there any more, only its rows are; `lowtex ablate` trains it again")
+    network = load_network(folder)[0].to(resolve_device(place.device)).eval()
+    module = importlib.import_module(MEASURES[measure])
+    frame = module.measure(network, place.root, get_profile(place.profile).size)
+    if frame.empty or set(ADDED) & set(frame.columns):
+        raise OptionError(f"measure {measure!r} gave no rows, or columns named like one of: {', '.join(ADDED)}")
+    facts = (experiment.name, record["key"], experiment.seed, place.profile, is_miniature(place.root))
+    added = dict(zip(ADDED, (*facts, record["training"]["threads"]), strict=True))
+    write_csv(_path(place, label, measure), frame.assign(**added), DIGITS)

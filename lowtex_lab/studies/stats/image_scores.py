@@ -1,0 +1,177 @@
+"""Scores of single images as a whole table of experiments by seeds by images, or one clear error why they are not."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, LOG10, METRICS
+from lowtex_lab.plots.tidy import in_order
+
+CONTEXT = (
+    "train_data",
+    "eval_data",
+    "split",
+    "protocol",
+    "crop",
+    "cap_m",
+    "scaling",
+    "flip",
+    "ground_truth",
+    "profile",
+    "miniature",
+)
+"""Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
+
+
+_NOT_METRICS = ("experiment", "experiment_key", "seed", "image", "stratum_kind", "stratum", "pixels", "scale", "wall_s")
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Errors of the same images by the same seeds, for several experiments.
+
+    Attributes:
+        experiments: ``E`` names.
+        seeds: ``S`` that every experiment has.
+        images: ``I`` names, sorted.
+        errors: ``(E, S, I)`` float64, not negative; smaller is better.
+        pixels: scored pixels of all images of one experiment and seed.
+        context: column -> value of what the scores have in common, of `CONTEXT`.
+    """
+
+    experiments: tuple[str, ...]
+    seeds: tuple[int, ...]
+    images: tuple[str, ...]
+    errors: np.ndarray
+    pixels: int
+    context: dict[str, object]
+
+
+def error_name(metric: str) -> str:
+    """What is compared: the metric, or for a share of good pixels (``d1``) the share of bad ones, ``1 - d1``."""
+    return f"1 - {metric}" if metric in HIGHER_IS_BETTER else metric
+
+
+def metrics_of(scores: pd.DataFrame) -> list[str]:
+    """Columns that may be compared: the depth metrics, then whatever other numbers a measure has put beside them.
+
+    An own number is an error, smaller is better (`lowtex_lab.studies.diagnostics.edge_sharpness` has such ones).
+    """
+    depth = [name for name in (*METRICS, LOG10) if name in scores]
+    named = {*depth, *_NOT_METRICS, *CONTEXT}
+    own = [str(name) for name in scores if name not in named and pd.api.types.is_float_dtype(scores[name])]
+    return [*depth, *own]
+
+
+def strata_of(scores: pd.DataFrame, stratum_kind: str, strata: Sequence[str] | None = None) -> list[tuple[str, str]]:
+    """(kind, stratum) to look at, in reading order: the whole image and the kind's own strata.
+
+    Raises:
+        OptionError: a stratum, or the kind, is not there; lists what is.
+    """
+    require(scores, ("stratum_kind", "stratum"))
+    own = in_order(scores.loc[scores["stratum_kind"] == stratum_kind, "stratum"])
+    known = ["all", *(name for name in own if name != "all")]
+    if not own:
+        there = ", ".join(map(str, scores["stratum_kind"].unique()))
+        raise OptionError(f"stratum_kind={stratum_kind!r}: no score has it; there are: {there}")
+    chosen = known if strata is None else list(strata)
+    if unknown := [name for name in chosen if name not in known]:
+        raise OptionError(f"strata={', '.join(unknown)}: {stratum_kind!r} has: {', '.join(known)}")
+    # a kind repeats the whole image as its own 'all', and has it only where the kind is known
+    return [("none" if name == "all" else stratum_kind, name) for name in chosen]
+
+
+def paired_scores(
+    scores: pd.DataFrame,
+    experiments: Sequence[str],
+    metric: str = "abs_rel",
+    stratum_kind: str = "none",
+    stratum: str = "all",
+) -> PairedScores:
+    """The errors of some experiments in one stratum, on the seeds that all of them have.
+
+    Seeds that only some of them have are left out, with a warning, since a batch may still be under way. Images must be
+    the same for all, since which images have a stratum is a matter of the ground truth alone.
+
+    Args:
+        scores: rows an experiment x seed x image x stratum, of `lowtex.evaluation.results.per_image_rows`.
+        experiments: names, in the order of the result.
+        metric: column, of `metrics_of`.
+        stratum_kind, stratum: which pixels.
+
+    Raises:
+        DataError: columns or experiments are missing, a score comes twice or is not a finite number, seeds or images
+            do not match, or the rows are of several data sets, protocols or profiles; says which.
+        OptionError: an unknown metric.
+    """
+    require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
+    if metric not in (there := metrics_of(scores)):
+        raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(there)}")
+    experiments = tuple(dict.fromkeys(experiments))
+    inside = scores[(scores["stratum_kind"] == stratum_kind) & (scores["stratum"] == stratum)]
+    chosen = inside[inside["experiment"].isin(experiments)]
+    where = f"{stratum} pixels" + ("" if stratum_kind == "none" else f" ({stratum_kind})")
+    if absent := [name for name in experiments if not (chosen["experiment"] == name).any()]:
+        there = ", ".join(map(str, inside["experiment"].unique())) or "none"
+        raise DataError(f"no scores of {', '.join(absent)} in {where}; there are scores of: {there}")
+    _refuse_mixture(chosen, where)
+    seeds = set.intersection(*(set(part["seed"]) for _, part in chosen.groupby("experiment")))
+    left_out = sorted(set(chosen["seed"]) - seeds)
+    if not seeds:
+        had = "; ".join(f"{name} {sorted(set(part['seed']))}" for name, part in chosen.groupby("experiment"))
+        raise DataError(f"no seed has scores of all experiments in {where}: {had}")
+    if left_out:
+        warnings.warn(f"seeds {', '.join(map(str, left_out))} are left out: not all experiments have them",
+                      stacklevel=2)  # fmt: skip
+    chosen = chosen[chosen["seed"].isin(seeds)]
+    table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric)
+    table = table.reindex(pd.MultiIndex.from_product([experiments, sorted(seeds)])).sort_index(axis=1)
+    values = table.to_numpy(float).reshape(len(experiments), len(seeds), -1)
+    if not np.isfinite(values).all():
+        e, s, i = np.argwhere(~np.isfinite(values))[0]
+        name, seed, image = experiments[e], sorted(seeds)[s], table.columns[i]
+        raise DataError(
+            f"experiment {name}, seed {seed} has no finite {metric} of image {image} in {where}, which others have; "
+            "all must be scored on the same images"
+        )
+    errors = 1.0 - values if metric in HIGHER_IS_BETTER else values
+    if errors.min() < 0:
+        raise DataError(f"{error_name(metric)} of {where} falls to {errors.min():g}; an error is never negative")
+    one = chosen[(chosen["experiment"] == experiments[0]) & (chosen["seed"] == min(seeds))]
+    return PairedScores(
+        experiments, tuple(int(s) for s in sorted(seeds)), tuple(map(str, table.columns)), errors,
+        int(one["pixels"].sum()), {name: chosen[name].iloc[0] for name in CONTEXT if name in chosen},
+    )  # fmt: skip
+
+
+def require(scores: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise `DataError` where columns or rows are missing."""
+    if missing := [name for name in columns if name not in scores]:
+        raise DataError(
+            f"scores of images lack the columns {', '.join(missing)}; take lowtex.evaluation.results.per_image_rows"
+        )
+    if scores.empty:
+        raise DataError("there are no scores of images: evaluate something first")
+
+
+def _refuse_mixture(chosen: pd.DataFrame, where: str) -> None:
+    for name in CONTEXT:
+        if name in chosen and chosen[name].nunique(dropna=False) > 1:
+            there = ", ".join(map(str, chosen[name].unique()))
+            raise DataError(f"scores in {where} differ in {name} ({there}) and cannot be compared; keep one")
+    if "experiment_key" in chosen:
+        keys = chosen.groupby(["experiment", "seed"])["experiment_key"].nunique()
+        if (keys > 1).any():
+            name, seed = keys[keys > 1].index[0]
+            raise DataError(f"experiment {name}, seed {seed} stands for several settings (experiment_key); keep one")
+    twice = chosen.duplicated(["experiment", "seed", "image"])
+    if twice.any():
+        first = chosen[twice].iloc[0]
+        raise DataError(
+            f"{where}: experiment {first['experiment']}, seed {first['seed']} has two scores of image {first['image']}"
+        )

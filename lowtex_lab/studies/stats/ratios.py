@@ -1,0 +1,81 @@
+"""One method's error as a share of another's, seed by seed: the form in which a claim of "better by" is made."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lowtex.errors import DataError
+from lowtex.evaluation.metrics import METRICS
+from lowtex_lab.plots.tidy import in_order
+
+
+def ratio_table(
+    rows: pd.DataFrame,
+    method: str = "ours",
+    reference: str = "baseline",
+    metric: str = "abs_rel",
+    stratum_kind: str = "none",
+) -> pd.DataFrame:
+    """A metric of two methods and their ratio, a line a stratum; ratios are taken within a seed and then averaged.
+
+    Args:
+        rows: tidy rows of one data set and protocol.
+        method, reference: experiments.
+        metric: an error; below 1 the method is the better one.
+        stratum_kind: ``none`` for whole images only; another kind adds its strata below ``all``.
+
+    Returns:
+        stratum, the two means over seeds (columns named after the methods), ratio, ratio_min, ratio_max (over seeds),
+        images (per seed), seeds.
+
+    Raises:
+        DataError: no rows of one of the methods, no seed that both have, or rows of several protocols or data sets.
+    """
+    kept = rows[(rows["metric"] == metric) & rows["stratum_kind"].isin(["none", stratum_kind])]
+    kept = kept[(kept["stratum_kind"] == "none") | (kept["stratum"] != "all")]
+    _refuse_mixture(kept)
+    pairs = kept[kept["experiment"] == method].merge(
+        kept[kept["experiment"] == reference], on=["stratum", "seed"], suffixes=("", "_reference")
+    )
+    if pairs.empty:
+        raise DataError(
+            f"no seed has both {method!r} and {reference!r} with metric {metric!r} ({', '.join(METRICS)}); "
+            f"the rows hold: {', '.join(sorted(set(rows['experiment'])))}"
+        )
+    pairs["ratio"] = pairs["value"] / pairs["value_reference"]
+    groups = pairs.groupby("stratum")
+    table = pd.DataFrame(
+        {
+            method: groups["value"].mean(),
+            reference: groups["value_reference"].mean(),
+            "ratio": groups["ratio"].mean(),
+            "ratio_min": groups["ratio"].min(),
+            "ratio_max": groups["ratio"].max(),
+            "images": groups["images"].max(),
+            "seeds": groups["seed"].nunique(),
+        }
+    )
+    return table.loc[_by_parts(table.index)].rename_axis("stratum").reset_index()
+
+
+def say_ratio(line: pd.Series, methods: Sequence[str] = ("ours", "baseline")) -> str:
+    """One line of `ratio_table` in words, with what stands behind it."""
+    spread = f" ({line['ratio_min']:.2f} to {line['ratio_max']:.2f})" if line["seeds"] > 1 else ""
+    return (
+        f"{line['stratum']}: {methods[0]} / {methods[1]} = {line['ratio']:.2f}{spread}, "
+        f"{line[methods[0]]:.3f} against {line[methods[1]]:.3f}; {line['images']} images, {line['seeds']} seed"
+        + ("s" if line["seeds"] > 1 else "")
+    )
+
+
+def _by_parts(strata: Sequence[str]) -> list[str]:
+    """Reading order; crossed strata (``low/<10 m``) part by part."""
+    heads, tails = (in_order(name.partition("/")[part] for name in strata) for part in (0, 2))
+    return sorted(strata, key=lambda name: (heads.index(name.partition("/")[0]), tails.index(name.partition("/")[2])))
+
+
+def _refuse_mixture(rows: pd.DataFrame) -> None:
+    for column in ("eval_data", "split", "protocol", "scaling", "flip", "profile"):
+        if rows[column].nunique() > 1:
+            there = ", ".join(map(str, rows[column].unique()))
+            raise DataError(f"a ratio needs rows of one {column}, these have {there}; keep one of them")
