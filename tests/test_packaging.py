@@ -181,3 +181,43 @@ def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
     assert done.returncode == 1
     assert "python 3.11 or newer" in done.stderr and "make reproduce PYTHON=" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+ROOMS = (
+    "errors files disk_space seeding devices options progress geometry settings profiles data_paths paths provenance "
+    "distributed networks datasets losses experiments choices variants batches checkpoints fine_tuning loop training "
+    "evaluation catalog"
+).split()
+"""Files and folders of lowtex in the order in which data flow: each imports only what stands before it."""
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_imports_go_one_way(repository):
+    wrong = []
+    for path in (repository / "lowtex").rglob("*.py"):
+        room = path.relative_to(repository / "lowtex").parts[0].removesuffix(".py")
+        before = {"", "__version__", room, *(ROOMS[: ROOMS.index(room)] if room != "__init__" else ())}
+        for name in imported(path):
+            package, _, rest = name.partition(".")
+            if package == "lowtex_lab" or (package == "lowtex" and rest.partition(".")[0] not in before):
+                wrong.append(f"{path.relative_to(repository)} imports {name}")
+    assert not wrong
+
+
+def test_the_core_never_loads_the_lab():
+    code = (
+        "import sys, lowtex.losses, lowtex.networks, lowtex.datasets, lowtex.training, lowtex.evaluation.evaluate;"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('lowtex_lab', 'matplotlib', 'IPython')])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -128,9 +128,7 @@ def write_index(
     section("more", "More", None)
     sections.append(("files", "Files", _file_list(run_dir, fitting < len(pictures))))
 
-    template = Template(
-        (resources.files("lowtex_lab.notebook") / "templates/index.html").read_text(encoding="utf-8")
-    )
+    template = Template((resources.files("lowtex_lab.notebook") / "templates/index.html").read_text(encoding="utf-8"))
     text = template.substitute(
         title=html.escape(TITLE),
         lead=html.escape(_lead(rows, records, failed)),

@@ -77,7 +77,9 @@ def test_the_versions_are_of_these_frames(world):
     versions = {name: writing.world_version(name) for name in sorted(FOLDERS)}
     paths = sorted(path for name in FOLDERS for path in (world / name).rglob("*") if path.suffix in (".png", ".jpg"))
     assert len(paths) > 25
-    found = {path.relative_to(world).as_posix(): thumbnail(path).astype(float).round(2).ravel().tolist() for path in paths}
+    found = {
+        path.relative_to(world).as_posix(): thumbnail(path).astype(float).round(2).ravel().tolist() for path in paths
+    }
     if not FRAMES.is_file():
         FRAMES.write_text(json.dumps({"versions": versions, "frames": found}, indent=None) + "\n")
     kept = json.loads(FRAMES.read_text())
