@@ -386,7 +386,8 @@ def test_deep_photos_are_read_by_the_bits_they_fill(tmp_path):
     def depth(name, trained_with=None, **options):
         facts = {"rig": {"focal_px": 32.0, "width": 64}, "image_bits": trained_with}
         known = dict(load=lambda path: (BrightNetwork(), {"size": (32, 64), "facts": facts}), tell=lambda line: None)
-        [path] = predict_files([tmp_path / f"{name}.png"], "x", tmp_path / "out", **known, **options)
+        photos, out = [tmp_path / f"{name}.png"], tmp_path / "out"
+        [path] = predict_files(photos, "x", out, existing="overwrite", **known, **options)
         return np.load(path).mean()
 
     right = depth("eight")
@@ -556,11 +557,18 @@ def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys)
     assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]
 
 
-def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys):
+def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys, monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "x" / "log.csv"))
+
     (tmp_path / "file").write_text("in the way")
     words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}"]
     assert cli.main([*words, "--out", str(tmp_path / "file" / "x")]) == 2
-    assert re.fullmatch(r"lowtex: \S+/file/x\S*: Not a directory; make sure .* folder\n", capsys.readouterr().err)
+    assert re.fullmatch(r"lowtex: .*/file is a file, so nothing can be written below it; .*\n", capsys.readouterr().err)
+    # what no look beforehand can see
+    monkeypatch.setattr("lowtex.training.train_experiment", refused)
+    assert cli.main([*words, "--out", str(tmp_path / "x")]) == 1
+    assert re.fullmatch(r"lowtex: \S+/x/log.csv: Read-only .*; make sure .* folder\n", capsys.readouterr().err)
 
 
 def test_a_home_folder_without_a_place_to_write_gets_snakemake_another(tmp_path, monkeypatch):

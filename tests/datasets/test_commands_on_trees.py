@@ -81,7 +81,7 @@ def test_evaluation_on_every_layout(trees, trained, tmp_path, capsys, data, word
     call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows)]
     assert cli.main([*call, "--data", f"{data}={trees / data}", *words]) == 0
     said = capsys.readouterr().out
-    assert protocol in said and (data != "make3d" or "make3d, split test, 3 of 134; " in said)
+    assert protocol in said and (data != "make3d" or ", split test, 3 of 134; " in said)
     found = read_rows(rows)
     assert set(found["protocol"]) == {protocol} and set(found["crop"]) == {crop}
     [told] = set(found["eval_data"])

@@ -86,15 +86,6 @@ def test_parameters_cell(path):
     assert [load(path).cells.index(c) for c in tagged] == [1], "right after the first cell"
 
 
-def test_lengths(path):
-    notebook = load(path)
-    assert 25 <= len(notebook.cells) <= 45, f"{len(notebook.cells)} cells"
-    lines = {cell.id: len(cell.source.splitlines()) for cell in code_cells(notebook)}
-    assert not {name: count for name, count in lines.items() if count > 20}, "no code cell is longer than 20 lines"
-    prose = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
-    assert prose / sum(lines.values()) >= 4, "at least four words of prose for a line of code"
-
-
 def test_code_teaches_and_does_not_build(path):
     for cell in code_cells(load(path)):
         tree = ast.parse(python_of(cell.source), f"{path.name}, cell {cell.id}")
