@@ -82,7 +82,8 @@ def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> di
     roots = {}
     for name, path in pairs:
         require_choice("data set", name, DATASETS)
-        folder = Path(path).expanduser()
+        # unlike `Path.expanduser`, this leaves the home folder of an unknown user as it is
+        folder = Path(os.path.expanduser(path))
         if not folder.is_dir():
             raise DataError(f"data root of {name}: {folder} is not a folder; check --data {name}=FOLDER")
         roots[name] = folder.resolve()

@@ -81,7 +81,7 @@ def test_help_shows_an_example(command, capsys):
 
 
 def test_help_lists_all_commands_without_importing_torch():
-    code = "import sys\nfrom lowtex import cli\ntry: cli.main(['--help'])\n"
+    code = "import sys\nfrom lowtex_lab import cli\ntry: cli.main(['--help'])\n"
     code += "except SystemExit: print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(name in out for name in cli.COMMANDS)
@@ -128,6 +128,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("run --data kitti", "must read NAME=FOLDER"),
         ("run --data kitty=/", "'kitty' is not known; choose one of: vkitti2, kitti, kitti_depth"),
         ("run --data kitti=no/such/folder", "no/such/folder is not a folder; check --data kitti=FOLDER"),
+        ("run --data kitti=~nosuchuser/x", "~nosuchuser/x is not a folder; check --data kitti=FOLDER"),
         ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
         ("run --set seed", "must read name=value"),
         ("run --cores 0", "--cores 0 must be at least 1"),

@@ -107,6 +107,9 @@ def test_resize_round_trip_and_the_centre_stays_the_centre():
         assert getattr(there_and_back, name) == pytest.approx(getattr(KITTI, name), rel=1e-12)
     centred = StereoRig(100.0, 0.5, cx=(101 - 1) / 2, cy=(51 - 1) / 2, width=101, height=51).resized(40, 20)
     assert (centred.cx, centred.cy) == (pytest.approx(19.5), pytest.approx(9.5))
+    # the offset between the two principal points is in pixels, too
+    motorcycle = StereoRig(994.978, 0.193001, width=1000, height=500, cx_offset_px=-31.086)
+    assert motorcycle.resized(250, 500).cx_offset_px == pytest.approx(-31.086 / 4)
 
 
 def test_crop_moves_only_the_principal_point():

@@ -64,6 +64,9 @@ def ensure_miniature(profile: str, folder: Path | None = None, progress: bool = 
             "(a notebook's data_root), or choose profile quick or standard"
         )
     folder = folder or miniature_folder(profile)
+    if is_written(folder, manifest):
+        # before the lock: in a checkout where nothing can be written they can still be read
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         if is_written(folder, manifest):

@@ -1,5 +1,6 @@
 """A profile's miniatures: all layouts, each written anew only when its own numbers or sources change."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,14 @@ def test_every_root_is_written_and_checked_on_its_own(world, monkeypatch):
     assert not is_written(world, manifest_of("smoke"))
     ensure_miniature("smoke", world, progress=False)
     assert changed(world, before) == {"stereo"} and is_written(world, manifest_of("smoke"))
+
+
+def test_finished_miniatures_are_found_where_nothing_can_be_written(world, monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(miniature_store, "FileLock", refused)
+    assert ensure_miniature("smoke", world, progress=False) == world
 
 
 def thumbnail(path):
