@@ -20,7 +20,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.prediction import predict_photo
 from lowtex.geometry import StereoRig
 from lowtex_lab import cli
-from lowtex_lab.cli.predict import find_photos
+from lowtex_lab.cli.evaluate import find_photos
 from lowtex_lab.cli.predict_files import predict_files, write_depth
 from lowtex_lab.cli.run import _environment as snakemake_environment
 
@@ -81,7 +81,7 @@ def test_help_shows_an_example(command, capsys):
 
 
 def test_help_lists_all_commands_without_importing_torch():
-    code = "import sys\nfrom lowtex import cli\ntry: cli.main(['--help'])\n"
+    code = "import sys\nfrom lowtex_lab import cli\ntry: cli.main(['--help'])\n"
     code += "except SystemExit: print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(name in out for name in cli.COMMANDS)
@@ -104,7 +104,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
 
     class Parser:
         def parse_args(self, words):
-            return Namespace(action=self.action)
+            return Namespace(run=self.action)
 
     parser = Parser()
     monkeypatch.setattr(cli, "build_parser", lambda only: parser)
@@ -130,7 +130,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("run --data kitti=no/such/folder", "no/such/folder is not a folder; check --data kitti=FOLDER"),
         ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
         ("run --set seed", "must read name=value"),
-        ("run --cores 0", "--cores 0 must be at least 1"),
+        ("run --cores 0", "argument --cores: '0' must be a whole number >= 1"),
         ("train nothing", "experiment='nothing' is not known; choose one of: baseline, featdepth, encoder"),
         ("train", "name an experiment, e.g. `lowtex train ours`"),
         ("train resnet-pixels-first", "did you mean resnet-pixels-first-plain"),

@@ -1,4 +1,4 @@
-"""The ``lowtex`` command. Each subcommand is a module of `lowtex_lab.cli.options`, imported only when it is called."""
+"""The ``lowtex`` command. The module of a subcommand is imported only when it is called."""
 
 import argparse
 import importlib
@@ -13,18 +13,20 @@ from typing import NoReturn
 
 from lowtex import __version__
 from lowtex.errors import LowtexError, OptionError
-from lowtex_lab.cli.options import parser_texts
+from lowtex_lab.cli.options import add_command
 
 COMMANDS = {
-    "run": "run the notebooks headless, skipping what is up to date",
-    "train": "train one experiment, or fine-tune a checkpoint",
-    "ablate": "train and score all rows of the ablation, several at a time",
-    "evaluate": "measure a checkpoint on a data set, as tidy rows",
-    "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
-    "figures": "draw a run's figures, tables and index.html again, without training",
-    "data": "look at, check, prepare and download data sets; write the miniatures",
-    "doctor": "say what is installed, which data are found and what is missing",
+    "run": ("run", "run the notebooks headless, skipping what is up to date"),
+    "train": ("train", "train one experiment, or fine-tune a checkpoint"),
+    "ablate": ("train", "train and score all rows of the ablation, several at a time"),
+    "evaluate": ("evaluate", "measure a checkpoint on a data set, as tidy rows"),
+    "predict": ("evaluate", "metric depth of photos: .npy, 16-bit PNG and a coloured picture"),
+    "figures": ("figures", "draw a run's figures, tables and index.html again, without training"),
+    "data": ("data", "look at, check, prepare and download data sets; write the miniatures"),
+    "doctor": ("doctor", "say what is installed, which data are found and what is missing"),
 }
+"""By name: the module of this folder that has ``NAME_options(parser)`` and ``NAME(options)``, and a few words."""
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -36,11 +38,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported.
-
-    A subcommand's module has ``EXAMPLE`` (shown by ``--help``), ``add_arguments(parser)`` and ``run(options)``, which
-    returns the exit code or None for success.
-    """
+    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported."""
     parser = _Parser(
         prog="lowtex",
         description="Self-supervised monocular depth learning in low-texture areas: a reproduction kit.",
@@ -48,14 +46,12 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowtex {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
+    for name, (home, summary) in COMMANDS.items():
         if name != only:
             commands.add_parser(name, help=summary, add_help=False)
             continue
-        module = importlib.import_module(f"lowtex_lab.cli.{name}")
-        child = commands.add_parser(name, **parser_texts(module, summary))
-        module.add_arguments(child)
-        child.set_defaults(action=module.run)
+        module = importlib.import_module(f"lowtex_lab.cli.{home}")
+        add_command(commands, name, summary, getattr(module, f"{name}_options"), getattr(module, name))
     return parser
 
 
@@ -84,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = build_parser(only).parse_args(words)
             if several and options.command != "train":
                 raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
-            code = options.action(options) or 0
+            code = options.run(options) or 0
             # what is still to be printed is printed here, where a failure is told in one line
             print(end="", flush=True)
             return code

@@ -7,8 +7,8 @@ from damaged_kitti import a_list, everything_in, frames, image, write_damaged_ki
 from dataset_trees import DATE, DRIVE, write_kitti
 
 from lowtex_lab import cli
-from lowtex_lab.cli.checking.check import check_root
-from lowtex_lab.cli.checking.report import describe
+from lowtex_lab.cli.check_report import describe
+from lowtex_lab.cli.checking import check_root
 
 
 def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):

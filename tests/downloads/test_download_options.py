@@ -19,22 +19,21 @@ from lowtex_lab.cli.kitti_archives import (
     DATES,
     IMPROVED,
     SOURCE,
-    calibration_archives,
-    checked_source,
+    chosen_archives,
     drive_archives,
-    improved_archive,
     read_archive_list,
     split_drives,
 )
 
 
 def test_addresses_are_those_of_kittis_own_server():
-    [drive], [calibration] = drive_archives([DRIVE]), calibration_archives([DATE])
+    calibration, drive = chosen_archives(drives=[DRIVE])
+    [improved] = chosen_archives(improved=True)
     assert drive.url == f"{SOURCE}/raw_data/2011_09_26_drive_0001/2011_09_26_drive_0001_sync.zip"
     assert calibration.url == f"{SOURCE}/raw_data/2011_09_26_calib.zip"
-    assert improved_archive().url == f"{SOURCE}/data_depth_annotated.zip"
+    assert improved.url == f"{SOURCE}/data_depth_annotated.zip"
     assert SOURCE == "https://s3.eu-central-1.amazonaws.com/avg-kitti"
-    assert [a.kind for a in (drive, calibration, improved_archive())] == ["drive", "calibration", "improved"]
+    assert [a.kind for a in (drive, calibration, improved)] == ["drive", "calibration", "improved"]
 
 
 @pytest.mark.parametrize(
@@ -69,10 +68,10 @@ def test_splits_name_the_drives_of_their_frames():
         split_drives("nonsense")
 
 
-@pytest.mark.parametrize("source", ["", "s3.amazonaws.com", "ftp://host/x", "file:///data", "http://", "http://h:x"])
+@pytest.mark.parametrize("source", ["s3.amazonaws.com", "ftp://host/x", "file:///data", "http://", "http://h:x"])
 def test_a_source_must_be_http(source):
     with pytest.raises(OptionError, match="must be an http:// or https:// address"):
-        checked_source(source)
+        chosen_archives(source, [DRIVE])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +119,7 @@ def test_the_community_list_of_addresses_is_read(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text(f"{SOURCE}/raw_data/{DATE}_calib.zip\r\n{SOURCE}{drive_path()}\r\n{SOURCE}/{IMPROVED}.zip\r\n")
     archives = read_archive_list(path)
-    assert archives == [*calibration_archives([DATE]), *drive_archives([DRIVE]), improved_archive()]
+    assert archives == [*chosen_archives(drives=[DRIVE]), *chosen_archives(improved=True)]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +128,8 @@ def test_the_community_list_of_addresses_is_read(tmp_path):
         ([], "say what to fetch: --drive NAME, --split SPLIT, --list FILE, --improved or --calibration-only"),
         (["--drive", "0001"], "drive '0001' is none of KITTI"),
         (["--split", "all"], "--split all is not known"),
-        (["--drive", DRIVE, "--jobs", "0"], "--jobs 0 must be 1 to 16"),
-        (["--drive", DRIVE, "--jobs", "17"], "--jobs 17 must be 1 to 16"),
+        (["--drive", DRIVE, "--jobs", "0"], "argument --jobs: '0' must be a whole number >= 1 and <= 16"),
+        (["--drive", DRIVE, "--jobs", "17"], "argument --jobs: '17' must be a whole number >= 1 and <= 16"),
         (["--drive", DRIVE, "--source", "ftp://h"], "--source ftp://h must be an http"),
         (["--improved", "--calibration-only"], "exclude each other"),
         (["--list", "nowhere.txt"], "nowhere.txt"),
