@@ -31,7 +31,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong command line as every other error is told: in one line, without the list of all options."""
+    """Reports a wrong command line as every other error: in one line, without the list of all options."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; `{self.prog} --help` shows the options")
@@ -58,7 +58,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted.
 
-    Where ``accelerate launch`` started several processes of it, they say everything once.
+    Where ``accelerate launch`` started several processes of it, everything is printed once.
     """
     for stream in (sys.stdout, sys.stderr):
         # a terminal whose encoding lacks a letter gets a question mark; no work may end for that
@@ -72,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"lowtex: {error}")
         return BAD_INPUT
     if several:
-        from lowtex_lab.cli.several_processes import one_voice, tell_failure, told_already
+        from lowtex_lab.cli.several_processes import only_main_prints, report_failure, reported_already
     else:
-        one_voice, tell_failure = nullcontext, _print_error
+        only_main_prints, report_failure = nullcontext, _print_error
     try:
-        with _terminated_like_interrupted(), one_voice():
+        with _terminated_like_interrupted(), only_main_prints():
             options = build_parser(only).parse_args(words)
             if several and options.command != "train":
                 raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
@@ -85,11 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(end="", flush=True)
             return code
     except LowtexError as error:
-        tell_failure(f"lowtex: {' '.join(str(error).split())}")
+        report_failure(f"lowtex: {' '.join(str(error).split())}")
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         how = str(stop) or "the same command goes on from there"
-        tell_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
+        report_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody
@@ -99,15 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from lowtex.disk_space import file_problem
 
         if isinstance(error, OSError) and (line := file_problem(error)):
-            tell_failure(f"lowtex: {' '.join(line.split())}")
+            report_failure(f"lowtex: {' '.join(line.split())}")
             if error.filename is None:
                 # or the interpreter would try to print once more when it ends, and say so
                 sys.stdout = None
             return FAILED
         if not several:
             raise
-        if not told_already():
-            tell_failure(traceback.format_exc().rstrip())
+        if not reported_already():
+            report_failure(traceback.format_exc().rstrip())
         return FAILED
 
 

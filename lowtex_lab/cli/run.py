@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -131,25 +132,17 @@ def _snakemake(settings, state: Path, folder: Path, cores: int, again: list[str]
     return [*words, "--forcerun", *again] if again else words
 
 
-class _lock:
+@contextmanager
+def _lock(path: Path, folder: str) -> Iterator[int]:
     """One run at a time in a folder. The operating system lets go of it when the last process of the run has ended."""
-
-    def __init__(self, path: Path, folder: str):
-        self.path, self.folder = path, folder
-
-    def __enter__(self) -> int:
-        self.file = self.path.open("a+")
+    with path.open("a+") as file:
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self.file.close()
             raise LowtexError(
-                f"another run is at work in {self.folder}; wait for it, or choose another folder with --run-dir"
+                f"another run is at work in {folder}; wait for it, or choose another folder with --run-dir"
             ) from error
-        return self.file.fileno()
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.file.close()
+        yield file.fileno()
 
 
 def _call(words: list[str], log: Path, held: int | None = None) -> int:

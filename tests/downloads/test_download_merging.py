@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made_archives import (
+from download_server import (
     DATE,
     DRIVE,
     calibration_files,
