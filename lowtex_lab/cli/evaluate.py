@@ -274,7 +274,6 @@ def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[
 
     Raises:
         DataError: a path does not exist, or a folder holds no image.
-        OptionError: two photos would be written under one name.
     """
     from lowtex.datasets.reader import entries
     from lowtex.datasets.stereo_layout import IMAGE_SUFFIXES
@@ -298,14 +297,8 @@ def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[
             photos.append(path)
         else:
             raise DataError(f"{path} does not exist; give image files, or folders of them")
-    by_stem: dict[str, Path] = {}
-    for photo in photos:
-        other = by_stem.setdefault(photo.stem, photo)
-        if other.resolve() != photo.resolve():
-            raise OptionError(
-                f"{other} and {photo} would both be written as {photo.stem}.npy; predict them into two --out folders"
-            )
-    return list(by_stem.values())
+    # one that is named, and is in a folder named too, is one photo
+    return list({(photo.resolve(), photo.stem): photo for photo in photos}.values())
 
 
 def _natural(text: str) -> list:
