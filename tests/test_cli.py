@@ -20,7 +20,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.prediction import predict_photo
 from lowtex.geometry import StereoRig
 from lowtex_lab import cli
-from lowtex_lab.cli.predict import find_photos
+from lowtex_lab.cli.evaluate import find_photos
 from lowtex_lab.cli.predict_files import predict_files, write_depth
 from lowtex_lab.cli.run import _environment as snakemake_environment
 
@@ -104,7 +104,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
 
     class Parser:
         def parse_args(self, words):
-            return Namespace(action=self.action)
+            return Namespace(run=self.action)
 
     parser = Parser()
     monkeypatch.setattr(cli, "build_parser", lambda only: parser)
@@ -131,7 +131,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("run --data kitti=~nosuchuser/x", "~nosuchuser/x is not a folder; check --data kitti=FOLDER"),
         ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
         ("run --set seed", "must read name=value"),
-        ("run --cores 0", "--cores 0 must be at least 1"),
+        ("run --cores 0", "argument --cores: '0' must be a whole number >= 1"),
         ("train nothing", "experiment='nothing' is not known; choose one of: baseline, featdepth, encoder"),
         ("train", "name an experiment, e.g. `lowtex train ours`"),
         ("train resnet-pixels-first", "did you mean resnet-pixels-first-plain"),
@@ -450,8 +450,8 @@ def test_a_photo_is_never_overwritten_nor_two_written_as_one(tmp_path):
         predict_files([original], "x", tmp_path, load=load_flat)
     assert original.read_bytes() == before
     photo(tmp_path / "a.jpg")
-    with pytest.raises(OptionError, match=r"would both be written as a\.npy"):
-        find_photos([tmp_path])
+    with pytest.raises(OptionError, match=r"would both write .*a\.npy"):
+        predict_files(find_photos([tmp_path]), "x", tmp_path / "out", load=load_flat)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
         find_photos([tmp_path / "empty"])

@@ -1,4 +1,4 @@
-"""The ``lowtex`` command. Each subcommand is a module of `lowtex_lab.cli.options`, imported only when it is called."""
+"""The ``lowtex`` command. The module of a subcommand is imported only when it is called."""
 
 import argparse
 import importlib
@@ -13,34 +13,32 @@ from typing import NoReturn
 
 from lowtex import __version__
 from lowtex.errors import LowtexError, OptionError
-from lowtex_lab.cli.options import parser_texts
+from lowtex_lab.cli.options import add_command
 
 COMMANDS = {
-    "run": "run the notebooks headless, skipping what is up to date",
-    "train": "train one experiment, or fine-tune a checkpoint",
-    "ablate": "train and score all rows of the ablation, several at a time",
-    "evaluate": "measure a checkpoint on a data set, as tidy rows",
-    "predict": "metric depth of photos: .npy, 16-bit PNG and a coloured picture",
-    "figures": "draw a run's figures, tables and index.html again, without training",
-    "data": "look at, check, prepare and download data sets; write the miniatures",
-    "doctor": "say what is installed, which data are found and what is missing",
+    "run": ("run", "run the notebooks headless, skipping what is up to date"),
+    "train": ("train", "train one experiment, or fine-tune a checkpoint"),
+    "ablate": ("train", "train and score all rows of the ablation, several at a time"),
+    "evaluate": ("evaluate", "measure a checkpoint on a data set, as tidy rows"),
+    "predict": ("evaluate", "metric depth of photos: .npy, 16-bit PNG and a coloured picture"),
+    "figures": ("figures", "draw a run's figures, tables and index.html again, without training"),
+    "data": ("data", "look at, check, prepare and download data sets; write the miniatures"),
+    "doctor": ("doctor", "say what is installed, which data are found and what is missing"),
 }
+"""By name: the module of this folder that has ``NAME_options(parser)`` and ``NAME(options)``, and a few words."""
+
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong command line as every other error is told: in one line, without the list of all options."""
+    """Reports a wrong command line as every other error: in one line, without the list of all options."""
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; `{self.prog} --help` shows the options")
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported.
-
-    A subcommand's module has ``EXAMPLE`` (shown by ``--help``), ``add_arguments(parser)`` and ``run(options)``, which
-    returns the exit code or None for success.
-    """
+    """The parser; just the arguments of subcommand ``only`` are filled in, because the others need not be imported."""
     parser = _Parser(
         prog="lowtex",
         description="Self-supervised monocular depth learning in low-texture areas: a reproduction kit.",
@@ -48,21 +46,19 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowtex {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
+    for name, (home, summary) in COMMANDS.items():
         if name != only:
             commands.add_parser(name, help=summary, add_help=False)
             continue
-        module = importlib.import_module(f"lowtex_lab.cli.{name}")
-        child = commands.add_parser(name, **parser_texts(module, summary))
-        module.add_arguments(child)
-        child.set_defaults(action=module.run)
+        module = importlib.import_module(f"lowtex_lab.cli.{home}")
+        add_command(commands, name, summary, getattr(module, f"{name}_options"), getattr(module, name))
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code: 0 on success only, 2 for bad input, 130 when interrupted.
 
-    Where ``accelerate launch`` started several processes of it, they say everything once.
+    Where ``accelerate launch`` started several processes of it, everything is printed once.
     """
     for stream in (sys.stdout, sys.stderr):
         # a terminal whose encoding lacks a letter gets a question mark; no work may end for that
@@ -76,24 +72,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(f"lowtex: {error}")
         return BAD_INPUT
     if several:
-        from lowtex_lab.cli.several_processes import one_voice, tell_failure, told_already
+        from lowtex_lab.cli.several_processes import only_main_prints, report_failure, reported_already
     else:
-        one_voice, tell_failure = nullcontext, _print_error
+        only_main_prints, report_failure = nullcontext, _print_error
     try:
-        with _terminated_like_interrupted(), one_voice():
+        with _terminated_like_interrupted(), only_main_prints():
             options = build_parser(only).parse_args(words)
             if several and options.command != "train":
                 raise OptionError(f"several processes share one training: start lowtex {options.command} by itself")
-            code = options.action(options) or 0
+            code = options.run(options) or 0
             # what is still to be printed is printed here, where a failure is told in one line
             print(end="", flush=True)
             return code
     except LowtexError as error:
-        tell_failure(f"lowtex: {' '.join(str(error).split())}")
+        report_failure(f"lowtex: {' '.join(str(error).split())}")
         return BAD_INPUT
     except KeyboardInterrupt as stop:
         how = str(stop) or "the same command goes on from there"
-        tell_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
+        report_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody
@@ -103,15 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from lowtex.disk_space import file_problem
 
         if isinstance(error, OSError) and (line := file_problem(error)):
-            tell_failure(f"lowtex: {' '.join(line.split())}")
+            report_failure(f"lowtex: {' '.join(line.split())}")
             if error.filename is None:
                 # or the interpreter would try to print once more when it ends, and say so
                 sys.stdout = None
             return FAILED
         if not several:
             raise
-        if not told_already():
-            tell_failure(traceback.format_exc().rstrip())
+        if not reported_already():
+            report_failure(traceback.format_exc().rstrip())
         return FAILED
 
 

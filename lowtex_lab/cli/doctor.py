@@ -1,9 +1,4 @@
-"""`lowtex doctor`.
-
-Says what is installed and where, looks at the data sets as `lowtex data status` does (those named by --data, else those
-in data/NAME of the checkout, else the miniatures) and at what has been run. Nothing is changed. The exit code is 0 if
-the quick profile can be run here.
-"""
+"""`lowtex doctor`."""
 
 import argparse
 import importlib.metadata
@@ -16,22 +11,25 @@ from pathlib import Path
 
 from lowtex_lab.cli.options import add_data
 
-EXAMPLE = """\
-  lowtex doctor
-  lowtex doctor --data kitti=~/kitti_raw"""
-
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "accelerate", "jupyterlab", "papermill", "snakemake")
 NEEDED_DISK_GB = 2.0
 NEEDED_MEMORY_GB = 4.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def doctor_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `doctor`."""
     add_data(parser, "also look at this folder of a real data set; `lowtex data status` says the names")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print the report; returns 1 if something the quick profile needs is missing."""
+def doctor(options: argparse.Namespace) -> int:
+    """Says what is installed and where, looks at the data sets as `lowtex data status` does (those named by --data,
+    else those in data/NAME of the checkout, else the miniatures) and at what has been run. Nothing is changed. The exit
+    code is 0 if the quick profile can be run here.
+
+    example:
+      lowtex doctor
+      lowtex doctor --data kitti=~/kitti_raw
+    """
     from lowtex.data_paths import parse_roots
 
     named = parse_roots(options.data)
@@ -119,7 +117,7 @@ def _notebooks() -> list[str]:
 def _data(named: dict[str, Path]) -> list[str]:
     from lowtex.data_paths import miniature_folder
     from lowtex.experiments import PROFILES
-    from lowtex_lab.cli.data_status import print_status
+    from lowtex_lab.cli.status import print_status
     from lowtex_lab.miniature.store import is_written, manifest_of
 
     _title("data")

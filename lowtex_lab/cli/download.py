@@ -7,7 +7,6 @@ usual library for data sets, starts anew after every interruption, and an archiv
 
 import hashlib
 import os
-import queue
 import re
 import shutil
 import stat
@@ -29,7 +28,7 @@ from urllib3.util import Retry
 from lowtex import __version__
 from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.kitti_layout import KittiTree
-from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, packaged_frames
+from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.disk_space import NoSpaceError, disk_problem, require_space, shown_size
 from lowtex.errors import DataError
 from lowtex.files import read_json, write_json
@@ -123,7 +122,6 @@ def _bring(archives: list[Archive], root: Path, jobs: int, keep: bool) -> list[s
     """
     stop, problems, sizes, have = threading.Event(), {}, {}, {}
     unforeseen: list[BaseException] = []
-    waiting: queue.SimpleQueue[Archive] = queue.SimpleQueue()
     with _session() as session:
         for archive in archives:
             path = _zip(archive, root)
@@ -133,8 +131,9 @@ def _bring(archives: list[Archive], root: Path, jobs: int, keep: bool) -> list[s
                 problems[archive.name] = str(error)
                 continue
             part = path if path.is_file() else _part(path)
-            have[archive.name] = part.stat().st_size if part.is_file() else 0
-            waiting.put(archive)
+            have[archive.name] = _length(part)
+    # shared by the threads: each takes the next
+    waiting = iter([archive for archive in archives if archive.name in sizes])
     left = sorted(max((size or 0) - have[name], 0) for name, size in sizes.items())
     came = f", {shown_size(sum(have.values()))} came before" if any(have.values()) else ""
     say(f"archives to unpack into {root}: {len(sizes)}, {shown_size(sum(left))} to fetch{came}")
@@ -143,12 +142,9 @@ def _bring(archives: list[Archive], root: Path, jobs: int, keep: bool) -> list[s
 
     def run() -> None:
         with _session() as session:
-            while not stop.is_set():
+            for archive in waiting:
                 try:
-                    archive = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
+                    _go_on(stop)
                     _bring_one(archive, root, keep, session, stop, have)
                 except _StoppedError:
                     return
@@ -179,12 +175,21 @@ def _bring(archives: list[Archive], root: Path, jobs: int, keep: bool) -> list[s
     return [problems[archive.name] for archive in archives if archive.name in problems]
 
 
+def _go_on(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise _StoppedError
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
 def _bring_one(archive: Archive, root: Path, keep: bool, session, stop: threading.Event, have: dict[str, int]) -> None:
     path = _zip(archive, root)
     if not path.is_file():
         _fetch(archive, path, session, stop, lambda count: have.update({archive.name: count}))
     elif archive.sha256:
-        _require_sha256(path, archive, stop)
+        _require_sha256(path, archive)
     fetched = _state(path).is_file()
     try:
         _unpack(archive, path, root, stop)
@@ -251,19 +256,19 @@ def _fetch(archive: Archive, path: Path, session: requests.Session, stop: thread
     """Bring an archive to ``path``, continuing a part that came before where the server still has the same version."""
     part, failures = _part(path), 0
     while True:
-        before = part.stat().st_size if part.is_file() else 0
+        before = _length(part)
         try:
             _fetch_once(archive.url, path, part, session, stop, report)
             break
         except _PassingError as error:
-            failures = 1 if part.is_file() and part.stat().st_size > before else failures + 1
+            failures = 1 if _length(part) > before else failures + 1
             if failures >= TRIES:
                 told = f"{archive.url}: {error}; given up after {failures} tries"
                 raise DataError(f"{told}; what has come is kept: run the same command again to go on") from error
             stop.wait(PAUSE_S * 2 ** (failures - 1))
     if archive.sha256:
         try:
-            _require_sha256(part, archive, stop)
+            _require_sha256(part, archive)
         except DataError:
             part.unlink()
             raise
@@ -278,7 +283,7 @@ def _fetch_once(url: str, path: Path, part: Path, session, stop: threading.Event
     except DataError:
         state = {}
     validator = state.get("validator") if isinstance(state, dict) and state.get("url") == url else None
-    have = part.stat().st_size if part.is_file() and validator else 0
+    have = _length(part) if validator else 0
     headers = {"Range": f"bytes={have}-", "If-Range": validator} if have else {}
     with _request(session, "GET", url, headers=headers) as response:
         told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
@@ -301,34 +306,28 @@ def _fetch_once(url: str, path: Path, part: Path, session, stop: threading.Event
             have = 0
         whole = have + int(length) if length.isdecimal() else None
         with part.open("ab", buffering=0) as file:
-            while chunk := _next_bytes(response, have):
-                if stop.is_set():
-                    raise _StoppedError
+            while True:
+                try:
+                    # read1 gives what has come; requests' own iteration gathers whole chunks, and loses one that is cut
+                    chunk = response.raw.read1(CHUNK)
+                except (HTTPError, OSError) as error:
+                    raise _PassingError(f"the connection broke after {have} bytes") from error
+                _go_on(stop)
+                if not chunk:
+                    break
                 have += file.write(chunk)
                 report(have)
     if whole is not None and have != whole:
         raise _PassingError(f"{have} bytes came instead of {whole}")
 
 
-def _next_bytes(response: requests.Response, have: int) -> bytes:
-    try:
-        # read1 gives what has come; requests' own iteration gathers whole chunks, and loses one that is cut
-        return response.raw.read1(CHUNK)
-    except (HTTPError, OSError) as error:
-        raise _PassingError(f"the connection broke after {have} bytes") from error
-
-
-def _require_sha256(path: Path, archive: Archive, stop: threading.Event) -> None:
-    digest = hashlib.sha256()
+def _require_sha256(path: Path, archive: Archive) -> None:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            if stop.is_set():
-                raise _StoppedError
-            digest.update(chunk)
-    if digest.hexdigest() != archive.sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != archive.sha256:
         raise DataError(
-            f"{path.name} has the checksum sha256:{digest.hexdigest()}, not sha256:{archive.sha256} as listed; the "
-            "file or the list is a wrong one"
+            f"{path.name} has the checksum sha256:{digest}, not sha256:{archive.sha256} as listed; the file or the "
+            "list is a wrong one"
         )
 
 
@@ -347,8 +346,7 @@ def _unpack(archive: Archive, path: Path, root: Path, stop: threading.Event) -> 
                 raise _BadArchiveError(f"{path} holds nothing of what its name promises")
             require_space(root, sum(info.file_size for info in wanted), f"unpacking {archive.name}")
             for info in wanted:
-                if stop.is_set():
-                    raise _StoppedError
+                _go_on(stop)
                 content.extract(info, staging)
         replaced = _place(archive, staging, wanted, root)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -448,10 +446,10 @@ def is_there(archive: Archive, root: Path) -> bool:
         found = _sizes(root / archive.date)
         return all(found.get(name) for name in CALIBRATION_FILES)
     if archive.kind == "improved":
-        return all(
-            any((root / top / _improved_map(f)).is_file() for top in IMPROVED_FOLDERS)
-            for f in packaged_frames("eigen_benchmark/test")
-        )
+        maps = "{}/proj_depth/groundtruth/image_{}/{:010d}.png"
+        listed = packaged_frames("eigen_benchmark/test")
+        names = [maps.format(Path(f.folder).name, SIDES[f.side], f.frame) for f in listed]
+        return all(any((root / top / name).is_file() for top in IMPROVED_FOLDERS) for name in names)
     frames, drive = _listed_frames().get(archive.name), _drives(root).get(archive.name)
     if drive is None or not frames:
         return False
@@ -481,11 +479,6 @@ def _listed_frames() -> dict[str, set[str]]:
         for frame in packaged_frames(split):
             frames.setdefault(frame.folder.split("/")[1], set()).add(f"{frame.frame:010d}")
     return frames
-
-
-def _improved_map(frame: ListedFrame) -> Path:
-    camera = f"image_{SIDES[frame.side]}"
-    return Path(Path(frame.folder).name, "proj_depth", "groundtruth", camera, f"{frame.frame:010d}.png")
 
 
 def _drives(root: Path) -> dict[str, Path]:

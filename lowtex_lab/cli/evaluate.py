@@ -1,30 +1,27 @@
-"""`lowtex evaluate`.
-
-Prints a table and, with --out, adds tidy rows to a file; --per-image adds the scores of single images to another. Each
-row states protocol, crop, cap, scaling and flip. Nothing is scaled by the median unless asked or the protocol says so
-(Make3D's), because stereo training gives metres. Without --data it takes the miniatures. An image whose files are
-damaged is named and left out; the rows of the others then say so in their split, and the exit code is 1.
-
-A checkpoint trained with a pretended baseline, as Monodepth2's are, gives units instead of metres: --scaling x5.4 says
-that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended). For Monodepth2's
-folders images are resized by Lanczos, as in their training, else by area; --reader resize=area or lanczos says which.
-"""
+"""`lowtex evaluate` and `lowtex predict`."""
 
 import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from lowtex_lab.cli.options import add_data, add_device, add_profile, file_to_write, given_path, reader_options
+from lowtex.errors import DataError, OptionError
+from lowtex_lab.cli.options import (
+    add_data,
+    add_device,
+    add_profile,
+    add_reader,
+    file_to_write,
+    folder_to_write,
+    given_path,
+    reader_options,
+)
 
-EXAMPLE = """\
-  lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
-  lowtex evaluate --checkpoint network.safetensors --data kitti=~/kitti_raw \\
-      --data kitti_depth=~/kitti_depth --protocol improved --split available --out rows.csv
-  lowtex evaluate --checkpoint network.safetensors --data make3d=~/make3d --protocol make3d_c1
-  lowtex evaluate --checkpoint mono+stereo_640x192/ --data kitti=~/kitti_raw --scaling x5.4"""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def evaluate_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `evaluate`."""
     parser.add_argument(
         "--checkpoint",
         required=True,
@@ -34,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "evaluate on this folder: kitti, kitti_depth, vkitti2, make3d, cityscapes or stereo=FOLDER")
     parser.add_argument("--protocol", help="eigen_raw, improved, make3d_c1, …; default the one of the data")
     parser.add_argument("--split", help="a split's name, 'available', or a file that lists frames; default test")
-    parser.add_argument(
-        "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
-    )
+    add_reader(parser)
     parser.add_argument("--flip", action="store_true", help="average with the prediction for the mirrored image")
     parser.add_argument("--scaling", metavar="HOW", help="none, median, or x5.4; default the protocol's")
     parser.add_argument("--strata", metavar="KIND,KIND", help="also by known or gradient texture, distance, edges, …")
@@ -48,15 +43,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Evaluate, write, and only then print the table; returns 1 if an image's files are damaged."""
-    import sys
+def evaluate(options: argparse.Namespace) -> int:
+    r"""Prints a table and, with --out, adds tidy rows to a file; --per-image adds the scores of single images to
+    another. Each row states protocol, crop, cap, scaling and flip. Nothing is scaled by the median unless asked or the
+    protocol says so (Make3D's), because stereo training gives metres. Without --data it takes the miniatures. An image
+    whose files are damaged is named and left out; the rows of the others then say so in their split, and the exit code
+    is 1.
+
+    A checkpoint trained with a pretended baseline, as Monodepth2's are, gives units instead of metres: --scaling x5.4
+    says that one of its units is 5.4 m, the literature's factor for KITTI (0.54 m where 0.1 was pretended). For
+    Monodepth2's folders images are resized by Lanczos, as in their training, else by area; --reader resize=area or
+    lanczos says which.
+
+    example:
+      lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
+      lowtex evaluate --checkpoint network.safetensors --data kitti=~/kitti_raw \
+          --data kitti_depth=~/kitti_depth --protocol improved --split available --out rows.csv
+      lowtex evaluate --checkpoint network.safetensors --data make3d=~/make3d --protocol make3d_c1
+      lowtex evaluate --checkpoint mono+stereo_640x192/ --data kitti=~/kitti_raw --scaling x5.4
+    """
     import warnings
 
     from lowtex.catalog import TRUTH_FILES, data_name, learnt_from, source_of
     from lowtex.data_paths import is_miniature, parse_roots
     from lowtex.devices import resolve_device
-    from lowtex.errors import DataError, OptionError
     from lowtex.evaluation.evaluate import NO_TRUTH, evaluate
     from lowtex.evaluation.results import append_rows, per_image_rows, read_rows, rows_from, table, to_markdown
     from lowtex.progress import count
@@ -135,8 +145,6 @@ def read_images(path: Path | None):
     """
     import pandas as pd
 
-    from lowtex.errors import DataError
-
     if path is None or not path.is_file():
         return None
     try:
@@ -202,3 +210,97 @@ def load_any(checkpoint: Path):
     from lowtex.training import load_network
 
     return load_monodepth2(checkpoint) if is_monodepth2(checkpoint) else load_network(checkpoint)
+
+
+def predict_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `predict`."""
+    parser.add_argument("photos", nargs="+", type=given_path, metavar="PHOTO", help="image files, or folders of them")
+    parser.add_argument(
+        "--checkpoint", required=True, type=given_path, help="a trained network (.safetensors), or the folder it is in"
+    )
+    parser.add_argument("--focal", type=float, metavar="PIXELS", help="the camera's focal length, at the photo's size")
+    parser.add_argument(
+        "--image-bits",
+        type=int,
+        choices=range(8, 17),
+        metavar="BITS",
+        help="bits that the camera fills in 16-bit photos: 12 for a 12-bit camera; default those of its training",
+    )
+    parser.add_argument(
+        "--out", type=folder_to_write, default="predictions", metavar="FOLDER", help="default predictions/"
+    )
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--overwrite", action="store_true", help="replace depth that is in the folder already")
+    there.add_argument(
+        "--skip-existing", action="store_true", help="leave out photos whose depth is in the folder, e.g. to go on"
+    )
+    add_device(parser)
+
+
+def predict(options: argparse.Namespace) -> int:
+    """For each photo NAME.* it writes NAME.npy (metres, float32, at the photo's size), NAME.png (16 bit, metres x 256,
+    as in KITTI) and NAME_depth_colour.png (coloured, with a colour bar in metres). How far things are depends on the
+    lens: give the camera's focal length in pixels of the photo, or it is taken to be the training camera's. Photos kept
+    in 16 bits by a camera of fewer need --image-bits, unless the network was trained on such images. Files that are
+    there already are never replaced unasked: --overwrite does, --skip-existing predicts only the other photos.
+
+    example:
+      lowtex predict photo.png --checkpoint results/quick/experiments/ours-s0-0123456789ab
+      lowtex predict photos/ --checkpoint network.safetensors --focal 721.5 --out depth/
+    """
+    from lowtex_lab.cli.predict_files import predict_files
+
+    try:
+        predict_files(
+            find_photos(options.photos),
+            options.checkpoint,
+            options.out,
+            focal_px=options.focal,
+            image_bits=options.image_bits,
+            device=options.device,
+            existing="overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse",
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("the same command with --skip-existing goes on from there") from stop
+    return 0
+
+
+def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[Path]:
+    """The files named, and the images directly inside the folders named, in natural order.
+
+    Args:
+        paths: files and folders.
+        tell: gets a line about the files of a folder that are no images.
+
+    Raises:
+        DataError: a path does not exist, or a folder holds no image.
+    """
+    from lowtex.datasets.reader import entries
+    from lowtex.datasets.stereo_layout import IMAGE_SUFFIXES
+
+    photos: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files = [path / name for name in entries(path) if (path / name).is_file()]
+            inside = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+            others = Counter(file.suffix.lower() or "no ending" for file in files if file not in inside)
+            told = ", ".join(f"{ending} ({number})" for ending, number in sorted(others.items()))
+            if not inside:
+                raise DataError(
+                    f"{path} holds no image of a kind that is read here ({', '.join(IMAGE_SUFFIXES)})"
+                    f"{f', but {told}' if told else ''}; name the folder the photos are in, or save them as PNG or JPEG"
+                )
+            if told:
+                tell(f"note: left out of {path}, because they are no images of a kind that is read here: {told}")
+            photos += sorted(inside, key=lambda file: _natural(file.name))
+        elif path.is_file():
+            photos.append(path)
+        else:
+            raise DataError(f"{path} does not exist; give image files, or folders of them")
+    # one that is named, and is in a folder named too, is one photo
+    return list({(photo.resolve(), photo.stem): photo for photo in photos}.values())
+
+
+def _natural(text: str) -> list:
+    """Sort key under which ``frame_2`` comes before ``frame_10``."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]

@@ -1,24 +1,22 @@
-"""`lowtex figures`.
-
-Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.
-"""
+"""`lowtex figures`."""
 
 import argparse
 
 from lowtex_lab.cli.options import given_path
 
-EXAMPLE = """\
-  lowtex figures
-  lowtex figures --run-dir results/standard"""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def figures_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `figures`."""
     parser.add_argument("--run-dir", type=given_path, metavar="FOLDER", help="the run's folder; default results/quick")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Draw all figures and tables again, and the page that shows them."""
+def figures(options: argparse.Namespace) -> int:
+    """Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.
+
+    example:
+      lowtex figures
+      lowtex figures --run-dir results/standard
+    """
     from lowtex.paths import default_run_dir, shown
     from lowtex_lab.notebook.report import write_report
     from lowtex_lab.plots import redraw

@@ -81,14 +81,50 @@ class Archive:
         return len(parts) > 2 and parts[0] in IMPROVED_FOLDERS and DRIVE.fullmatch(parts[1]) is not None
 
 
-def improved_archive(source: str = SOURCE) -> Archive:
-    """The archive of all improved depth maps."""
-    return Archive(IMPROVED, f"{source}/{IMPROVED}.zip")
+def chosen_archives(
+    source: str | None = None,
+    drives: Iterable[str] | None = None,
+    split: str | None = None,
+    listed: Path | None = None,
+    improved: bool = False,
+    calibration_only: bool = False,
+) -> list[Archive]:
+    """The archives that options name, calibrations first: they are small, and no drive is of use without.
 
+    Args:
+        source: where they are served; None is `SOURCE`.
+        drives: names of drives, which come with the calibrations of their dates.
+        split: whose drives are wanted.
+        listed: a file that names the archives, see `read_archive_list`.
+        improved: the improved depth maps are wanted.
+        calibration_only: the calibrations alone; of all dates if no drives are named.
 
-def calibration_archives(dates: Iterable[str], source: str = SOURCE) -> list[Archive]:
-    """The calibrations of recording dates."""
-    return [Archive(f"{date}_calib", f"{source}/raw_data/{date}_calib.zip") for date in sorted(set(dates))]
+    Raises:
+        OptionError: nothing is named, or something that is not known.
+        DataError: the list can't be read.
+    """
+    source = (source or SOURCE).rstrip("/")
+    if not _is_http(source):
+        raise OptionError(f"--source {source} must be an http:// or https:// address, e.g. {SOURCE}")
+    if listed is not None:
+        archives = read_archive_list(listed)
+        kept = [archive for archive in archives if archive.kind == "calibration" or not calibration_only]
+        if not kept:
+            raise OptionError(f"{listed} lists no calibration; leave --calibration-only or --list out")
+        return kept
+    if improved:
+        if calibration_only:
+            raise OptionError("--improved and --calibration-only exclude each other")
+        return [Archive(IMPROVED, f"{source}/{IMPROVED}.zip")]
+    names = drives if drives else split_drives(split) if split else []
+    if not names and not calibration_only:
+        raise OptionError(
+            "say what to fetch: --drive NAME, --split SPLIT, --list FILE, --improved or --calibration-only"
+        )
+    found = drive_archives(names, source)
+    dates = sorted({drive.date for drive in found} or DATES)
+    calibrations = [Archive(f"{date}_calib", f"{source}/raw_data/{date}_calib.zip") for date in dates]
+    return calibrations + ([] if calibration_only else found)
 
 
 def drive_archives(drives: Iterable[str], source: str = SOURCE) -> list[Archive]:
@@ -119,17 +155,6 @@ def split_drives(split: str) -> list[str]:
     if name not in KITTI_SPLITS:
         raise OptionError(f"--split {split} is not known; choose one of {', '.join([*SPLIT_ALIASES, *KITTI_SPLITS])}")
     return sorted({frame.folder.split("/")[1] for frame in packaged_frames(name)})
-
-
-def checked_source(source: str) -> str:
-    """An http(s) address without the slash at its end.
-
-    Raises:
-        OptionError: it is something else.
-    """
-    if not _is_http(source):
-        raise OptionError(f"--source {source} must be an http:// or https:// address, e.g. {SOURCE}")
-    return source.rstrip("/")
 
 
 def read_archive_list(path: str | Path) -> list[Archive]:

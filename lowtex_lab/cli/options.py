@@ -1,22 +1,41 @@
-"""The subcommands of ``lowtex``, one module each, and the few options several of them share."""
+"""What the subcommands of ``lowtex`` share: how one is added, and the options that several have."""
 
 import argparse
+import inspect
 import os
-import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 
-def parser_texts(module: ModuleType, summary: str) -> dict:
-    """What ``add_parser`` takes so that ``--help`` shows a command's summary, its docstring's rest and its example."""
-    told = f"{summary[0].upper()}{summary[1:]}. {module.__doc__.partition('.')[2]}"
-    return {
-        "help": summary,
-        "description": textwrap.fill(" ".join(told.split()), 100),
-        "epilog": f"example:\n{module.EXAMPLE}",
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-    }
+def add_command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    summary: str,
+    add_options: Callable[[argparse.ArgumentParser], None],
+    run: Callable[[argparse.Namespace], int | None],
+) -> None:
+    """Add a command, whose ``--help`` is its summary and the docstring of the function that carries it out.
+
+    Args:
+        commands: where to add it.
+        name: of the command.
+        summary: a few words for the list of commands.
+        add_options: adds the command's options to its parser.
+        run: returns the exit code, or None for success. Its docstring ends in a block ``example:``.
+    """
+    told, _, example = inspect.getdoc(run).partition("\nexample:\n")
+    described = f"{summary[0].upper()}{summary[1:]}. {told}"
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(" ".join(described.split()), 100),
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    # an action inside a command comes later, and counts
+    parser.set_defaults(run=run)
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +70,13 @@ def add_data(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help=what)
 
 
+def add_reader(parser: argparse.ArgumentParser) -> None:
+    """``--reader``: options of a data set's reader, see `reader_options`."""
+    parser.add_argument(
+        "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
+    )
+
+
 def given_path(text: str) -> Path:
     """The type of every option that names a file or a folder: ``~`` is the home folder, after ``--option=`` too."""
     if not text.strip():
@@ -74,11 +100,6 @@ def _unhindered(path: Path, folder: bool) -> Path:
     if reason := obstacle(path, folder):
         raise argparse.ArgumentTypeError(reason)
     return path
-
-
-def natural(text: str) -> list:
-    """Sort key under which ``frame_2`` comes before ``frame_10``."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]
 
 
 def reader_options(texts: list[str], reader: str) -> dict[str, object]:

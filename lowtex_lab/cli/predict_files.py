@@ -37,7 +37,7 @@ def predict_files(
     load: Callable | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Predict several photos; see `lowtex_lab.cli.predict` for what is written.
+    """Predict several photos; see `lowtex predict --help` for what is written.
 
     Args:
         photos: image files with different stems.

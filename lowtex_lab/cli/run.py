@@ -1,11 +1,4 @@
-"""`lowtex run`.
-
-A notebook whose source and inputs are unchanged is skipped; a changed one reruns with all that depends on it; those
-that do not depend on a failed one go on. The files of --data are inputs too: another rig.yaml, or one pair more. A
-change of the package alone reruns nothing: ask for it by --rerun.
-Real data (--data) are run into a folder of their own, results/PROFILE-on-NAMES, with the checkpoints of
-results/PROFILE, so that their rows never mix with those of the miniatures.
-"""
+"""`lowtex run`."""
 
 import argparse
 import fcntl
@@ -13,22 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lowtex.errors import LowtexError, OptionError
+from lowtex.errors import LowtexError
 from lowtex_lab.cli.options import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
 
-EXAMPLE = """\
-  lowtex run
-  lowtex run --only 10,11 --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth
-  lowtex run --only 04 --set 04.steps=400 --run-dir results/longer"""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    from lowtex.options import PositiveFloat, argument
+def run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `run`."""
+    from lowtex.options import PositiveFloat, PositiveInt, argument
 
     add_profile(parser)
     add_seed(parser)
@@ -48,13 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
     )
-    parser.add_argument("--cores", type=int, help="processor cores to use; default all")
+    parser.add_argument("--cores", type=argument(PositiveInt), help="processor cores to use; default all")
     parser.add_argument("--timeout", type=argument(PositiveFloat), metavar="MINUTES", help="time limit of one notebook")
     parser.add_argument("--dry-run", action="store_true", help="only say what would run")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the batch; returns 0 only if every notebook asked for is done."""
+    """A notebook whose source and inputs are unchanged is skipped; a changed one reruns with all that depends on it;
+    those that do not depend on a failed one go on. The files of --data are inputs too: another rig.yaml, or one pair
+    more. A change of the package alone reruns nothing: ask for it by --rerun. Real data (--data) are run into a folder
+    of their own, results/PROFILE-on-NAMES, with the checkpoints of results/PROFILE, so that their rows never mix with
+    those of the miniatures.
+
+    example:
+      lowtex run
+      lowtex run --only 10,11 --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth
+      lowtex run --only 04 --set 04.steps=400 --run-dir results/longer
+    """
     from lowtex.data_paths import parse_roots
     from lowtex.paths import shown
     from lowtex.progress import duration
@@ -62,10 +61,7 @@ def run(options: argparse.Namespace) -> int:
     from lowtex_lab.notebook.batch import Settings
 
     began = time.monotonic()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores if options.cores is None else options.cores
-    if cores < 1:
-        raise OptionError(f"--cores {cores} must be at least 1")
+    cores = options.cores or len(os.sched_getaffinity(0))
     roots = parse_roots(options.data)
     settings = Settings.from_config(
         {
@@ -136,25 +132,17 @@ def _snakemake(settings, state: Path, folder: Path, cores: int, again: list[str]
     return [*words, "--forcerun", *again] if again else words
 
 
-class _lock:
+@contextmanager
+def _lock(path: Path, folder: str) -> Iterator[int]:
     """One run at a time in a folder. The operating system lets go of it when the last process of the run has ended."""
-
-    def __init__(self, path: Path, folder: str):
-        self.path, self.folder = path, folder
-
-    def __enter__(self) -> int:
-        self.file = self.path.open("a+")
+    with path.open("a+") as file:
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self.file.close()
             raise LowtexError(
-                f"another run is at work in {self.folder}; wait for it, or choose another folder with --run-dir"
+                f"another run is at work in {folder}; wait for it, or choose another folder with --run-dir"
             ) from error
-        return self.file.fileno()
-
-    def __exit__(self, kind, error, trace) -> None:
-        self.file.close()
+        yield file.fileno()
 
 
 def _call(words: list[str], log: Path, held: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What several processes that train as one say: the main one speaks, and a failure is told once, whosever it is."""
+"""What several processes that train as one print: only the main one prints, and an error is reported once."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ _TOLD, _LAST = "lowtex/failed", "lowtex/failed/told"
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Inside, only the main process prints; what leaves the block as an error is `tell_failure`'s business."""
+def only_main_prints() -> Iterator[None]:
+    """Inside, only the main process prints; `report_failure` prints the error that leaves the block."""
     if processes.count() == 1:
         yield
         return
@@ -33,7 +33,7 @@ def one_voice() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def tell_failure(line: str) -> None:
+def report_failure(line: str) -> None:
     """Print why this process stops, unless another one has said so for all.
 
     All may stop for one reason at one time (an interrupt), for reasons of their own (each names its samples), or
@@ -65,7 +65,7 @@ def tell_failure(line: str) -> None:
         store.set(_LAST, "yes")
 
 
-def told_already() -> bool:
+def reported_already() -> bool:
     """Another process has failed and told why, so that what this one meets is a consequence."""
     if processes.count() == 1 or not dist.is_initialized():
         return False

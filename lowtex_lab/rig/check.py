@@ -18,7 +18,6 @@ from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex_lab.rig import rules
 from lowtex_lab.rig.matching import RowFit, difference, fit_rows, match_densely, match_points, warp_right
-from lowtex_lab.rig.sanity import judge_numbers, judge_views
 
 DENSE_WIDTH = 1280
 """Dense matching and the pictures are made at no more than this width, pixels."""
@@ -121,13 +120,10 @@ def check_rig(reader: StereoFolder, pairs: int = 4, tell: Callable[[str], None] 
 
 
 def _measure(sample: StereoSample) -> _Pair:
-    left, right = (_bytes(view) for view in (sample.image, sample.other))
+    views = ((view.permute(1, 2, 0) * 255).round().byte().numpy() for view in (sample.image, sample.other))
+    left, right = map(np.ascontiguousarray, views)
     depth = None if sample.depth is None else sample.depth[0].numpy()
     return _Pair(sample.name.removesuffix("/l"), left, right, sample.rig, depth, match_points(left, right))
-
-
-def _bytes(view) -> np.ndarray:
-    return np.ascontiguousarray((view.permute(1, 2, 0) * 255).round().byte().numpy())
 
 
 def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCheck:
@@ -158,7 +154,7 @@ def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCh
         inverse = 1 / truth.depth_m.to_numpy()
         found, fitted = rules.judge_scale(inverse, truth.disparity_px.to_numpy(), native, truth_kind, depths)
         findings += found
-    findings.append(judge_numbers(native))
+    findings.append(rules.judge_numbers(native))
     findings.append(_views(pairs))
     swapped = match_densely(right, left, nearest * rig.width / native.width, rig.cx_offset_px)
     return RigCheck(
@@ -234,8 +230,6 @@ def _known(depth: np.ndarray, disparity: np.ndarray) -> pd.DataFrame:
 
 
 def _nearest_size(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    if values.shape == shape:
-        return values
     return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
@@ -248,7 +242,7 @@ def _views(pairs: list[_Pair]) -> rules.Finding:
     means = np.mean([[pair.left.mean(), pair.right.mean()] for pair in pairs], axis=0) / 255
     apart = np.mean([np.abs(pair.left.astype(np.float32) - pair.right).mean() / 255 for pair in pairs])
     contrast = np.mean([pair.left.mean(-1).std() / 255 for pair in pairs])
-    return judge_views(float(means[0]), float(means[1]), float(apart), float(contrast))
+    return rules.judge_views(float(means[0]), float(means[1]), float(apart), float(contrast))
 
 
 def _curves(small: tuple, disparity: np.ndarray, pair: _Pair) -> pd.DataFrame:
@@ -264,14 +258,10 @@ def _curves(small: tuple, disparity: np.ndarray, pair: _Pair) -> pd.DataFrame:
     for name, shift in known.items():
         if np.isfinite(shift).any():
             for added in ADDED_PX:
-                rows.append((name, added, _mean(difference(left, warp_right(right, shift + added), shift + added))))
+                sideways = difference(left, warp_right(right, shift + added), shift + added)
+                rows.append((name, added, pd.Series(sideways.ravel()).mean()))
     if np.isfinite(disparity).any():
         for added in ADDED_PX:
             down = difference(left, warp_right(right, disparity, added), disparity)
-            rows.append(("matched disparity, right view moved down", added, _mean(down)))
+            rows.append(("matched disparity, right view moved down", added, pd.Series(down.ravel()).mean()))
     return pd.DataFrame(rows, columns=["curve", "added_px", "difference"])
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")

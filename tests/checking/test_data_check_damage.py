@@ -10,7 +10,7 @@ from dataset_trees import FOLDER, depth_values, write_kitti, write_kitti_depth, 
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
 
-from lowtex_lab.cli.checking.check import RootCheck, SplitCheck, check_root
+from lowtex_lab.cli.checking import RootCheck, SplitCheck, check_root
 
 ONLY_DECODING_TELLS = {
     # the damage is at no end of the file, or in what the file says; the first frame of a split is decoded anyway,

@@ -37,7 +37,7 @@ from lowtex.datasets import (
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.splits import own_lists
 from lowtex.errors import DataError
-from lowtex_lab.cli.checking.check import check_root
+from lowtex_lab.cli.checking import check_root
 
 
 def relative(paths: list[Path], root: Path) -> set[str]:

@@ -8,7 +8,7 @@ from stereo_trees import write_stereo
 
 from lowtex.datasets import KittiImproved, StereoFolder
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex_lab.cli.checking.check import check_root
+from lowtex_lab.cli.checking import check_root
 
 
 def test_motorcycle_disparity_turns_into_depth_and_back(tmp_path, real_data):

@@ -1,8 +1,7 @@
 """A server of each test's own, and the command line pointed at it."""
 
 import pytest
-from download_server import DownloadServer
-from made_archives import calibration_files, calibration_path, drive_files, drive_path, zip_bytes
+from download_server import DownloadServer, calibration_files, calibration_path, drive_files, drive_path, zip_bytes
 
 from lowtex_lab import cli
 from lowtex_lab.cli import download

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from made_archives import (
+from download_server import (
     DATE,
     DRIVE,
     calibration_files,
@@ -17,7 +17,7 @@ from lowtex.datasets import KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.errors import DataError
 from lowtex_lab.cli import download
-from lowtex_lab.cli.kitti_archives import calibration_archives, drive_archives, improved_archive
+from lowtex_lab.cli.kitti_archives import chosen_archives, drive_archives
 
 FILES = drive_files()
 PICTURE = f"{DATE}/{DRIVE}/image_02/data/0000000001.png"
@@ -131,7 +131,7 @@ def test_a_drive_unpacked_by_hand_is_there_once_it_has_all_listed_frames(root, g
 def test_a_calibration_written_by_hand_is_there_once_it_has_all_files(server, tmp_path):
     server.add(calibration_path(), zip_bytes(calibration_files()))
     write(tmp_path, calibration_files())
-    archives = calibration_archives([DATE], server.url)
+    archives = chosen_archives(server.url, [DRIVE], calibration_only=True)
     assert download.download(archives, tmp_path) == [] and server.log == []
     (tmp_path / DATE / "calib_velo_to_cam.txt").write_text("")
     assert download.download(archives, tmp_path) == [] and len(server.log) == 2
@@ -146,7 +146,7 @@ def test_improved_maps_written_by_hand_are_there_once_they_have_all_listed_frame
     inside = [f"{f.folder.split('/')[1]}/proj_depth/groundtruth/image_02/{f.frame:010d}.png" for f in frames]
     names = [f"{('train', 'val')[number % 2]}/{name}" for number, name in enumerate(inside)]
     write(tmp_path, dict.fromkeys(names, b"x"))
-    archives = [improved_archive(server.url)]
+    archives = chosen_archives(server.url, improved=True)
     assert download.download(archives, tmp_path) == [] and server.log == []
     (tmp_path / names[77]).unlink()
     assert download.download(archives, tmp_path) == [] and len(server.log) == 2

@@ -1,6 +1,5 @@
 """What `lowtex data check` found, in words: a table, the first files of each kind, and how to get what is missing."""
 
-import csv
 import re
 import shlex
 import textwrap
@@ -8,13 +7,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from lowtex.data_paths import is_miniature
 from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
-from lowtex.files import atomic_path
+from lowtex.evaluation.results import write_csv
 from lowtex.progress import count
-from lowtex_lab.cli.checking.check import RootCheck, SplitCheck
-from lowtex_lab.cli.checking.files import KINDS, Problem
+from lowtex_lab.cli.checking import KINDS, Problem, RootCheck, SplitCheck
 
 SHOWN_FILES = 3
 SHOWN_DRIVES = 6
@@ -29,25 +29,21 @@ _FOLDER = re.compile(
 
 def describe(check: RootCheck) -> str:
     """The whole report on one root."""
-    named, there = check.named, check.there
+    named = check.named
     kind = "a miniature written by lowtex" if is_miniature(named.root) else ORIGINS[named.data].title
     how = "every sample decoded" if named.thorough else "a quick look at both ends of each file; --deep decodes all"
     lines = [f"{named.data}: {named.root}", f"  {kind}; {how}"]
     if named.images is not None:
         lines += [f"  images from {named.images}"]
-    lines += [""]
-    if named.failure and (there is None or there.failure):
-        return "\n".join([*lines, *wrapped(named.failure, 2)])
-    rows = [_row(named)] + ([_row(there)] if there is not None else [])
+    if all(part.failure for part in check.parts):
+        return "\n".join([*lines, "", *wrapped(named.failure, 2)])
     head = ("split", "frames complete", "with ground truth", "files needed", *_COLUMNS, "other")
-    lines += [f"  {line}".rstrip() for line in aligned([head, *rows])]
-    lines += ["", *wrapped(_verdict(named), 2)]
-    if there is not None:
-        lines += wrapped(_verdict(there), 2)
-    parts = [part for part in (named, there) if part is not None]
-    notes = dict.fromkeys(note for part in parts for note in (*part.caveats, *part.notes))
-    lines += [line for note in notes for line in wrapped(f"note: {note}", 2)]
-    files = {problem.path: problem for part in parts for problem in part.problems}
+    table = aligned([head, *map(_row, check.parts)])
+    lines += ["", *(f"  {line}".rstrip() for line in table), ""]
+    notes = dict.fromkeys(f"note: {note}" for part in check.parts for note in (*part.caveats, *part.notes))
+    for sentence in [*map(_verdict, check.parts), *notes]:
+        lines += wrapped(sentence, 2)
+    files = {problem.path: problem for part in check.parts for problem in part.problems}
     lines += _files(list(files.values()), named.root)
     if not named.fine:
         lines += _way_out(check)
@@ -60,49 +56,43 @@ def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
     Raises:
         DataError: it can't be written there.
     """
-    rows = {}
-    for part in (part for check in checks for part in (check.named, check.there) if part is not None):
-        for problem in part.problems:
-            rows.setdefault(problem.path, (part.data, part.split, problem.kind, problem.path, problem.reason))
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("data", "split", "kind", "file", "reason"))
-        writer.writerows(rows.values())
-    return len(rows)
+    parts = [part for check in checks for part in check.parts]
+    rows = [(part.data, part.split, p.kind, p.path, p.reason) for part in parts for p in part.problems]
+    frame = pd.DataFrame(rows, columns=["data", "split", "kind", "file", "reason"]).drop_duplicates("file")
+    write_csv(Path(path), frame)
+    return len(frame)
 
 
-def aligned(rows: Sequence[Sequence[object]], left: Collection[int] = (0,)) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
     """Rows of a table as lines of text; columns are set to the right, but for those in ``left``."""
-    texts = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in texts
-    ]
+    columns = []
+    for number, column in enumerate(zip(*rows, strict=True)):
+        width = max(map(len, column))
+        columns.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
+    return ["  ".join(row) for row in zip(*columns, strict=True)]
 
 
 def _row(check: SplitCheck) -> tuple[str, ...]:
     counts = check.counts
-    other = sum(counts[kind] for kind in KINDS if kind not in _COLUMNS)
+    shown = [counts[kind] for kind in _COLUMNS]
     return (
-        f"{check.split} (one view)" if check.one_view and check.data != "make3d" else check.split,
+        f"{check.split} (one view)" if _half(check) else check.split,
         f"{check.complete:,} of {check.expected:,}",
-        f"{check.with_truth:,}",
-        f"{check.files:,}",
-        *(f"{counts[kind]:,}" for kind in _COLUMNS),
-        f"{other:,}",
+        *(f"{number:,}" for number in (check.with_truth, check.files, *shown, len(check.problems) - sum(shown))),
     )
+
+
+def _half(check: SplitCheck) -> bool:
+    """Only one of two views was looked at."""
+    return check.one_view and check.data != "make3d"
 
 
 def _verdict(check: SplitCheck) -> str:
     what = "what is there" if check.split == AVAILABLE else f"split {check.split}"
-    if check.one_view and check.data != "make3d":
+    if _half(check):
         what += ", one view of each frame"
     if check.failure:
-        return f"{what}: {_first_clause(check.failure, check.root)}"
+        return f"{what}: {check.failure.split('; ')[0].replace(str(check.root), 'the root')}"
     if check.fine:
         but = ", but see the note" if check.caveats else ""
         return f"{what}: {count(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine{but}"
@@ -110,9 +100,7 @@ def _verdict(check: SplitCheck) -> str:
     if check.frames < check.expected:
         text += f"; of the official {check.expected:,}, {check.expected - check.frames:,} are not here at all"
     found = [f"{kind}: {number:,}" for kind, number in check.counts.items() if number]
-    if found:
-        text += f"; files {', '.join(found)}"
-    return text
+    return f"{text}; files {', '.join(found)}" if found else text
 
 
 def _files(problems: list[Problem], root: Path) -> list[str]:
@@ -184,10 +172,6 @@ def _kitti_commands(named: SplitCheck) -> list[str]:
     if any("groundtruth" in problem.path.parts for problem in named.problems):
         lines.append(f"      lowtex data download --to {shlex.quote(str(named.root))} --improved{again}")
     return lines
-
-
-def _first_clause(message: str, root: Path) -> str:
-    return message.split("; ")[0].replace(str(root), "the root")
 
 
 def wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:

@@ -1,0 +1,220 @@
+"""Which data sets are there, where, and how much of each split, told from the files' names. Nothing is written."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
+from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS
+from lowtex.datasets.obtaining import ORIGINS
+from lowtex.datasets.prepared import read_header
+from lowtex.datasets.prepared_format import HEADER, prepared_base
+from lowtex.datasets.prepared_use import is_prepared
+from lowtex.datasets.reader import tolerating_missing
+from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
+from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
+from lowtex.disk_space import shown_size
+from lowtex.errors import DataError, LowtexError
+from lowtex.paths import shown
+from lowtex.progress import count
+from lowtex_lab.cli.check_report import aligned, wrapped
+from lowtex_lab.cli.checking import RULES, TRUTHS, VIEWS, official_frames, open_tolerantly
+
+LONGEST_COUNT_S = 3.0
+"""A folder's bytes are added up for that long at most; of a slow disk or a large set they are then a part."""
+
+_NAMED_SPLITS = {
+    "vkitti2": tuple(name for name in VKITTI2_SPLITS if name.startswith("eigen_like/")),
+    "kitti": tuple(KITTI_SPLITS),
+    "kitti_depth": ("eigen_benchmark/test",),
+    "make3d": ("test",),
+    "cityscapes": tuple(CITYSCAPES_COUNTS),
+    "stereo": ("all",),
+}
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """How much of a split is there, told from names alone.
+
+    Attributes:
+        split: its name.
+        frames: that it lists, or has officially where it is no list.
+        images: frames of which the view that is scored is there; scoring needs no more than that and the truth.
+        pairs: frames of which both views are there, as training needs them (Make3D has none).
+        truths: frames of which the ground truth is there.
+    """
+
+    split: str
+    frames: int
+    images: int
+    pairs: int
+    truths: int
+
+
+@dataclass(frozen=True)
+class DataStatus:
+    """What is known of one data set.
+
+    Attributes:
+        data: its name.
+        kind: ``real``, ``miniature``, ``prepared``, or ``none`` if nothing is there.
+        root: its folder; where it would be if nothing is there.
+        named: the user named that folder; else it was found.
+        splits: those of which anything is there.
+        size: on disk, in words; of a part where there is more than could be counted in time.
+        failure: why a named folder can't be used; empty if it can.
+    """
+
+    data: str
+    kind: str
+    root: Path
+    named: bool
+    splits: tuple[SplitCount, ...] = ()
+    size: str = "-"
+    failure: str = ""
+
+
+def print_status(named: Mapping[str, Path], profile: str = "quick") -> list[str]:
+    """Print the table, the folders and where to get what is missing; gives what is wrong with folders named."""
+    found = status(named, profile)
+    counts = ("frames", "images", "pairs", "ground truth")
+    rows = [("data set", "what", "split", *counts, "on disk", "licence of the real one")]
+    for data in found:
+        what = "NOT USABLE" if data.failure else "not there" if data.kind == "none" else data.kind
+        first, last = (data.data, what), (data.size, ORIGINS[data.data].licence)
+        splits = [
+            (split.split, *(f"{number:,}" for number in (split.frames, split.images, split.pairs, split.truths)))
+            for split in data.splits
+        ]
+        for split in splits or [("-",) * 5]:
+            rows.append((*first, *split, *last))
+            first = last = ("", "")
+    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 8))))
+    folders = [(data.data, _place(data, profile)) for data in found]
+    absent = [(data.data, ORIGINS[data.data].way_out) for data in found if data.kind in ("miniature", "none")]
+    prepared = [("prepared", f"{text}, in {shown(folder)}") for folder, text in prepared_folders()]
+    for title, lines in (("folders", [*folders, *prepared]), ("to get the real ones", absent)):
+        if lines:
+            print(f"\n{title}")
+        for name, text in lines:
+            print("\n".join(wrapped(f"{name:<12} {text}", 2, 15)))
+    return [f"{data.data}: {data.failure}" for data in found if data.named and data.failure]
+
+
+def _place(data: DataStatus, profile: str) -> str:
+    if data.kind == "none":
+        return f"no miniature either: lowtex data miniature --profile {profile} writes it"
+    if data.kind == "miniature" or data.named:
+        return shown(data.root)
+    return f"{shown(data.root)}, found; it is read only where it is named: --data {data.data}={shown(data.root)}"
+
+
+def status(named: Mapping[str, Path], profile: str = "quick") -> list[DataStatus]:
+    """Look at every data set: in the folder named, else in ``data/<name>`` of the checkout, else at the miniature."""
+    return [_status_of(name, named, profile) for name in DATASETS]
+
+
+def prepared_folders() -> list[tuple[Path, str]]:
+    """What ``lowtex data prepare`` has made or begun: each folder, and what it holds or why it can't be used."""
+    base = prepared_base()
+    found = []
+    for folder in sorted(entry for entry in base.iterdir() if is_prepared(entry)) if base.is_dir() else ():
+        try:
+            if not (folder / HEADER).is_file():
+                raise DataError("begun, not finished: run the same lowtex data prepare again")
+            header = read_header(folder)
+            size = "native size" if not header["size"] else "{1}x{0}".format(*header["size"])
+            what = f"{header['dataset']} {header['split']}: {count(header['samples'], 'sample')} of {size}"
+            found.append((folder, f"{what}, {shown_size(sum(header['bytes'].values()))}"))
+        except DataError as error:
+            found.append((folder, str(error)))
+    return found
+
+
+def _status_of(name: str, named: Mapping[str, Path], profile: str) -> DataStatus:
+    if name in named:
+        return _look(name, named[name], True, named.get("kitti"))
+    usual = REPOSITORY / "data" / name
+    if usual.is_dir():
+        found = _look(name, usual, False, named.get("kitti"))
+        if not found.failure:
+            return found
+    miniature = miniature_folder(profile) / MINIATURE_FOLDERS[name]
+    if miniature.is_dir():
+        return _look(name, miniature, False, None)
+    return DataStatus(name, "none", miniature, False)
+
+
+def _look(name: str, root: Path, named: bool, raw_root: Path | None) -> DataStatus:
+    if is_prepared(root):
+        return DataStatus(name, "prepared", root, named)
+    own = own_lists(root)
+    packaged = () if own and is_miniature(root) else _NAMED_SPLITS[name]
+    # one listing of each folder: asking for each file takes long on a network's disk
+    names_in = cache(_names_in)
+    splits, failure = [], ""
+    for split in dict.fromkeys([*own, *packaged, AVAILABLE]):
+        try:
+            splits.append(_count(name, root, split, raw_root, names_in))
+        except LowtexError as error:
+            # the last one, `available`, says what is wrong with the root as a whole
+            failure = str(error)
+    there = tuple(split for split in splits if split.images or split.truths)
+    kind = "miniature" if is_miniature(root) else "real"
+    if not there:
+        return DataStatus(name, kind, root, named, failure=failure)
+    files, amount, counted = disk_usage(root)
+    size = f"{'' if counted else '> '}{shown_size(amount)}" if files else "-"
+    return DataStatus(name, kind, root, named, there, size)
+
+
+def _count(name: str, root: Path, split: str, raw_root: Path | None, names_in) -> SplitCount:
+    # `available` of pairs leaves out what has one view, so that one is read twice
+    reader, _ = open_tolerantly(name, root, split, one_view=split == AVAILABLE, raw_root=raw_root)
+    indices = range(len(reader))
+    if name == "kitti":
+        # the lists have 90,000 lines; of a drive that is not there no file can be
+        indices = [i for i, f in enumerate(reader.frames) if f.folder.split("/")[1] in reader.tree.drives]
+    images = pairs = truths = 0
+    with tolerating_missing():
+        for index in indices:
+            # role by role, whether each file is there
+            there = [(RULES[name].role(path), path.name in names_in(path.parent)) for path in reader.needed(index)]
+            views = [is_there for role, is_there in there if role in VIEWS]
+            truth = [is_there for role, is_there in there if role in TRUTHS]
+            images += bool(views) and views[0]
+            pairs += len(views) == 2 and all(views)
+            truths += bool(truth) and all(truth)
+    if split == AVAILABLE:
+        try:
+            both, _ = open_tolerantly(name, root, split, raw_root=raw_root)
+            pairs = len(both) if getattr(both, "views", False) else 0
+        except DataError:
+            pairs = 0
+    return SplitCount(reader.split, max(len(reader), official_frames(name, root, split)), images, pairs, truths)
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
+
+
+def disk_usage(root: Path, longest_s: float = LONGEST_COUNT_S) -> tuple[int, int, bool]:
+    """Files and bytes under a folder, links not followed, and whether all could be counted in ``longest_s``."""
+    files = amount = 0
+    end = time.monotonic() + longest_s
+    # a folder that can't be listed is told by `lowtex data check`; here it is only size
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if time.monotonic() > end:
+                return files, amount, False
+            with suppress(OSError):
+                files, amount = files + 1, amount + os.lstat(os.path.join(folder, name)).st_size
+    return files, amount, True

@@ -1,0 +1,434 @@
+"""The check of one's own rig: what it measures with, every fault found and named, `lowtex data rig`, and real pairs."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from rig_pairs import BASELINE, DEPTHS, FOCAL, HEIGHT, WIDTH, depth_map, lowered, pair, turned, write_folder
+
+from lowtex.datasets import StereoFolder
+from lowtex.datasets.rig_file import EXAMPLE_RIG
+from lowtex.errors import DataError, OptionError
+from lowtex_lab.cli import main
+from lowtex_lab.plots import draw_rig_check, save_figure
+from lowtex_lab.plots.saving import redraw_card, refuse_blank
+from lowtex_lab.rig.check import check_rig
+from lowtex_lab.rig.matching import difference, fit_robustly, fit_rows, match_densely, match_points, warp_right
+
+
+def test_points_lie_at_the_disparity_of_their_board():
+    points = match_points(*pair())
+    assert len(points) > 300
+    shift, board = points[:, 0] - points[:, 2], (points[:, 1] // (HEIGHT // 3)).astype(int)
+    expected = np.array([4.0, 8.0, 16.0])[board]
+    assert (np.abs(shift - expected) < 0.1).mean() > 0.9
+    assert np.abs(np.median(points[:, 1] - points[:, 3])) < 0.01
+
+
+def test_nothing_is_found_where_nothing_is():
+    flat = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    assert match_points(flat, flat).shape == (0, 4)
+    assert np.isnan(match_densely(flat, pair()[1], 30)).mean() > 0.99
+
+
+@pytest.mark.parametrize("offset", [0, -20, 13])
+def test_dense_disparity_is_exact_up_to_the_edges_of_the_boards(offset):
+    left, right = pair(offset=offset)
+    found = match_densely(left, right, 24, offset)
+    for board, disparity in enumerate((4, 8, 16)):
+        rows = found[board * 80 + 10 : board * 80 + 70]
+        known = rows[np.isfinite(rows)]
+        assert known.size > 0.85 * rows.size
+        assert np.median(known) == pytest.approx(disparity + offset, abs=0.1)
+        assert (np.abs(known - disparity - offset) < 0.5).mean() > 0.97
+
+
+def test_a_point_that_the_right_view_does_not_show_has_no_disparity():
+    found = match_densely(*pair(), 24)
+    # the nearest board is 16 px apart, so its first 16 columns lie outside the right view
+    assert np.isnan(found[170:, :14]).all()
+
+
+def test_plane_of_row_offsets_is_found_among_false_matches():
+    generator = np.random.default_rng(0)
+    places = generator.uniform(0, 1000, (600, 2))
+    offset = 0.5 + 0.004 * (places[:, 0] - np.median(places[:, 0])) + generator.normal(0, 0.1, 600)
+    offset[:150] += generator.uniform(5, 60, 150)
+    points = np.column_stack([places, places[:, 0] - 10, places[:, 1] - offset])
+    fit, agrees = fit_rows(points)
+    assert fit.offset_px == pytest.approx(0.5, abs=0.03)
+    assert fit.across_px == pytest.approx(0.004 * 960, abs=0.1) and abs(fit.down_px) < 0.1
+    assert fit.turned_deg == pytest.approx(np.degrees(0.004), abs=0.01)
+    ends = np.percentile(places[:, 0] - np.median(places[:, 0]), [2, 98])
+    assert fit.largest_px == pytest.approx(np.abs(0.5 + 0.004 * ends).max(), abs=0.1)
+    assert not agrees[:150].any() and agrees[150:].mean() > 0.99
+    assert fit.points == 600
+
+
+def test_robust_fit_is_exact_without_noise_and_survives_a_single_column():
+    columns = np.column_stack([np.linspace(0.1, 1, 50), np.ones(50)])
+    solution, spread = fit_robustly(columns, columns @ [40.0, -3.0])
+    np.testing.assert_allclose(solution, [40, -3], atol=1e-9)
+    assert spread < 1e-9
+    np.testing.assert_allclose(fit_robustly(columns[:, :1], 7 * columns[:, 0])[0], [7])
+
+
+def test_warp_and_difference():
+    left, right = pair()
+    disparity = np.repeat([4.0, 8.0, 16.0], 80)[:, None] * np.ones((1, WIDTH))
+    left_over = difference(left, warp_right(right, disparity), disparity)
+    assert np.nanmax(left_over) < 1e-6
+    # the right view shows nothing of what lies there
+    assert np.isnan(left_over[:80, :4]).all() and np.isfinite(left_over[:80, 4:]).all()
+    assert np.isnan(left_over[160:, :16]).all()
+    holes = disparity.copy()
+    holes[5, 50] = np.nan
+    assert np.isnan(difference(left, warp_right(right, holes), holes)[5, 50])
+    for wrong in (disparity + 2, disparity - 2):
+        assert np.nanmean(difference(left, warp_right(right, wrong), wrong)) > 0.02
+    lowered = warp_right(right, 0.0, down_px=3.0)
+    np.testing.assert_allclose(lowered[3:], right[:-3] / 255, atol=1e-6)
+
+
+def check(root, pairs: int = 4, **options):
+    return check_rig(StereoFolder(root, size=None, **options), pairs)
+
+
+def verdicts(checked) -> dict[str, str]:
+    return dict(zip(checked.findings.topic, checked.findings.verdict, strict=True))
+
+
+def text(checked, topic: str) -> str:
+    return checked.findings.set_index("topic").text[topic]
+
+
+def test_a_right_rig_passes_and_says_what_a_pair_cannot_show(tmp_path):
+    checked = check(write_folder(tmp_path, [pair(0), pair(1)]))
+    assert checked.verdict == "right"
+    assert verdicts(checked) == {
+        "order": "right",
+        "rows": "right",
+        "scale": "cannot judge",
+        "principal points": "cannot judge",
+        "numbers": "right",
+        "views": "right",
+    }
+    # a person can only judge distances: they are those of the boards
+    for depth in DEPTHS:
+        assert f"{depth:g} m" in text(checked, "scale")
+    known = checked.disparity[np.isfinite(checked.disparity)]
+    assert known.size > 0.8 * HEIGHT * WIDTH
+    assert {round(float(value)) for value in np.percentile(known, [10, 50, 90])} == {4, 8, 16}
+    assert np.isfinite(checked.swapped).mean() < 0.6 * np.isfinite(checked.disparity).mean()
+    assert len(checked.points) > 100 and checked.pairs == 2
+    assert checked.lines()[-1] == "verdict: right, as far as pairs can show (2 pairs looked at)"
+    for _, curve in checked.curves.groupby("curve"):
+        assert curve.added_px[curve.difference.idxmin()] == 0
+
+
+def test_swapped_views_are_found(tmp_path):
+    checked = check(write_folder(tmp_path, [pair()[::-1]]))
+    assert checked.verdict == "wrong" and verdicts(checked)["order"] == "wrong"
+    assert "left and right are swapped" in text(checked, "order")
+    assert verdicts(checked)["rows"] == "right"
+    assert np.isfinite(checked.disparity).mean() < 0.6 * np.isfinite(checked.swapped).mean()
+
+
+@pytest.mark.parametrize(("lower", "verdict"), [(3.0, "wrong"), (-3.0, "wrong"), (1.5, "doubtful"), (0.4, "right")])
+def test_a_vertical_offset_is_measured(tmp_path, lower, verdict):
+    left, right = pair()
+    checked = check(write_folder(tmp_path, [(left, lowered(right, lower))]))
+    assert verdicts(checked)["rows"] == verdict and verdicts(checked)["order"] == "right"
+    offset = (checked.points.left_row - checked.points.right_row).median()
+    assert offset == pytest.approx(-lower, abs=0.1)
+    assert checked.verdict == ("wrong" if verdict == "wrong" else "right")
+    if verdict != "right":
+        assert f"{abs(lower):.1f} px {'lower' if lower > 0 else 'higher'}" in text(checked, "rows")
+    if verdict == "doubtful":
+        assert "right, but look at rows" in checked.lines()[-1]
+
+
+def test_a_turned_camera_and_a_longer_lens_are_told_apart(tmp_path):
+    left, right = pair()
+    checked = check(write_folder(tmp_path / "turned", [(left, turned(right, 1.0))]))
+    assert verdicts(checked)["rows"] == "wrong"
+    angle = float(text(checked, "rows").split("about ")[1].split(" degrees")[0])
+    assert angle == pytest.approx(1.0, abs=0.1)
+    checked = check(write_folder(tmp_path / "longer", [(left, turned(right, 0.0, 1.03))]))
+    assert verdicts(checked)["rows"] == "wrong" and "from top to bottom" in text(checked, "rows")
+
+
+def test_flat_images_cannot_be_judged(tmp_path):
+    generator = np.random.default_rng(0)
+    flat = [np.clip(generator.normal(120, 1, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8) for _ in "lr"]
+    checked = check(write_folder(tmp_path, [flat]))
+    assert checked.verdict == "cannot judge"
+    kinds = verdicts(checked)
+    assert kinds["order"] == kinds["rows"] == kinds["scale"] == kinds["views"] == "cannot judge"
+    assert "cannot judge" in checked.lines()[-1]
+
+
+def test_a_scene_that_is_too_far_cannot_tell_the_order(tmp_path):
+    left, _ = pair()
+    noisy = np.clip(left + np.random.default_rng(0).normal(0, 4, left.shape), 0, 255).astype(np.uint8)
+    checked = check(write_folder(tmp_path, [(left, noisy)]))
+    assert verdicts(checked)["order"] == "cannot judge" and verdicts(checked)["rows"] == "right"
+    assert checked.verdict == "cannot judge"
+
+
+def test_one_picture_twice_is_found(tmp_path):
+    left, _ = pair()
+    checked = check(write_folder(tmp_path, [(left, left)]))
+    assert checked.verdict == "wrong" and "same picture" in text(checked, "views")
+
+
+def test_views_of_different_scenes_are_found_even_in_one_pair_of_many(tmp_path):
+    good = [pair(seed) for seed in (0, 1, 2)]
+    left, right = pair(3)
+    checked = check(write_folder(tmp_path, [*good, (left, lowered(right, 6))]))
+    assert checked.verdict == "wrong"
+    assert "not in 3" in text(checked, "rows") and "same moment" in text(checked, "rows")
+    assert checked.name == "3"
+
+
+def test_principal_points_left_out_or_turned_round_are_found(tmp_path):
+    """The boards have disparities of 16, 8 and 4 px, to which the distance of the principal points is added."""
+    views = [pair(offset=-4)]
+    right = check(write_folder(tmp_path / "right", views, cx_offset_px=-4))
+    assert verdicts(right)["order"] == "right" and right.verdict == "right"
+    swapped = check(write_folder(tmp_path / "swapped", [views[0][::-1]], cx_offset_px=-4))
+    assert "left and right are swapped" in text(swapped, "order")
+    turned_round = check(write_folder(tmp_path / "turned round", views, cx_offset_px=4))
+    assert verdicts(turned_round)["order"] == "wrong" and "cx_right" in text(turned_round, "order")
+    # cameras so much apart in cx that the boards lie on both sides of the zero disparity
+    views = [pair(offset=-10)]
+    missing = check(write_folder(tmp_path / "missing", views))
+    assert verdicts(missing)["order"] == "wrong" and "cx_right" in text(missing, "order")
+    both = check(write_folder(tmp_path / "both", views, cx_offset_px=-10))
+    assert verdicts(both)["order"] == both.verdict == "cannot judge" and "both orders" in text(both, "order")
+
+
+@pytest.mark.parametrize(
+    ("changes", "scale", "points"),
+    [
+        ({}, "right", "right"),
+        ({"baseline_m": 1.06 * BASELINE}, "doubtful", "right"),
+        ({"baseline_m": 2 * BASELINE}, "wrong", "right"),
+        ({"focal_px": FOCAL / 2}, "wrong", "right"),
+        ({"cx_offset_px": -6}, "right", "wrong"),
+    ],
+)
+def test_depth_measured_otherwise_shows_scale_and_principal_points(tmp_path, changes, scale, points):
+    checked = check(write_folder(tmp_path, [pair(0), pair(1)], truth=depth_map(), **changes))
+    assert (verdicts(checked)["scale"], verdicts(checked)["principal points"]) == (scale, points)
+    assert checked.fitted[0] == pytest.approx(FOCAL * BASELINE, rel=0.02)
+    assert checked.fitted[1] == pytest.approx(0, abs=0.3)
+    assert checked.verdict == ("wrong" if "wrong" in (scale, points) else "right")
+
+
+def test_sparse_depth_falls_back_on_dense_matches(tmp_path):
+    sparse = depth_map()
+    sparse[:, np.arange(WIDTH) % 24 != 0] = 0
+    checked = check(write_folder(tmp_path, [pair()], truth=sparse))
+    assert len(checked.truth) > 500
+    assert verdicts(checked)["scale"] == "right" and verdicts(checked)["principal points"] == "right"
+    sparse[:, np.arange(WIDTH) % 180 != 0] = 0
+    checked = check(write_folder(tmp_path / "sparser", [pair()], truth=sparse))
+    assert verdicts(checked)["scale"] == "cannot judge" and checked.fitted is None
+
+
+def test_given_disparities_are_compared_but_do_not_prove_the_scale(tmp_path):
+    disparity = (FOCAL * BASELINE / depth_map()).astype(np.float32)
+    right = check(write_folder(tmp_path / "right", [pair()], disparity, "disparity", baseline_m=3 * BASELINE))
+    assert verdicts(right)["ground truth"] == "right" and verdicts(right)["scale"] == "cannot judge"
+    wrong = check(write_folder(tmp_path / "unit", [pair()], 4 * disparity, "disparity"))
+    assert verdicts(wrong)["ground truth"] == "wrong" and wrong.verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"baseline_m": 12.0}, "millimetres"),
+        ({"baseline_m": 0.001}, "baseline"),
+        ({"focal_px": 60.0}, "field of view"),
+        ({"focal_px": 9000.0}, "field of view"),
+        ({"cx": 20.0}, "cx = 20"),
+        ({"focal_y_px": 640.0}, "focal_y_px"),
+    ],
+)
+def test_unusual_numbers_are_doubted_not_refused(tmp_path, changes, word):
+    checked = check(write_folder(tmp_path, [pair()], **changes))
+    assert verdicts(checked)["numbers"] == "doubtful" and word in text(checked, "numbers")
+    assert checked.verdict == "right" and "look at numbers" in checked.lines()[-1]
+
+
+def test_dark_and_unequal_views_are_doubted(tmp_path):
+    left, right = pair()
+    checked = check(write_folder(tmp_path / "unequal", [(left, (right * 0.6).astype(np.uint8))]))
+    assert verdicts(checked)["views"] == "doubtful" and "0.60 times as bright" in text(checked, "views")
+    dark = check(write_folder(tmp_path / "dark", [((left * 0.08).astype(np.uint8), (right * 0.08).astype(np.uint8))]))
+    assert verdicts(dark)["views"] == "doubtful" and "image_bits" in text(dark, "views")
+
+
+def test_pairs_are_spread_over_the_folder_and_options_are_checked(tmp_path):
+    root = write_folder(tmp_path, [pair()] * 5)
+    told = []
+    check_rig(StereoFolder(root, size=None), 2, tell=told.append)
+    assert told == ["0/l", "4/l"]
+    with pytest.raises(OptionError, match="pairs=0"):
+        check(root, 0)
+    for options in ({"size": (48, 64)}, {"size": None, "camera": "both"}, {"size": None, "views": False}):
+        with pytest.raises(OptionError, match="native size"):
+            check_rig(StereoFolder(root, **options))
+    small = [view[::2, ::2] for view in pair()]
+    root = write_folder(tmp_path / "mixed", [pair()])
+    other = write_folder(tmp_path / "other", [small])
+    for side in ("left", "right"):
+        (other / side / "0.png").rename(root / side / "1.png")
+    with pytest.raises(DataError, match="different widths"):
+        check(root)
+
+
+def test_the_miniature_is_right_and_called_one(tmp_path):
+    from lowtex_lab.miniature import write_stereo_folder
+
+    checked = check(write_stereo_folder(tmp_path / "mini", pairs=2, size=(216, 384), progress=False))
+    assert checked.verdict == "right" and verdicts(checked)["scale"] == "right" and checked.miniature
+    assert "of the miniature" in checked.lines()[-1]
+
+
+MOTORCYCLE = {"focal_px": 994.978, "baseline_m": 0.193001, "cx": 311.193, "cy": 254.877, "cx_right": 342.279}
+KITTI = {"focal_px": 721.5377, "baseline_m": 0.5327, "cx": 609.5593, "cy": 172.854}
+ROOM = {"focal_px": 900, "baseline_m": 0.16, "cx": 225, "cy": 187}
+
+
+def rig(*words: str) -> int:
+    return main(["data", "rig", *map(str, words)])
+
+
+def test_a_right_folder_leaves_picture_and_numbers(tmp_path, capsys):
+    root = write_folder(tmp_path / "own", [pair(seed) for seed in range(3)], truth=depth_map())
+    assert rig("--data", f"stereo={root}", "--pairs", 2, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "looking at 0\nlooking at 2\n" in said
+    for line in ("order +right", "rows +right", "scale +right", "verdict: right", r"picture: .*rig_check\.png"):
+        assert re.search(line, said), said
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    kinds = {"png", "pdf", "json", "npz", "points.csv", "curves.csv", "findings.csv", "truth.csv"}
+    assert written == {f"rig_check.{kind}" for kind in kinds}
+    findings = pd.read_csv(tmp_path / "out" / "rig_check.findings.csv")
+    assert list(findings.columns) == ["topic", "verdict", "text"] and len(findings) == 6
+    png = (tmp_path / "out" / "rig_check.png").read_bytes()
+    (tmp_path / "out" / "rig_check.png").unlink()
+    redraw_card(tmp_path / "out" / "rig_check.json")
+    assert (tmp_path / "out" / "rig_check.png").read_bytes() == png
+
+
+def test_a_wrong_folder_and_an_unclear_one_are_no_success(tmp_path, capsys):
+    root = write_folder(tmp_path / "wrong", [pair()[::-1]])
+    assert rig("--data", f"stereo={root}", "--out", tmp_path / "out") == 1
+    assert "swapped" in capsys.readouterr().out
+    flat = np.full((240, 360, 3), 120, np.uint8)
+    root = write_folder(tmp_path / "flat", [(flat, flat)])
+    assert rig("--data", f"stereo={root}", "--out", tmp_path / "flat_out") == 1
+    assert "verdict: cannot judge" in capsys.readouterr().out
+    assert (tmp_path / "flat_out" / "rig_check.png").is_file()
+
+
+def test_bad_input_is_one_line_and_code_2(tmp_path, capsys):
+    root = write_folder(tmp_path / "own", [pair()])
+    for words in (["--data", f"kitti={root}"], [], ["--data", f"stereo={root}", "--split", "test"],
+                  ["--data", f"stereo={root}", "--pairs", 0]):  # fmt: skip
+        assert rig(*words) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    (root / "rig.yaml").write_text("focal_px: 320\n")
+    assert rig("--data", f"stereo={root}") == 2
+    assert "rig.yaml lacks baseline_m" in capsys.readouterr().err
+
+
+def test_template_is_a_whole_rig_file(tmp_path, capsys):
+    assert rig("--template") == 0
+    assert capsys.readouterr().out == EXAMPLE_RIG
+
+
+def test_help_has_an_example(capsys):
+    with pytest.raises(SystemExit):
+        rig("--help")
+    assert "lowtex data rig --data stereo=~/my_rig" in capsys.readouterr().out
+
+
+def test_figure_names_what_is_wrong_and_marks_its_panels(tmp_path):
+    checked = check_rig(StereoFolder(write_folder(tmp_path, [pair()[::-1]]), size=None))
+    figure = draw_rig_check(checked)
+    refuse_blank(figure)
+    assert "Something is wrong" in figure.get_suptitle() and "order" in figure.get_suptitle()
+    titles = " | ".join(axes.get_title(loc="left") for axes in figure.axes)
+    for part in ("left view", "right view", "disparity found", "views swapped", "differs from left", "guessed shift",
+                 "swapped guess", "distance by rig.yaml", "Order", "Rows", "What a warp leaves"):  # fmt: skip
+        assert part in titles
+    assert figure.recipe.function == "rig_check" and figure.get_size_inches()[0] == 9.0
+
+
+def test_wide_pairs_are_drawn_in_two_columns(tmp_path):
+    views = [np.ascontiguousarray(view[:120]) for view in pair()]
+    root = write_folder(tmp_path / "own", [views], height=120, cy=59.5)
+    saved = save_figure(draw_rig_check(check_rig(StereoFolder(root, size=None))), tmp_path / "out" / "wide")
+    assert saved.is_file()
+
+
+def real_folder(root, source, views, numbers, size, truth=None):
+    """Links to real files that are never copied."""
+    for name, files in {**views, **({} if truth is None else truth)}.items():
+        (root / name).mkdir(parents=True)
+        for index, file in enumerate(files):
+            (root / name / f"{index}{file[-4:]}").symlink_to(source / file)
+    lines = {**numbers, "width": size[0], "height": size[1], **({"depth_unit_m": 1 / 256} if truth else {})}
+    (root / "rig.yaml").write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
+    return root
+
+
+REAL = {
+    "motorcycle": ("middlebury/motorcycle", ["motorcycle_left.png"], ["motorcycle_right.png"], MOTORCYCLE, (741, 500)),
+    "teddy": ("middlebury/teddy", ["im2.png"], ["im6.png"], ROOM, (450, 375)),
+    "cones": ("middlebury/cones", ["im2.png"], ["im6.png"], ROOM, (450, 375)),
+    "Wood2": ("middlebury/Wood2", ["view1.png"], ["view5.png"], {**ROOM, "cx": 326, "cy": 277}, (653, 555)),
+    "KITTI": (
+        "kitti_raw/2011_09_26/2011_09_26_drive_0001_sync",
+        ["image_02/data/0000000005.png", "image_02/data/0000000045.png"],
+        ["image_03/data/0000000005.png", "image_03/data/0000000045.png"],
+        KITTI,
+        (1242, 375),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_pairs_are_right_and_wrong_when_swapped(tmp_path, real_data, name):
+    folder, left, right, numbers, size = REAL[name]
+    as_is = real_folder(tmp_path / "is", real_data / folder, {"left": left, "right": right}, numbers, size)
+    checked = check_rig(StereoFolder(as_is, size=None))
+    assert checked.verdict == "right"
+    assert list(checked.findings.verdict[:2]) == ["right", "right"]
+    assert np.isfinite(checked.disparity).mean() > 0.75
+    swapped = real_folder(tmp_path / "swapped", real_data / folder, {"left": right, "right": left}, numbers, size)
+    checked = check_rig(StereoFolder(swapped, size=None))
+    assert checked.verdict == "wrong"
+    assert "left and right are swapped" in checked.findings.text[0]
+    assert np.isfinite(checked.disparity).mean() < 0.6 * np.isfinite(checked.swapped).mean()
+
+
+def test_kitti_with_its_depth_maps_shows_the_scale(tmp_path, real_data):
+    """The rig of the calibration files passes; a baseline of another unit or focal length of another size does not."""
+    frames = [f"{frame:010d}.png" for frame in (5, 45)]
+    drive = "2011_09_26_drive_0001_sync"
+    raw = f"kitti_raw/2011_09_26/{drive}"
+    views = {side: [f"{raw}/image_{camera}/data/{frame}" for frame in frames]
+             for side, camera in (("left", "02"), ("right", "03"))}  # fmt: skip
+    depth = {"depth": [f"kitti_depth/train/{drive}/proj_depth/groundtruth/image_02/{frame}" for frame in frames]}
+    for changes, verdict in (({}, "right"), ({"baseline_m": 0.12}, "wrong"), ({"focal_px": 2 * 721.5377}, "wrong")):
+        root = real_folder(tmp_path / f"{len(changes)}{verdict}{list(changes)}", real_data, views, {**KITTI, **changes},
+                           (1242, 375), depth)  # fmt: skip
+        checked = check_rig(StereoFolder(root, size=None), 2 if verdict == "right" else 1)
+        assert checked.findings.set_index("topic").verdict["scale"] == verdict == checked.verdict
+        assert checked.fitted[0] == pytest.approx(721.5377 * 0.5327, rel=0.03)
