@@ -11,8 +11,9 @@ from torch import nn
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import PROTOCOLS, evaluate, predict, score
+from lowtex.evaluation.evaluate import evaluate, predict, score
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.geometry import StereoRig
 
 HEIGHT, WIDTH = 32, 96

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import lowtex.metrics
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS, depth_errors, metric_names, pixel_errors, summarise
 
 
@@ -102,3 +103,7 @@ def test_shares_of_pixels_and_their_selection():
 def test_what_cannot_be_scored_is_refused(truth, prediction, message):
     with pytest.raises(ValueError, match=message):
         depth_errors(truth, prediction)
+
+
+def test_the_promised_name_is_the_function():
+    assert lowtex.metrics.depth_errors is depth_errors

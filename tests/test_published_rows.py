@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from lowtex.evaluation.literature import comparable_rows, published_rows, reported_lines
 from lowtex.evaluation.metrics import LOG10, METRICS
 from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.evaluation.tables import comparable_rows, published_rows, reported_lines
 
 
 def measured(protocol="eigen_raw", **options):

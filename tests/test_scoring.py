@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lowtex.datasets.sample import StereoSample
+from lowtex.evaluation.evaluate import compare, score
 from lowtex.evaluation.metrics import METRICS, depth_errors
 from lowtex.evaluation.protocols import PROTOCOLS, Protocol
-from lowtex.evaluation.scoring import compare, score
 from lowtex.geometry import StereoRig
 
 HEIGHT, WIDTH = 32, 96

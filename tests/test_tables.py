@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import PROTOCOLS
 from lowtex.evaluation.metrics import METRICS
+from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.evaluation.results import COLUMNS, merge_rows, table, to_markdown, write_table
 
 
