@@ -1,5 +1,5 @@
-"""The depth metrics by their short name; `lowtex.evaluation.metrics` holds them."""
+"""The errors of a predicted depth, by the name that the outside calls: ``lowtex.metrics.depth_errors``."""
 
-from lowtex.evaluation.metrics import LABELS, METRICS, UNITS, depth_errors
+from lowtex.evaluation.metrics import depth_errors
 
-__all__ = ["LABELS", "METRICS", "UNITS", "depth_errors"]
+__all__ = ["depth_errors"]
