@@ -26,8 +26,7 @@ def report(rows: pd.DataFrame) -> str:
     parts = ["# Benchmark", METHOD]
     for (kind, device), own in rows.groupby(["device_kind", "device"], sort=False):
         parts += [f"## {device}", conditions(own)]
-        targets = judged(own, kind)
-        parts += ["### targets", _grid(_target_lines(targets), ["target", "bound", "measured", "", "n"])]
+        parts += ["### targets", _targets(own, kind)]
         for group, what in GROUPS.items():
             of_group = own[own["group"] == group]
             if of_group.empty:
@@ -39,8 +38,7 @@ def report(rows: pd.DataFrame) -> str:
 def targets_table(rows: pd.DataFrame, kind: str = "cpu") -> str:
     """Targets, what was measured and whether they are reached, with the conditions below; Markdown, for the README."""
     own = rows[rows["device_kind"] == kind]
-    grid = _grid(_target_lines(judged(own, kind)), ["target", "bound", "measured", "", "n"])
-    return f"{grid}\n\n{', '.join(own['device'].unique())}: {conditions(own)}."
+    return f"{_targets(own, kind)}\n\n{', '.join(own['device'].unique())}: {conditions(own)}."
 
 
 def conditions(rows: pd.DataFrame) -> str:
@@ -58,10 +56,12 @@ def conditions(rows: pd.DataFrame) -> str:
     )
 
 
-def _target_lines(targets: pd.DataFrame) -> Iterable[Sequence[str]]:
-    for line in targets.itertuples():
+def _targets(rows: pd.DataFrame, kind: str) -> str:
+    lines = []
+    for line in judged(rows, kind).itertuples():
         measured = "-" if pd.isna(line.measured) else f"{line.measured:.3g}"
-        yield line.target, f"{line.way} {line.bound:g}", measured, line.verdict, str(line.n)
+        lines.append((line.target, f"{line.way} {line.bound:g}", measured, line.verdict, str(line.n)))
+    return _grid(lines, ["target", "bound", "measured", "", "n"])
 
 
 def _contests(rows: pd.DataFrame) -> str:
