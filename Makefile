@@ -53,7 +53,7 @@ strip: $(STAMP)  ## take outputs out of the notebooks' sources, before a commit
 
 RUN ?= results/quick
 reference: $(STAMP)  ## keep the small files of a finished run (RUN=results/quick) in results/reference
-	@$(PY) tools/keep_reference.py $(RUN) $(ARGS)
+	@$(PY) tools/keep_reference.py $(RUN)
 
 bench: $(STAMP)  ## measure speed and memory beside a plain formulation (ARGS="--only step,loss")
 	@$(PY) -m benchmarks $(ARGS)

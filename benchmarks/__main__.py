@@ -71,12 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return measured(options)
-    except (OptionError, DataError) as error:
-        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
     except LowtexError as error:
         print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
+        return BAD_INPUT if isinstance(error, OptionError | DataError) else FAILED
     except KeyboardInterrupt:
         print("benchmarks: interrupted; the rows measured so far are kept", file=sys.stderr)
         return INTERRUPTED

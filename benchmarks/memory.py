@@ -9,6 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
+import torch
+
 from benchmarks.harness import Conditions, Contest, synchronise, threads, use_allocator
 from lowtex.errors import LowtexError
 
@@ -46,23 +48,17 @@ def peak_memory(contest: Contest, name: str, conditions: Conditions) -> int:
 def _measure(pipe, contest: Contest, name: str, conditions: Conditions) -> None:
     try:
         with threads(contest.threads or conditions.threads):
-            pipe.send(measured_here(contest, name, conditions))
+            pipe.send(_peak_here(contest, name, conditions))
     except BaseException as error:
         # whatever it was, the parent has to hear of it
         pipe.send(f"failed: {type(error).__name__}: {error}")
 
 
-def measured_here(contest: Contest, name: str, conditions: Conditions) -> int:
-    """The same in the process at hand, whose earlier peak must not have been higher."""
-    import torch
-
+def _peak_here(contest: Contest, name: str, conditions: Conditions) -> int:
     if name.startswith("kit"):
         # everybody else has the C library as it starts
         use_allocator(name)
     start = resident_bytes()
-    if conditions.device == "cuda":
-        torch.cuda.init()
-        torch.cuda.reset_peak_memory_stats()
     contestant = contest.make(conditions, contest.subject, name)
     for _ in range(RUNS):
         contestant.run()
@@ -80,8 +76,7 @@ def peak_bytes() -> int:
 
 def resident_bytes() -> int:
     """What this process holds now; its peak so far where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-    except (OSError, IndexError, ValueError):
+    statm = Path("/proc/self/statm")
+    if not statm.is_file():
         return peak_bytes()
-    return pages * resource.getpagesize()
+    return int(statm.read_text(encoding="utf-8").split()[1]) * resource.getpagesize()

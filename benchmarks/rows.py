@@ -1,6 +1,7 @@
 """Tidy rows: one number a row, with what it is of, how many repeats stand behind it, and where it was measured."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
@@ -17,11 +18,8 @@ WHERE = ("device_kind", "device", "threads")
 VALUE = ("value", "unit", "n")
 PROVENANCE = ("lowtex_version", "commit", "torch_version", "python_version", "created")
 COLUMNS = (*IDENTITY, *VALUE, *WHERE, *PROVENANCE)
-TEXT = {
-    name: str
-    for name in (*IDENTITY, "unit", *WHERE, *PROVENANCE)
-    if name not in ("batch", "height", "width", "threads")
-}
+WHOLE = ("batch", "height", "width", "threads", "n")
+TEXT = {name: str for name in COLUMNS if name not in (*WHOLE, "value")}
 
 UNITS = {
     "ms": "ms an item",
@@ -60,20 +58,11 @@ class Rows:
 
     def add(self, subject: Subject, contestant: str, metric: str, value: float, n: int = 1, part: str = "") -> None:
         """One number; ``metric`` is one of `UNITS`."""
-        own = {
-            "group": subject.group,
-            "subject": subject.name,
-            "network": subject.network,
-            "batch": subject.batch,
-            "height": subject.height,
-            "width": subject.width,
-            "data": subject.data,
-        }
-        told = {"contestant": contestant, "metric": metric, "part": part}
+        identity = dict(zip(IDENTITY, (*astuple(subject), contestant, metric, part), strict=True))
         number = {"value": float(value), "unit": UNITS[metric], "n": int(n)}
         where = {"device_kind": self.device, **provenance(self.device)}
         where["threads"] = self.threads or where["threads"]
-        self.rows.append({**own, **told, **number, **where})
+        self.rows.append({**identity, **number, **where})
 
     def add_result(self, subject: Subject, result: Result) -> None:
         """Times, ratios and differences of a contest; the first contestant is what the others are compared with."""
@@ -109,8 +98,7 @@ def typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Columns in order and of their kinds."""
     frame = frame[list(COLUMNS)].copy()
     frame[list(TEXT)] = frame[list(TEXT)].fillna("").astype(str)
-    whole = ["batch", "height", "width", "threads", "n"]
-    return frame.astype({**dict.fromkeys(whole, "int64"), "value": "float64"})
+    return frame.astype({**dict.fromkeys(WHOLE, "int64"), "value": "float64"})
 
 
 def read_rows(path: Path) -> pd.DataFrame:

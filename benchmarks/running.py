@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,8 @@ from benchmarks.memory import peak_memory
 from benchmarks.rows import Rows, merged, read_rows, write_rows
 from benchmarks.step_profile import step_profile
 from benchmarks.subjects import all_contests, loading
-from benchmarks.subjects.pairs import IRESNET, RESNET
-from benchmarks.subjects.steps import OBJECTIVES, step_subjects
+from benchmarks.subjects.pairs import RESNET
+from benchmarks.subjects.steps import step_subjects
 from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.progress import say
 from lowtex.provenance import provenance
@@ -116,7 +117,7 @@ class Run:
 
     def floor(self, subject: Subject, seconds: dict[str, float]) -> None:
         """The step's arithmetic at the machine's best rates, and how far above it each contestant is."""
-        flop = machine.step_flop(subject, self.conditions, OBJECTIVES[subject.network] != OBJECTIVES[RESNET])
+        flop = machine.step_flop(subject, self.conditions, subject.network != RESNET)
         self.rows.add(subject, "", "gflop", flop / 1e9)
         for name, took in seconds.items():
             least = flop / self.rates["convolution", PRECISION[name]]
@@ -126,13 +127,10 @@ class Run:
 
     def profile_subjects(self) -> list[Subject]:
         """The batch of four at 640x192, of both networks."""
-        steps = {subject.network: subject for subject in step_subjects(self.conditions.smoke)[::-1]}
+        steps = step_subjects(self.conditions.smoke)
         if not self.conditions.smoke:
-            steps = {s.network: s for s in step_subjects(False) if (s.batch, s.height) == (4, 192)}
-        return [
-            Subject("profile", PROFILE, s.network, s.batch, s.height, s.width, s.data)
-            for s in (steps[RESNET], steps[IRESNET])
-        ]
+            steps = [subject for subject in steps if (subject.batch, subject.height) == (4, 192)]
+        return [replace(subject, group="profile", name=PROFILE) for subject in steps]
 
     def profile(self, subject: Subject) -> None:
         """Self times of one step of each contestant, by kind of operation."""
@@ -147,13 +145,13 @@ class Run:
     def loader(self, subject: Subject) -> None:
         """Pairs a second of the kit's training, and its share of waiting for them, without and with workers."""
         helpers = min(4, max(1, (os.cpu_count() or 2) - 1))
+        names = ("kit", "kit_bf16") if self.conditions.device == "cuda" else ("kit",)
         try:
-            gpu = self.conditions.device == "cuda"
-            for precision, name in (("fp32", "kit"), ("bf16", "kit_bf16"))[: 2 if gpu else 1]:
+            for name in names:
                 for workers in (0, helpers):
                     part, n = f"{workers} workers", loading.steps_of(self.conditions)
-                    rate = loading.pairs_per_second(self.conditions, subject, precision, workers)
-                    share = loading.waiting_share(self.conditions, subject, precision, workers)
+                    rate = loading.pairs_per_second(self.conditions, subject, PRECISION[name], workers)
+                    share = loading.waiting_share(self.conditions, subject, PRECISION[name], workers)
                     self.rows.add(subject, name, "per_s", rate, n, part)
                     self.rows.add(subject, name, "waiting_share", share, n, part)
                     self.tell(f"{subject}, {name}, {part}: {rate:.3g} pairs/s, waiting {share:.1%} of the time")

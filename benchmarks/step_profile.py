@@ -67,27 +67,17 @@ def by_kind(events: Iterable, cuda: bool = False) -> dict[str, float]:
 
     On a GPU the time is the kernels', which run one after the other; the part is told by when they were asked for.
     """
-    events = list(events)
-    spans = [
-        (e.time_range.start, e.time_range.end, e.name.removeprefix(_PREFIX))
-        for e in events
-        if e.name.startswith(_PREFIX) and "CPU" in str(e.device_type)
-    ]
+    events = [event for event in events if "CPU" in str(event.device_type)]
+    operations = [event for event in events if not event.name.startswith(_PREFIX)]
     seconds = dict.fromkeys(ORDER, 0.0)
-    for event in events:
-        if "CPU" not in str(event.device_type) or event.name.startswith(_PREFIX):
-            continue
-        part = next((what for start, end, what in spans if start <= event.time_range.start < end), None)
-        own = (event.self_device_time_total if cuda else event.self_cpu_time_total) / 1e6
-        if part is not None:
-            seconds[kind_of(event.name) if part == NETWORK else part] += own
-    if not cuda:
-        # what lies between operations belongs to the part it lies in; in the network nobody can tell to which kind
-        for start, end, part in spans:
-            inside = sum(
-                event.self_cpu_time_total
-                for event in events
-                if not event.name.startswith(_PREFIX) and start <= event.time_range.start < end
-            )
-            seconds[REST if part == NETWORK else part] += max(end - start - inside, 0) / 1e6
+    for span in (event for event in events if event.name.startswith(_PREFIX)):
+        part, start, end = span.name.removeprefix(_PREFIX), span.time_range.start, span.time_range.end
+        inside = [event for event in operations if start <= event.time_range.start < end]
+        for event in inside:
+            own = event.self_device_time_total if cuda else event.self_cpu_time_total
+            seconds[kind_of(event.name) if part == NETWORK else part] += own / 1e6
+        if not cuda:
+            # what lies between operations belongs to the part it lies in; in the network nobody can tell to which kind
+            between = end - start - sum(event.self_cpu_time_total for event in inside)
+            seconds[REST if part == NETWORK else part] += max(between, 0) / 1e6
     return seconds

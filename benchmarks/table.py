@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from benchmarks.harness import GROUPS
+from benchmarks.harness import GROUPS, Subject
 from benchmarks.step_profile import ORDER
 from benchmarks.targets import judged
+from lowtex.evaluation.tables import markdown_table
 
 METHOD = (
     "Contestants run in turn in one process after one round of warm-up; a time is the median of n rounds, memory the "
@@ -25,8 +26,7 @@ def report(rows: pd.DataFrame) -> str:
     parts = ["# Benchmark", METHOD]
     for (kind, device), own in rows.groupby(["device_kind", "device"], sort=False):
         parts += [f"## {device}", conditions(own)]
-        targets = judged(own, kind)
-        parts += ["### targets", _grid(_target_lines(targets), ["target", "bound", "measured", "", "n"])]
+        parts += ["### targets", _targets(own, kind)]
         for group, what in GROUPS.items():
             of_group = own[own["group"] == group]
             if of_group.empty:
@@ -38,8 +38,7 @@ def report(rows: pd.DataFrame) -> str:
 def targets_table(rows: pd.DataFrame, kind: str = "cpu") -> str:
     """Targets, what was measured and whether they are reached, with the conditions below; Markdown, for the README."""
     own = rows[rows["device_kind"] == kind]
-    grid = _grid(_target_lines(judged(own, kind)), ["target", "bound", "measured", "", "n"])
-    return f"{grid}\n\n{', '.join(own['device'].unique())}: {conditions(own)}."
+    return f"{_targets(own, kind)}\n\n{', '.join(own['device'].unique())}: {conditions(own)}."
 
 
 def conditions(rows: pd.DataFrame) -> str:
@@ -51,14 +50,18 @@ def conditions(rows: pd.DataFrame) -> str:
     most = int(rows["threads"].max())
     first, last = rows["created"].min(), rows["created"].max()
     when = first if first[:16] == last[:16] else f"{first} to {last}"
-    return f"{most} threads (readers, projection, evaluation and rendering: 1), torch {several('torch_version')}, " \
-           f"commit {several('commit')}, {when}"  # fmt: skip
+    return (
+        f"{most} threads (readers, projection, evaluation and rendering: 1), torch {several('torch_version')}, "
+        f"commit {several('commit')}, {when}"
+    )
 
 
-def _target_lines(targets: pd.DataFrame) -> Iterable[Sequence[str]]:
-    for line in targets.itertuples():
+def _targets(rows: pd.DataFrame, kind: str) -> str:
+    lines = []
+    for line in judged(rows, kind).itertuples():
         measured = "-" if pd.isna(line.measured) else f"{line.measured:.3g}"
-        yield line.target, f"{line.way} {line.bound:g}", measured, line.verdict, str(line.n)
+        lines.append((line.target, f"{line.way} {line.bound:g}", measured, line.verdict, str(line.n)))
+    return _grid(lines, ["target", "bound", "measured", "", "n"])
 
 
 def _contests(rows: pd.DataFrame) -> str:
@@ -71,7 +74,12 @@ def _contests(rows: pd.DataFrame) -> str:
         for place, (name, of_name) in enumerate(own[own["contestant"] != ""].groupby("contestant", sort=False)):
             value = of_name.set_index("metric")["value"].to_dict()
             n = int(of_name.loc[of_name["metric"] == "ms", "n"].iloc[0]) if "ms" in value else 0
-            line = [_named(subject) if place == 0 else "", name, _time(value.get("ms")), _number(value, "times_faster")]
+            line = [
+                str(Subject(*subject)) if place == 0 else "",
+                name,
+                _time(value.get("ms")),
+                _number(value, "times_faster"),
+            ]
             line += [str(n), _number(value, "peak_mb", "{:,.0f}"), _number(value, "memory_ratio")]
             line += [_number(value, "difference", "{:.0e}")]
             if step:
@@ -88,18 +96,9 @@ def _profile(rows: pd.DataFrame) -> str:
         names = list(dict.fromkeys(own["contestant"]))
         value = own.set_index(["part", "contestant"])["value"].to_dict()
         whole = {name: sum(value.get((kind, name), 0.0) for kind in ORDER) for name in names}
-        lines = [
-            [
-                kind,
-                *(
-                    f"{value.get((kind, name), 0.0):.0f} ms, {_share(value.get((kind, name)), whole[name])}"
-                    for name in names
-                ),
-            ]
-            for kind in ORDER
-        ]
+        lines = [[kind, *(_part(value.get((kind, name), 0.0), whole[name]) for name in names)] for kind in ORDER]
         lines.append(["the whole step", *(f"{whole[name]:.0f} ms" for name in names)])
-        parts += [_named(subject), _grid(lines, ["kind of operation", *names])]
+        parts += [str(Subject(*subject)), _grid(lines, ["kind of operation", *names])]
     return "\n\n".join(parts)
 
 
@@ -113,18 +112,18 @@ def _loader(rows: pd.DataFrame) -> str:
     for (*subject, name, part), own in rows.groupby([*SUBJECT, "contestant", "part"], sort=False):
         value = own.set_index("metric")["value"].to_dict()
         lines.append(
-            [_named(subject), name, part, _number(value, "per_s", "{:.1f}"), _number(value, "waiting_share", "{:.1%}")]
+            [
+                str(Subject(*subject)),
+                name,
+                part,
+                _number(value, "per_s", "{:.1f}"),
+                _number(value, "waiting_share", "{:.1%}"),
+            ]
         )
     return _grid(lines, ["what", "contestant", "loader", "pairs a second", "waiting for the loader"])
 
 
 SECTIONS = {"profile": _profile, "machine": _machine, "loader": _loader}
-
-
-def _named(subject: Sequence) -> str:
-    _, name, network, batch, height, width, data = subject
-    size = f"{width}x{height}" if width else ""
-    return ", ".join(part for part in (name, network, f"batch {batch}" if batch else "", size, data) if part)
 
 
 def _time(ms: float | None) -> str:
@@ -137,25 +136,12 @@ def _number(values: dict, metric: str, form: str = "{:.2f}") -> str:
     return form.format(values[metric]) if metric in values else "-"
 
 
-def _share(part: float | None, whole: float) -> str:
-    return f"{(part or 0.0) / whole:.0%}" if whole else "-"
+def _part(ms: float, whole: float) -> str:
+    return f"{ms:.0f} ms, {ms / whole:.0%}" if whole else f"{ms:.0f} ms, -"
 
 
 def _grid(lines: Iterable[Sequence[str]], heads: Sequence[str]) -> str:
     """Columns of equal width between bars; numbers to the right, words to the left."""
     lines = [list(line) for line in lines]
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
-    right = [
-        bool(lines) and all(not line[i] or line[i][0].isdigit() or line[i] == "-" for line in lines)
-        for i in range(len(heads))
-    ]
-
-    def one(cells: Sequence[str]) -> str:
-        return (
-            "| "
-            + " | ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
-            + " |"
-        )
-
-    rule = "|" + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, right, strict=True)) + "|"
-    return "\n".join([one(heads), rule, *map(one, lines)])
+    right = {i for i in range(len(heads)) if lines and all(not x[i] or x[i][0].isdigit() or x[i] == "-" for x in lines)}
+    return markdown_table(heads, lines, right, aligned=True)

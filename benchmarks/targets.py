@@ -1,6 +1,7 @@
 """The targets, as data, and whether what was measured reaches them. Nothing fails because one is missed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -22,8 +23,7 @@ class Target:
     Attributes:
         text: in words. subject: a subject's name. contestant, metric: whose number. bound: the target itself.
         at_least: whether larger is better. device: ``cpu`` (two cores) or ``cuda``.
-        network, batch, size: where a subject is measured at several; None = any. size is (height, width).
-        but_part: rows of this part do not count.
+        where: column -> value, where a subject is measured at several. but_part: rows of this part do not count.
     """
 
     text: str
@@ -33,32 +33,22 @@ class Target:
     bound: float
     at_least: bool
     device: str = "cpu"
-    network: str | None = None
-    batch: int | None = None
-    size: tuple[int, int] | None = None
+    where: Mapping[str, object] = field(default_factory=dict)
     but_part: str | None = None
 
 
-_FULL = {"network": RESNET, "batch": 4, "size": (192, 640)}
+_FULL = {"network": RESNET, "batch": 4, "height": 192, "width": 640}
+_WAITING = "share of the time the loader, with workers, keeps the GPU waiting"
 
 TARGETS = (
-    Target("whole step in fp32, times the yardstick", STEP, "kit", "times_faster", 2.2, True, **_FULL),
-    Target("whole step with bf16, times the yardstick", STEP, "kit_bf16", "times_faster", 3.2, True, **_FULL),
+    Target("whole step in fp32, times the yardstick", STEP, "kit", "times_faster", 2.2, True, where=_FULL),
+    Target("whole step with bf16, times the yardstick", STEP, "kit_bf16", "times_faster", 3.2, True, where=_FULL),
     Target("loss alone, times the yardstick", LOSS, "kit", "times_faster", 6.0, True),
     Target("feature loss, times the yardstick", FEATURE, "kit", "times_faster", 40.0, True),
-    Target("peak memory of the step, of the yardstick's", STEP, "kit", "memory_ratio", 0.7, False, **_FULL),
+    Target("peak memory of the step, of the yardstick's", STEP, "kit", "memory_ratio", 0.7, False, where=_FULL),
     Target("cached item, times one from files", "KittiRaw, pair item", "kit_prepared", "times_from_files", 20.0, True),
-    Target("prediction of one 640x192 image, ms", PREDICTION, "kit", "ms", 45.0, False, network=RESNET),
-    Target(
-        "share of the time the loader, with workers, keeps the GPU waiting",
-        TRAINING,
-        "kit",
-        "waiting_share",
-        0.05,
-        False,
-        device="cuda",
-        but_part="0 workers",
-    ),
+    Target("prediction of one 640x192 image, ms", PREDICTION, "kit", "ms", 45.0, False, where={"network": RESNET}),
+    Target(_WAITING, TRAINING, "kit", "waiting_share", 0.05, False, device="cuda", but_part="0 workers"),
 )
 """Issue 5, part 2 (two cores) and part 4 (a GPU)."""
 
@@ -74,15 +64,12 @@ def judged(rows: pd.DataFrame, device: str) -> pd.DataFrame:
     for target in TARGETS:
         if target.device != device:
             continue
-        fits = (rows["subject"] == target.subject) & (rows["contestant"] == target.contestant)
-        fits &= rows["metric"] == target.metric
-        if target.network is not None:
-            fits &= rows["network"] == target.network
-        if target.batch is not None:
-            fits &= rows["batch"] == target.batch
-        if target.size is not None:
-            fits &= (rows["height"] == target.size[0]) & (rows["width"] == target.size[1])
-        own = rows[fits & (rows["part"] != target.but_part)]
+        fits = rows["part"] != target.but_part
+        for column in ("subject", "contestant", "metric"):
+            fits &= rows[column] == getattr(target, column)
+        for column, value in target.where.items():
+            fits &= rows[column] == value
+        own = rows[fits]
         sign = "at least" if target.at_least else "at most"
         line = {"target": target.text, "bound": target.bound, "way": sign, "metric": target.metric}
         line |= {"subject": target.subject, "contestant": target.contestant}

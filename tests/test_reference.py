@@ -2,8 +2,6 @@
 
 import base64
 import io
-import os
-import shutil
 
 import nbformat
 import numpy as np
@@ -11,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError
 from lowtex.evaluation.results import write_csv
+from lowtex.files import read_json, write_json
 from lowtex_lab.notebook.reference import (
     BENCH,
     COLOURS,
@@ -25,8 +23,8 @@ from lowtex_lab.notebook.reference import (
     keep_run,
     slim_notebook,
 )
-from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.rows import read_csv_gz
+from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.rows import read_all_records, read_table
 
 
 def png(width=1200, height=400, seed=0) -> bytes:
@@ -46,13 +44,12 @@ def run_dir(tmp_path):
         (folder / name).mkdir(parents=True)
     (folder / "run.json").write_text('{"profile": "quick"}')
     (folder / "rows" / "12.csv").write_text("experiment,value\nours,0.1\n")
-    (folder / "tables" / "12.md").write_text("| a |\n")
-    (folder / "figures" / "12.png").write_bytes(png())
-    (folder / "figures" / "12.pdf").write_bytes(b"%PDF")
-    (folder / "figures" / "12.json").write_text("{}")
-    for name in ("12_map", "01_scenes"):
-        for ending in ("npz", "json", "png"):
-            (folder / "figures" / f"{name}.{ending}").write_bytes(png(60, 20))
+    for name in ("12_overall", "16_claims"):
+        (folder / "tables" / f"{name}.md").write_text("| a |\n")
+        (folder / "tables" / f"{name}.csv").write_text("a\n1\n")
+    for ending in ("png", "pdf", "json"):
+        (folder / "figures" / f"12.{ending}").write_bytes(png())
+    (folder / "figures" / "01_scenes.png").write_bytes(png(60, 20))
     (folder / "experiments" / "ours-s0" / "network.safetensors").write_bytes(bytes(1000))
     output = nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png()).decode(), "text/plain": "x"})
     said = nbformat.v4.new_output("stream", text="AbsRel 0.123\n")
@@ -66,27 +63,17 @@ def run_dir(tmp_path):
 
 def test_numbers_are_kept_byte_for_byte_and_the_rest_stays_behind(run_dir, tmp_path):
     target = tmp_path / "reference" / "quick"
-    size = keep_run(run_dir, target, ["12", "01_scenes", "99_not_there"])
+    size = keep_run(run_dir, target, ["12", "99_not_there"])
     kept = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
     assert kept == {
-        *("run.json", "rows/12.csv", "tables/12.md", "figures/12.png", "figures/12.json"),
-        *("figures/01_scenes.png", "figures/01_scenes.json", "figures/01_scenes.npz"),
-        *("notebooks/12_x.ipynb", "notebooks/12_x.result.json"),
+        *("run.json", "records.json", "rows/12.csv", "tables/16_claims.md", "tables/16_claims.csv"),
+        *("figures/12.png", "notebooks/12_x.ipynb"),
     }
     assert size == sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    for name in ("rows/12.csv", "tables/12.md", "figures/12.json", "notebooks/12_x.result.json"):
+    for name in ("rows/12.csv", "tables/16_claims.md", "tables/16_claims.csv"):
         assert (target / name).read_bytes() == (run_dir / name).read_bytes()
+    assert read_json(target / "records.json") == {"12_x": {"status": "done"}}
     assert [path.name for path in target.parent.iterdir()] == ["quick"], "nothing is left beside it"
-
-
-def test_parts_that_are_left_out_are_dropped(run_dir, tmp_path):
-    target = tmp_path / "kept"
-    keep_run(run_dir, target, ["12"])
-    assert (target / "notebooks").is_dir() and not (target / "figures" / "12_map.json").exists()
-    keep_run(run_dir, target, ["12"], parts=["rows", "figures"])
-    assert sorted(path.name for path in target.iterdir()) == ["figures", "rows", "run.json"]
-    keep_run(run_dir, target, parts=["rows"])
-    assert sorted(path.name for path in target.iterdir()) == ["rows", "run.json"]
 
 
 def test_pictures_keep_their_look(run_dir, tmp_path):
@@ -132,46 +119,70 @@ def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "quick"]
 
 
-@pytest.fixture
-def ablation(tmp_path):
-    """A run folder with two rows of the committed ablation, whose scores get a metric that is not kept."""
-    committed, folder = REPOSITORY / "results" / "reference" / "ablation", tmp_path / "ablation" / "ablation"
-    for name in ("baseline-s0", "ours-s0"):
-        for kind, ending in (("images", "csv.gz"), ("rows", "csv.gz"), ("edges", "csv.gz"), ("records", "json")):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(committed / kind / f"{name}.{ending}", folder / kind / f"{name}.{ending}")
-        scores = folder / "images" / f"{name}.csv.gz"
-        write_csv(scores, read_csv_gz(scores).assign(d3=1.0))
-    return folder.parent
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory):
+    """A run folder with two committed entries, a file each; their scores get a metric that is not kept."""
+    run_dir = tmp_path_factory.mktemp("run")
+    for label in ("baseline-s0", "ours-s0"):
+        for kind in ("images", "rows", "edges"):
+            found = read_table(REFERENCE, kind, [label])
+            write_csv(
+                run_dir / "ablation" / kind / f"{label}.csv.gz", found.assign(d3=1 / 3) if kind == "images" else found
+            )
+        write_json(run_dir / "ablation" / "records" / f"{label}.json", read_all_records(REFERENCE)[label])
+    return run_dir
 
 
-def test_an_ablation_is_kept_with_the_metrics_that_effects_are_taken_of(ablation, tmp_path):
-    target = tmp_path / "kept" / "ablation"
-    size = keep_ablation(ablation, target)
-    assert size == sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    for kind in ("rows", "edges", "records"):
-        for path in (ablation / "ablation" / kind).iterdir():
-            assert (target / kind / path.name).read_bytes() == path.read_bytes()
-    scores = Evidence(target.parent, "quick", own=False).scores(["ours", "baseline"])
-    assert set(IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
-    whole = Evidence(ablation, "quick", own=True).scores(["ours", "baseline"])
-    pd.testing.assert_frame_equal(scores, whole.drop(columns="d3"))
+def test_a_packed_ablation_reads_as_one_with_a_file_an_entry(ablation, tmp_path):
+    size = keep_ablation(ablation, tmp_path)
+    kept = sorted(path.name for path in (tmp_path / "ablation").iterdir())
+    assert kept == ["edges.csv.gz", "images.csv.gz", "records.json.gz", "rows.csv.gz"]
+    assert size == sum(path.stat().st_size for path in (tmp_path / "ablation").iterdir())
+    own, packed = Evidence(ablation, "quick", own=True), Evidence(tmp_path, "quick", own=False)
+    names = ["ours", "baseline"]
+    assert packed.names == own.names and packed.caption == own.caption
+    pd.testing.assert_frame_equal(packed.records(), own.records())
+    for split in ("test", "val"):
+        pd.testing.assert_frame_equal(packed.rows(names, split), own.rows(names, split))
+        scores = packed.scores(names, split)
+        assert set(IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
+        pd.testing.assert_frame_equal(scores, own.scores(names, split).drop(columns="d3"))
+    pd.testing.assert_frame_equal(packed.measured("edges", names), own.measured("edges", names))
+    assert not packed.has_measure("sweep")
+    with pytest.raises(DataError, match="lowtex ablate --measure sweep"):
+        packed.measured("sweep")
 
 
-def test_rows_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_path):
-    target = tmp_path / "kept" / "ablation"
-    keep_ablation(ablation, target)
-    before = {path: path.stat().st_mtime_ns for path in target.rglob("*.gz")}
-    for path in (ablation / "ablation").rglob("ours-s0.*"):
-        path.unlink()
-    newer = ablation / "ablation" / "rows" / "baseline-s0.csv.gz"
-    newer.write_bytes((ablation / "ablation" / "edges" / "baseline-s0.csv.gz").read_bytes())
-    later = max(before.values()) + 10**9
-    os.utime(newer, ns=(later, later))
-    keep_ablation(ablation, target)
-    kept = target / "rows" / "baseline-s0.csv.gz"
-    assert kept.read_bytes() == newer.read_bytes()
-    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items() if path != kept)
+def test_entries_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_path):
+    kept = tmp_path / "kept"
+    keep_ablation(ablation, kept)
+    before = {path.name: path.read_bytes() for path in (kept / "ablation").iterdir()}
+    newer = read_table(ablation, "rows", ["baseline-s0"]).assign(value=0.25)
+    write_csv(tmp_path / "newer" / "ablation" / "rows" / "baseline-s0.csv.gz", newer)
+    record = read_all_records(ablation)["baseline-s0"] | {"score_s": 1.5}
+    write_json(tmp_path / "newer" / "ablation" / "records" / "baseline-s0.json", record)
+    keep_ablation(tmp_path / "newer", kept)
+    after = {path.name: path.read_bytes() for path in (kept / "ablation").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"rows.csv.gz", "records.json.gz"}
+    assert set(read_table(kept, "rows", ["baseline-s0"])["value"]) == {0.25}
+    pd.testing.assert_frame_equal(read_table(kept, "rows", ["ours-s0"]), read_table(ablation, "rows", ["ours-s0"]))
+    assert {label: one["score_s"] == 1.5 for label, one in read_all_records(kept).items()} == {
+        "baseline-s0": True,
+        "ours-s0": False,
+    }
+
+
+def test_a_damaged_packed_file_is_named(ablation, tmp_path):
+    keep_ablation(ablation, tmp_path)
+    for name, read in (
+        ("rows.csv.gz", lambda: read_table(tmp_path, "rows", ["ours-s0"])),
+        ("images.csv.gz", lambda: read_table(tmp_path, "images", ["ours-s0"])),
+        ("records.json.gz", lambda: read_all_records(tmp_path)),
+    ):
+        path = tmp_path / "ablation" / name
+        path.write_bytes(path.read_bytes()[:200])
+        with pytest.raises(DataError, match=name):
+            read()
 
 
 def test_an_ablation_without_a_finished_row_is_refused(tmp_path):

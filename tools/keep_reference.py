@@ -1,7 +1,7 @@
 """Keep a finished run in results/reference: `make reference RUN=results/quick`. For the authors of the kit.
 
-The folders to keep may be named after the run, as rows,tables,figures; default all. For RUN=results/ablation the rows
-that are finished by now are added to those kept before; RUN=results/bench keeps what `make bench` measured.
+For RUN=results/ablation the rows that are finished by now are added to those kept before; RUN=results/bench keeps what
+`make bench` measured.
 """
 
 import sys
@@ -9,31 +9,32 @@ from pathlib import Path
 
 from lowtex.errors import LowtexError
 from lowtex.paths import RUN_FILE
-from lowtex_lab.notebook.reference import BENCH, KEPT, keep_ablation, keep_bench, keep_run
-from lowtex_lab.studies.rows import FOLDER
+from lowtex_lab.notebook.reference import BENCH, keep_ablation, keep_bench, keep_run
+from lowtex_lab.studies.evidence import REFERENCE
+from lowtex_lab.studies.rows import finished_labels
 
-IN_README = ("01_scenes", "09_cells", "09_main_effects", "15_error_vs_contrast")
+IN_README = ("01_scenes", "09_cells", "15_error_vs_contrast")
 """Figures that the README shows."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> int:
-    """Copy the run that is named to ``results/reference/<its name>``."""
+    """Keep the run that is named in ``results/reference``."""
     run_dir = (ROOT / sys.argv[1]).resolve()
-    target = ROOT / "results" / "reference" / run_dir.name
-    parts = sys.argv[2].split(",") if len(sys.argv) > 2 else tuple(KEPT)
+    target = REFERENCE / run_dir.name
     try:
-        if (run_dir / FOLDER / "records").is_dir() and not (run_dir / RUN_FILE).is_file():
-            size = keep_ablation(run_dir, target)
+        if finished_labels(run_dir) and not (run_dir / RUN_FILE).is_file():
+            # the rows of another profile have a folder of their own
+            size = keep_ablation(run_dir, REFERENCE / run_dir.name.removeprefix("ablation").lstrip("-"))
         elif (run_dir / BENCH[0]).is_file():
             size = keep_bench(run_dir, target)
         else:
-            size = keep_run(run_dir, target, IN_README, parts)
+            size = keep_run(run_dir, target, IN_README)
     except LowtexError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{target.relative_to(ROOT)}: {size / 1e6:.1f} MB")
+    print(f"{run_dir.name} is kept in {REFERENCE.relative_to(ROOT)}: {size / 1e6:.1f} MB")
     return 0
 
 

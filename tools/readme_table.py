@@ -13,16 +13,11 @@ from lowtex_lab.studies.summary import readme_blocks, with_blocks
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
-def all_blocks() -> dict[str, str]:
-    """Name -> text, from what is committed."""
+def main() -> None:
+    """Replace the blocks by what the committed rows say."""
     claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
     blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
-    return blocks | {"speed": targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))}
-
-
-def main() -> None:
-    """Replace the blocks."""
-    blocks = all_blocks()
+    blocks["speed"] = targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))
     write_text(README, with_blocks(README.read_text(encoding="utf-8"), blocks))
     print("\n\n".join(blocks.values()))
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 
 from benchmarks.harness import Conditions, Subject, use_allocator
-from benchmarks.kit import FEATURES, PIXELS, KitStep
-from benchmarks.subjects.pairs import RESNET, depth_net, feature_net, feature_settings, network_settings
+from benchmarks.kit import FEATURES, PIXELS
+from benchmarks.subjects.pairs import NETWORKS, RESNET, feature_settings, network_settings
 from benchmarks.subjects.readers import REAL_SIZE, root_of, told
-from benchmarks.subjects.steps import OBJECTIVES
+from benchmarks.subjects.steps import kit_step
 from lowtex.batches import StepSampler, augment, training_loader
 from lowtex.datasets import KittiRaw, PreparedPairs, prepare
 from lowtex.experiments import DataSettings, Experiment
@@ -32,8 +32,7 @@ def subjects(conditions: Conditions) -> list[Subject]:
     batch = 2 if conditions.smoke else 12 if gpu else 4
     data = f"{told(root_of('kitti', conditions))} KITTI"
     return [
-        Subject("loader", TRAINING, network, batch, *size, data=data)
-        for network in (list(OBJECTIVES) if gpu else [RESNET])
+        Subject("loader", TRAINING, network, batch, *size, data=data) for network in (NETWORKS if gpu else [RESNET])
     ]
 
 
@@ -51,7 +50,7 @@ def prepared_pairs(conditions: Conditions, subject: Subject) -> PreparedPairs:
 
 def experiment_of(conditions: Conditions, subject: Subject, precision: str) -> Experiment:
     """The training that `train_experiment` is asked for: the subject's network and objective, nothing pretrained."""
-    pixels = OBJECTIVES[subject.network] == OBJECTIVES[RESNET]
+    pixels = subject.network == RESNET
     return Experiment(
         name="benchmark",
         network=network_settings(subject, conditions),
@@ -89,9 +88,7 @@ def waiting_share(conditions: Conditions, subject: Subject, precision: str, work
     between the end of one step and the arrival of the next one's first work, which is nothing where the host is ahead.
     """
     use_allocator("kit")
-    pixels = OBJECTIVES[subject.network] == OBJECTIVES[RESNET]
-    features = None if pixels else feature_net(conditions)
-    step = KitStep(depth_net(subject, conditions), PIXELS if pixels else FEATURES, features, precision)
+    step = kit_step(conditions, subject, precision)
     schedule = experiment_of(conditions, subject, precision).schedule
     dataset = prepared_pairs(conditions, subject)
     total = WARM_UP + steps_of(conditions)

@@ -8,7 +8,7 @@ before anything is timed.
 import random
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -49,26 +49,29 @@ def kitti_with_scans(root: Path, size: tuple[int, int], depth: str) -> KittiRaw:
 
 
 Opener = Callable[[Path, tuple[int, int]], StereoReader]
+
+
+def on(reader: type[StereoReader], split: str = "available", **options: object) -> Opener:
+    """Opens a reader on a root at a size."""
+    return lambda root, size: reader(root, split, size, **options)
+
+
+def kitti_improved(root: Path, size: tuple[int, int]) -> KittiImproved:
+    """KITTI's improved ground truth, with the images of the raw data beside it."""
+    return KittiImproved(root, "available", size, root.parent / "kitti_raw", views=False)
+
+
 READERS: dict[tuple[str, str], tuple[str, Opener]] = {
-    ("KittiRaw", TRAINING): ("kitti", lambda root, size: KittiRaw(root, "available", size, depth=None)),
-    ("KittiRaw with scan", TEST): ("kitti", lambda root, size: kitti_with_scans(root, size, "velodyne")),
-    ("KittiImproved", TEST): (
-        "kitti_depth",
-        lambda root, size: KittiImproved(root, "available", size, root.parent / "kitti_raw", views=False),
-    ),
-    ("VirtualKitti2", TRAINING): ("vkitti2", lambda root, size: VirtualKitti2(root, "train", size, depth=False)),
-    ("VirtualKitti2", TEST): ("vkitti2", lambda root, size: VirtualKitti2(root, "test", size, views=False)),
-    ("Make3D C1", TEST): ("make3d", lambda root, size: Make3D(root, "available", size)),
-    ("Cityscapes", TRAINING): (
-        "cityscapes",
-        lambda root, size: Cityscapes(root, "available", size, depth=False, typical_camera=True),
-    ),
-    ("Cityscapes", TEST): (
-        "cityscapes",
-        lambda root, size: Cityscapes(root, "available", size, views=False, typical_camera=True),
-    ),
-    ("StereoFolder", TRAINING): ("stereo", lambda root, size: StereoFolder(root, "available", size, depth=False)),
-    ("StereoFolder", TEST): ("stereo", lambda root, size: StereoFolder(root, "available", size, views=False)),
+    ("KittiRaw", TRAINING): ("kitti", on(KittiRaw, depth=None)),
+    ("KittiRaw with scan", TEST): ("kitti", partial(kitti_with_scans, depth="velodyne")),
+    ("KittiImproved", TEST): ("kitti_depth", kitti_improved),
+    ("VirtualKitti2", TRAINING): ("vkitti2", on(VirtualKitti2, "train", depth=False)),
+    ("VirtualKitti2", TEST): ("vkitti2", on(VirtualKitti2, "test", views=False)),
+    ("Make3D C1", TEST): ("make3d", on(Make3D)),
+    ("Cityscapes", TRAINING): ("cityscapes", on(Cityscapes, depth=False, typical_camera=True)),
+    ("Cityscapes", TEST): ("cityscapes", on(Cityscapes, views=False, typical_camera=True)),
+    ("StereoFolder", TRAINING): ("stereo", on(StereoFolder, depth=False)),
+    ("StereoFolder", TEST): ("stereo", on(StereoFolder, views=False)),
 }
 """Name and what one item is -> data set and how it is opened."""
 
@@ -104,12 +107,6 @@ def opened(name: str, item: str, conditions: Conditions) -> StereoReader:
     return opener(root, size_of(root, conditions))
 
 
-def prepared_folder(name: str, item: str, conditions: Conditions) -> Path:
-    """Where its prepared samples go; whoever comes second finds them."""
-    folder = conditions.work / f"{name}-{item}".replace(" ", "_")
-    return prepare(opened(name, item, conditions), folder, progress=False, tell=lambda line: None)
-
-
 def require_same(ours: StereoSample, theirs: StereoSample) -> None:
     """Raise `Disagreement` unless both samples are equal bit for bit."""
     for name, value in vars(ours).items():
@@ -127,7 +124,9 @@ def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:
         return _plain(reader, count)
     dataset = reader
     if name == "kit_prepared":
-        dataset = PreparedPairs(prepared_folder(reader_name, item, conditions))
+        # whoever comes second finds what the first prepared
+        folder = conditions.work / f"{reader_name}-{item}".replace(" ", "_")
+        dataset = PreparedPairs(prepare(reader, folder, progress=False, tell=lambda line: None))
     elif name == "kit_memory":
         dataset = CachedPairs(reader, workers=1)
     for index in range(count if name != "kit" else 0):

@@ -47,16 +47,19 @@ class PlainStep:
 def make_step(conditions: Conditions, subject: Subject, name: str) -> tuple[KitStep | PlainStep, StereoBatch]:
     """The step of a contestant, and its batch, on the device."""
     batch = pairs(subject.batch, subject.height, subject.width, conditions.device)
-    pixels = OBJECTIVES[subject.network] == OBJECTIVES[RESNET]
     if name == "yardstick":
         network = plain_depth_net(subject, conditions)
-        if pixels:
+        if subject.network == RESNET:
             return PlainStep(network, PixelObjective(network, batch)), batch
         return PlainStep(network, FeatureObjective(network, batch, extractor(conditions))), batch
-    features = None if pixels else feature_net(conditions)
-    precision = "bf16" if name.endswith("bf16") else "fp32"
-    step = KitStep(depth_net(subject, conditions), PIXELS if pixels else FEATURES, features, precision)
-    return step, batch
+    return kit_step(conditions, subject, "bf16" if name.endswith("bf16") else "fp32"), batch
+
+
+def kit_step(conditions: Conditions, subject: Subject, precision: str) -> KitStep:
+    """The kit's step, of Monodepth2's network with pixels and the paper's with feature maps."""
+    if subject.network == RESNET:
+        return KitStep(depth_net(subject, conditions), PIXELS, precision=precision)
+    return KitStep(depth_net(subject, conditions), FEATURES, feature_net(conditions), precision)
 
 
 def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:

@@ -89,10 +89,5 @@ def contests(conditions: Conditions) -> list[Contest]:
     """Both losses, the warp and SSIM, batch 4 at 640x192."""
     batch, size = (2, (64, 96)) if conditions.smoke else (4, (192, 640))
     of = {LOSS: "pixels + auto-mask", WARP: "one scale", SIMILARITY: "one scale", FEATURE: "four scales"}
-    return [
-        Contest(
-            Subject("loss", name, "", batch, *size, data=data), ("yardstick", "kit"), make, {"kit": TOLERANCE},
-            round_s=45.0,
-        )
-        for name, data in of.items()
-    ]  # fmt: skip
+    subjects = [Subject("loss", name, "", batch, *size, data=data) for name, data in of.items()]
+    return [Contest(each, ("yardstick", "kit"), make, {"kit": TOLERANCE}, round_s=45.0) for each in subjects]

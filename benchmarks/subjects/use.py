@@ -1,17 +1,19 @@
 """What is done with samples and networks beside training: laser projection, evaluation, prediction, rendering."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from benchmarks.harness import Conditions, Contest, Contestant, Subject
-from benchmarks.subjects.pairs import IRESNET, RESNET, depth_net, pairs, plain_depth_net
+from benchmarks.subjects.pairs import NETWORKS, depth_net, network_settings, pairs, plain_depth_net
 from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of, size_of, told
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
 from lowtex.datasets.velodyne import project_velodyne, read_velodyne
 from lowtex.evaluation.evaluate import score
 from lowtex.evaluation.prediction import predict_photo
-from lowtex.experiments import change, named_experiment
+from lowtex.experiments import named_experiment
 from lowtex.seeding import generator
 from lowtex_lab.miniature import Scene, render
 
@@ -24,10 +26,8 @@ def make_projection(conditions: Conditions, subject: Subject, name: str) -> Cont
     reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width), "velodyne")
     work = []
     for frame in reader.frames[:MOST_SAMPLES]:
-        camera, scan = (
-            reader.tree.calibration(frame.folder),
-            read_velodyne(reader.tree.velodyne(frame.folder, frame.frame)),
-        )
+        camera = reader.tree.calibration(frame.folder)
+        scan = read_velodyne(reader.tree.velodyne(frame.folder, frame.frame))
         matrix = camera.velodyne_projection(frame.side, reader.tree.velodyne_to_camera(frame.folder))
         work.append((scan, matrix, *camera.size[frame.side]))
     project = projected_scan if name == "yardstick" else project_velodyne
@@ -85,11 +85,8 @@ def make_prediction(conditions: Conditions, subject: Subject, name: str) -> Cont
 def _from_checkpoint(conditions: Conditions, subject: Subject):
     path = conditions.work / f"{subject.network.replace(' ', '_')}.safetensors"
     if not path.is_file():
-        network = depth_net(subject, conditions)
-        own = {"encoder": "resnet", "decoder": "unet"} if subject.network == RESNET else {}
-        settings = {**own, "depth": network.encoder.depth, "width": network.encoder.width, "least_channels": None}
-        experiment = change(named_experiment("ours"), **{f"network__{key}": value for key, value in settings.items()})
-        save_network(path, network.cpu(), "depth_net", experiment)
+        experiment = replace(named_experiment("ours"), network=network_settings(subject, conditions))
+        save_network(path, depth_net(subject, conditions).cpu(), "depth_net", experiment)
     return load_network(path)[0]
 
 
@@ -112,16 +109,10 @@ def contests(conditions: Conditions) -> list[Contest]:
     found = []
     if root.is_dir():
         size = size_of(root, conditions)
-        data = f"{told(root)} scan"
-        found += [
-            Contest(
-                Subject("use", PROJECTION, "", 0, *size, data=data), beside, make_projection, {"kit": 2e-3}, threads=1
-            ),
-            Contest(
-                Subject("use", EVALUATION, "", 0, *size, data=data), beside, make_evaluation, {"kit": 1e-6}, threads=1
-            ),
-        ]
-    for network in (RESNET, IRESNET):
+        for name, make, tolerance in ((PROJECTION, make_projection, 2e-3), (EVALUATION, make_evaluation, 1e-6)):
+            subject = Subject("use", name, "", 0, *size, data=f"{told(root)} scan")
+            found.append(Contest(subject, beside, make, {"kit": tolerance}, threads=1))
+    for network in NETWORKS:
         size = (64, 96) if small else (192, 640)
         subject = Subject("use", PREDICTION, network, 1, *size, data="one photo")
         found.append(Contest(subject, beside, make_prediction, {"kit": 1e-4}))

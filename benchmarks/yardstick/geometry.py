@@ -22,45 +22,11 @@ def other_view(rig: StereoRig, direction: Tensor, like: Tensor) -> Tensor:
     return move.to(like)
 
 
-class Backproject(nn.Module):
-    """Depth ``(B, 1, H, W)`` metres and ``K^-1`` -> points ``(B, 4, H W)``, homogeneous."""
-
-    def __init__(self, batch: int, height: int, width: int):
-        super().__init__()
-        self.batch = batch
-        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        pixels = torch.stack([x.reshape(-1), y.reshape(-1), torch.ones(height * width)])
-        self.register_buffer("pixels", pixels[None].repeat(batch, 1, 1))
-        self.register_buffer("ones", torch.ones(batch, 1, height * width))
-
-    def forward(self, depth: Tensor, inverse_camera: Tensor) -> Tensor:
-        """See the class."""
-        rays = torch.matmul(inverse_camera[:, :3, :3], self.pixels)
-        return torch.cat([depth.view(self.batch, 1, -1) * rays, self.ones], 1)
-
-
-class Project(nn.Module):
-    """Points ``(B, 4, H W)``, K and T -> where the other camera sees them, ``(B, H, W, 2)`` for `grid_sample`.
+class ViewSynthesis(nn.Module):
+    """The other view as the target camera would see it, by the target's depth.
 
     Pixel centres lie at whole numbers and ``align_corners=True`` follows, so that a depth means the same disparity as
     in the kit. (Monodepth2's own code mixes both conventions and is half a pixel off.)
-    """
-
-    def __init__(self, batch: int, height: int, width: int):
-        super().__init__()
-        self.batch, self.height, self.width = batch, height, width
-
-    def forward(self, points: Tensor, camera: Tensor, move: Tensor) -> Tensor:
-        """See the class."""
-        seen = torch.matmul(torch.matmul(camera, move)[:, :3, :], points)
-        place = seen[:, :2, :] / (seen[:, 2, :].unsqueeze(1) + 1e-7)
-        place = place.view(self.batch, 2, self.height, self.width).permute(0, 2, 3, 1)
-        size = torch.tensor([self.width - 1, self.height - 1], dtype=place.dtype, device=place.device)
-        return (place / size - 0.5) * 2
-
-
-class ViewSynthesis(nn.Module):
-    """The other view as the target camera would see it, by the target's depth.
 
     Args:
         batch, height, width: of the images.
@@ -71,15 +37,24 @@ class ViewSynthesis(nn.Module):
 
     def __init__(self, batch: int, height: int, width: int, rig: StereoRig, direction: Tensor, like: Tensor):
         super().__init__()
-        self.backproject, self.project = Backproject(batch, height, width), Project(batch, height, width)
-        camera, inverse = camera_matrices(rig, like)
-        self.register_buffer("camera", camera)
-        self.register_buffer("inverse_camera", inverse)
-        self.register_buffer("move", other_view(rig, direction, like))
-        self.to(like)
+        self.size = (batch, height, width)
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        pixels = torch.stack([x.reshape(-1), y.reshape(-1), torch.ones(height * width)])
+        self.pixels = pixels[None].repeat(batch, 1, 1).to(like)
+        self.ones = torch.ones(batch, 1, height * width).to(like)
+        self.camera, self.inverse_camera = camera_matrices(rig, like)
+        self.move = other_view(rig, direction, like)
+
+    def points(self, depth: Tensor) -> Tensor:
+        """Depth ``(B, 1, H, W)`` metres -> points ``(B, 4, H W)`` of the target camera, homogeneous."""
+        rays = torch.matmul(self.inverse_camera[:, :3, :3], self.pixels)
+        return torch.cat([depth.view(self.size[0], 1, -1) * rays, self.ones], 1)
 
     def forward(self, other: Tensor, depth: Tensor) -> Tensor:
         """``other (B, C, H, W)`` and ``depth (B, 1, H, W)`` metres -> ``(B, C, H, W)``."""
-        points = self.backproject(depth, self.inverse_camera)
-        grid = self.project(points, self.camera, self.move)
-        return F.grid_sample(other, grid, padding_mode="border", align_corners=True)
+        batch, height, width = self.size
+        seen = torch.matmul(torch.matmul(self.camera, self.move)[:, :3, :], self.points(depth))
+        place = seen[:, :2, :] / (seen[:, 2, :].unsqueeze(1) + 1e-7)
+        place = place.view(batch, 2, height, width).permute(0, 2, 3, 1)
+        size = torch.tensor([width - 1, height - 1], dtype=place.dtype, device=place.device)
+        return F.grid_sample(other, (place / size - 0.5) * 2, padding_mode="border", align_corners=True)

@@ -17,48 +17,44 @@ NOISE = 1e-5
 class SSIM(nn.Module):
     """``clamp((1 - SSIM) / 2, 0, 1)`` over 3x3 windows, ``(B, C, H, W)``, by five average pools (Wang et al. 2004)."""
 
-    def __init__(self):
-        super().__init__()
-        self.mean_x, self.mean_y = nn.AvgPool2d(3, 1), nn.AvgPool2d(3, 1)
-        self.square_x, self.square_y, self.product = nn.AvgPool2d(3, 1), nn.AvgPool2d(3, 1), nn.AvgPool2d(3, 1)
-        self.pad = nn.ReflectionPad2d(1)
-        self.c1, self.c2 = 0.01**2, 0.03**2
-
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two images ``(B, C, H, W)`` in [0, 1]."""
-        x, y = self.pad(x), self.pad(y)
-        mean_x, mean_y = self.mean_x(x), self.mean_y(y)
-        variance_x = self.square_x(x**2) - mean_x**2
-        variance_y = self.square_y(y**2) - mean_y**2
-        covariance = self.product(x * y) - mean_x * mean_y
-        above = (2 * mean_x * mean_y + self.c1) * (2 * covariance + self.c2)
-        below = (mean_x**2 + mean_y**2 + self.c1) * (variance_x + variance_y + self.c2)
+        x, y = F.pad(x, (1, 1, 1, 1), mode="reflect"), F.pad(y, (1, 1, 1, 1), mode="reflect")
+        mean_x, mean_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
+        variance_x = F.avg_pool2d(x**2, 3, 1) - mean_x**2
+        variance_y = F.avg_pool2d(y**2, 3, 1) - mean_y**2
+        covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
+        above = (2 * mean_x * mean_y + 0.01**2) * (2 * covariance + 0.03**2)
+        below = (mean_x**2 + mean_y**2 + 0.01**2) * (variance_x + variance_y + 0.03**2)
         return torch.clamp((1 - above / below) / 2, 0, 1)
+
+
+def along_x(a: Tensor) -> Tensor:
+    """Differences of neighbours in a row."""
+    return a[:, :, :, 1:] - a[:, :, :, :-1]
+
+
+def along_y(a: Tensor) -> Tensor:
+    """Differences of neighbours in a column."""
+    return a[:, :, 1:, :] - a[:, :, :-1, :]
+
+
+def _weighted(disparity: Tensor, image: Tensor, edge_decay: float) -> Tensor:
+    """Mean size of a disparity's differences, less where the image's are large."""
+    return (torch.abs(disparity) * torch.exp(-edge_decay * torch.mean(torch.abs(image), 1, keepdim=True))).mean()
 
 
 def first_order(disparity: Tensor, image: Tensor, edge_decay: float) -> Tensor:
     """Edge-aware first differences of ``disparity (B, 1, h, w)``: a scalar."""
-    dx = torch.abs(disparity[:, :, :, :-1] - disparity[:, :, :, 1:])
-    dy = torch.abs(disparity[:, :, :-1, :] - disparity[:, :, 1:, :])
-    image_dx = torch.mean(torch.abs(image[:, :, :, :-1] - image[:, :, :, 1:]), 1, keepdim=True)
-    image_dy = torch.mean(torch.abs(image[:, :, :-1, :] - image[:, :, 1:, :]), 1, keepdim=True)
-    return (dx * torch.exp(-edge_decay * image_dx)).mean() + (dy * torch.exp(-edge_decay * image_dy)).mean()
+    return sum(_weighted(first(disparity), first(image), edge_decay) for first in (along_x, along_y))
 
 
 def second_order(disparity: Tensor, image: Tensor, edge_decay: float) -> Tensor:
     """Edge-aware second differences, xx, xy, yx and yy each on its own, as FeatDepth's code has them: a scalar."""
-
-    def along_x(a: Tensor) -> Tensor:
-        return a[:, :, :, 1:] - a[:, :, :, :-1]
-
-    def along_y(a: Tensor) -> Tensor:
-        return a[:, :, 1:, :] - a[:, :, :-1, :]
-
     total = 0.0
     for first in (along_x, along_y):
         for second in (along_x, along_y):
-            weight = torch.exp(-edge_decay * torch.mean(torch.abs(second(first(image))), 1, keepdim=True))
-            total = total + (torch.abs(second(first(disparity))) * weight).mean()
+            total = total + _weighted(second(first(disparity)), second(first(image)), edge_decay)
     return total
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lowtex.settings import FeatureNetSettings, NetworkSettings
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
 PLANES = (64, 128, 256, 512)
 DECODER = (16, 32, 64, 128, 256)
 
@@ -54,31 +54,24 @@ class ResNetBlock(nn.Module):
 
 
 class IResNetBlock(nn.Module):
-    """Start, Middle or End block of a stage; only End rectifies the main path, and a shortcut pools before it projects.
+    """Start, Middle or End bottleneck of a stage; only End rectifies the main path, a shortcut pools, then projects.
 
     The branch opens with a ReLU, after a batch norm unless the block follows Start, which has just normalised.
     """
 
-    def __init__(self, inputs: int, planes: int, role: str, follows_start: bool, bottleneck: bool):
+    def __init__(self, inputs: int, planes: int, role: str, follows_start: bool):
         super().__init__()
-        outputs, stride = planes * (4 if bottleneck else 1), 2 if role == "start" else 1
-        first, second = (1, 3) if bottleneck else (3, 3)
-        self.role, self.bottleneck = role, bottleneck
+        outputs = 4 * planes
+        self.role = role
         self.bn0 = None if role == "start" or follows_start else nn.BatchNorm2d(inputs)
-        self.conv1 = _conv(inputs, planes, first, 1 if bottleneck else stride)
-        self.bn1 = nn.BatchNorm2d(planes)
-        self.conv2 = _conv(planes, planes, second, stride if bottleneck else 1)
-        last = None if role == "middle" else nn.BatchNorm2d(outputs)
-        if bottleneck:
-            self.bn2, self.conv3, self.bn3 = nn.BatchNorm2d(planes), _conv(planes, outputs, 1), last
-        else:
-            self.bn2 = last
+        self.conv1, self.bn1 = _conv(inputs, planes, 1), nn.BatchNorm2d(planes)
+        self.conv2, self.bn2 = _conv(planes, planes, 3, 2 if role == "start" else 1), nn.BatchNorm2d(planes)
+        self.conv3, self.bn3 = _conv(planes, outputs, 1), None if role == "middle" else nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = None
         if role == "start":
             pool = nn.MaxPool2d(3, stride=2, padding=1)
-            project = (_conv(inputs, outputs, 1), nn.BatchNorm2d(outputs))
-            self.downsample = pool if inputs == outputs else nn.Sequential(pool, *project)
+            self.downsample = nn.Sequential(pool, _conv(inputs, outputs, 1), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H, W)``, half of it from a Start block."""
@@ -87,16 +80,14 @@ class IResNetBlock(nn.Module):
             # not in place: x is the main path, which keeps its negative values
             y = F.relu(x) if self.bn0 is None else self.relu(self.bn0(x))
         y = self.conv2(self.relu(self.bn1(self.conv1(y))))
-        last = self.bn2
-        if self.bottleneck:
-            y, last = self.conv3(self.relu(self.bn2(y))), self.bn3
+        y = self.conv3(self.relu(self.bn2(y)))
         if self.role == "start":
-            return last(y) + self.downsample(x)
-        return self.relu(last(y + x)) if self.role == "end" else y + x
+            return self.bn3(y) + self.downsample(x)
+        return self.relu(self.bn3(y + x)) if self.role == "end" else y + x
 
 
 class Encoder(nn.Module):
-    """Image in [0, 1] -> five maps at strides 2 to 32. ``kind`` is ``resnet`` or ``iresnet``."""
+    """Image in [0, 1] -> five maps at strides 2 to 32. ``kind`` is ``resnet``, or ``iresnet`` of depth 50."""
 
     def __init__(self, kind: str, depth: int, width: float, padding_mode: str = "zeros", normalise: bool = True):
         super().__init__()
@@ -116,7 +107,7 @@ class Encoder(nn.Module):
                     blocks.append(ResNetBlock(inputs, planes[stage], stride, bottleneck, padding_mode))
                 else:
                     role = "start" if i == 0 else "end" if i == count - 1 else "middle"
-                    blocks.append(IResNetBlock(inputs, planes[stage], role, i == 1, bottleneck))
+                    blocks.append(IResNetBlock(inputs, planes[stage], role, i == 1))
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -135,26 +126,21 @@ class Conv3x3(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.pad = nn.ReflectionPad2d(1)
         self.conv = nn.Conv2d(inputs, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H, W)``."""
         # a single row or column has no neighbour to mirror
-        padded = self.pad(x) if min(x.shape[2:]) > 1 else F.pad(x, (1, 1, 1, 1), mode="replicate")
-        return self.conv(padded)
+        mode = "reflect" if min(x.shape[2:]) > 1 else "replicate"
+        return self.conv(F.pad(x, (1, 1, 1, 1), mode=mode))
 
 
 class ConvBlock(Conv3x3):
     """`Conv3x3` and ELU."""
 
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs)
-        self.elu = nn.ELU(inplace=True)
-
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H, W)``."""
-        return self.elu(super().forward(x))
+        return F.elu(super().forward(x), inplace=True)
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ IMAGE_CROPS = {
 }
 """Crops that the reader makes, before the network sees the image (its attribute ``crop``)."""
 
+PROTOCOL_COLUMNS = ("protocol", "crop", "cap_m", "scaling", "flip", "ground_truth")
+"""Columns of a row in which a protocol states itself (`Protocol.row`)."""
+
 SCALINGS = ("none", "median")
 _FACTOR = re.compile(r"x(\d+(?:\.\d+)?(?:[eE]-?\d+)?)")
 RESIZED = ("inverse_depth", "depth")

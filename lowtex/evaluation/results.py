@@ -19,50 +19,13 @@ import pandas as pd
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import Evaluation
 from lowtex.evaluation.metrics import LOG10, METRICS
-from lowtex.evaluation.tables import published_rows, table, to_markdown, write_table
+from lowtex.evaluation.tables import IDENTITY_COLUMNS, write_csv
+from lowtex.evaluation.tables import published_rows as published_rows
+from lowtex.evaluation.tables import table as table
+from lowtex.evaluation.tables import to_markdown as to_markdown
+from lowtex.evaluation.tables import write_table as write_table
 from lowtex.experiments import Experiment
-from lowtex.files import atomic_path
 from lowtex.provenance import provenance
-
-__all__ = [
-    "COLUMNS",
-    "IDENTITY_COLUMNS",
-    "PROVENANCE_COLUMNS",
-    "append_rows",
-    "merge_rows",
-    "per_image_rows",
-    "provenance",
-    "published_rows",
-    "read_rows",
-    "rows_from",
-    "table",
-    "to_markdown",
-    "write_csv",
-    "write_rows",
-    "write_table",
-]
-
-IDENTITY_COLUMNS = (
-    "experiment",
-    "experiment_key",
-    "seed",
-    "train_data",
-    "eval_data",
-    "split",
-    "protocol",
-    "crop",
-    "cap_m",
-    "scaling",
-    "flip",
-    "ground_truth",
-    "stratum_kind",
-    "stratum",
-    "metric",
-    "miniature",
-    "profile",
-    "status",
-)
-"""What a number is; two rows that agree in all of these are the same measurement."""
 
 MEASURED_COLUMNS = ("value", "images", "pixels")
 """The number (a mean over images), how many images it is the mean of, and their scored pixels."""
@@ -129,42 +92,27 @@ def rows_from(
         DataError: no image was scored, or a metric is not finite.
         TypeError: an experiment given by name lacks key, seed or training data.
     """
-    name = experiment if isinstance(experiment, str) else experiment.name
-    if isinstance(experiment, Experiment):
-        experiment_key = experiment.key if experiment_key is None else experiment_key
-        seed = experiment.seed if seed is None else seed
-        train_data = training_data(experiment) if train_data is None else train_data
-    elif None in (experiment_key, seed, train_data):
+    trained = _columns_of(experiment, experiment_key, seed, train_data)
+    if None in trained.values():
         raise TypeError("rows_from: with an experiment's name give experiment_key, seed and train_data too")
     if evaluation.images == 0:
         raise DataError(f"no rows: {evaluation.describe()}; evaluate images that have ground truth")
     origin = dict(provenance("cpu") if origin is None else origin)
     version = "+".join(str(origin[part]) for part in ("lowtex_version", "commit") if origin.get(part))
+    told = {
+        "eval_data": eval_data,
+        "split": split,
+        **evaluation.protocol.row(),
+        "miniature": bool(miniature),
+        "profile": profile,
+        "status": "measured",
+        "lowtex_version": version,
+        **{name: origin[name] for name in ("torch_version", "device", "threads", "created")},
+        "wall_s": round(evaluation.seconds if wall_s is None else wall_s, 2),
+    }
+    counted = ("stratum_kind", "stratum", "images", "pixels")
     rows = [
-        {
-            "experiment": name,
-            "experiment_key": experiment_key,
-            "seed": seed,
-            "train_data": train_data,
-            "eval_data": eval_data,
-            "split": split,
-            **evaluation.protocol.row(),
-            "stratum_kind": mean["stratum_kind"],
-            "stratum": mean["stratum"],
-            "metric": metric,
-            "value": mean[metric],
-            "images": mean["images"],
-            "pixels": mean["pixels"],
-            "miniature": bool(miniature),
-            "profile": profile,
-            "status": "measured",
-            "lowtex_version": version,
-            "torch_version": str(origin["torch_version"]),
-            "device": str(origin["device"]),
-            "threads": origin["threads"],
-            "wall_s": round(evaluation.seconds if wall_s is None else wall_s, 2),
-            "created": str(origin["created"]),
-        }
+        {**trained, **told, **{name: mean[name] for name in counted}, "metric": metric, "value": mean[metric]}
         for mean in evaluation.means().to_dict("records")
         for metric in evaluation.metrics
     ]
@@ -181,15 +129,26 @@ def per_image_rows(
     seed: int | None = None,
 ) -> pd.DataFrame:
     """The scores of each image, for statistics paired by image: what and how, then `Evaluation.per_image`."""
-    if isinstance(experiment, Experiment):
-        experiment_key = experiment.key if experiment_key is None else experiment_key
-        seed = experiment.seed if seed is None else seed
-    name = experiment if isinstance(experiment, str) else experiment.name
-    told = {"experiment": name, "experiment_key": experiment_key, "seed": seed, "eval_data": eval_data, "split": split}
+    trained = _columns_of(experiment, experiment_key, seed)
+    trained.pop("train_data")
+    told = {**trained, "eval_data": eval_data, "split": split, **evaluation.protocol.row()}
     frame = evaluation.per_image.copy()
-    for place, (column, value) in enumerate({**told, **evaluation.protocol.row()}.items()):
+    for place, (column, value) in enumerate(told.items()):
         frame.insert(place, column, value)
     return frame
+
+
+def _columns_of(
+    experiment: Experiment | str, key: str | None, seed: int | None, train_data: str | None = None
+) -> dict[str, object]:
+    """The columns that say what was trained: as given, else the experiment's own; None where neither is known."""
+    given = {"experiment_key": key, "seed": seed, "train_data": train_data}
+    if isinstance(experiment, str):
+        return {"experiment": experiment, **given}
+    own = {"experiment_key": experiment.key, "seed": experiment.seed, "train_data": training_data(experiment)}
+    return {"experiment": experiment.name} | {
+        name: own[name] if value is None else value for name, value in given.items()
+    }
 
 
 def merge_rows(*frames: pd.DataFrame) -> pd.DataFrame:
@@ -200,18 +159,6 @@ def merge_rows(*frames: pd.DataFrame) -> pd.DataFrame:
     whole = pd.concat(given, ignore_index=True).sort_values("created", kind="stable")
     whole = whole.drop_duplicates(list(IDENTITY_COLUMNS), keep="last")
     return whole.sort_values(list(IDENTITY_COLUMNS), kind="stable").reset_index(drop=True)[list(COLUMNS)]
-
-
-def write_csv(path: str | Path, frame: pd.DataFrame, digits: int = 10) -> Path:
-    """Write any frame as CSV in one move, so that equal numbers give equal bytes; packed where the name ends ``.gz``.
-
-    Numbers have ``digits`` significant digits.
-    """
-    content = frame.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n").encode()
-    with atomic_path(path) as temporary:
-        # a time of packing would make equal rows differ
-        temporary.write_bytes(gzip.compress(content, mtime=0) if Path(path).suffix == ".gz" else content)
-    return Path(path)
 
 
 def write_rows(path: str | Path, frame: pd.DataFrame) -> Path:

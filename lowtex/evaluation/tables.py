@@ -2,41 +2,55 @@
 
 Every table says how many images and seeds stand behind each line, and what kind of line it is: measured here, measured
 on the kit's miniature world, or reported by others. Reported numbers appear only when asked for, and only where their
-protocol is that of the measured ones (`lowtex.evaluation.literature.comparable_rows`).
+protocol is that of the measured ones (`comparable_rows`). They are kept as data in ``literature.csv``.
 """
 
+import gzip
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.literature import REPORTED, published_rows, reported_lines
 from lowtex.evaluation.metrics import LABELS, LOG10, METRICS
+from lowtex.evaluation.protocols import PROTOCOL_COLUMNS, PROTOCOLS
+from lowtex.evaluation.texture import STRATUM_ORDER
 from lowtex.experiments import NAMED
 from lowtex.files import atomic_path, write_text
 
-__all__ = ["published_rows", "table", "to_markdown", "write_table"]
-
-_GROUP = (
+IDENTITY_COLUMNS = (
     "experiment",
-    "profile",
+    "experiment_key",
+    "seed",
     "train_data",
     "eval_data",
     "split",
-    "protocol",
-    "crop",
-    "cap_m",
-    "scaling",
-    "flip",
-    "ground_truth",
+    *PROTOCOL_COLUMNS,
     "stratum_kind",
     "stratum",
+    "metric",
     "miniature",
+    "profile",
     "status",
 )
+"""What a number is; two rows that agree in all of these are the same measurement."""
+
+_SEVERAL = ("experiment_key", "seed", "metric")
+_GROUP = ("experiment", "profile", *(n for n in IDENTITY_COLUMNS if n not in ("experiment", "profile", *_SEVERAL)))
+"""What the rows behind one line of a table agree in."""
+
+REPORTED = "reported"
+
+NOT_STATED = "not stated"
+"""In a published row: the source does not say."""
+
+_FLIPS = {"none": False, "flip": True}
+_DATA = {"make3d": "Make3D", "improved": "KITTI, improved", "velodyne_x": "KITTI"}
+
 MINIATURE_MARK = ", MINIATURE"
 """Ends the status of a line that was measured on the kit's own rendered world."""
 
@@ -45,27 +59,18 @@ MINIATURE_NOTE = (
     "borrows. They compare methods with each other and say nothing beside reported numbers."
 )
 
-_STRATA = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
 _ALWAYS_SHOWN = ("method", "status", "images", "seeds")
+_CAPITALISED = ("status", "images", "seeds", "split", "protocol", "crop", "scaling", "flip", "ground_truth", "profile")
 _HEADINGS = {
-    "method": "Method",
-    "status": "Status",
+    **{name: name.replace("_", " ").capitalize() for name in ("method", "source", *_CAPITALISED)},
     "stratum": "Pixels",
-    "images": "Images",
-    "seeds": "Seeds",
+    "stratum_kind": "Strata",
     "eval_data": "Evaluated on",
     "train_data": "Trained on",
-    "split": "Split",
-    "protocol": "Protocol",
-    "crop": "Crop",
     "cap_m": "Cap (m)",
-    "scaling": "Scaling",
-    "flip": "Flip",
-    "ground_truth": "Ground truth",
-    "profile": "Profile",
-    "source": "Source",
-    "stratum_kind": "Strata",
+    **LABELS,
 }
+"""Column -> its heading in a table to read; another column keeps its name."""
 
 
 def table(
@@ -152,15 +157,49 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
         if f"{name}_sd" in frame:
             spread = [f" ± {sd:.{digits}f}" if np.isfinite(sd) else "" for sd in frame[f"{name}_sd"]]
             cells = [cell + more for cell, more in zip(cells, spread, strict=True)]
-        shown[LABELS.get(name, _HEADINGS.get(name, name))] = cells
-    numeric = {LABELS.get(name, _HEADINGS.get(name, name)) for name in (*LABELS, "images", "seeds")}
+        shown[_HEADINGS.get(name, name)] = cells
+    numeric = {_HEADINGS[name] for name in (*LABELS, "images", "seeds")}
     lines = [f"Throughout: {'; '.join(same)}.\n"] if same else []
-    lines.append("| " + " | ".join(shown) + " |")
-    lines.append("| " + " | ".join("---:" if name in numeric else "---" for name in shown) + " |")
-    lines += ["| " + " | ".join(cells) + " |" for cells in zip(*shown.values(), strict=True)]
+    right = {place for place, name in enumerate(shown) if name in numeric}
+    lines.append(markdown_table(shown, zip(*shown.values(), strict=True), right))
     if "status" in frame and frame["status"].astype(str).str.endswith(MINIATURE_MARK).any():
         lines.append(f"\n{MINIATURE_NOTE}")
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(
+    heads: Iterable[str], lines: Iterable[Iterable[str]], right: Collection[int], aligned: bool = False
+) -> str:
+    """Cells as a Markdown table, without a last line break.
+
+    Args:
+        heads: of the columns.
+        lines: of as many cells each.
+        right: numbers of the columns that are set to the right.
+        aligned: pad the cells, so that it reads as plain text too.
+    """
+    rows = [list(heads), *(list(line) for line in lines)]
+    columns = range(len(rows[0]))
+    if aligned:
+        widths = [max(len(row[i]) for row in rows) for i in columns]
+        rows = [[row[i].rjust(widths[i]) if i in right else row[i].ljust(widths[i]) for i in columns] for row in rows]
+        rules = ["-" * (widths[i] + 1) + (":" if i in right else "-") for i in columns]
+    else:
+        rules = [" ---: " if i in right else " --- " for i in columns]
+    texts = [[f" {cell} " if cell else " " for cell in row] for row in rows]
+    return "\n".join(f"|{'|'.join(cells)}|" for cells in (texts[0], rules, *texts[1:]))
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame, digits: int = 10) -> Path:
+    """Write any frame as CSV in one move, so that equal numbers give equal bytes; packed where the name ends ``.gz``.
+
+    Numbers have ``digits`` significant digits.
+    """
+    content = frame.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n").encode()
+    with atomic_path(path) as temporary:
+        # a time of packing would make equal rows differ
+        temporary.write_bytes(gzip.compress(content, mtime=0) if Path(path).suffix == ".gz" else content)
+    return Path(path)
 
 
 def write_table(path_without_suffix: str | Path, frame: pd.DataFrame, *, digits: int = 3) -> tuple[Path, Path]:
@@ -168,9 +207,87 @@ def write_table(path_without_suffix: str | Path, frame: pd.DataFrame, *, digits:
     base = Path(path_without_suffix)
     markdown, plain = (base.parent / f"{base.name}{suffix}" for suffix in (".md", ".csv"))
     write_text(markdown, to_markdown(frame, digits=digits))
-    with atomic_path(plain) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
-    return markdown, plain
+    return markdown, write_csv(plain, frame)
+
+
+@cache
+def _published() -> pd.DataFrame:
+    with resources.files("lowtex.evaluation").joinpath("literature.csv").open(encoding="utf-8") as file:
+        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    for name in (*METRICS, LOG10):
+        frame[name] = pd.to_numeric(frame[name].replace("", np.nan))
+    frame["images"] = frame["images"].astype(np.int64)
+    return frame
+
+
+def published_rows(protocol: str | Sequence[str] | None = None) -> pd.DataFrame:
+    """Numbers that others published, each read in the public source named beside it; never measured here.
+
+    Columns: method, training (``S`` stereo pairs, ``M`` one moving camera, ``MS`` both), resolution, postprocessing,
+    protocol, scaling, images, the metrics (NaN where the source was not seen to state one), source, note, status
+    (always ``reported``). The paper itself has no row: none of its numbers could be obtained.
+
+    Protocols are the kit's own (`evaluation.protocols.PROTOCOLS`), and ``improved_unstated`` where the source does not
+    say which variant it is. Scaling ``none`` means without the median: many of them multiply by 5.4.
+
+    Args:
+        protocol: only these.
+    """
+    frame = _published().copy()
+    if protocol is None:
+        return frame
+    wanted = [protocol] if isinstance(protocol, str) else list(protocol)
+    return frame[frame["protocol"].isin(wanted)].reset_index(drop=True)
+
+
+def comparable_rows(
+    protocol: str, crop: str, cap_m: float, scaling: str, flip: bool, ground_truth: str
+) -> pd.DataFrame:
+    """The published rows that were taken as a measured line was, see `published_rows` for the columns.
+
+    The protocol must be one of the kit's by name and by crop, cap and ground truth; a row whose scaling is not stated
+    is left out (median scaling changes everything), and so is one with another post-processing. A row that does not
+    state its post-processing stays, because that changes little; its ``postprocessing`` says ``not stated``. A scaling
+    by a fixed factor (``x5.4``) is as good as none.
+
+    Args:
+        protocol, crop, cap_m, scaling, flip, ground_truth: as in the columns of measured rows.
+    """
+    known = PROTOCOLS.get(protocol)
+    place = {"crop": crop, "cap_m": cap_m, "ground_truth": ground_truth}
+    if known is None or any(known.row()[name] != value for name, value in place.items()):
+        return published_rows([])
+    rows = published_rows(protocol)
+    same_scaling = rows["scaling"] == ("none" if scaling.startswith("x") else scaling)
+    same_flip = rows["postprocessing"].map(lambda said: said == NOT_STATED or _FLIPS.get(said) == bool(flip))
+    return rows[same_scaling & same_flip.astype(bool)]
+
+
+def reported_lines(measured: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The lines of a table for the published rows that may stand beside its measured lines, each once.
+
+    Args:
+        measured: lines of `table`.
+        metrics: names; a published row without any of them is left out.
+    """
+    lines = []
+    for place in measured[list(PROTOCOL_COLUMNS)].drop_duplicates().to_dict("records"):
+        found = comparable_rows(**place)
+        found = found[found[list(metrics)].notna().any(axis=1)]
+        names = [f"{m}, {r}" if r else m for m, r in zip(found["method"], found["resolution"], strict=True)]
+        lines.append(
+            found.assign(
+                method=names,
+                train_data=found["training"],
+                flip=found["postprocessing"].map(lambda said: _FLIPS.get(said, said)),
+                eval_data=f"{_DATA.get(place['ground_truth'], place['ground_truth'])}, as published",
+                **{name: place[name] for name in ("crop", "cap_m", "ground_truth")},
+            )
+        )
+    whole = pd.concat(lines, ignore_index=True)
+    whole = whole.drop_duplicates(["method", "train_data", "protocol", "flip", "source", *metrics])
+    fixed = {"split": REPORTED, "profile": REPORTED, "stratum_kind": "none", "stratum": "all", "seeds": np.nan}
+    return whole.assign(**fixed, **{f"{name}_sd": np.nan for name in metrics})
 
 
 def _require_one_row_a_seed(group: pd.DataFrame, line: dict) -> None:
@@ -192,12 +309,12 @@ def _rank(column: str, cell: object, order: Sequence[str]) -> tuple:
 
 
 def _stratum_rank(name: str) -> tuple:
-    if name in _STRATA:
-        return (_STRATA.index(name), 0.0, name)
+    if name in STRATUM_ORDER:
+        return (STRATUM_ORDER.index(name), 0.0, name)
     number = re.search(r"\d+(\.\d+)?", name)
     start = float(number.group()) if number else 0.0
     # "<5" comes before "5-10", and ">=10" after it
-    return (len(_STRATA), start + {"<": -1e-6, ">": 1e-6}.get(name[:1], 0.0), name)
+    return (len(STRATUM_ORDER), start + {"<": -1e-6, ">": 1e-6}.get(name[:1], 0.0), name)
 
 
 def _cell(value: object, digits: int | None, exact: bool = False) -> str:

@@ -39,6 +39,9 @@ EDGE_FRACTION = 1 / 160
 DENSE_SHARE = 0.3
 """Depth edges are only defined where neighbours have ground truth: at least this share of the pixels must."""
 
+STRATUM_ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
+"""Named strata in the order of tables and figures; bins of distance or contrast follow by their numbers."""
+
 Masks = dict[str, np.ndarray]
 """Stratum name -> bool ``(h, w)``; the strata of one kind never overlap and cover the image; ``all`` is added."""
 
@@ -230,11 +233,7 @@ def strata_makers(kinds: str | Sequence[str] | Mapping[str, Callable[..., Masks]
     if isinstance(kinds, Mapping):
         return dict(kinds)
     names = [kinds] if isinstance(kinds, str) else list(kinds)
-
-    def maker(kind: str) -> Callable:
-        return lambda sample, size=None: strata(sample, kind, size)
-
-    return {name: maker(name) for name in names}
+    return {kind: lambda sample, size=None, kind=kind: strata(sample, kind, size) for kind in names}
 
 
 def _three(values: np.ndarray, low: float, high: float, size: tuple[int, int]) -> Masks:

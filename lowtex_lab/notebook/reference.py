@@ -1,20 +1,23 @@
-"""A finished run, made small enough to be committed: what was measured whole, pictures with fewer colours.
+"""A finished run, made small enough to be committed in ``results/reference``.
 
-`keep_run` copies a run's rows, tables, figures with what redraws them, executed notebooks and records to a folder such
-as ``results/reference/quick``. Trainings, data, PDFs and figures that are drawn from arrays (pictures, mostly) stay
-behind; the latter are in the notebooks. Numbers are copied byte for byte. `keep_ablation` does the same for the rows of
-`lowtex ablate`, of whose scores of single images some metrics stay behind.
+`keep_run` keeps of a run its rows, the tables that come of the committed ablation, the pictures that the README shows,
+the executed notebooks with smaller pictures, and their records in one file. What can be drawn or computed again from
+these stays behind. `keep_ablation` packs the rows, scores, measures and records of `lowtex ablate` into one table a
+kind, `keep_bench` copies what `make bench` measured. Numbers are kept digit by digit, but for the scores of single
+images (`IMAGE_METRICS`, `KEPT_DIGITS`).
 """
 
 import base64
+import gzip
 import io
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
+import pandas as pd
 from PIL import Image
 
 from lowtex.errors import DataError
@@ -23,7 +26,7 @@ from lowtex.evaluation.results import write_csv
 from lowtex.files import atomic_path, read_json, write_json
 from lowtex.paths import RUN_FILE
 from lowtex_lab.studies.measures import MEASURES
-from lowtex_lab.studies.rows import FOLDER, read_csv_gz
+from lowtex_lab.studies.rows import FOLDER, PACKED_RECORDS, finished_labels, read_all_records, read_csv_gz
 
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
@@ -32,13 +35,11 @@ COLOURS = 32
 WIDTH_PX = 560
 """Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
 
-KEPT = {
-    "rows": ("*.csv", "*.csv.gz"),
-    "tables": ("*.md", "*.csv"),
-    "figures": ("*.json", "*.csv"),
-    "notebooks": ("*.ipynb", "*.result.json"),
-}
-"""Folder of a run -> what is kept of it."""
+KEPT = ("rows/*.csv", "rows/*.csv.gz", "tables/09_*", "tables/16_*", "notebooks/*.ipynb")
+"""What is kept of a run, beside the figures that are asked for: the other tables stand in the notebooks."""
+
+RECORDS = "records.json"
+"""In a kept run: notebook -> the record that it left (settings, provenance, seconds, facts)."""
 
 BENCH = ("rows.csv", "table.md", "overview.png")
 """What a benchmark leaves; all of it is small."""
@@ -52,11 +53,7 @@ all strata of seed 0), and a ninth of the room is saved."""
 
 
 def keep_run(
-    run_dir: str | Path,
-    target: str | Path,
-    shown: Collection[str] = (),
-    parts: Collection[str] = tuple(KEPT),
-    limit_bytes: int = LIMIT_BYTES,
+    run_dir: str | Path, target: str | Path, figures: Collection[str] = (), limit_bytes: int = LIMIT_BYTES
 ) -> int:
     """Replace ``target`` by the small copy of a run; returns its bytes.
 
@@ -65,8 +62,7 @@ def keep_run(
     Args:
         run_dir: a finished run.
         target: folder of the copy; what it held is dropped.
-        shown: names of figures that are kept with their picture, and although they are drawn from arrays.
-        parts: folders to keep, of `KEPT`; a part that is left out is dropped from the target too.
+        figures: names of figures whose picture is kept.
         limit_bytes: more than this is refused.
 
     Raises:
@@ -77,18 +73,20 @@ def keep_run(
         raise DataError(f"{run_dir} is not the folder of a run: it has no {RUN_FILE}; `lowtex run` makes one")
     if failed := sorted(path.name for path in (run_dir / "notebooks").glob("*.FAILED.ipynb")):
         raise DataError(f"{run_dir} has failed notebooks ({', '.join(failed)}); run them again before it is kept")
+    wanted = [path for pattern in KEPT for path in sorted(run_dir.glob(pattern))]
+    wanted += [path for name in sorted(figures) for path in run_dir.glob(f"figures/{name}.png")]
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
         copy = Path(folder) / "copy"
         write_json(copy / RUN_FILE, read_json(run_dir / RUN_FILE))
-        for path in _kept(run_dir, shown, parts):
-            place = copy / path.relative_to(run_dir)
-            place.parent.mkdir(parents=True, exist_ok=True)
+        records = sorted((run_dir / "notebooks").glob("*.result.json"))
+        write_json(copy / RECORDS, {path.name.removesuffix(".result.json"): read_json(path) for path in records})
+        for path in wanted:
             try:
-                _copy(path, place)
+                _copy(path, copy / path.relative_to(run_dir))
             except (OSError, ValueError, KeyError) as error:
                 raise DataError(f"{path} is damaged ({error}); run its notebook again") from error
-        size = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
+        size = _size(copy)
         if size > limit_bytes:
             raise DataError(
                 f"the copy of {run_dir} takes {size:,} bytes, more than {limit_bytes:,}; keep fewer notebooks"
@@ -99,62 +97,36 @@ def keep_run(
     return size
 
 
-def _kept(run_dir: Path, shown: Collection[str], parts: Collection[str]) -> Iterator[Path]:
-    left_out = {path.stem for path in (run_dir / "figures").glob("*.npz")} - set(shown)
-    for folder, patterns in ((folder, KEPT[folder]) for folder in KEPT if folder in parts):
-        for pattern in patterns:
-            for path in sorted((run_dir / folder).glob(pattern)):
-                if folder != "figures" or path.name.split(".")[0] not in left_out:
-                    yield path
-    if "figures" in parts:
-        for name in sorted(shown):
-            yield from sorted((run_dir / "figures").glob(f"{name}.[np][np][gz]"))
+def keep_ablation(run_dir: str | Path, reference: str | Path) -> int:
+    """Add the finished entries of an ablation to the packed one of ``reference``; returns the bytes of the latter.
 
-
-def _copy(path: Path, place: Path) -> None:
-    if path.suffix == ".png":
-        place.write_bytes(fewer_colours(path.read_bytes()))
-    elif path.suffix == ".ipynb":
-        place.write_text(
-            json.dumps(slim_notebook(nbformat.read(path, as_version=4)), indent=1, ensure_ascii=False) + "\n"
-        )
-    else:
-        shutil.copyfile(path, place)
-
-
-def keep_ablation(run_dir: str | Path, target: str | Path) -> int:
-    """Bring ``target`` up to date with the finished rows of an ablation; returns the bytes of all that is kept there.
-
-    Rows, records and measures are copied byte for byte, the scores of single images with `IMAGE_METRICS` alone, in
-    `KEPT_DIGITS`. A file that is not newer stays as it is; nothing is taken away from ``target``.
+    An entry that was kept before is replaced by a newer one of that name; the others stay.
 
     Args:
         run_dir: of `lowtex ablate`.
-        target: e.g. ``results/reference/ablation``.
+        reference: e.g. ``results/reference``; its folder ``ablation`` is packed (`lowtex_lab.studies.rows`).
 
     Raises:
-        DataError: there is no finished row, or a file is damaged.
+        DataError: there is no finished entry, or a file is damaged.
     """
-    source, target = Path(run_dir) / FOLDER, Path(target)
-    labels = [path.stem for path in sorted((source / "records").glob("*.json"))]
-    if not labels:
+    source, target = Path(run_dir) / FOLDER, Path(reference) / FOLDER
+    if not (labels := finished_labels(run_dir)):
         raise DataError(f"no finished experiment under {source}; `lowtex ablate` trains and scores them")
-    for label in labels:
-        for kind in ("images", "rows", *MEASURES, "records"):
-            name = f"{label}.json" if kind == "records" else f"{label}.csv.gz"
-            path, place = source / kind / name, target / kind / name
-            if kind in MEASURES and not path.is_file():
-                continue
-            if place.is_file() and place.stat().st_mtime >= path.stat().st_mtime:
-                continue
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if kind == "images":
-                scores = read_csv_gz(path)
-                left_out = [name for name in scores if name in METRICS and name not in IMAGE_METRICS]
-                write_csv(place, scores.drop(columns=left_out), KEPT_DIGITS)
-            else:
-                _copy_atomically(path, place)
-    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    for kind in ("images", "rows", *MEASURES):
+        paths = [path for path in (source / kind / f"{label}.csv.gz" for label in labels) if path.is_file()]
+        new = [_image_scores(path) if kind == "images" else _as_text(path) for path in paths]
+        if not new:
+            continue
+        place = target / f"{kind}.csv.gz"
+        if place.is_file():
+            old = _as_text(place)
+            replaced = {path.name.removesuffix(".csv.gz") for path in paths}
+            new.append(old[~(old["experiment"] + "-s" + old["seed"]).isin(replaced)])
+        write_csv(place, pd.concat(new).sort_values(["experiment", "seed"], kind="stable"))
+    records = (read_all_records(reference) if (target / PACKED_RECORDS).is_file() else {}) | read_all_records(run_dir)
+    with atomic_path(target / PACKED_RECORDS) as temporary:
+        temporary.write_bytes(gzip.compress(json.dumps(records, sort_keys=True).encode(), mtime=0))
+    return _size(target)
 
 
 def keep_bench(folder: str | Path, target: str | Path) -> int:
@@ -172,17 +144,36 @@ def keep_bench(folder: str | Path, target: str | Path) -> int:
         if not (folder / name).is_file():
             raise DataError(f"{folder / name} is missing; `make bench` writes it, with the other files beside it")
     for name in BENCH:
-        _copy_atomically(folder / name, target / name)
-    return sum((target / name).stat().st_size for name in BENCH)
+        _copy(folder / name, target / name)
+    return _size(target)
 
 
-def _copy_atomically(path: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _copy(path: Path, place: Path) -> None:
     with atomic_path(place) as temporary:
         if path.suffix == ".png":
             temporary.write_bytes(fewer_colours(path.read_bytes()))
+        elif path.suffix == ".ipynb":
+            slim = slim_notebook(nbformat.read(path, as_version=4))
+            temporary.write_text(json.dumps(slim, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         else:
             shutil.copyfile(path, temporary)
+
+
+def _as_text(path: Path) -> pd.DataFrame:
+    """A table whose cells are texts, so that no number changes on the way."""
+    read_csv_gz(path)  # a damaged file is an error that names it
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _image_scores(path: Path) -> pd.DataFrame:
+    scores = read_csv_gz(path)
+    left_out = [name for name in scores if name in METRICS and name not in IMAGE_METRICS]
+    text = scores.drop(columns=left_out).to_csv(index=False, float_format=f"%.{KEPT_DIGITS}g")
+    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
 def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
+from lowtex.evaluation.texture import STRATUM_ORDER
 from lowtex.progress import count
 
 METRICS = {
@@ -21,18 +23,7 @@ METRICS = {
 }
 """Metric -> (name, its unit as it follows the name, which way is good)."""
 
-PROTOCOL = (
-    "train_data",
-    "eval_data",
-    "split",
-    "protocol",
-    "crop",
-    "cap_m",
-    "scaling",
-    "flip",
-    "ground_truth",
-    "profile",
-)
+PROTOCOL = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile")
 """What must be the same in all rows of one figure, because numbers that differ in it cannot be compared."""
 
 MOST_NAMED = 4
@@ -40,7 +31,6 @@ MOST_NAMED = 4
 
 NEEDED = ("experiment", "seed", "stratum_kind", "stratum", "metric", "value", "images")
 
-_ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
 _INTERVAL = re.compile(
     r"^(?:(?P<below><)(?P<b>[\d.]+)|(?P<lo>[\d.]+)-(?P<hi>[\d.]+)|(?P<above>>=)(?P<a>[\d.]+))\s*(?P<u>\D*)$"
 )
@@ -132,8 +122,8 @@ def in_order(strata: Iterable[str]) -> list[str]:
     names = list(dict.fromkeys(map(str, strata)))
 
     def place(name: str) -> tuple:
-        if name in _ORDER:
-            return 0, _ORDER.index(name), 0
+        if name in STRATUM_ORDER:
+            return 0, STRATUM_ORDER.index(name), 0
         ends = interval(name)
         return (1, ends[0], 0) if ends else (2, names.index(name), 0)
 

@@ -8,21 +8,21 @@ Sixteen cells by five seeds take hours, so no notebook trains them: `lowtex abla
 batch is committed in ``results/reference``. What is read, and from where, is said by `Evidence.describe`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, require_choice
-from lowtex.evaluation.results import merge_rows, read_rows
+from lowtex.evaluation.results import merge_rows
 from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex.variants import VARIANTS
 from lowtex_lab.notebook.run import NotebookRun
-from lowtex_lab.studies.rows import FOLDER, read_records, read_scores
+from lowtex_lab.studies.rows import FOLDER, finished_labels, has_table, read_records, read_table
 
 REFERENCE = REPOSITORY / "results" / "reference"
 
@@ -45,7 +45,7 @@ class Evidence:
     """Finished rows of an ablation.
 
     Attributes:
-        run_dir: the folder that holds ``ablation/{rows,images,records}``.
+        run_dir: the folder that holds ``ablation``, packed or not (`lowtex_lab.studies.rows`).
         profile: of the trainings.
         own: they were made here, not committed before.
         passed_over: places that were looked into first, each with the reason why it was not taken.
@@ -64,8 +64,8 @@ class Evidence:
     @cached_property
     def _finished(self) -> dict[str, tuple[int, ...]]:
         seeds: dict[str, list[int]] = {}
-        for path in sorted((self.folder / "records").glob("*.json")):
-            name, _, seed = path.stem.rpartition("-s")
+        for label in finished_labels(self.run_dir):
+            name, _, seed = label.rpartition("-s")
             seeds.setdefault(name, []).append(int(seed))
         return {name: tuple(sorted(seeds[name])) for name in [*VARIANTS, *seeds] if name in seeds}
 
@@ -94,18 +94,17 @@ class Evidence:
             split: ``test``, or ``val`` for choices.
 
         Returns:
-            a row an experiment, seed, image and stratum (`lowtex_lab.studies.rows.read_ablation`).
+            a row an experiment, seed, image and stratum (`lowtex_lab.studies.rows.read_table`).
 
         Raises:
             DataError: no rows of an experiment, or a damaged file; names it.
             OptionError: an unknown split.
         """
-        return self._read(names, split, lambda label: _scores(self.run_dir, label, self._changed(label)), "scores")
+        return self._read(names, split, "images")
 
     def rows(self, names: Sequence[str], split: str = "test") -> pd.DataFrame:
         """Tidy rows (`lowtex.evaluation.results.COLUMNS`), means over images; arguments and errors as of `scores`."""
-        parts = self._read(names, split, lambda label: read_rows(self.folder / "rows" / f"{label}.csv.gz"), "rows")
-        return merge_rows(parts)
+        return merge_rows(self._read(names, split, "rows"))
 
     def records(self) -> pd.DataFrame:
         """A line an experiment and seed: how it was trained, and how long (`lowtex_lab.studies.rows.read_records`)."""
@@ -113,7 +112,7 @@ class Evidence:
 
     def has_measure(self, measure: str) -> bool:
         """Whether any network was measured so (`lowtex_lab.studies.measures`)."""
-        return any((self.folder / measure).glob("*.csv.gz"))
+        return has_table(self.run_dir, measure)
 
     def measured(self, measure: str, names: Sequence[str] | None = None) -> pd.DataFrame:
         """Results of a measure, all seeds that have it: its own columns, then experiment, experiment_key, seed,
@@ -126,11 +125,16 @@ class Evidence:
         Raises:
             DataError: none of them was measured; says how to do it.
         """
-        from lowtex_lab.studies.measures import read_measure
+        from lowtex_lab.studies.measures import MEASURES
 
-        wanted = self.names if names is None else list(names)
-        labels = [f"{name}-s{seed}" for name in wanted for seed in self.seeds(name)]
-        return read_measure(self.run_dir, measure, labels)
+        require_choice("measure", measure, MEASURES)
+        found = read_table(self.run_dir, measure, self._labels(self.names if names is None else names))
+        if found.empty:
+            raise DataError(
+                f"no measurement {measure!r} in {self.folder} of these experiments; "
+                f"`lowtex ablate --measure {measure}` takes it of the trained networks"
+            )
+        return found
 
     @property
     def caption(self) -> str:
@@ -156,30 +160,23 @@ class Evidence:
         )
         return "\n".join(lines)
 
-    def _changed(self, label: str) -> int:
-        return (self.folder / "records" / f"{label}.json").stat().st_mtime_ns
-
     @cached_property
     def _miniature(self) -> bool:
-        label = next(iter((self.folder / "rows").glob("*.csv.gz")))
-        return bool(read_rows(label)["miniature"].all())
+        return bool(read_table(self.run_dir, "rows", finished_labels(self.run_dir)[:1])["miniature"].all())
 
-    def _read(self, names: Sequence[str], split: str, read: Callable[[str], pd.DataFrame], what: str) -> pd.DataFrame:
+    def _labels(self, names: Iterable[str]) -> list[str]:
+        return [f"{name}-s{seed}" for name in dict.fromkeys(names) for seed in self.seeds(name)]
+
+    def _read(self, names: Sequence[str], split: str, kind: str) -> pd.DataFrame:
         require_choice("split", split, SPLITS)
         if absent := self.missing(names):
+            what = "scores" if kind == "images" else kind
             raise DataError(
                 f"{shown(self.run_dir)} has no {what} of {', '.join(absent)}; `lowtex ablate {' '.join(absent)}` "
                 "trains and scores them"
             )
-        labels = [f"{name}-s{seed}" for name in dict.fromkeys(names) for seed in self.seeds(name)]
-        parts = [frame[frame["split"].str.endswith(f"/{split}")] for frame in map(read, labels)]
-        return pd.concat(parts, ignore_index=True)
-
-
-@lru_cache(maxsize=128)
-def _scores(run_dir: Path, label: str, changed: int) -> pd.DataFrame:
-    """Read once, however many tables ask; ``changed`` makes what was trained anew be read anew."""
-    return read_scores(run_dir, label)
+        found = read_table(self.run_dir, kind, self._labels(names))
+        return found[found["split"].str.endswith(f"/{split}")].reset_index(drop=True)
 
 
 def _several(what: str, values: pd.Series) -> str:
@@ -204,7 +201,7 @@ def open_evidence(run: NotebookRun, names: Sequence[str] = ()) -> Evidence:
     passed_over = []
     profile = "quick" if run.profile.name == "smoke" else run.profile.name
     for place, of_profile, own in _places(run, profile):
-        if not any((place / FOLDER / "records").glob("*.json")):
+        if not finished_labels(place):
             continue
         found = Evidence(place, of_profile, own, tuple(passed_over))
         if absent := found.missing(names):

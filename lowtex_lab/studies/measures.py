@@ -11,8 +11,6 @@ import importlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import is_miniature
 from lowtex.devices import resolve_device
@@ -22,7 +20,7 @@ from lowtex.experiments import Experiment, get_profile
 from lowtex.files import read_json
 from lowtex.progress import say, track
 from lowtex.training import experiment_folder, is_finished
-from lowtex_lab.studies.rows import FOLDER, read_csv_gz
+from lowtex_lab.studies.rows import FOLDER, finished_labels, read_csv_gz
 from lowtex_lab.studies.work import Place
 
 MEASURES = {
@@ -59,7 +57,8 @@ def take_measures(
     for measure in measures:
         require_choice("--measure", measure, MEASURES)
     labels = [f"{name}-s{seed}" for name in names for seed in seeds]
-    finished = [label for label in labels if (place.run_dir / FOLDER / "records" / f"{label}.json").is_file()]
+    done = set(finished_labels(place.run_dir))
+    finished = [label for label in labels if label in done]
     todo = [(label, measure) for label in finished for measure in measures if not _is_done(place, label, measure)]
     tell(
         f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
@@ -72,21 +71,6 @@ def take_measures(
         except LowtexError as error:
             failed[f"{label}: {measure}"] = str(error)
     return failed
-
-
-def read_measure(run_dir: str | Path, measure: str, labels: Iterable[str]) -> pd.DataFrame:
-    """What was measured of some ``<name>-s<seed>``; those without are left out.
-
-    Raises:
-        DataError: of none, or a damaged file.
-        OptionError: an unknown measure.
-    """
-    require_choice("measure", measure, MEASURES)
-    folder = Path(run_dir) / FOLDER / measure
-    files = [path for path in (folder / f"{label}.csv.gz" for label in labels) if path.is_file()]
-    if not files:
-        raise DataError(f"nothing in {folder}; `lowtex ablate --measure {measure}` takes it of the trained networks")
-    return pd.concat(map(read_csv_gz, files), ignore_index=True)
 
 
 def _path(place: Place, label: str, measure: str) -> Path:

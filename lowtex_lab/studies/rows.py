@@ -1,19 +1,26 @@
 """What an ablation leaves behind, and how it is read again.
 
-In ``<run>/ablation`` lie three small files an experiment and seed, each written in one move: the scores of every image
-in ``images/<name>-s<seed>.csv.gz``, the tidy rows in ``rows/<name>-s<seed>.csv.gz``, and, once both are there, in
-``records/<name>-s<seed>.json`` what was trained and scored, where, with how many threads and how long.
+In ``<run>/ablation`` lie three small files an experiment and seed, each written in one move, so that several calls can
+share the folder: the scores of every image in ``images/<name>-s<seed>.csv.gz``, the tidy rows in
+``rows/<name>-s<seed>.csv.gz``, and, once both are there, in ``records/<name>-s<seed>.json`` what was trained and
+scored, where, with how many threads and how long. Each measure of `lowtex_lab.studies.measures` adds a folder.
+
+`make reference` packs such a folder into one table a kind, ``images.csv.gz``, ``rows.csv.gz`` and so on, and all
+records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all_records` and `read_table` read both.
 """
 
+import gzip
+import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from lowtex.errors import DataError
-from lowtex.evaluation.results import merge_rows, read_rows, write_csv, write_rows
+from lowtex.evaluation.results import read_rows, write_csv, write_rows
 from lowtex.experiments import Experiment
 from lowtex.files import read_json, write_json
 
@@ -27,6 +34,9 @@ MINIATURE_STRATA = ("known", "contrast", "distance", "known*distance", "visibili
 
 REAL_STRATA = ("gradient", "distance", "gradient*distance", "edges")
 """The same for the real Virtual KITTI 2, where texture has to be taken from the image."""
+
+PACKED_RECORDS = "records.json.gz"
+"""All records of a packed ablation; where this file is, the tables beside it are packed too."""
 
 IMAGE_DIGITS = 5
 """Significant digits of the scores of single images; rows have ten."""
@@ -88,24 +98,25 @@ def write_entry(
     )
 
 
-def read_ablation(run_dir: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All tidy rows (`evaluation.results.COLUMNS`) and all scores of single images of an ablation, as far as it has
-    got.
+def finished_labels(run_dir: str | Path) -> list[str]:
+    """``<name>-s<seed>`` of every finished entry, sorted; empty where nothing is finished."""
+    folder = Path(run_dir) / FOLDER
+    packed = folder / PACKED_RECORDS
+    if packed.is_file():
+        return sorted(_packed_records(packed))
+    return sorted(path.stem for path in (folder / "records").glob("*.json"))
 
-    The scores have experiment, experiment_key, seed, eval_data, split, the protocol's columns, image, stratum_kind,
-    stratum, pixels, scale and the metrics, then profile, miniature and threads (of the training).
+
+def read_all_records(run_dir: str | Path) -> dict[str, dict]:
+    """The record of every finished entry by its label.
 
     Raises:
-        DataError: nothing is there yet, or a file is damaged; names it.
+        DataError: a file is damaged.
     """
-    labels = [record.stem for record in sorted((Path(run_dir) / FOLDER / "records").glob("*.json"))]
-    if not labels:
-        raise DataError(
-            f"no finished experiment under {Path(run_dir) / FOLDER}; `lowtex ablate` trains and scores them"
-        )
     folder = Path(run_dir) / FOLDER
-    rows = merge_rows(*(read_rows(folder / "rows" / f"{label}.csv.gz") for label in labels))
-    return rows, pd.concat([read_scores(run_dir, label) for label in labels], ignore_index=True)
+    if (folder / PACKED_RECORDS).is_file():
+        return _packed_records(folder / PACKED_RECORDS)
+    return {label: read_json(folder / "records" / f"{label}.json") for label in finished_labels(run_dir)}
 
 
 def read_records(run_dir: str | Path) -> pd.DataFrame:
@@ -115,8 +126,7 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
     names may share a ``key``: count each once.
     """
     lines = []
-    for path in sorted((Path(run_dir) / FOLDER / "records").glob("*.json")):
-        record = read_json(path)
+    for record in read_all_records(run_dir).values():
         training, features = record["training"], record["feature_net"] or {}
         lines.append(
             {
@@ -132,17 +142,46 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def read_scores(run_dir: str | Path, label: str) -> pd.DataFrame:
-    """The scores of single images of one ``<name>-s<seed>``; columns as of `read_ablation`.
+def has_table(run_dir: str | Path, kind: str) -> bool:
+    """Whether any ``images``, ``rows``, or results of a measure are there."""
+    folder = Path(run_dir) / FOLDER
+    return (folder / f"{kind}.csv.gz").is_file() or any((folder / kind).glob("*.csv.gz"))
+
+
+def read_table(run_dir: str | Path, kind: str, labels: Iterable[str]) -> pd.DataFrame:
+    """One kind of table of some entries, in the order of ``labels``; each file is read once until it changes.
+
+    ``rows`` has `lowtex.evaluation.results.COLUMNS`. ``images`` has experiment, experiment_key, seed, eval_data, split,
+    the protocol's columns, image, stratum_kind, stratum, pixels, scale and the metrics, then profile, miniature and
+    threads (of the training). A measure has columns of its own, then `lowtex_lab.studies.measures.ADDED`.
+
+    Args:
+        run_dir: holds the folder ``ablation``, packed or with a file an entry.
+        kind: ``images``, ``rows`` or the name of a measure.
+        labels: ``<name>-s<seed>``; those that were not measured are left out.
+
+    Returns:
+        the table; empty and without columns where none of the entries was measured.
 
     Raises:
-        DataError: the file is missing or damaged.
+        DataError: a file is damaged, or an entry has no ``images`` or ``rows``; names the file.
     """
-    return read_csv_gz(Path(run_dir) / FOLDER / "images" / f"{label}.csv.gz")
+    folder = Path(run_dir) / FOLDER
+    packed = folder / f"{kind}.csv.gz"
+    required = kind in ("images", "rows")
+    if packed.is_file():
+        by_label = _packed_table(packed, packed.stat().st_mtime_ns)
+        if required and (missing := [label for label in labels if label not in by_label]):
+            raise DataError(f"{packed} lacks {', '.join(missing)}; pack the ablation again by `make reference`")
+        parts = [by_label[label] for label in labels if label in by_label]
+    else:
+        paths = [folder / kind / f"{label}.csv.gz" for label in labels]
+        parts = [_table(path, _changed(path)) for path in paths if required or path.is_file()]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def read_csv_gz(path: Path) -> pd.DataFrame:
-    """One of an ablation's files, where the stratum ``none`` is a name and no gap.
+    """One of an ablation's tables, where the stratum ``none`` is a name and no gap.
 
     Raises:
         DataError: it is missing or damaged.
@@ -153,3 +192,27 @@ def read_csv_gz(path: Path) -> pd.DataFrame:
         raise DataError(
             f"{path} cannot be read ({error}); delete it, and its record if there is one, and run `lowtex ablate` again"
         ) from error
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=512)
+def _table(path: Path, changed: int) -> pd.DataFrame:
+    """A table by its path and the time of its last change: what was trained anew is read anew."""
+    return read_rows(path) if path.parent.name == "rows" else read_csv_gz(path)
+
+
+@lru_cache(maxsize=16)
+def _packed_table(path: Path, changed: int) -> dict[str, pd.DataFrame]:
+    """Label -> its part of a packed table."""
+    whole = read_rows(path) if path.name == "rows.csv.gz" else read_csv_gz(path)
+    return {f"{name}-s{seed}": part for (name, seed), part in whole.groupby(["experiment", "seed"], sort=False)}
+
+
+def _packed_records(path: Path) -> dict[str, dict]:
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read ({error}); get it again from the repository") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from lowtex.evaluation.tables import markdown_table
 from lowtex_lab.studies.claims.verdicts import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
@@ -118,9 +119,8 @@ def readme_blocks(evidence: Evidence, claims: pd.DataFrame) -> dict[str, str]:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """A table of texts and whole numbers; its first column has no heading, the others stand to the right."""
-    rows = ["| | " + " | ".join(table.columns[1:]) + " |", "| --- |" + " ---: |" * (len(table.columns) - 1)]
-    rows += ["| " + " | ".join(str(cell) for cell in line) + " |" for line in table.itertuples(index=False)]
-    return "\n".join(rows)
+    lines = (map(str, line) for line in table.itertuples(index=False))
+    return markdown_table(["", *table.columns[1:]], lines, right=range(1, len(table.columns)))
 
 
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:

@@ -11,10 +11,10 @@ import torch
 from lowtex.errors import DataError, OptionError
 from lowtex.experiments import get_profile
 from lowtex_lab import cli
-from lowtex_lab.studies import evidence
+from lowtex_lab.studies import evidence, rows
 from lowtex_lab.studies import measures as ablation_measures
 from lowtex_lab.studies.evidence import Evidence, open_evidence
-from lowtex_lab.studies.measures import read_measure
+from lowtex_lab.studies.rows import read_table
 
 NAMES = ["resnet-pixels-first-plain", "baseline"]
 
@@ -79,11 +79,11 @@ def test_scores_and_rows_of_one_split(found):
             ("baseline", 0),
         }
         assert set(scores["stratum_kind"]) >= {"none", "known", "edges"}
-        rows = found.rows(NAMES, split)
-        assert set(rows["split"]) == {f"eigen_like/{split}"} == set(scores["split"])
+        means = found.rows(NAMES, split)
+        assert set(means["split"]) == {f"eigen_like/{split}"} == set(scores["split"])
         whole = scores[(scores["stratum_kind"] == "none") & (scores["experiment"] == "baseline")]
-        row = rows[
-            (rows["stratum_kind"] == "none") & (rows["experiment"] == "baseline") & (rows["metric"] == "abs_rel")
+        row = means[
+            (means["stratum_kind"] == "none") & (means["experiment"] == "baseline") & (means["metric"] == "abs_rel")
         ]
         assert row["value"].item() == pytest.approx(whole["abs_rel"].mean(), rel=1e-4)
     with pytest.raises(DataError, match="no scores of ours, zncc; `lowtex ablate ours zncc`"):
@@ -93,18 +93,18 @@ def test_scores_and_rows_of_one_split(found):
 
 
 def test_scores_are_read_once_until_they_change(found, monkeypatch):
-    read, seen = evidence.read_scores, []
-    monkeypatch.setattr(evidence, "read_scores", lambda run_dir, label: seen.append(label) or read(run_dir, label))
-    record = found.folder / "records" / "baseline-s0.json"
-    stat = record.stat()
-    os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    read, seen = rows.read_csv_gz, []
+    monkeypatch.setattr(rows, "read_csv_gz", lambda path: seen.append(path.name) or read(path))
+    path = found.folder / "images" / "baseline-s0.csv.gz"
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     first = found.scores(["baseline"])
     pd.testing.assert_frame_equal(found.scores(["baseline"]), first)
     found.scores(["baseline"], "val")
-    assert seen == ["baseline-s0"]
-    os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 2))
+    assert seen == ["baseline-s0.csv.gz"]
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 2))
     found.scores(["baseline"])
-    assert seen == ["baseline-s0"] * 2
+    assert seen == ["baseline-s0.csv.gz"] * 2
 
 
 def test_it_says_where_from_and_what_stands_behind(found):
@@ -128,7 +128,7 @@ def test_measures_are_taken_once_and_follow_the_training(found, words, mean_disp
     assert cli.main(command) == 0 and len(mean_disparity.calls) == 3
     # a measurement of another training than the one that stands now is taken again
     path = found.folder / "edges" / "baseline-s0.csv.gz"
-    text = read_measure(found.run_dir, "edges", ["baseline-s0"]).assign(experiment_key="old")
+    text = read_table(found.run_dir, "edges", ["baseline-s0"]).assign(experiment_key="old")
     text.to_csv(path, index=False)
     assert cli.main(command) == 0 and len(mean_disparity.calls) == 4
     assert "old" not in set(found.measured("edges")["experiment_key"])

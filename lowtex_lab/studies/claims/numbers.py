@@ -18,7 +18,6 @@ from lowtex_lab.studies.claims.one_effect import sound_effect
 from lowtex_lab.studies.claims.verdicts import Outcome
 from lowtex_lab.studies.diagnostics.transfer import with_rivals
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.rows import read_scores
 from lowtex_lab.studies.stats.effect_rules import Rule
 from lowtex_lab.studies.stats.resampling import TIMES
 from lowtex_lab.studies.tables import STUCK
@@ -61,7 +60,11 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, tests: Iterable
     present = [] if evidence is None else evidence.present(asked)
     if not present:
         return numbers
-    scores, validation = _read(evidence, present, {"none"} | {kind for test in tests for kind in test.kinds})
+    kinds = {"none"} | {kind for test in tests for kind in test.kinds}
+    scores, validation = (
+        found[found["stratum_kind"].isin(kinds)]
+        for found in (evidence.scores(present, split) for split in ("test", "val"))
+    )
     chosen = [scores]
     if names := {name for test in tests if test.split == "val" for name in test.experiments}:
         chosen.append(validation[validation["experiment"].isin(names)])
@@ -79,18 +82,6 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, tests: Iterable
     numbers.scores = pd.concat(chosen, ignore_index=True).assign(train_data=learnt_from)
     numbers.measured, numbers.failed = measured, failed_trainings(validation)
     return numbers
-
-
-def _read(evidence: Evidence, names: Iterable[str], kinds: set[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of test images and of validation images, in some kinds of strata."""
-    found: dict[str, list[pd.DataFrame]] = {"test": [], "val": []}
-    for label in (f"{name}-s{seed}" for name in names for seed in evidence.seeds(name)):
-        # one file holds both, so that it is read once here and not once a split
-        frame = read_scores(evidence.run_dir, label)
-        frame = frame[frame["stratum_kind"].isin(kinds)]
-        for split, parts in found.items():
-            parts.append(frame[frame["split"].str.endswith(f"/{split}")])
-    return tuple(pd.concat(parts, ignore_index=True) for parts in found.values())
 
 
 def failed_trainings(validation: pd.DataFrame) -> frozenset[tuple[str, int]]:

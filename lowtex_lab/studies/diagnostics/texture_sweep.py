@@ -28,8 +28,7 @@ from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, LowtexError, OptionError
-from lowtex.evaluation.evaluate import evaluate, predict
-from lowtex.evaluation.scoring import compare, score
+from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json
 from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, one_thread, view, world_at

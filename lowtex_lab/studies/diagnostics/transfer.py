@@ -19,10 +19,9 @@ import pandas as pd
 from lowtex.catalog import data_name, needed_roots, open_test_set, source_of
 from lowtex.data_paths import MINIATURE_FOLDERS, Roots, is_miniature
 from lowtex.errors import DataError
-from lowtex.evaluation.evaluate import Evaluation, predict
+from lowtex.evaluation.evaluate import Evaluation, predict, score
 from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.evaluation.results import per_image_rows
-from lowtex.evaluation.scoring import score
 from lowtex.networks import DepthNet
 
 PROTOCOLS = ("eigen_raw", "improved", "make3d_c1", "cityscapes")

@@ -9,21 +9,10 @@ import pandas as pd
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER, LOG10, METRICS
+from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
 from lowtex_lab.plots.tidy import in_order
 
-CONTEXT = (
-    "train_data",
-    "eval_data",
-    "split",
-    "protocol",
-    "crop",
-    "cap_m",
-    "scaling",
-    "flip",
-    "ground_truth",
-    "profile",
-    "miniature",
-)
+CONTEXT = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile", "miniature")
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
 
 

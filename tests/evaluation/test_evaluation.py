@@ -1,0 +1,311 @@
+"""Evaluation: perfect predictions, an independent plain implementation, and the traps that change numbers."""
+
+import warnings
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from lowtex.datasets.sample import StereoSample
+from lowtex.errors import DataError, OptionError
+from lowtex.evaluation.evaluate import evaluate, predict, score
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.geometry import StereoRig
+
+HEIGHT, WIDTH = 32, 96
+
+
+def make_sample(index=0, depth=None, size=(HEIGHT, WIDTH), **parts):
+    random = torch.Generator().manual_seed(index)
+    image = torch.rand(3, *size, generator=random)
+    rig = StereoRig(focal_px=60.0, baseline_m=0.5, cx=47.5, cy=15.5, width=size[1], height=size[0])
+    return StereoSample(image=image, rig=rig, name=f"drive/{index:010d}/l", depth=depth, **parts)
+
+
+def street(index=0, size=(HEIGHT, WIDTH)):
+    """Dense true depth of a road and a wall, everything nearer than 80 m."""
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
+    depth = 4.0 + 30.0 / (1 + rows) + 0.05 * columns + index
+    return torch.tensor(depth[None], dtype=torch.float32)
+
+
+class Told(nn.Module):
+    """A network that knows the answer: it finds the image's depth in a table."""
+
+    def __init__(self, samples, depths):
+        super().__init__()
+        self.known = [(s.image, d) for s, d in zip(samples, depths, strict=True)]
+        self.rigs, self.training_while_called = [], []
+
+    def depth(self, image, rig):
+        self.rigs.append(rig)
+        self.training_while_called.append(self.training)
+        out = []
+        for one in image:
+            for known, depth in self.known:
+                if torch.equal(one, known):
+                    out.append(depth)
+                elif torch.equal(one, known.flip(-1)):
+                    out.append(depth.flip(-1))
+        return torch.stack(out)
+
+
+def perfect(count=3, **parts):
+    samples = [make_sample(i, street(i), **parts) for i in range(count)]
+    return Told(samples, [s.depth.clone() for s in samples]), samples
+
+
+def plain_score(inverse, truth, crop, low, high, cap_truth, scaling="none", flipped=None):
+    """The whole protocol again, pixel by pixel, from its description."""
+    h, w = truth.shape
+    if flipped is not None:
+        width = inverse.shape[1]
+        combined = np.zeros_like(inverse)
+        for x in range(width):
+            left = 1 - min(max(20 * (x / (width - 1) - 0.05), 0), 1)
+            right = 1 - min(max(20 * ((width - 1 - x) / (width - 1) - 0.05), 0), 1)
+            for y in range(inverse.shape[0]):
+                a, b = inverse[y, x], flipped[y, width - 1 - x]
+                combined[y, x] = right * a + left * b + (1 - left - right) * (a + b) / 2
+        inverse = combined
+    resized = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_LINEAR)
+    pairs = []
+    for y in range(h):
+        for x in range(w):
+            g = float(truth[y, x])
+            inside = low < g < high if cap_truth else g > 0
+            if crop is not None:
+                inside = (
+                    inside and int(crop[0] * h) <= y < int(crop[1] * h) and int(crop[2] * w) <= x < int(crop[3] * w)
+                )
+            if inside:
+                pairs.append((g, 1.0 / resized[y, x]))
+    scale = 1.0
+    if scaling == "median":
+        scale = float(np.median([g for g, _ in pairs]) / np.median([p for _, p in pairs]))
+    total = 0.0
+    for g, p in pairs:
+        total += abs(g - min(max(p * scale, low), high)) / g
+    return total / len(pairs), len(pairs)
+
+
+@pytest.mark.parametrize("name", list(PROTOCOLS))
+@pytest.mark.parametrize("flip", [False, True])
+def test_perfect_predictions_score_perfectly(name, flip):
+    network, samples = perfect()
+    means = evaluate(network, samples, name, flip=flip, batch_size=2).means()
+    assert means["images"].tolist() == [3]
+    for metric in METRICS:
+        assert means[metric][0] == pytest.approx(1.0 if metric in HIGHER_IS_BETTER else 0.0, abs=1e-9), metric
+
+
+@pytest.mark.parametrize("scaling", ["none", "median"])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("name", ["eigen_raw", "improved", "improved_garg", "vkitti2_dense"])
+def test_against_a_plain_implementation(name, flip, scaling):
+    random = np.random.default_rng(3)
+    truth = random.uniform(1, 100, (41, 123)).astype(np.float32)
+    truth[random.random(truth.shape) < 0.5] = 0
+    sample = make_sample(0, torch.tensor(truth[None]))
+    direct, mirrored = (1 / random.uniform(2, 120, (HEIGHT, WIDTH)) for _ in range(2))
+
+    class Two:
+        def depth(self, image, rig):
+            values = direct if torch.equal(image[0], sample.image) else mirrored
+            return torch.tensor(1 / values)[None, None]
+
+    evaluation = evaluate(Two(), [sample], name, flip=flip, scaling=scaling)
+    protocol = PROTOCOLS[name]
+    crop = (0.40810811, 0.99189189, 0.03594771, 0.96405229) if protocol.crop else None
+    want, pixels = plain_score(direct, truth, crop, 1e-3, 80.0, protocol.cap_truth, scaling, mirrored if flip else None)
+    row = evaluation.per_image.iloc[0]
+    assert row["abs_rel"] == pytest.approx(want, rel=1e-9)
+    assert row["pixels"] == pixels
+
+
+def test_images_weigh_alike_however_many_pixels_they_have():
+    samples = [make_sample(0, street(0)), make_sample(1, street(1))]
+    samples[1].depth[:, :, 8:] = 0
+    network = Told(samples, [samples[0].depth * 1.5, torch.where(samples[1].depth > 0, samples[1].depth * 1.1, 5.0)])
+    result = evaluate(network, samples, "improved")
+    each = result.per_image["abs_rel"].tolist()
+    assert each == pytest.approx([0.5, 0.1], rel=1e-5)
+    assert result.means()["abs_rel"][0] == pytest.approx(0.3, rel=1e-5)
+    pixels = result.per_image["pixels"].to_numpy()
+    assert np.average(each, weights=pixels) == pytest.approx(0.5 - 0.4 * 8 / 104, rel=1e-4)
+    assert result.means()["pixels"][0] == pixels.sum() == 32 * 96 + 32 * 8
+
+
+def test_predictions_at_another_size_than_the_ground_truth():
+    depth = torch.full((1, 40, 130), 12.0)
+    sample = make_sample(0, depth)
+    network = Told([sample], [torch.full((1, HEIGHT, WIDTH), 12.0)])
+    assert evaluate(network, [sample], "improved").means()["abs_rel"][0] == pytest.approx(0, abs=1e-6)
+
+
+def test_strata_are_scored_apart_and_images_without_one_do_not_count():
+    samples = [make_sample(i, street(i), texture_contrast=torch.full((1, HEIGHT, WIDTH), 0.2)) for i in range(2)]
+    samples[0].texture_contrast[:, :, :30] = 0.0
+    depths = [s.depth.clone() for s in samples]
+    depths[0][:, :, :30] *= 1.5
+    result = evaluate(Told(samples, depths), samples, "improved", strata="known")
+    means = result.means().set_index("stratum")
+    assert list(means.index) == ["all", "low", "high"]
+    assert means.loc["low", "abs_rel"] == pytest.approx(0.5, rel=1e-5) and means.loc["low", "images"] == 1
+    assert means.loc["high", "abs_rel"] == pytest.approx(0, abs=1e-9) and means.loc["high", "images"] == 2
+    assert means.loc["all", "images"] == 2
+    assert means.loc["all", "pixels"] == means.loc["low", "pixels"] + means.loc["high", "pixels"]
+
+
+def test_images_without_ground_truth_are_predicted_counted_and_said():
+    network, samples = perfect(4)
+    samples[1].depth = None
+    samples[2].depth = torch.zeros_like(samples[2].depth)
+    # all of its ground truth lies above the crop
+    samples[3].depth[:, 10:] = 0
+    with pytest.warns(UserWarning, match="1 of 4 images scored; .*2 with no ground truth.*0000000001"):
+        result = evaluate(network, samples, "eigen_raw", batch_size=1)
+    assert result.images == 1 and len(result.unscored) == 3
+    assert result.unscored["drive/0000000003/l"] == "no pixel that the protocol counts"
+    assert len(network.rigs) == 4
+    assert result.means()["images"].tolist() == [1]
+
+
+def test_nothing_to_score_is_no_crash():
+    network, samples = perfect(1)
+    samples[0].depth = None
+    with pytest.warns(UserWarning, match="0 of 1 images scored"):
+        result = evaluate(network, samples, "eigen_raw")
+    assert result.images == 0 and result.means().empty
+
+
+def test_a_full_score_warns_of_nothing():
+    network, samples = perfect(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(network, samples, "improved")
+
+
+def test_batches_and_sizes_change_nothing():
+    network, samples = perfect(3)
+    small = make_sample(7, street(7, (16, 64)), size=(16, 64))
+    samples.insert(1, small)
+    network.known.append((small.image, small.depth * 1.2))
+    network.known[0] = (samples[0].image, samples[0].depth * 0.8)
+    frames = [evaluate(network, samples, "improved", batch_size=n).per_image for n in (1, 2, 8)]
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+    pd.testing.assert_frame_equal(frames[0], frames[2])
+    assert frames[0]["abs_rel"].tolist() == pytest.approx([0.2, 0.2, 0, 0], abs=1e-6)
+
+
+def test_the_other_view_is_not_needed():
+    network, samples = perfect(3)
+    samples[1].other = torch.zeros_like(samples[1].image)
+    assert evaluate(network, samples, "improved", batch_size=3).images == 3
+    assert samples[1].other is not None
+
+
+def test_the_network_is_in_evaluation_mode_and_gets_its_mode_back():
+    network, samples = perfect(1)
+    network.train()
+    evaluate(network, samples, "improved", flip=True)
+    assert network.training_while_called == [False, False] and network.training
+    network.eval()
+    evaluate(network, samples, "improved")
+    assert not network.training
+
+
+def test_the_mirrored_image_comes_with_its_own_principal_point():
+    network, samples = perfect(1)
+    samples[0].rig = StereoRig(focal_px=60.0, baseline_m=0.5, cx=40.0, cy=15.0, width=WIDTH, height=HEIGHT)
+    predict(network, samples, flip=True)
+    assert [float(rig.cx) for rig in network.rigs] == [40.0, 55.0]
+
+
+def test_options_reach_the_protocol():
+    network, samples = perfect(1)
+    assert evaluate(network, samples, "eigen_raw", flip=True, scaling="median").protocol.row()["flip"] is True
+    with pytest.raises(OptionError, match="scaling='best'"):
+        evaluate(network, samples, "eigen_raw", scaling="best")
+    with pytest.raises(OptionError, match="strata='colour'"):
+        evaluate(network, samples, "eigen_raw", strata="colour")
+
+
+def test_progress_is_reported():
+    network, samples = perfect(3)
+    calls = []
+    evaluate(network, samples, "improved", batch_size=2, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(2, 3), (3, 3)]
+
+
+def test_data_of_another_kind_are_refused():
+    network, samples = perfect(1)
+
+    class Improved(list):
+        ground_truth = "improved"
+
+    with pytest.raises(OptionError, match="needs ground truth 'velodyne_x'.*Improved has 'improved'"):
+        evaluate(network, Improved(samples), "eigen_raw")
+    assert evaluate(network, Improved(samples), "improved").images == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_unusable_predictions_name_the_image(value):
+    network, samples = perfect(3)
+    network.known[1][1][0, 3, 4] = value
+    with pytest.raises(DataError, match="prediction for drive/0000000001/l has 1 of 3072 values"):
+        evaluate(network, samples, "improved", batch_size=2)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -2.0])
+def test_damaged_ground_truth_names_the_image(value):
+    network, samples = perfect(2)
+    samples[1].depth[0, 3, 4] = value
+    with pytest.raises(DataError, match="ground truth of drive/0000000001/l has 1 of 3072"):
+        evaluate(network, samples, "improved")
+
+
+def test_damaged_files_are_left_out_where_that_is_asked_for_and_only_they():
+    network, samples = perfect(4)
+    samples[2].depth[..., 0] = -1.0
+
+    class Torn(list):
+        names = [sample.name for sample in samples]
+        ground_truth = "vkitti2"
+
+        def __getitem__(self, index):
+            if index == 1:
+                raise DataError("b.png is truncated")
+            return super().__getitem__(index)
+
+    torn = Torn(samples)
+    with pytest.raises(DataError, match="b.png is truncated"):
+        evaluate(network, torn, "vkitti2_dense")
+    with pytest.warns(UserWarning, match="2 of 4 images scored; 2 damaged"):
+        result = evaluate(network, torn, "vkitti2_dense", keep_going=True)
+    assert result.images == 2 and set(result.per_image["image"]) == {torn.names[0], torn.names[3]}
+    assert list(result.damaged) == [torn.names[1], torn.names[2]] and not result.unscored
+    assert result.damaged[torn.names[1]] == "b.png is truncated" and "negative" in result.damaged[torn.names[2]]
+    with pytest.raises(DataError, match="contrast"):
+        # what no image can give is no damage of one
+        evaluate(network, torn, "vkitti2_dense", strata="known", keep_going=True)
+
+
+def test_shapes_are_checked():
+    sample = make_sample(0, street())
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\)"):
+        score(np.ones((2, 3, 4)), sample, "improved")
+    sample.depth = None
+    with pytest.raises(DataError, match="no ground truth"):
+        score(np.ones((3, 4)), sample, "improved")
+
+    class Flat:
+        def depth(self, image, rig):
+            return torch.ones(image.shape[0], 5, 5)
+
+    with pytest.raises(ValueError, match=r"\(1, 1, H, W\), got \(1, 5, 5\)"):
+        evaluate(Flat(), [sample], "improved")

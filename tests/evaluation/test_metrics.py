@@ -1,0 +1,109 @@
+"""The metrics against numbers worked out by hand, and against a plain loop written from the formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import lowtex.metrics
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS, depth_errors, metric_names, pixel_errors, summarise
+
+
+def plain_errors(truth, prediction):
+    """One pixel after the other, with the math module only."""
+    n = len(truth)
+    abs_rel = sq_rel = square = log_square = log10_square = 0.0
+    within = [0, 0, 0]
+    for g, p in zip(truth, prediction, strict=True):
+        abs_rel += abs(g - p) / g
+        sq_rel += (g - p) * (g - p) / g
+        square += (g - p) * (g - p)
+        log_square += (math.log(g) - math.log(p)) ** 2
+        log10_square += (math.log10(g) - math.log10(p)) ** 2
+        for k in range(3):
+            within[k] += max(g / p, p / g) < 1.25 ** (k + 1)
+    return {
+        "abs_rel": abs_rel / n,
+        "sq_rel": sq_rel / n,
+        "rmse": math.sqrt(square / n),
+        "rmse_log": math.sqrt(log_square / n),
+        "d1": within[0] / n,
+        "d2": within[1] / n,
+        "d3": within[2] / n,
+        "log10": math.sqrt(log10_square / n),
+    }
+
+
+def test_worked_out_by_hand():
+    # errors of 2, 0, -10 and 20 metres at 10, 20, 40 and 20 metres
+    got = depth_errors([10.0, 20.0, 40.0, 20.0], [12.0, 20.0, 30.0, 40.0], log10=True)
+    assert got["abs_rel"] == pytest.approx((0.2 + 0 + 0.25 + 1.0) / 4)
+    assert got["sq_rel"] == pytest.approx((0.4 + 0 + 2.5 + 20.0) / 4)
+    assert got["rmse"] == pytest.approx(math.sqrt((4 + 0 + 100 + 400) / 4))
+    squares = math.log(1.2) ** 2 + math.log(4 / 3) ** 2 + math.log(2) ** 2
+    assert got["rmse_log"] == pytest.approx(math.sqrt(squares / 4))
+    assert got["log10"] == pytest.approx(math.sqrt(squares / 4) / math.log(10))
+    # ratios 1.2, 1, 1.333, 2 against 1.25, 1.5625, 1.953
+    assert (got["d1"], got["d2"], got["d3"]) == (0.5, 0.75, 0.75)
+
+
+def test_against_a_plain_loop():
+    random = np.random.default_rng(0)
+    truth = random.uniform(1, 80, 500)
+    prediction = truth * np.exp(random.normal(0, 0.3, 500))
+    want = plain_errors(truth.tolist(), prediction.tolist())
+    got = depth_errors(truth, prediction, log10=True)
+    assert got == pytest.approx(want, rel=1e-12)
+
+
+def test_the_thresholds_are_strict():
+    exactly = depth_errors([1.0, 1.25], [1.25, 1.0])
+    assert exactly["d1"] == 0.0
+    assert exactly["d2"] == 1.0
+
+
+def test_a_perfect_prediction():
+    truth = np.linspace(0.5, 79, 60).reshape(3, 4, 5)
+    got = depth_errors(truth, truth.copy(), log10=True)
+    assert [got[name] for name in ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10")] == [0, 0, 0, 0, 0]
+    assert all(got[name] == 1 for name in HIGHER_IS_BETTER)
+
+
+def test_names_and_order():
+    assert tuple(depth_errors([1.0], [2.0])) == METRICS == metric_names()
+    assert tuple(depth_errors([1.0], [2.0], log10=True)) == metric_names(log10=True) == (*METRICS, "log10")
+
+
+def test_tensors_of_any_shape_and_kind():
+    truth = torch.tensor([[[10.0, 20.0]]], dtype=torch.float16)
+    prediction = torch.tensor([[[12.0, 20.0]]], dtype=torch.float32, requires_grad=True)
+    assert depth_errors(truth, prediction) == depth_errors([10.0, 20.0], [12.0, 20.0])
+
+
+def test_shares_of_pixels_and_their_selection():
+    errors = pixel_errors([10.0, 10.0, 10.0], [10.0, 10.0, 30.0])
+    assert errors["abs_rel"].tolist() == [0, 0, 2]
+    assert summarise(errors, np.array([False, True, True]))["abs_rel"] == 1
+    with pytest.raises(ValueError, match="empty"):
+        summarise(errors, np.zeros(3, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "message"),
+    [
+        ([1.0, 2.0], [1.0], r"truth \(2,\) and prediction \(1,\) differ"),
+        ([], [], "no pixels to score"),
+        ([1.0, float("nan")], [1.0, 1.0], "truth has 1 of 2 values that are not finite"),
+        ([1.0, 1.0], [float("inf"), float("nan")], "prediction has 2 of 2 values that are not finite"),
+        ([0.0, 1.0], [1.0, 1.0], "truth has 1 of 2 values that are not > 0"),
+        ([1.0, 1.0], [1.0, -3.0], "prediction has 1 of 2 values that are not > 0"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(truth, prediction, message):
+    with pytest.raises(ValueError, match=message):
+        depth_errors(truth, prediction)
+
+
+def test_the_promised_name_is_the_function():
+    assert lowtex.metrics.depth_errors is depth_errors
