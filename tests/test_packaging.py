@@ -185,7 +185,7 @@ def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
 
 ROOMS = (
     "errors files disk_space seeding devices options progress geometry settings profiles data_paths paths provenance "
-    "distributed networks datasets losses experiments choices variants batches checkpoints fine_tuning loop training "
+    "distributed networks datasets losses experiments batches checkpoints fine_tuning loop training "
     "evaluation catalog"
 ).split()
 """Files and folders of lowtex in the order in which data flow: each imports only what stands before it."""

@@ -21,7 +21,7 @@ def parser_texts(module: ModuleType, summary: str) -> dict:
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """``--profile``: sizes and schedules."""
-    from lowtex.experiments import PROFILES
+    from lowtex.profiles import PROFILES
 
     parser.add_argument(
         "--profile",

@@ -56,12 +56,11 @@ def run(options: argparse.Namespace) -> int:
     from lowtex import distributed as processes
     from lowtex.catalog import open_pairs, training_settings
     from lowtex.errors import OptionError
-    from lowtex.experiments import change, get_profile
+    from lowtex.experiments import change, get_profile, listing, named_experiment
     from lowtex.loop import LoopOptions, make_accelerator
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
     from lowtex.training import content_hash, train_experiment
-    from lowtex.variants import any_experiment, listing
 
     if options.list:
         print(listing())
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     asked = settings(options.set)
     if options.steps is not None and "schedule__steps" in asked:
         raise OptionError("--steps and --set schedule.steps say the same; give one of them")
-    recipe = any_experiment(options.experiment, profile, options.seed, **asked)
+    recipe = named_experiment(options.experiment, profile, options.seed, **asked)
     processes.check_launch()
     if processes.count() > 1:
         # from here on they know each other
