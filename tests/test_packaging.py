@@ -1,6 +1,7 @@
 """pyproject.toml, requirements.lock, environment.yml, CITATION.cff and the Makefile say the same thing."""
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -184,9 +185,9 @@ def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
 
 
 ROOMS = (
-    "errors files disk_space seeding devices options progress geometry settings profiles data_paths paths provenance "
-    "distributed networks datasets losses experiments batches checkpoints fine_tuning loop training "
-    "evaluation catalog"
+    "errors files seeding devices options progress geometry settings profiles data_paths paths provenance "
+    "distributed networks datasets losses experiments checkpoints training "
+    "evaluation metrics catalog"
 ).split()
 """Files and folders of lowtex in the order in which data flow: each imports only what stands before it."""
 
@@ -224,3 +225,20 @@ def test_the_core_loads_what_its_readers_install_and_no_more():
     loaded = set(result.stdout.split())
     assert {"lowtex", "torch", "accelerate"} <= loaded
     assert not loaded & {"lowtex_lab", "matplotlib", "IPython", "ipywidgets", "jsonargparse", "PIL", "seaborn"}
+
+
+def test_the_names_that_others_call():
+    """The table of names in the design: what notebooks and other projects import stays where it is."""
+    names = {
+        "lowtex.networks": "ResNetEncoder IResNetEncoder UNetDecoder NestedDecoder DepthNet FeatureNet load_published",
+        "lowtex.losses": "photometric_error feature_map_error smoothness_first_order smoothness_second_order "
+        "StereoObjective",
+        "lowtex.geometry": "StereoRig warp_horizontal disparity_to_depth depth_to_disparity",
+        "lowtex.metrics": "depth_errors",
+        "lowtex.datasets": "KittiRaw KittiImproved VirtualKitti2 Make3D Cityscapes StereoFolder",
+        "lowtex.training": "train_experiment",
+        "lowtex.experiments": "named_experiment",
+    }
+    for module, listed in names.items():
+        for name in listed.split():
+            assert callable(getattr(importlib.import_module(module), name))

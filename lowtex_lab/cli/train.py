@@ -57,10 +57,9 @@ def run(options: argparse.Namespace) -> int:
     from lowtex.catalog import open_pairs, training_settings
     from lowtex.errors import OptionError
     from lowtex.experiments import change, get_profile, listing, named_experiment
-    from lowtex.loop import LoopOptions, make_accelerator
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
-    from lowtex.training import content_hash, train_experiment
+    from lowtex.training import LoopOptions, content_hash, make_accelerator, train_experiment
 
     if options.list:
         print(listing())
@@ -73,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("--steps and --set schedule.steps say the same; give one of them")
     recipe = named_experiment(options.experiment, profile, options.seed, **asked)
     processes.check_launch()
-    if processes.count() > 1:
+    if processes.world_size() > 1:
         # from here on they know each other
         make_accelerator(options.device)
     with processes.main_first():
@@ -188,11 +187,11 @@ def in_memory(dataset):
 
     from lowtex.datasets import CachedPairs
     from lowtex.datasets.cache import free_memory
-    from lowtex.distributed import local_count
+    from lowtex.distributed import local_world_size
     from lowtex.errors import OptionError
     from lowtex.progress import track
 
-    limit, here = free_memory() // 2, local_count()
+    limit, here = free_memory() // 2, local_world_size()
     try:
         shown = partial(track, title="reading", total=len(dataset), unit="pair")
         return CachedPairs(dataset, shown, limit_bytes=limit // here), 0
