@@ -291,6 +291,7 @@ def content_hash(checkpoint: str | Path) -> str:
 
 
 def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:
+    """The depth network's training; a feature network of kind ``joint`` learns beside it, by its own loss."""
     schedule = experiment.schedule
     accelerator = make_accelerator(options.device)
     network = network.to(memory_format=torch.channels_last)
@@ -381,6 +382,7 @@ def train_feature_net(
 
 
 def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
+    """The autoencoder's training, by its own loss alone."""
     settings = experiment.feature_net
     accelerator = make_accelerator(options.device)
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless

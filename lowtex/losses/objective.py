@@ -1,6 +1,8 @@
 """The training objective: data terms and smoothness, summed over the disparity scales (dossier 2.1).
 
-Read it from `StereoObjective.__call__` on; every formula is one function of a file beside this one.
+Read it from `StereoObjective.__call__` on; every formula is one function of a file beside this one. A further way to
+compare pixels is one more line in `pixel_error`; a further data term is one more method like
+`StereoObjective.pixel_term`, and its lines in ``_sum``.
 """
 
 from dataclasses import dataclass
