@@ -38,7 +38,7 @@ _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 _LAUNCH = "unset WORLD_SIZE to train in one process, or start several with accelerate launch"
 
 
-def count() -> int:
+def world_size() -> int:
     """How many processes train together; 1 where no launcher started several.
 
     Raises:
@@ -50,19 +50,19 @@ def count() -> int:
     return number
 
 
-def local_count() -> int:
+def local_world_size() -> int:
     """How many of them are on this machine."""
-    return _from_launcher("LOCAL_WORLD_SIZE", 1, PositiveInt) if count() > 1 else 1
+    return _from_launcher("LOCAL_WORLD_SIZE", 1, PositiveInt) if world_size() > 1 else 1
 
 
 def rank() -> int:
     """The number of this one, from 0."""
-    return _from_launcher("RANK", 0, NonNegativeInt) if count() > 1 else 0
+    return _from_launcher("RANK", 0, NonNegativeInt) if world_size() > 1 else 0
 
 
 def local_rank() -> int:
     """Its number on this machine, from 0."""
-    return _from_launcher("LOCAL_RANK", 0, NonNegativeInt) if count() > 1 else 0
+    return _from_launcher("LOCAL_RANK", 0, NonNegativeInt) if world_size() > 1 else 0
 
 
 def _from_launcher(name: str, alone: int, kind: type) -> int:
@@ -81,13 +81,13 @@ def is_main() -> bool:
 
 
 def store() -> dist.Store:
-    """What the processes tell each other by; there once `lowtex.loop.make_accelerator` has been called."""
+    """What the processes tell each other by; there once `lowtex.training.make_accelerator` has been called."""
     return dist.distributed_c10d._get_default_store()
 
 
-def told_by_main(ask: Callable[[], Value]) -> Value:
+def broadcast_from_main(ask: Callable[[], Value]) -> Value:
     """What ``ask()`` returns in the main process (a plain value), in every process; all wait for it, however long."""
-    if count() == 1:
+    if world_size() == 1:
         return ask()
     key = f"lowtex/told/{next(_questions)}"
     if is_main():
@@ -103,27 +103,27 @@ def told_by_main(ask: Callable[[], Value]) -> Value:
 def main_first() -> Iterator[None]:
     """The main process goes through the block before the others do: what it makes there, they find."""
     if not is_main():
-        told_by_main(lambda: None)
+        broadcast_from_main(lambda: None)
     yield
     if is_main():
-        told_by_main(lambda: None)
+        broadcast_from_main(lambda: None)
 
 
 @contextmanager
-def held_by_main(lock: Path) -> Iterator[None]:
+def main_lock(lock: Path) -> Iterator[None]:
     """A file lock that the main process holds for all of them. The others leave the block after it has."""
-    if count() == 1:
+    if world_size() == 1:
         with FileLock(lock):
             yield
         return
     if is_main():
         with FileLock(lock):
-            told_by_main(lambda: None)
+            broadcast_from_main(lambda: None)
             yield
     else:
-        told_by_main(lambda: None)
+        broadcast_from_main(lambda: None)
         yield
-    told_by_main(lambda: None)
+    broadcast_from_main(lambda: None)
 
 
 def wait_for_file(path: Path, seconds: float | None = None) -> Path:
@@ -145,11 +145,11 @@ def wait_for_file(path: Path, seconds: float | None = None) -> Path:
 
 def check_share(option: str, batch_size: int) -> None:
     """Raise `OptionError`, naming the option, unless the processes can have equal parts of a batch."""
-    if batch_size % count():
+    if batch_size % world_size():
         fitting = [str(n) for n in range(1, batch_size + 1) if batch_size % n == 0]
         raise OptionError(
-            f"{option}={batch_size} cannot be shared evenly by {count()} processes (it is the batch of all of them "
-            f"together); start {' or '.join(fitting)}, or choose another batch size by --set {option}=N, which is "
+            f"{option}={batch_size} cannot be shared evenly by {world_size()} processes (it is the batch of all of "
+            f"them together); start {' or '.join(fitting)}, or choose another batch size by --set {option}=N, which is "
             "another experiment"
         )
 
@@ -160,13 +160,14 @@ def check_launch() -> None:
     ``accelerate launch --cpu --num_processes 2`` leaves the second process to MPI and starts one without a word.
     """
     absent = [name for name in ("MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if count() > 1 and absent:
+    if world_size() > 1 and absent:
         raise OptionError(
-            f"WORLD_SIZE={count()} is in the environment, but {' and '.join(absent)} of a launch are not; {_LAUNCH}"
+            f"WORLD_SIZE={world_size()} is in the environment, but {' and '.join(absent)} of a launch are not; "
+            f"{_LAUNCH}"
         )
     by_mpi = any(name in os.environ for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"))
     asked = os.environ.get("ACCELERATE_USE_CPU") == "True" and "MASTER_PORT" in os.environ
-    if asked and count() == 1 and not by_mpi:
+    if asked and world_size() == 1 and not by_mpi:
         raise OptionError(
             "accelerate launch --cpu started one process only (it leaves the others to MPI); on processors too, write "
             "accelerate launch --multi_gpu --num_processes N -m lowtex_lab.cli train … --device cpu"
@@ -176,7 +177,7 @@ def check_launch() -> None:
 @contextmanager
 def shared_batch() -> Iterator[None]:
     """Inside, a batch is this process's part of the whole one, for `share_of_draw` and `total`."""
-    before = _sharing.set(count() > 1)
+    before = _sharing.set(world_size() > 1)
     try:
         yield
     finally:
@@ -185,7 +186,7 @@ def shared_batch() -> Iterator[None]:
 
 def sharers() -> int:
     """How many processes have a part of the present batch; 1 outside `shared_batch`."""
-    return count() if _sharing.get() else 1
+    return world_size() if _sharing.get() else 1
 
 
 def share_of_draw(draw: Callable[[Sequence[int]], Tensor], shape: Sequence[int]) -> Tensor:
@@ -214,11 +215,11 @@ def mean(value: Tensor) -> Tensor:
     return value if sharers() == 1 else total(value) / sharers()
 
 
-def told_by_each(value: Value) -> list[Value]:
+def gather_objects(value: Value) -> list[Value]:
     """What every process has, in their order; every process that shares the batch has to call it."""
     if sharers() == 1:
         return [value]
-    found: list = [None] * count()
+    found: list = [None] * world_size()
     dist.all_gather_object(found, value)
     return found
 
@@ -227,6 +228,6 @@ def whole_batch(part: Tensor) -> Tensor:
     """The parts of all processes ``(B, …)``, one behind the other: the whole batch, without gradient."""
     if sharers() == 1:
         return part
-    parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(count())]
+    parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(world_size())]
     dist.all_gather(parts, part.detach().contiguous())
     return torch.cat(parts)

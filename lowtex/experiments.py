@@ -1,18 +1,30 @@
-"""Every named experiment.
+"""Every experiment: its settings, and the named ones, the rows of the ablation among them.
 
 An experiment is a value: its content hash (`Experiment.key`) names its folder, so the same training is found again by
 whoever asks for it and is never done twice. A profile changes sizes and schedules only; the code path is one.
+
+A row of the ablation is a small difference over a named experiment, nearly always `ours`, and has a name of its own by
+which it is trained (``lowtex train resnet-pixels-first-plain``), scored and plotted. Two names may mean the same
+training, as ``ours`` and ``iresnet-features-both-nested`` do; then they share its key, and it is done once. What is
+written out row by row stands in ``experiments.yaml``; what follows a rule is built here.
 """
 
+import difflib
 import hashlib
+import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import yaml
 
 from lowtex.data_paths import content_digest
 from lowtex.errors import OptionError, require_choice
 from lowtex.options import NonNegativeInt, check_types, types_of
-from lowtex.profiles import PROFILES, Profile, get_profile
+from lowtex.profiles import Profile, get_profile
 from lowtex.settings import (
     FeatureNetSettings,
     LossSettings,
@@ -21,19 +33,6 @@ from lowtex.settings import (
     hashed_content,
     settings_from,
 )
-
-__all__ = [
-    "NAMED",
-    "PROFILES",
-    "TRAINABLE",
-    "TRAINING_VERSION",
-    "DataSettings",
-    "Experiment",
-    "Profile",
-    "change",
-    "get_profile",
-    "named_experiment",
-]
 
 TRAINING_VERSION = 1
 """Raised whenever the training code changes what the same settings lead to; old results are then not reused."""
@@ -184,99 +183,6 @@ def setting_type(part: str, name: str) -> Any:
     return types[name]
 
 
-_BASELINE_NETWORK = {"encoder": "resnet", "decoder": "unet"}
-_BASELINE_LOSS = {"data_term": "pixels", "smooth_second": 0.0, "edge_decay": 1.0, "auto_mask": True}
-
-_FEATDEPTH_NETWORK = {**_BASELINE_NETWORK, "nominal_baseline": 0.015, "initial_bias": -1.94}
-_FEATDEPTH_LOSS = {
-    "data_term": "both",
-    "feature_weight": 1e-3,
-    "feature_scales": "single",
-    "pixel_l1_eps": 1e-3,
-    "smooth_quantity": "disparity",
-}
-"""Shu et al., ECCV 2020 (arXiv 2007.10603), as their code has it where one of the frames is the other camera's: no
-auto-mask, no division by the mean disparity, first- and second-order smoothness of weight 1e-3 with exp(-0.5 |dI|), and
-Charbonnier's sqrt(x^2 + 1e-6) for |x| in both data terms and in the autoencoder's. The feature term takes the finest
-disparity at each of the four scales, so its mean over scales is one term. The nominal baseline is 0.015 (their scale
-factor of 36 is 0.54 / 0.015), so the largest disparity is 8.7 % of the width and the smoothness as strong as theirs.
-Maps are taken as they are; the autoencoder's encoder pads with zeros, its decoder by reflection.
-
-What differs from their code: A plain U-Net stands for RefineNet's decoder. The schedule is the profile's, as for all.
-The sigmoid starts at as many pixels as in every other experiment (bias -1.94; theirs at about half of the largest
-disparity). Maps are compared with the batch norms' running statistics; their extractor stays in training mode, where a
-map depends on the other images of the batch. Coarse reconstructions are compared with the image resized by area, theirs
-with a bilinear one."""
-
-NAMED = {
-    "baseline": {
-        "what": "the Monodepth2-style recipe: ResNet, U-Net, pixels with auto-mask, first-order smoothness",
-        "network": _BASELINE_NETWORK,
-        "loss": _BASELINE_LOSS,
-    },
-    "featdepth": {
-        "what": "FeatDepth's objective (Shu et al. 2020): pixels, plus feature maps of one scale with a small weight",
-        "network": _FEATDEPTH_NETWORK,
-        "loss": _FEATDEPTH_LOSS,
-        "feature_net": {
-            "padding_mode": "zeros",
-            "decoder_padding": "reflect",
-            "normalise": False,
-            "pixel_l1_eps": 1e-3,
-        },
-    },
-    "encoder": {
-        "what": "baseline with the iResNet encoder",
-        "network": {"encoder": "iresnet", "decoder": "unet"},
-        "loss": _BASELINE_LOSS,
-    },
-    "encoder_features": {
-        "what": "encoder, with feature maps compared instead of pixels",
-        "network": {"encoder": "iresnet", "decoder": "unet"},
-        "loss": {"data_term": "features", "smooth_second": 0.0, "edge_decay": 1.0},
-    },
-    "ours": {
-        "what": "the paper's model: encoder_features, with first- plus second-order smoothness and nested skips",
-        "network": {"encoder": "iresnet", "decoder": "nested"},
-        "loss": {"data_term": "features"},
-    },
-}
-
-
-def named_experiment(
-    name: str, profile: str | Profile = "quick", seed: int = 0, source: str = "", **changes: object
-) -> Experiment:
-    """A named experiment at a profile's size.
-
-    Args:
-        name: one of `NAMED`.
-        profile: name or value.
-        seed: of everything random in it.
-        source: which files are trained on, see `lowtex.catalog.identity_of`.
-        changes: settings to change, as ``part__setting=value``, e.g. ``loss__smooth_first=1e-2``.
-
-    Raises:
-        OptionError: an unknown experiment, profile or setting.
-    """
-    require_choice("experiment", name, NAMED)
-    chosen = profile if isinstance(profile, Profile) else get_profile(profile)
-    recipe = NAMED[name]
-    loss = LossSettings(**recipe["loss"])
-    height, width = chosen.size
-    experiment = Experiment(
-        name=name,
-        network=NetworkSettings(
-            depth=chosen.depth, width=chosen.width, least_channels=chosen.least_channels, **recipe["network"]
-        ),
-        loss=loss,
-        feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})) if loss.uses_features else None,
-        schedule=chosen.schedule,
-        data=DataSettings(height=height, width=width, source=source),
-        seed=seed,
-    )
-    return change(experiment, **changes) if changes else experiment
-
-
 def change(experiment: Experiment, name: str | None = None, **changes: object) -> Experiment:
     """A copy with some settings changed: ``change(e, loss__smooth_first=1e-2, seed=3)``.
 
@@ -305,6 +211,228 @@ def change(experiment: Experiment, name: str | None = None, **changes: object) -
         except OptionError as error:
             raise OptionError(f"{part}.{error}") from error
     return replace(experiment, **top)
+
+
+Changes = Mapping[str, object]
+"""What a row sets, by ``part__setting``, as `change` takes it."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the ablation.
+
+    Attributes:
+        what: it changes, in a few words.
+        changes: settings over those of ``base``.
+        base: named experiment.
+        dossier: row of the table of unknowns it answers (``U8``), or the section of the component.
+        why: somebody would choose it.
+    """
+
+    what: str
+    changes: Changes = field(default_factory=dict)
+    base: str = "ours"
+    dossier: str = ""
+    why: str = ""
+
+
+def _changes(row: dict[str, dict]) -> Changes:
+    return {f"{part}__{name}": value for part in PARTS for name, value in row.get(part, {}).items()}
+
+
+def _variants(rows: dict[str, dict]) -> dict[str, Variant]:
+    words = ("what", "base", "dossier", "why")
+    return {
+        name: Variant(changes=_changes(row), **{word: row[word] for word in words if word in row})
+        for name, row in rows.items()
+    }
+
+
+_DATA = yaml.safe_load(Path(__file__).with_name("experiments.yaml").read_text(encoding="utf-8"))
+
+NAMED: dict[str, dict] = _DATA["named"]
+"""The named experiments: what each is (``what``), and its settings by part (``network``, ``loss``, ``feature_net``)."""
+
+ALTERNATIVES = _variants(_DATA["alternatives"])
+"""The choices that the paper leaves open, each changed alone in `ours`."""
+
+RIVALS = _variants(_DATA["rivals"])
+"""The simpler explanations, and the method the paper builds on."""
+
+FACTORS: dict[str, dict[str, Changes]] = {
+    factor: {level: _changes(row) for level, row in levels.items()} for factor, levels in _DATA["factors"].items()
+}
+"""The paper's four changes: factor -> level -> what it sets in `ours`. The second level is the paper's."""
+
+
+def factorial() -> dict[str, Changes]:
+    """All combinations of the levels of `FACTORS`: 16 names such as ``resnet-pixels-first-plain``, each's changes."""
+    rows = {}
+    for levels in itertools.product(*(factor.items() for factor in FACTORS.values())):
+        changes: dict[str, object] = {}
+        for _, setting in levels:
+            changes |= setting
+        rows["-".join(level for level, _ in levels)] = changes
+    return rows
+
+
+def levels_of(name: str) -> dict[str, str]:
+    """Factor -> level of a name of the factorial, for a table of effects.
+
+    Raises:
+        OptionError: another name.
+    """
+    require_choice("factorial row", name, factorial())
+    return dict(zip(FACTORS, name.split("-"), strict=True))
+
+
+def _cells() -> dict[str, Variant]:
+    what = "{encoder}, {data term}, {smoothness} order of smoothness, {skips} skips"
+    return {
+        name: Variant(what.format(**levels_of(name)).replace("both order", "both orders"), changes)
+        for name, changes in factorial().items()
+    }
+
+
+DATA_TERMS: dict[str, Changes] = {
+    **FACTORS["data term"],
+    "census": RIVALS["census"].changes,
+    "zncc": RIVALS["zncc"].changes,
+}
+
+SMOOTHNESS_CURVE: dict[str, tuple[float, ...]] = dict.fromkeys(DATA_TERMS, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
+"""Weights of both orders of smoothness to try for each data term, to be judged on validation scenes alone: an error
+twice as large makes the same weight half as strong, so one weight for all would favour some."""
+
+TUNED = {"pixels": 1e-2, "features": 3e-3}
+"""Each data term's own weight of smoothness: of its curve, that of the smallest error on validation scenes (quick
+profile, miniatures, three seeds; notebook 06). Only these points are scored on test scenes. Another profile needs its
+own curve."""
+
+
+def curve_name(data_term: str, weight: float) -> str:
+    """Name of a point of the curve: ``pixels-smooth-0.003``."""
+    return f"{data_term}-smooth-{weight:g}"
+
+
+def tuned_name(data_term: str) -> str:
+    """Name of a data term at its own weight of smoothness: ``pixels-tuned``."""
+    return f"{data_term}-tuned"
+
+
+def _point(data_term: str, weight: float, why: str = "") -> Variant:
+    return Variant(
+        f"{data_term}, smoothness of both orders with weight {weight:g}",
+        {**DATA_TERMS[data_term], "loss__smooth_first": weight, "loss__smooth_second": weight},
+        why=why,
+    )
+
+
+BUDGETS = (400, 800)
+"""Longer trainings, optimiser steps: twice and four times quick's. In another profile other lengths would be asked."""
+
+HALVED = ("baseline", "encoder_features", "ours")
+"""Named experiments that are trained in bfloat16 too, and for the steps of `BUDGETS`."""
+
+
+def half_name(base: str) -> str:
+    """Name of an experiment whose network computes in bfloat16: ``ours-bf16``."""
+    return f"{base}-bf16"
+
+
+GROUPS: dict[str, dict[str, Variant]] = {
+    "named": {name: Variant(recipe["what"], base=name) for name, recipe in NAMED.items()},
+    "factorial": _cells(),
+    "alternatives": ALTERNATIVES,
+    "rivals": RIVALS,
+    "curve": {
+        curve_name(term, weight): _point(term, weight)
+        for term, weights in SMOOTHNESS_CURVE.items()
+        for weight in weights
+    },
+    "tuned": {
+        tuned_name(term): _point(
+            term, weight, "one weight for all data terms would favour some; each at its best is the fair comparison"
+        )
+        for term, weight in TUNED.items()
+    },
+    "budget": {
+        f"{base}-{steps}-steps": Variant(
+            f"{base}, trained for {steps} steps",
+            {"schedule__steps": steps},
+            base,
+            why="a change may only speed learning up, and then its gain fades with training",
+        )
+        for steps in BUDGETS
+        for base in HALVED
+    },
+    "precision": {
+        half_name(base): Variant(
+            f"{base}, the network in bfloat16",
+            {"schedule__precision": "bf16"},
+            base,
+            why="half the bits are faster where the processor knows them; what they cost has to be measured",
+        )
+        for base in HALVED
+    },
+}
+"""All rows, by what they are for."""
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {name: row for group in GROUPS.values() for name, row in group.items()}
+)
+"""All rows by name."""
+
+
+def named_experiment(
+    name: str, profile: str | Profile = "quick", seed: int = 0, source: str = "", **changes: object
+) -> Experiment:
+    """A named experiment, or a row of the ablation, at a profile's size.
+
+    Args:
+        name: one of `VARIANTS`.
+        profile: name or value.
+        seed: of everything random in it.
+        source: which files are trained on, see `lowtex.catalog.identity_of`.
+        changes: settings to change, as ``part__setting=value``, e.g. ``loss__smooth_first=1e-2``.
+
+    Raises:
+        OptionError: an unknown experiment, profile or setting.
+    """
+    if name not in VARIANTS:
+        close = difflib.get_close_matches(name, VARIANTS, 3, 0.5)
+        hint = f", did you mean {' or '.join(close)}?" if close else ";"
+        raise OptionError(
+            f"experiment={name!r} is not known{hint} choose one of: {', '.join(NAMED)}, "
+            "or a row of the ablation (`lowtex train --list` shows all)"
+        )
+    chosen = profile if isinstance(profile, Profile) else get_profile(profile)
+    row = VARIANTS[name]
+    recipe = NAMED[row.base]
+    height, width = chosen.size
+    experiment = Experiment(
+        name=name,
+        network=NetworkSettings(
+            depth=chosen.depth, width=chosen.width, least_channels=chosen.least_channels, **recipe["network"]
+        ),
+        loss=LossSettings(**recipe["loss"]),
+        feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})),
+        schedule=chosen.schedule,
+        data=DataSettings(height=height, width=width, source=source),
+        seed=seed,
+    )
+    return change(experiment, **{**row.changes, **changes})
+
+
+def listing() -> str:
+    """All names with a line each, by group."""
+    width = max(len(name) for name in VARIANTS)
+    blocks = []
+    for group, rows in GROUPS.items():
+        notes = {name: f" [{row.dossier}]" if row.dossier else "" for name, row in rows.items()}
+        lines = [f"  {name:{width}}  {row.what}{notes[name]}" for name, row in rows.items()]
+        blocks.append("\n".join([f"{group}:", *lines]))
+    return "\n".join(blocks)
 
 
 def _hash(content: dict) -> str:

@@ -1,8 +1,9 @@
-"""Writing files so that a half-written one never takes a good one's place."""
+"""Writing files so that a half-written one never takes a good one's place, and what is said when a disk is full."""
 
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lowtex.errors import DataError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_PLACE = (*_FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+class NoSpaceError(DataError):
+    """The disk is full, or would be: nothing else that is being written there can go on either."""
 
 
 @contextmanager
@@ -36,13 +44,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(
-                f"no space left while writing {path}; free some space or choose another folder "
-                "(what was finished before is kept), then run the same command again"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise DataError(f"cannot write {path}: {error.strerror}; choose a folder you may write to") from error
+        if error.errno in _OF_THE_PLACE:
+            raise disk_problem(error, path) from error
         raise
     finally:
         if temporary is not None:
@@ -92,3 +95,46 @@ def read_json(path: str | Path) -> Any:
         raise DataError(f"{path} is missing") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not valid JSON ({error}); delete it so that it is made again") from error
+
+
+def disk_problem(error: OSError, path: str | Path) -> DataError:
+    """What an error of the file system while writing ``path`` means for the user."""
+    if error.errno in _FULL:
+        return NoSpaceError(
+            f"no space left while writing {path}; free some space or choose another folder "
+            "(what was finished before is kept), then run the same command again"
+        )
+    if error.errno == errno.EFBIG:
+        return DataError(f"{path}: this file system takes no file of that size; choose a folder on another one")
+    return DataError(f"cannot write {path}: {error.strerror or error}; choose a folder you may write to")
+
+
+def file_problem(error: OSError) -> str | None:
+    """One line about an error of the file system that nobody foresaw; None where it is of no file and no disk."""
+    if error.errno in _FULL:
+        return str(disk_problem(error, error.filename or "the output"))
+    if error.filename is None or error.errno is None:
+        return None
+    return (
+        f"{error.filename}: {error.strerror}; make sure that you may read and write there, or choose another file or "
+        "folder"
+    )
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise `NoSpaceError` unless ``folder``'s disk has ``needed`` bytes left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpaceError(
+            f"{what} needs about {shown_size(needed)}, but {folder} has {shown_size(free)} left; free some space, ask "
+            "for less at a time, or choose another folder"
+        )
+
+
+def shown_size(size: float) -> str:
+    """Bytes as people say them: ``4.2 kB``, ``437 MB``, ``14.1 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if size >= 100 or unit == "bytes" else f"{size:.1f} {unit}"

@@ -1,20 +1,19 @@
 """Values of settings and options, checked against the type that is written where they are defined.
 
 The one place for it: the settings' dataclasses, ``--set``, ``--reader``, numbers on the command line and the parameters
-of notebooks all come through `typed`. jsonargparse reads the values: ``false`` is False, and ``0,01`` is no number.
+of notebooks all come through `typed`.
 """
 
 import argparse
 import ast
-import math
-from collections.abc import Callable
-from functools import cache, lru_cache
+import operator
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, set_loader
-from jsonargparse.typing import restricted_number_type
 
 from lowtex.errors import OptionError
 
@@ -27,13 +26,13 @@ _WORDS = {
     dict: "a mapping",
     NoneType: "None",
 }
+_SIGNS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+_UNFIT = object()
 
 
-def number(base: type, *limits: tuple[str, float]) -> type:
+def number(base: type, *limits: tuple[str, float]) -> Any:
     """The type of ``int`` or ``float`` numbers within limits such as ``(">", 0)``, none of them infinite."""
-    sentence = f"{_WORDS[base]} {' and '.join(f'{sign} {limit:g}' for sign, limit in limits)}"
-    end = 2**63 if base is int else math.inf
-    return restricted_number_type(None, base, [*limits, ("<", end)], docstring=sentence)
+    return Annotated[base, limits]
 
 
 PositiveInt, NonNegativeInt = number(int, (">=", 1)), number(int, (">=", 0))
@@ -54,31 +53,26 @@ def typed(option: str, value: object, kind: Any, *, from_text: bool = False) -> 
     Raises:
         OptionError: names the option, the value and what is expected.
     """
-    if type(value) in _members(kind) and not isinstance(value, float) and not (from_text and isinstance(value, str)):
-        return value
-    try:
-        found = _read(kind, value)
-    except TypeError:
-        # a list or a mapping can't be looked up among what was read before
-        found = _read.__wrapped__(kind, value)
-    converted = any(isinstance(value, base) and not isinstance(found, base) for base in (str, float))
-    if found is _NOT_OF_THIS_KIND or (converted and not from_text):
-        shown = value if from_text else repr(value)
-        raise OptionError(f"{option}={shown} must be {expected(kind)}")
-    return found
+    readings = [_meaning(value), value] if from_text and isinstance(value, str) else [value]
+    for reading in readings:
+        found = _fitted(kind, reading)
+        if found is not _UNFIT:
+            return found
+    raise OptionError(f"{option}={value if from_text else repr(value)} must be {expected(kind)}")
 
 
 def expected(kind: Any) -> str:
     """What a value of this type is, in plain words, for an error: ``a whole number >= 1``."""
-    if get_origin(kind) is Literal:
-        return f"one of: {', '.join(str(choice) for choice in get_args(kind))}"
-    if len(_members(kind)) > 1:
-        return " or ".join(expected(member) for member in _members(kind))
-    if kind in _WORDS:
-        return _WORDS[kind]
-    if getattr(kind, "__module__", "") == "jsonargparse.typing":
-        return kind.__doc__
-    return f"of type {getattr(kind, '__name__', kind)}" if get_origin(kind) is None else "a list"
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of: {', '.join(str(choice) for choice in args)}"
+    if origin in (Union, UnionType):
+        return " or ".join(expected(member) for member in args)
+    if origin is Annotated:
+        return f"{_WORDS[args[0]]} {' and '.join(f'{sign} {limit:g}' for sign, limit in args[1])}"
+    if origin is not None:
+        return "a list"
+    return _WORDS.get(kind) or f"of type {getattr(kind, '__name__', kind)}"
 
 
 def check_types(settings: object) -> None:
@@ -94,7 +88,7 @@ def check_types(settings: object) -> None:
 @cache
 def types_of(described: Callable) -> dict[str, Any]:
     """The annotations of a class's fields, or of a function's parameters, by name."""
-    return {name: kind for name, kind in get_type_hints(described).items() if name != "return"}
+    return {name: kind for name, kind in get_type_hints(described, include_extras=True).items() if name != "return"}
 
 
 def argument(kind: Any) -> Callable[[str], Any]:
@@ -109,44 +103,43 @@ def argument(kind: Any) -> Callable[[str], Any]:
     return read
 
 
-_NOT_OF_THIS_KIND = object()
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _read(kind: Any, value: object) -> Any:
-    """The value as that type, or `_NOT_OF_THIS_KIND`; remembered, since settings repeat and a look takes 0.5 ms."""
-    if value is None and kind is not Any and None not in get_args(kind):
-        # to a parser None is an option that was not given
-        return _NOT_OF_THIS_KIND
+def _meaning(text: str) -> Any:
+    """A text's value: one of Python's literals, such as None and ("fog", "rain"), or of YAML's."""
     try:
-        found = _parser(kind).parse_object({"value": value})["value"]
-    except ArgumentError:
-        return _NOT_OF_THIS_KIND
-    if get_origin(kind) is Literal:
-        return next(choice for choice in get_args(kind) if choice == found)
-    if isinstance(found, float):
-        # neither infinity nor NaN is a sensible value of anything here
-        return float(found) if math.isfinite(found) else _NOT_OF_THIS_KIND
-    return int(found) if isinstance(found, int) and not isinstance(found, bool) else found
-
-
-@cache
-def _parser(kind: Any) -> ArgumentParser:
-    set_loader("lowtex", _load, (yaml.YAMLError,))
-    parser = ArgumentParser(exit_on_error=False, parser_mode="lowtex")
-    parser.add_argument("--value", type=kind)
-    return parser
-
-
-def _load(text: str) -> Any:
-    """A text's value: Python's literals, such as None and ("fog", "rain"), and YAML's."""
-    if text.lower() == "none":
-        return None
-    try:
-        return ast.literal_eval(text)
+        return None if text.lower() == "none" else ast.literal_eval(text)
     except (ValueError, SyntaxError):
+        pass
+    try:
         return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
-def _members(kind: Any) -> tuple:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+def _fitted(kind: Any, value: object) -> Any:
+    """The value as that type has it, or `_UNFIT`."""
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, UnionType):
+        return next((found for found in (_fitted(member, value) for member in args) if found is not _UNFIT), _UNFIT)
+    if origin is Literal:
+        return next((choice for choice in args if type(choice) is type(value) and choice == value), _UNFIT)
+    if origin is Annotated:
+        found = _fitted(args[0], value)
+        fits = found is not _UNFIT and all(_SIGNS[sign](found, limit) for sign, limit in args[1])
+        return found if fits else _UNFIT
+    kind = origin or kind
+    if kind in (list, tuple, Sequence):
+        if not isinstance(value, list | tuple):
+            return _UNFIT
+        items = [_fitted(args[0], item) for item in value] if args else list(value)
+        return _UNFIT if any(item is _UNFIT for item in items) else items
+    if isinstance(value, bool) and kind is not bool:
+        return _UNFIT
+    if kind is float:
+        # neither infinity nor NaN is a sensible value of anything here
+        finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+        return float(value) if finite else _UNFIT
+    if kind is int and isinstance(value, int) and abs(value) >= 2**63:
+        return _UNFIT
+    return value if isinstance(value, kind) else _UNFIT

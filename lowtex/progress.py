@@ -121,7 +121,7 @@ def track(iterable: Iterable[Item], title: str, total: int | None = None, unit: 
 
 
 def reporter(title: str, unit: str = "step") -> Callable[[int, int, float], None]:
-    """A function of (steps done, steps in all, loss), as `lowtex.loop.LoopOptions.report` wants one.
+    """A function of (steps done, steps in all, loss), as `lowtex.training.LoopOptions.report` wants one.
 
     A training whose count starts anew (the feature network first, then the depth network) gets a new bar.
     """

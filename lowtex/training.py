@@ -1,33 +1,123 @@
-"""Training an experiment: the feature network first (where one is compared), then the depth network."""
+"""Training an experiment, from top to bottom: the feature network first, where one is compared, then the depth net.
 
-from collections.abc import Callable
-from dataclasses import replace
+`train_experiment` is what a command or a notebook calls. `_fit_depth` holds one step: augment, network, objective.
+`run_loop` does the steps: data, learning rate, backward, optimiser, checkpoint, log. Then come the data (which pairs
+make up step k, read by how many processes) and their augmentation, pure functions of the seed and the step: nothing
+random is kept between steps, so a run that resumes at step k sees exactly what the uninterrupted one saw.
+"""
+
+import math
+import os
+import pickle
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pandas as pd
 import torch
-from torch import nn
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, is_initialized
+from filelock import FileLock
+from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lowtex import distributed as processes
-from lowtex.batches import augment
-from lowtex.checkpoints import load_feature_net, load_network, load_weights_into, save_network
-from lowtex.distributed import check_share, held_by_main, is_main, told_by_main, wait_for_file, whole_batch
-from lowtex.errors import CheckpointError, DataError
+from lowtex.checkpoints import (
+    load_feature_net,
+    load_network,
+    load_state,
+    load_weights_into,
+    save_network,
+    save_state,
+)
+from lowtex.datasets.augment import flip_pair, jitter_colour
+from lowtex.datasets.cache import free_memory
+from lowtex.datasets.sample import StereoBatch, StereoSample, collate
+from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.distributed import (
+    broadcast_from_main,
+    check_share,
+    gather_objects,
+    is_main,
+    local_world_size,
+    main_lock,
+    mean,
+    share_of_draw,
+    shared_batch,
+    sharers,
+    wait_for_file,
+    whole_batch,
+    world_size,
+)
+from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
 from lowtex.experiments import Experiment
-from lowtex.files import read_json, write_json
-from lowtex.fine_tuning import carried_over_metres, feature_net_of_start, is_finished
-from lowtex.loop import LoopOptions, LoopState, make_accelerator, run_loop, write_log
+from lowtex.files import atomic_path, read_json, shown_size, write_json
 from lowtex.losses import StereoObjective, feature_net_loss
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
+from lowtex.networks.batch_norm import share_statistics
+from lowtex.progress import say
 from lowtex.provenance import provenance
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import ScheduleSettings
 
-__all__ = ["experiment_folder", "is_finished", "load_network", "train_experiment", "train_feature_net"]
+__all__ = [
+    "LoopOptions",
+    "StepSampler",
+    "augment",
+    "content_hash",
+    "experiment_folder",
+    "is_finished",
+    "load_network",
+    "make_accelerator",
+    "train_experiment",
+    "train_feature_net",
+    "training_loader",
+]
 
 NORMALISATION_IMAGES = 64
 """Training images that the feature maps' per-channel mean and deviation are measured on."""
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux keeps what processes share; 64 MB in a Docker container that was not given more."""
+
+WORKER_TIMEOUT_S = 600
+"""Longer than any batch takes to read."""
+
+_IMAGES = ("image", "other")
+
+StepFunction = Callable[[dict[str, nn.Module], StereoBatch, int], tuple[Tensor, dict[str, Tensor | float]]]
+
+
+@dataclass
+class LoopOptions:
+    """How a training is carried out; none of it changes the result.
+
+    Attributes:
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        checkpoint_every: steps between two saved states; a killed run loses at most that many.
+        stop_after: stop (unfinished, resumable) once this many steps are done; None runs to the end.
+        workers: processes that decode images ahead.
+        report: called after each step with (steps done, steps in all, loss).
+    """
+
+    device: str = "auto"
+    checkpoint_every: int = 100
+    stop_after: int | None = None
+    workers: int = 0
+    report: Callable[[int, int, float], None] | None = None
+
+
+@dataclass
+class LoopState:
+    """What a loop ended with: steps done, a log row a step, seconds spent over all its parts."""
+
+    step: int = 0
+    log: list[dict] = field(default_factory=list)
+    wall_s: float = 0.0
 
 
 def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
@@ -35,6 +125,11 @@ def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
     experiments = Path(experiments)
     found = sorted(experiments.glob(f"*-{experiment.key}"))
     return found[0] if found else experiments / f"{experiment.name}-s{experiment.seed}-{experiment.key}"
+
+
+def is_finished(folder: str | Path) -> bool:
+    """The training ended and its network was written."""
+    return (Path(folder) / "done.json").is_file()
 
 
 def train_experiment(
@@ -69,23 +164,19 @@ def train_experiment(
     options = options or LoopOptions()
     device = make_accelerator(options.device).device
     folder = experiment_folder(experiments, experiment)
-    if told_by_main(lambda: is_finished(folder)):
-        # nothing is written any more: it may lie in a folder that can only be read
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with held_by_main(folder / ".lock"):
-        if told_by_main(lambda: is_finished(folder)):
+    with _in_hand(folder) as unfinished:
+        if not unfinished:
             return folder
         check_share("schedule.batch_size", experiment.schedule.batch_size)
         if is_main():
             write_json(folder / "experiment.json", experiment.as_dict())
         rig = _check(experiment, dataset)
-        feature_net = None
+        feature_net, facts = None, {}
         if experiment.loss.uses_features:
-            shared = feature_net_of_start(experiment, start, experiments)
+            shared = _feature_net_of_start(experiment, start, experiments)
             shared = shared or train_feature_net(experiment, dataset, experiments, options=options)
-            wait_for_file(shared / "feature_net.safetensors")
-            feature_net = load_feature_net(shared)
+            feature_net = load_feature_net(wait_for_file(shared / "feature_net.safetensors"))
+            facts["feature_net"] = shared.name
 
         seed_everything(experiment.seed, "weights")
         network = build_depth_net(experiment.network)
@@ -93,8 +184,7 @@ def train_experiment(
             network.metres_per_unit = rig.baseline_m / network.nominal_baseline
         network.reference_focal = rig.focal_px / rig.width
         if start is not None:
-            facts = load_weights_into(network, start)
-            network.metres_per_unit = carried_over_metres(facts, network)
+            network.metres_per_unit = _carried_over_metres(load_weights_into(network, start), network)
         elif experiment.network.pretrained:
             load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
@@ -102,8 +192,7 @@ def train_experiment(
             write_log(folder / "log.csv", state.log)
         if state.step < experiment.schedule.steps or not is_main():
             return folder
-        facts = {
-            **({"feature_net": shared.name} if feature_net is not None else {}),
+        facts |= {
             "steps": state.step,
             "metres_per_unit": network.metres_per_unit,
             "reference_focal": network.reference_focal,
@@ -111,14 +200,98 @@ def train_experiment(
             "image_bits": getattr(dataset, "image_bits", None),
         }
         save_network(folder / "network.safetensors", network, "depth_net", experiment, **facts)
-        pairs = len(dataset)
-        facts |= {"pairs": pairs, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(device)})
-        (folder / "state.pt").unlink(missing_ok=True)
+        _finish(folder, state, device, pairs=len(dataset), **facts)
     return folder
 
 
+@contextmanager
+def _in_hand(folder: Path) -> Iterator[bool]:
+    """The folder of a training, locked; gives False where the training is finished."""
+    if broadcast_from_main(lambda: is_finished(folder)):
+        # nothing is written any more: it may lie in a folder that can only be read
+        yield False
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with main_lock(folder / ".lock"):
+        yield not broadcast_from_main(lambda: is_finished(folder))
+
+
+def _finish(folder: Path, state: "LoopState", device: torch.device, **facts: object) -> None:
+    facts |= {"steps": state.step, "processes": world_size(), "wall_s": state.wall_s}
+    write_json(folder / "done.json", {**facts, **provenance(device)})
+    (folder / "state.pt").unlink(missing_ok=True)
+
+
+def _check(experiment: Experiment, dataset: Dataset):
+    if len(dataset) == 0:
+        raise DataError(f"the training set of {experiment.name!r} is empty; check --data and the split")
+    sample = dataset[0]
+    if sample.other is None:
+        raise DataError(f"{sample.name} has no second view; stereo training needs both cameras")
+    if tuple(sample.image.shape[-2:]) != experiment.data.size:
+        raise DataError(
+            f"{sample.name} is {tuple(sample.image.shape[-2:])}, but {experiment.name!r} trains at "
+            f"{experiment.data.size} (height, width); open the data set with that size"
+        )
+    return sample.rig
+
+
+def _feature_net_of_start(experiment: Experiment, start: str | Path | None, experiments: str | Path) -> Path | None:
+    """The feature network that a fine-tuning's start compared maps of, copied beside the fine-tuning if it lies apart.
+
+    A frozen yardstick must not change under way, and a few pairs would hardly train another. None where the start has
+    none of the same settings, or where it learns beside the depth network.
+
+    Raises:
+        CheckpointError: the start had one, and it is gone.
+    """
+    folder = Path(start) if start is not None else None
+    if folder is None or experiment.feature_net.kind == "joint" or not is_finished(folder):
+        return None
+    before = Experiment.from_dict(read_json(folder / "experiment.json"))
+    if before.feature_net != experiment.feature_net:
+        return None
+    usual = f"feature_net-s{before.seed}-{before.feature_net_key}"
+    there = folder.parent / read_json(folder / "done.json").get("feature_net", usual)
+    if not is_finished(there):
+        raise CheckpointError(
+            f"{folder} was trained with the feature network {there.name}, which is not in {folder.parent}; "
+            "put it there, or train the start again"
+        )
+    here = Path(experiments) / there.name
+    if is_finished(here):
+        return here
+    here.mkdir(parents=True, exist_ok=True)
+    with FileLock(here / ".lock"):
+        if not is_finished(here):
+            # done.json last; contents alone, because modes can't be set on every file system
+            for name in ("feature_net.safetensors", "log.csv", "done.json"):
+                if (there / name).is_file():
+                    shutil.copyfile(there / name, here / name)
+    return here
+
+
+def _carried_over_metres(facts: dict, network: DepthNet) -> float:
+    """Metres in a unit for weights learnt with another camera, so that they begin with the metres they gave before.
+
+    They take a longer lens for nearness (`DepthNet.reference_focal`), and from now on the lens of reference is the new
+    one.
+    """
+    metres = facts.get("metres_per_unit", network.metres_per_unit)
+    return metres * (network.reference_focal / facts.get("reference_focal", network.reference_focal))
+
+
+def content_hash(checkpoint: str | Path) -> str:
+    """The content hash of a finished experiment's settings and steps, for `Experiment.start_from`."""
+    path = Path(checkpoint)
+    folder = path if path.is_dir() else path.parent
+    if not is_finished(folder):
+        raise CheckpointError(f"{checkpoint} is not of a finished training; give the folder of one")
+    return Experiment.from_dict(read_json(folder / "experiment.json")).key
+
+
 def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:
+    """The depth network's training; a feature network of kind ``joint`` learns beside it, by its own loss."""
     schedule = experiment.schedule
     accelerator = make_accelerator(options.device)
     network = network.to(memory_format=torch.channels_last)
@@ -133,35 +306,30 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         feature_net.to(accelerator.device)
     objective = StereoObjective(experiment.loss, feature_net)
 
-    def make_step(prepared):
-        model = prepared["network"].train()
-
-        def step(batch, number):
-            batch = augment(batch, schedule, experiment.seed, number)
-            seen = batch.network_image.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
-                outputs = model(seen)
-            outputs = [output.float() for output in outputs]
-            noise = generator(experiment.seed, "auto_mask", number, 0)
-            loss, terms = objective(accelerator.unwrap_model(model), outputs, batch, generator=noise)
-            if processes.sharers() > 1:
-                # they wait for a gradient of every parameter, also where an objective leaves coarse heads out
-                loss = loss + 0.0 * torch.stack([output.mean() for output in outputs]).sum()
-            if joint:
-                own, own_terms = _feature_net_step(prepared["feature_net"], batch.image, experiment)
-                if number % 50 == 0:
-                    feature_net.fit_normalisation([whole_batch(batch.image)])
-                loss, terms = loss + own, {**terms, **own_terms}
-            return loss, terms
-
-        return step
+    def step(models, batch, number):
+        batch = augment(batch, schedule, experiment.seed, number)
+        seen = batch.network_image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
+            outputs = models["network"](seen)
+        outputs = [output.float() for output in outputs]
+        noise = generator(experiment.seed, "auto_mask", number, 0)
+        loss, terms = objective(accelerator.unwrap_model(models["network"]), outputs, batch, generator=noise)
+        if sharers() > 1:
+            # they wait for a gradient of every parameter, also where an objective leaves coarse heads out
+            loss = loss + 0.0 * torch.stack([output.mean() for output in outputs]).sum()
+        if joint:
+            own, own_terms = _feature_net_step(models["feature_net"], batch.image, experiment)
+            if number % 50 == 0:
+                feature_net.fit_normalisation([whole_batch(batch.image)])
+            loss, terms = loss + own, {**terms, **own_terms}
+        return loss, terms
 
     return run_loop(
         folder / "state.pt",
         dataset,
         modules,
         torch.optim.Adam(groups, fused=True),
-        make_step,
+        step,
         steps=schedule.steps,
         batch_size=schedule.batch_size,
         seed=experiment.seed,
@@ -184,11 +352,8 @@ def train_feature_net(
     device = make_accelerator(options.device).device
     settings = experiment.feature_net
     folder = Path(experiments) / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
-    if told_by_main(lambda: is_finished(folder)):
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with held_by_main(folder / ".lock"):
-        if told_by_main(lambda: is_finished(folder)):
+    with _in_hand(folder) as unfinished:
+        if not unfinished:
             return folder
         _check(experiment, dataset)
         seed_everything(experiment.seed, "feature weights")
@@ -212,33 +377,27 @@ def train_feature_net(
         if settings.normalise:
             network.fit_normalisation(dataset[i].image[None] for i in chosen)
         save_network(folder / "feature_net.safetensors", network, "feature_net", experiment, steps=state.step)
-        facts = {"steps": state.step, "processes": processes.count(), "wall_s": state.wall_s}
-        write_json(folder / "done.json", {**facts, **provenance(device)})
-        (folder / "state.pt").unlink(missing_ok=True)
+        _finish(folder, state, device)
     return folder
 
 
 def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
+    """The autoencoder's training, by its own loss alone."""
     settings = experiment.feature_net
     accelerator = make_accelerator(options.device)
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
     schedule = ScheduleSettings(steps=max(settings.steps, 1), flip=0.5, jitter=0.0)
 
-    def make_step(prepared):
-        model = prepared["feature_net"].train()
-
-        def step(batch, number):
-            batch = augment(batch, schedule, experiment.seed, number)
-            return _feature_net_step(model, batch.image, experiment)
-
-        return step
+    def step(models, batch, number):
+        batch = augment(batch, schedule, experiment.seed, number)
+        return _feature_net_step(models["feature_net"], batch.image, experiment)
 
     return run_loop(
         folder / "state.pt",
         dataset,
         {"feature_net": network},
         torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True),
-        make_step,
+        step,
         steps=settings.steps,
         batch_size=settings.batch_size,
         seed=experiment.seed,
@@ -260,24 +419,297 @@ def _feature_net_step(model: Callable, image: torch.Tensor, experiment: Experime
     )
 
 
-def _check(experiment: Experiment, dataset: Dataset):
-    if len(dataset) == 0:
-        raise DataError(f"the training set of {experiment.name!r} is empty; check --data and the split")
-    sample = dataset[0]
-    if sample.other is None:
-        raise DataError(f"{sample.name} has no second view; stereo training needs both cameras")
-    if tuple(sample.image.shape[-2:]) != experiment.data.size:
-        raise DataError(
-            f"{sample.name} is {tuple(sample.image.shape[-2:])}, but {experiment.name!r} trains at "
-            f"{experiment.data.size} (height, width); open the data set with that size"
+def make_accelerator(device: str = "auto") -> Accelerator:
+    """The device(s) to train on; the number of processes is what ``accelerate launch`` started.
+
+    Its option of precision is not taken: ``schedule.precision`` is part of an experiment.
+
+    Raises:
+        OptionError: an unknown device, a GPU where none is visible, or a device that the launcher does not give.
+    """
+    wanted = resolve_device(device).type
+    if is_initialized() and world_size() == 1 and AcceleratorState().device.type != wanted:
+        # accelerate keeps a process's first device, whatever is asked for later
+        AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator = Accelerator(cpu=wanted == "cpu", mixed_precision="no")
+    if accelerator.device.type != wanted:
+        raise OptionError(
+            f"device={device} asks for {wanted}, but accelerate was set up for {accelerator.device}; "
+            "start the training anew with one device, and without ACCELERATE_TORCH_DEVICE"
         )
-    return sample.rig
+    return accelerator
 
 
-def content_hash(checkpoint: str | Path) -> str:
-    """The content hash of a finished experiment's settings and steps, for `Experiment.start_from`."""
-    path = Path(checkpoint)
-    folder = path if path.is_dir() else path.parent
-    if not is_finished(folder):
-        raise CheckpointError(f"{checkpoint} is not of a finished training; give the folder of one")
-    return Experiment.from_dict(read_json(folder / "experiment.json")).key
+def run_loop(
+    state_path: Path,
+    dataset: Dataset,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    step_function: StepFunction,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    learning_rate_factor: Callable[[int], float],
+    accelerator: Accelerator,
+    options: LoopOptions,
+) -> LoopState:
+    """Train until ``steps`` are done, resuming from ``state_path`` where it exists.
+
+    The order of the pairs and their augmentation depend on the seed and the step alone, and the state holds modules,
+    optimiser and log, so a resumed run ends in the same weights as an uninterrupted one, bit for bit on one CPU.
+    Several processes share each batch evenly; random numbers, batch norms' statistics, masked means, losses and log
+    are those of the whole batch, so that they learn what one process would, but for the rounding of sums.
+
+    Args:
+        step_function: turns the modules as prepared for the device(s), in training mode, a batch and its step number
+            into (scalar loss, terms to log).
+        learning_rate_factor: multiplies each group's own learning rate, as a function of the step.
+
+    Raises:
+        LowtexError: the loss is not finite; names step and samples. The last state stays.
+    """
+    keep_freed_memory()
+    state = LoopState()
+    if broadcast_from_main(state_path.is_file):
+        saved = load_state(state_path)
+        if broadcast_from_main(lambda: saved["step"]) != saved["step"]:
+            raise CheckpointError(
+                f"{state_path} is another file for another process; all machines need the same folder"
+            )
+        for name, module in modules.items():
+            module.load_state_dict(saved["modules"][name])
+        optimizer.load_state_dict(saved["optimizer"])
+        state = LoopState(step=saved["step"], log=saved["log"], wall_s=saved["wall_s"])
+    base_rates = [group.setdefault("base_lr", group["lr"]) for group in optimizer.param_groups]
+
+    if accelerator.num_processes > 1:
+        for module in modules.values():
+            share_statistics(module)
+        # of 1x1 convolutions, whose gradient's strides have two names for one and the same layout
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+    prepared = {name: accelerator.prepare(module).train() for name, module in modules.items()}
+    optimizer = accelerator.prepare(optimizer)
+    sampler = StepSampler(
+        len(dataset), batch_size, steps, seed, state.step, accelerator.process_index, accelerator.num_processes
+    )
+    last = steps if options.stop_after is None else min(steps, options.stop_after)
+    started, spent = time.perf_counter(), state.wall_s
+    pending: list[tuple[int, float, dict]] = []
+
+    def flush() -> None:
+        values = iter(_means([value for _, _, terms in pending for value in terms.values()], accelerator.device))
+        for step, rate, terms in pending:
+            state.log.append({"step": step, "learning_rate": rate, **{name: next(values) for name in terms}})
+        pending.clear()
+        state.wall_s = spent + time.perf_counter() - started
+
+    def save() -> None:
+        flush()
+        if not accelerator.is_main_process:
+            return
+        save_state(
+            state_path,
+            {
+                "step": state.step,
+                "modules": {name: accelerator.unwrap_model(m).state_dict() for name, m in prepared.items()},
+                "optimizer": optimizer.state_dict(),
+                "log": state.log,
+                "wall_s": state.wall_s,
+            },
+        )
+
+    with shared_batch():
+        for step, batch in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
+            if step >= last:
+                break
+            for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
+                group["lr"] = rate * learning_rate_factor(step)
+            optimizer.zero_grad(set_to_none=True)
+            loss, terms = step_function(prepared, batch.to(accelerator.device), step)
+            value = float(mean(loss.detach()))
+            if not math.isfinite(value):
+                each = gather_objects((math.isfinite(float(loss.detach())), batch.names[:4]))
+                names = [name for finite, names in each if not finite for name in names]
+                raise LowtexError(
+                    f"the loss is {value} at step {step} (samples {', '.join(names[:4])}, …); the "
+                    f"state of step {state.step - state.step % options.checkpoint_every} is kept. Check them, or lower "
+                    "schedule.learning_rate"
+                )
+            accelerator.backward(loss)
+            optimizer.step()
+            state.step = step + 1
+            pending.append((step, optimizer.param_groups[0]["lr"], terms))
+            if options.report is not None and accelerator.is_main_process:
+                options.report(state.step, steps, value)
+            if state.step % options.checkpoint_every == 0 and state.step < last:
+                save()
+        save()
+    return state
+
+
+def _means(values: list[Tensor | float], device: torch.device) -> list[float]:
+    """Each value's mean over the processes, all of them sent at once."""
+    if not values:
+        return []
+    # float64 holds what was measured in float32 exactly
+    return mean(torch.stack([torch.as_tensor(v, dtype=torch.float64, device=device) for v in values])).tolist()
+
+
+def write_log(path: Path, log: list[dict]) -> None:
+    """The log as CSV: one row a step, one column a loss term."""
+    with atomic_path(path) as temporary:
+        pd.DataFrame(log).to_csv(temporary, index=False)
+
+
+class StepSampler(Sampler[list[int]]):
+    """Indices of the pairs of each step, from ``first_step`` on.
+
+    The data set is walked in a new seeded order each epoch; a batch may straddle two epochs, so that every step has
+    the same size and no pair is left out.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        first_step: int = 0,
+        rank: int = 0,
+        processes: int = 1,
+    ):
+        if batch_size % processes:
+            raise ValueError(f"batch_size={batch_size} must be a multiple of the number of processes ({processes})")
+        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
+        self.first_step, self.rank, self.processes = first_step, rank, processes
+
+    def __len__(self) -> int:
+        return self.steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // self.processes
+        for step in range(self.first_step, self.steps):
+            whole = self.indices(step)
+            yield whole[self.rank * share : (self.rank + 1) * share]
+
+    def indices(self, step: int) -> list[int]:
+        """Indices of the whole batch of one step, over all processes."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return [self._order(place // self.length)[place % self.length] for place in places]
+
+    def _order(self, epoch: int) -> list[int]:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            self._permutation = torch.randperm(self.length, generator=generator(self.seed, "order", epoch)).tolist()
+        return self._permutation
+
+
+def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> Iterator[StereoBatch]:
+    """Batches in the sampler's order, without their single samples.
+
+    ``workers`` processes decode ahead where the pairs are not in memory. They hand batches over in shared memory, or,
+    where that is too small, through pipes: torch would wait for ever for a batch that found no room.
+
+    Raises:
+        LowtexError: a file is damaged; or a worker died or gave nothing for `WORKER_TIMEOUT_S`.
+    """
+    if not workers:
+        yield from DataLoader(dataset, batch_sampler=sampler, collate_fn=_collate)
+        return
+    workers = min(workers, os.cpu_count() or 1)
+    piped = not _fits_shared_memory(dataset, sampler, workers)
+    batches = DataLoader(
+        _Worker(dataset),
+        batch_sampler=sampler,
+        collate_fn=_collate_for_pipe if piped else _collate,
+        num_workers=workers,
+        persistent_workers=True,
+        pin_memory=torch.cuda.is_available(),
+        timeout=WORKER_TIMEOUT_S,
+    )
+    try:
+        for batch in batches:
+            if isinstance(batch, LowtexError):
+                raise batch
+            yield _from_pipe(batch) if piped else batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader"):
+            raise
+        raise LowtexError(
+            f"the processes that read images stopped ({str(error).splitlines()[0].rstrip('.')}); usually memory ran "
+            f"out: {shown_size(free_memory())} are free. Close other programs or give the container more memory, then "
+            "run the same command again"
+        ) from error
+
+
+class _Worker(Dataset):
+    """A data set in a worker: an error of the kit is handed over as it is, where torch would add a traceback to it."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> StereoSample | LowtexError:
+        try:
+            return self.dataset[index]
+        except LowtexError as error:
+            return error
+
+
+def _collate(samples: list[StereoSample | LowtexError]) -> StereoBatch | LowtexError:
+    """A batch; its single samples would only take the way to this process a second time."""
+    failed = [sample for sample in samples if isinstance(sample, LowtexError)]
+    return failed[0] if failed else replace(collate(samples), samples=[])
+
+
+def _collate_for_pipe(samples: list[StereoSample | LowtexError]) -> bytes | LowtexError:
+    batch = _collate(samples)
+    if isinstance(batch, LowtexError):
+        return batch
+    # as arrays, which are unpacked ten times as fast as tensors
+    big = {name: getattr(batch, name).numpy() for name in _IMAGES if getattr(batch, name) is not None}
+    return pickle.dumps(replace(batch, **big), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _from_pipe(packed: bytes) -> StereoBatch:
+    batch = pickle.loads(packed)
+    big = {name: torch.from_numpy(getattr(batch, name)) for name in _IMAGES if getattr(batch, name) is not None}
+    return replace(batch, **big)
+
+
+def _fits_shared_memory(dataset: Dataset, sampler: StepSampler, workers: int) -> bool:
+    """Whether two batches a worker, and the one in use, fit into half of what is free; a line says so if they don't."""
+    try:
+        free = shutil.disk_usage(SHARED_MEMORY).free // local_world_size()
+    except OSError:
+        # not Linux: shared memory is no folder there, and has no limit of its own
+        return True
+    batch = 2 * dataset[0].image.nbytes * sampler.batch_size // sampler.processes
+    wanted = 2 * (2 * workers + 1) * batch
+    if wanted > free and is_main():
+        say(
+            f"{SHARED_MEMORY} has {shown_size(free)} left, {workers} reading processes want {shown_size(wanted)}: "
+            "images come through pipes, which is slower (Docker: --shm-size=4g)"
+        )
+    return wanted <= free
+
+
+def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int) -> StereoBatch:
+    """Stereo flip and colour jitter for one step.
+
+    The flip mirrors both views and swaps them, so that the pair stays a pair. The jitter changes what the network
+    sees, never what the loss compares. Where several processes share the batch, each takes its part of what is drawn
+    for the whole (`lowtex.distributed.share_of_draw`).
+    """
+    random = generator(seed, "augment", step)
+    flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip
+    batch = flip_pair(batch, flips)
+    batch.network_image = batch.image
+    if schedule.jitter:
+        batch.network_image = jitter_colour(
+            batch.image, generator=generator(seed, "jitter", step, 0), probability=schedule.jitter
+        )
+    return batch

@@ -22,10 +22,10 @@ from lowtex import distributed as processes
 from lowtex import training
 from lowtex.errors import LowtexError
 from lowtex.experiments import Experiment, change
-from lowtex.loop import make_accelerator
 from lowtex.losses import identity_threshold, masked_mean
 from lowtex.networks.batch_norm import SharedBatchNorm2d, share_statistics
 from lowtex.seeding import generator
+from lowtex.training import make_accelerator
 from lowtex_lab import cli
 
 
@@ -74,7 +74,7 @@ def train_all(folder: Path) -> None:
 def parts(folder: Path) -> None:
     """How far the parts of the processes are from what one has for the whole batch."""
     torch.set_default_dtype(torch.float64)
-    rank, many = processes.rank(), processes.count()
+    rank, many = processes.rank(), processes.world_size()
     mine = slice(2 * rank, 2 * rank + 2)
     random = generator(0, "parts")
     x, goal = torch.randn(2, 2 * many, 3, 5, 7, generator=random) * 3 + 1

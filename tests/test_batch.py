@@ -12,9 +12,9 @@ from notebook_files import write_notebook
 
 from lowtex.data_paths import DATASETS
 from lowtex.errors import OptionError
-from lowtex.experiments import PROFILES
 from lowtex.files import read_json
 from lowtex.paths import default_run_dir
+from lowtex.profiles import PROFILES
 from lowtex.progress import duration
 from lowtex_lab import cli
 from lowtex_lab.notebook import graph

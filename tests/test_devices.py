@@ -8,8 +8,8 @@ import torch
 
 from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
-from lowtex.loop import make_accelerator
 from lowtex.provenance import commit, provenance
+from lowtex.training import make_accelerator
 
 
 def test_devices():

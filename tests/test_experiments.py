@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lowtex.errors import OptionError
-from lowtex.experiments import NAMED, PROFILES, DataSettings, Experiment, change, get_profile, named_experiment
+from lowtex.experiments import NAMED, DataSettings, Experiment, change, get_profile, named_experiment
 from lowtex.geometry import StereoRig
 from lowtex.networks import build_depth_net
+from lowtex.profiles import PROFILES
 from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings, settings_from
 
 

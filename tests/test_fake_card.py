@@ -77,9 +77,9 @@ def on_the_fake_card() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    from lowtex import loop, training
-    from lowtex.batches import StepSampler
+    from lowtex import training
     from lowtex.networks import build_depth_net, build_feature_net
+    from lowtex.training import StepSampler
     from lowtex_lab.studies.loss_analysis.error_terms import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
@@ -101,7 +101,7 @@ def on_the_fake_card() -> None:
             return func(*args, **(kwargs or {}))
 
     class Card:
-        """What `lowtex.loop` takes of accelerate."""
+        """What `lowtex.training` takes of accelerate."""
 
         device, num_processes, process_index, is_main_process = card, 1, 0, True
 
@@ -142,8 +142,8 @@ def on_the_fake_card() -> None:
     torch.cuda.amp.common.amp_definitely_not_available = lambda: False
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True
     training.make_accelerator = lambda device: Card()
-    loop.save_state = lambda path, state: None
-    loop._means = lambda values, device: [0.0] * len(values)
+    training.save_state = lambda path, state: None
+    training._means = lambda values, device: [0.0] * len(values)
     StepSampler.indices = lambda self, step: list(range(self.batch_size))
 
     experiments = {
@@ -161,10 +161,10 @@ def on_the_fake_card() -> None:
             network.metres_per_unit = 1.0
             if experiment.loss.uses_features:
                 features = build_feature_net(experiment.feature_net).freeze()
-            training._fit_depth(experiment, Pairs(), Path(), network, features, loop.LoopOptions())
+            training._fit_depth(experiment, Pairs(), Path(), network, features, training.LoopOptions())
             if name == "ours":
                 features = build_feature_net(experiment.feature_net)
-                training._fit_features(experiment, Pairs(), Path(), features, loop.LoopOptions())
+                training._fit_features(experiment, Pairs(), Path(), features, training.LoopOptions())
             print(name)
         net = move(build_feature_net(experiments["ours"].feature_net).freeze(), card)
         image, other = torch.rand(2, 1, 3, *SIZE)

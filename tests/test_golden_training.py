@@ -24,9 +24,9 @@ from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets.sample import StereoSample
 from lowtex.experiments import Experiment, named_experiment
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.loop import LoopOptions
 from lowtex.networks import build_depth_net, build_feature_net
 from lowtex.seeding import generator
+from lowtex.training import LoopOptions
 
 GOLDEN = Path(__file__).with_name("golden_training.json")
 RECIPES = ("baseline", "ours", "joint")

@@ -1,6 +1,7 @@
 """pyproject.toml, requirements.lock, environment.yml, CITATION.cff and the Makefile say the same thing."""
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -88,21 +89,21 @@ def test_setup_installs_from_the_lock(repository):
     assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
 
 
-def test_every_import_of_the_package_is_a_declared_dependency(repository, project):
-    declared = {canonical(Requirement(text).name) for text in project["project"]["dependencies"]}
+def undeclared_imports(folder: Path, texts: list[str]) -> dict[str, str]:
+    declared = {canonical(Requirement(text).name) for text in texts}
     undeclared = {}
-    for path in [*(repository / "lowtex").rglob("*.py"), *(repository / "lowtex_lab").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            for name in (full.partition(".")[0] for full in names):
-                known = canonical(IMPORTED_AS.get(name, name)) in declared
-                if not known and name not in ("lowtex", "lowtex_lab") and name not in sys.stdlib_module_names:
-                    undeclared.setdefault(name, path.name)
-    assert not undeclared
+    for path in folder.rglob("*.py"):
+        for name in (full.partition(".")[0] for full in imported(path)):
+            known = canonical(IMPORTED_AS.get(name, name)) in declared
+            if not known and name not in ("lowtex", "lowtex_lab") and name not in sys.stdlib_module_names:
+                undeclared.setdefault(name, path.name)
+    return undeclared
+
+
+def test_every_import_of_the_packages_is_a_declared_dependency(repository, project):
+    core, lab = project["project"]["dependencies"], project["project"]["optional-dependencies"]["lab"]
+    assert not undeclared_imports(repository / "lowtex", core), "the core works without lowtex[lab]"
+    assert not undeclared_imports(repository / "lowtex_lab", core + lab)
 
 
 def test_citation_names_the_paper_and_this_version(repository, project):
@@ -184,9 +185,9 @@ def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
 
 
 ROOMS = (
-    "errors files disk_space seeding devices options progress geometry settings profiles data_paths paths provenance "
-    "distributed networks datasets losses experiments choices variants batches checkpoints fine_tuning loop training "
-    "evaluation catalog"
+    "errors files seeding devices options progress geometry settings profiles data_paths paths provenance "
+    "distributed networks datasets losses experiments checkpoints training "
+    "evaluation metrics catalog"
 ).split()
 """Files and folders of lowtex in the order in which data flow: each imports only what stands before it."""
 
@@ -214,10 +215,30 @@ def test_imports_go_one_way(repository):
     assert not wrong
 
 
-def test_the_core_never_loads_the_lab():
+def test_the_core_loads_what_its_readers_install_and_no_more():
+    """torch, numpy, opencv, pandas, scipy, safetensors and accelerate, with what these bring themselves."""
     code = (
         "import sys, lowtex.losses, lowtex.networks, lowtex.datasets, lowtex.training, lowtex.evaluation.evaluate;"
-        "print([name for name in sys.modules if name.partition('.')[0] in ('lowtex_lab', 'matplotlib', 'IPython')])"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    loaded = set(result.stdout.split())
+    assert {"lowtex", "torch", "accelerate"} <= loaded
+    assert not loaded & {"lowtex_lab", "matplotlib", "IPython", "ipywidgets", "jsonargparse", "PIL", "seaborn"}
+
+
+def test_the_names_that_others_call():
+    """The table of names in the design: what notebooks and other projects import stays where it is."""
+    names = {
+        "lowtex.networks": "ResNetEncoder IResNetEncoder UNetDecoder NestedDecoder DepthNet FeatureNet load_published",
+        "lowtex.losses": "photometric_error feature_map_error smoothness_first_order smoothness_second_order "
+        "StereoObjective",
+        "lowtex.geometry": "StereoRig warp_horizontal disparity_to_depth depth_to_disparity",
+        "lowtex.metrics": "depth_errors",
+        "lowtex.datasets": "KittiRaw KittiImproved VirtualKitti2 Make3D Cityscapes StereoFolder",
+        "lowtex.training": "train_experiment",
+        "lowtex.experiments": "named_experiment",
+    }
+    for module, listed in names.items():
+        for name in listed.split():
+            assert callable(getattr(importlib.import_module(module), name))

@@ -169,12 +169,17 @@ def test_an_interrupt_ends_all_and_is_told_once(pairs, tmp_path):
 def test_one_process_is_what_it_was(monkeypatch):
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert (processes.count(), processes.rank(), processes.local_count(), processes.is_main()) == (1, 0, 1, True)
+    assert (processes.world_size(), processes.rank(), processes.local_world_size(), processes.is_main()) == (
+        1,
+        0,
+        1,
+        True,
+    )
     value = torch.rand(3, 2)
     with processes.shared_batch(), processes.main_first():
         assert processes.mean(value) is value and processes.total(value) is value
-        assert processes.whole_batch(value) is value and processes.told_by_each(1) == [1]
-        assert processes.told_by_main(lambda: 7) == 7
+        assert processes.whole_batch(value) is value and processes.gather_objects(1) == [1]
+        assert processes.broadcast_from_main(lambda: 7) == 7
     processes.check_share("schedule.batch_size", 7)
 
 

@@ -12,18 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from lowtex import batches, training
-from lowtex.batches import StepSampler, augment, training_loader
+from lowtex import training
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError
 from lowtex.experiments import Experiment, change, named_experiment
-from lowtex.fine_tuning import feature_net_of_start
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.loop import LoopOptions, make_accelerator
 from lowtex.networks import FeatureNet, build_depth_net
 from lowtex.seeding import generator
 from lowtex.settings import FeatureNetSettings, ScheduleSettings
+from lowtex.training import LoopOptions, StepSampler, augment, make_accelerator, training_loader
 
 SIZE = (64, 96)
 RIG = StereoRig(60.0, 0.5, cx=47.5, cy=31.5, width=96, height=64)
@@ -85,11 +83,11 @@ def test_a_finished_training_is_found_where_nothing_can_be_written(tmp_path, mon
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    for name in ("lowtex.distributed.FileLock", "lowtex.fine_tuning.FileLock", "pathlib.Path.mkdir"):
+    for name in ("lowtex.distributed.FileLock", "lowtex.training.FileLock", "pathlib.Path.mkdir"):
         monkeypatch.setattr(name, refuse)
     assert training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU) == folder
     assert training.train_feature_net(tiny(steps=1), Pairs(), tmp_path).name.startswith("feature_net-s0-")
-    assert feature_net_of_start(again, folder, tmp_path).name.startswith("feature_net-s0-")
+    assert training._feature_net_of_start(again, folder, tmp_path).name.startswith("feature_net-s0-")
     with pytest.raises(OSError, match="Read-only"):
         training.train_experiment(tiny(steps=2), Pairs(), tmp_path, options=CPU)
 
@@ -347,7 +345,7 @@ def test_a_small_shared_memory_changes_the_way_batches_come_and_not_the_batches(
     expected = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0)))
     usual = shutil.disk_usage
     for free, told in ((10**12, ""), (100_000, "/dev/shm has 100 kB left")):
-        monkeypatch.setattr(batches.shutil, "disk_usage", lambda path, free=free: usual("/")._replace(free=free))
+        monkeypatch.setattr(training.shutil, "disk_usage", lambda path, free=free: usual("/")._replace(free=free))
         found = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0), workers=1))
         assert capsys.readouterr().out.startswith(told)
         for batch, same in zip(found, expected, strict=True):

@@ -11,12 +11,10 @@ from benchmarks.kit import FEATURES, PIXELS
 from benchmarks.subjects.pairs import NETWORKS, RESNET, feature_settings, network_settings
 from benchmarks.subjects.readers import REAL_SIZE, root_of, told
 from benchmarks.subjects.steps import kit_step
-from lowtex.batches import StepSampler, augment, training_loader
 from lowtex.datasets import KittiRaw, PreparedPairs, prepare
 from lowtex.experiments import DataSettings, Experiment
-from lowtex.loop import LoopOptions
 from lowtex.settings import ScheduleSettings
-from lowtex.training import train_experiment
+from lowtex.training import LoopOptions, StepSampler, augment, train_experiment, training_loader
 
 TRAINING = "training from the prepared cache"
 WARM_UP = 2

@@ -13,7 +13,7 @@ from benchmarks.yardstick.geometry import ViewSynthesis
 from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
 from lowtex.datasets.sample import StereoBatch
 from lowtex.geometry import warp_horizontal
-from lowtex.losses import StereoObjective, photometric_error
+from lowtex.losses import StereoObjective, fast_photometric_error
 from lowtex.seeding import generator
 from lowtex.settings import LossSettings
 
@@ -82,7 +82,7 @@ def _kit(conditions: Conditions, what: str, batch: StereoBatch, leaves: list[Ten
     if what == WARP:
         sign = batch.direction.reshape(-1, 1, 1, 1)
         return lambda: warp_horizontal(batch.other, network.shift_px(leaves[0], batch.rig) * sign).square().mean()
-    return lambda: photometric_error(batch.image, leaves[0], alpha=1.0).mean()
+    return lambda: fast_photometric_error(batch.image, leaves[0], alpha=1.0).mean()
 
 
 def contests(conditions: Conditions) -> list[Contest]:

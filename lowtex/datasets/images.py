@@ -13,7 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from lowtex.errors import DataError
@@ -167,6 +166,9 @@ def resize_area(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def resize_lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """As `resize_area`, by Pillow's Lanczos filter: sharper, and what Monodepth2's networks were trained on."""
+    # here, because only published weights need it, and the rest of the package should do without
+    from PIL import Image
+
     return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
 
 

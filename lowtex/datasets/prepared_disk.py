@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lowtex.disk_space import disk_problem
+from lowtex.files import disk_problem
 
 
 def allocated(path: Path, shape: tuple[int, ...]) -> int:

@@ -6,9 +6,8 @@ from pathlib import Path
 from lowtex.datasets.prepared import read_header
 from lowtex.datasets.prepared_format import HEADER, JOURNAL, SAMPLES, versions
 from lowtex.datasets.reader import entries
-from lowtex.disk_space import disk_problem
 from lowtex.errors import DataError, OptionError
-from lowtex.files import read_json, write_text
+from lowtex.files import disk_problem, read_json, write_text
 
 _SAME = ("format", "dataset", "size", "views", "depth", "options", "samples")
 

@@ -41,9 +41,8 @@ from lowtex.datasets.prepared_format import (
 from lowtex.datasets.prepared_journal import Journal, finished_records
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.sample import StereoSample
-from lowtex.disk_space import require_space, shown_size
 from lowtex.errors import DataError, OptionError
-from lowtex.files import write_json, write_text
+from lowtex.files import require_space, shown_size, write_json, write_text
 from lowtex.paths import shown
 from lowtex.progress import Progress, count, say
 

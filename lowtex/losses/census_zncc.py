@@ -167,7 +167,5 @@ def _box_mean(x: Tensor, window: int) -> Tensor:
 
 def _checked(function: str, a: Tensor, b: Tensor, window: int) -> tuple[Tensor, Tensor]:
     require_choice("window", window, WINDOWS)
-    require_alike(function, a, b)
-    if min(a.shape[-2:]) < 2:
-        raise ValueError(f"{function} needs height and width of at least 2, got {tuple(a.shape)}")
+    require_alike(function, a, b, smallest=2)
     return at_least_float32(a), at_least_float32(b)

@@ -1,28 +1,39 @@
-"""The pixel term's mean error of a warped view, and its derivative by the shift, in one go.
+"""The pixel error as it trains: equal to `lowtex.losses.photometric` up to rounding, faster and more exact.
 
-The form to read is `lowtex.losses.data_terms.PixelTerm.plain`: warp, `photometric_error`, `auto_mask`, `masked_mean`.
-This is the form that trains, equal up to rounding, with the same formulas as `lowtex.losses.photometric`:
+The form to read is `photometric_error` there, and for a training step `StereoObjective.pixel_term` with ``fast=False``:
+warp, `photometric_error`, `auto_mask`, `masked_mean`.
 
+* With ``e = a - b`` the SSIM index factors without any difference of large numbers,
+  ``1 - SSIM = 1 - (1 - l)(1 - r)`` where ``l = mean(e)^2 / (mean(a)^2 + mean(b)^2 + C1)`` (brightness) and
+  ``r = var(e) / (var(a) + var(b) + C2)`` (contrast and structure). Both follow from
+  ``x^2 + y^2 - 2xy = (x - y)^2`` and ``var(a) + var(b) - 2 cov(a, b) = var(a - b)``. So ``(1 - SSIM) / 2`` is
+  ``(r + l - r l) / 2``, which lies in [0, 1] by itself.
+* A box sum is a sum along rows, then along columns. The derivative is three more box sums, written out below.
+* Nine times a mean is a sum, and nine times a variance is ``sum(x^2) - sum(x)^2 / 9``: nothing is divided by nine.
+  With ``S`` for a sum over a patch and ``v`` for nine variances, ``r = v_e / (v_a + v_b + 9 C2)`` and
+  ``l = S_e^2 / (S_a^2 + S_b^2 + 81 C1)``. Images are centred by the target's mean first, which keeps the squares small.
 * The images of a batch do not meet before the last sum, so a few at a time are taken through all steps, and what
   they need lies in the processor's cache.
-* The error enters the loss through a mean, so its derivative by the shift is known on the way forward but for one
-  factor. It is one number a pixel, and all that is kept for the way back.
-* Nine times a mean is a sum, and nine times a variance is ``sum(x^2) - sum(x)^2 / 9``: nothing is divided by nine.
-  With ``S`` for a sum over a patch, ``e = a - b`` and ``v`` for nine variances,
-  ``r = v_e / (v_a + v_b + 9 C2)`` and ``l = S_e^2 / (S_a^2 + S_b^2 + 81 C1)``; the structural error is
-  ``(r + l - r l) / 2``. Images are centred by the target's mean first (see `lowtex.losses.photometric`).
+* In a training step the error enters the loss through a mean, so its derivative by the shift is known on the way
+  forward but for one factor. It is one number a pixel, and all that is kept for the way back.
 """
+
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32, require_alike
-from lowtex.losses.box_filter import box_sum, box_sum_adjoint
 from lowtex.losses.masks import total_kept
 from lowtex.losses.photometric import C1, C2
 
 BLOCK_VALUES = 400_000
 """Numbers of one map that are worked on at a time, at least one image; a dozen maps are in use at once."""
+
+
+def fast_photometric_error(a: Tensor, b: Tensor, alpha: float = 0.85, eps: float = 0.0) -> Tensor:
+    """`lowtex.losses.photometric_error`, differentiable once and in ``b`` alone; all else is as there."""
+    return _PhotometricError.apply(a, b, alpha, eps)
 
 
 class PixelPair:
@@ -37,25 +48,31 @@ class PixelPair:
     """
 
     def __init__(self, target: Tensor, other: Tensor, alpha: float = 0.85, eps: float = 0.0):
-        require_alike("PixelPair", target, other)
-        if min(target.shape[-2:]) < 2:
-            raise ValueError(f"PixelPair needs height and width of at least 2, got {tuple(target.shape)}")
+        require_alike("photometric_error", target, other, smallest=2)
         target, other = (at_least_float32(view.detach()).contiguous() for view in (target, other))
         centre = target.mean((2, 3), keepdim=True)
         self.alpha, self.eps = alpha, eps
         self.nine_centres = 9 * centre
         self.target, self.other = target - centre, other - centre
-        self.sums = box_sum(self.target)
-        variances = box_sum(self.target * self.target).addcmul_(self.sums, self.sums, value=-1 / 9)
+        self.sums = _box_sum(self.target)
+        variances = _box_sum(self.target * self.target).addcmul_(self.sums, self.sums, value=-1 / 9)
         self.variances = variances.clamp_(min=0).add_(9 * C2)
         self.squares = (self.sums + self.nine_centres).square_().add_(81 * C1)
-        # difference to the next pixel; there is none after the last one, and its weight is 0
-        self.slope = torch.zeros_like(self.other)
-        torch.sub(self.other[..., 1:], self.other[..., :-1], out=self.slope[..., :-1])
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """Difference to the next pixel; there is none after the last one, and its weight is 0."""
+        slope = torch.zeros_like(self.other)
+        torch.sub(self.other[..., 1:], self.other[..., :-1], out=slope[..., :-1])
+        return slope
 
     def identity_error(self) -> Tensor:
         """``photometric_error(target, other)``: ``(B, 1, H, W)``."""
-        return torch.cat([_Comparison(self, part, self.other[part]).error() for part in self.blocks()])
+        return torch.cat([compared.error() for compared in self.comparisons()])
+
+    def comparisons(self) -> "list[_Comparison]":
+        """Of the two views as they are, block by block."""
+        return [_Comparison(self, part, self.other[part]) for part in self.blocks()]
 
     def warped_mean(self, shift_px: Tensor, threshold: Tensor | None, keep: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean error of ``warp_horizontal(other, shift_px)``, and how much of it carries a gradient.
@@ -86,11 +103,11 @@ class _Comparison:
     def __init__(self, pair: PixelPair, part: slice, b: Tensor):
         self.pair, self.b = pair, b
         self.e = pair.target[part] - b
-        self.sum_e = box_sum(self.e)
+        self.sum_e = _box_sum(self.e)
         self.sum_b = pair.sums[part] - self.sum_e
         self.whole_b = self.sum_b + pair.nine_centres[part]
-        v_e = box_sum(self.e * self.e).addcmul_(self.sum_e, self.sum_e, value=-1 / 9)
-        v_b = box_sum(b * b).addcmul_(self.sum_b, self.sum_b, value=-1 / 9)
+        v_e = _box_sum(self.e * self.e).addcmul_(self.sum_e, self.sum_e, value=-1 / 9)
+        v_b = _box_sum(b * b).addcmul_(self.sum_b, self.sum_b, value=-1 / 9)
         self.over_variances = v_b.add_(pair.variances[part]).reciprocal_()
         self.over_means = torch.addcmul(pair.squares[part], self.whole_b, self.whole_b).reciprocal_()
         self.r = v_e.mul_(self.over_variances)
@@ -104,23 +121,39 @@ class _Comparison:
         return structure.add_(self._absolute().sum(1, keepdim=True), alpha=(1 - pair.alpha) / channels)
 
     def derivative(self, weight: Tensor) -> Tensor:
-        """Of ``sum(weight * error)`` by ``b``: ``(b, C, H, W)``; ``weight`` is ``(b, 1, H, W)``. Uses up the maps."""
+        """Of ``sum(weight * error)`` by ``b``: ``(b, C, H, W)``; ``weight`` is ``(b, 1, H, W)``."""
         channels = self.e.shape[1]
         structure, absolute = weight * (self.pair.alpha / channels), weight * ((1 - self.pair.alpha) / channels)
         # half of the derivatives by v_e and, turned round, by v_b; the 2 of the squares makes them whole
-        by_e = self.over_variances.mul_(1 - self.l).mul_(structure)
-        by_b = self.r.mul_(by_e)
-        by_mean = self.not_r.mul_(self.over_means).mul_(structure)
+        by_e = (1 - self.l).mul_(self.over_variances).mul_(structure)
+        by_b = self.r * by_e
+        by_mean = (self.not_r * self.over_means).mul_(structure)
         by_sum = torch.addcmul(self.sum_e, self.l, self.whole_b).mul_(by_mean).neg_()
         by_sum.addcmul_(by_b, self.sum_b, value=1 / 9).addcmul_(by_e, self.sum_e, value=1 / 9)
-        out = box_sum_adjoint(by_sum)
-        out.addcmul_(box_sum_adjoint(by_b), self.b, value=-1).addcmul_(box_sum_adjoint(by_e), self.e, value=-1)
+        out = _box_sum_adjoint(by_sum)
+        out.addcmul_(_box_sum_adjoint(by_b), self.b, value=-1).addcmul_(_box_sum_adjoint(by_e), self.e, value=-1)
         slope = self.e / self._absolute() if self.pair.eps else self.e.sign()
         return out.addcmul_(slope, absolute, value=-1)
 
     def _absolute(self) -> Tensor:
         eps = self.pair.eps
         return (self.e * self.e).add_(eps * eps).sqrt_() if eps else self.e.abs()
+
+
+class _PhotometricError(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor, alpha: float, eps: float) -> Tensor:
+        comparisons = PixelPair(a, b, alpha, eps).comparisons()
+        ctx.dtype = b.dtype
+        ctx.comparisons = comparisons if ctx.needs_input_grad[1] else []
+        return torch.cat([compared.error() for compared in comparisons])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        sizes = [len(compared.e) for compared in ctx.comparisons]
+        parts = zip(ctx.comparisons, grad.split(sizes), strict=True)
+        return None, torch.cat([compared.derivative(part) for compared, part in parts]).to(ctx.dtype), None, None
 
 
 class _WarpedMean(torch.autograd.Function):
@@ -162,3 +195,30 @@ class _WarpedMean(torch.autograd.Function):
     def backward(ctx, grad: Tensor, _):
         (derivative,) = ctx.saved_tensors
         return derivative * grad, None, None, None
+
+
+def _box_sum(x: Tensor) -> Tensor:
+    """Sum over 3x3 windows, borders mirrored: ``(B, C, H, W)`` -> the same."""
+    return _sum_of_three(_sum_of_three(x, 3), 2)
+
+
+def _box_sum_adjoint(x: Tensor) -> Tensor:
+    """The transpose of `_box_sum`, for derivatives: each value goes to all places that it was summed over."""
+    return _sum_of_three(_sum_of_three(x, 2, adjoint=True), 3, adjoint=True)
+
+
+def _sum_of_three(x: Tensor, dim: int, adjoint: bool = False) -> Tensor:
+    n = x.shape[dim]
+    out = torch.empty_like(x)
+    if n > 2:
+        inner = out.narrow(dim, 1, n - 2)
+        torch.add(x.narrow(dim, 0, n - 2), x.narrow(dim, 2, n - 2), out=inner)
+        inner.add_(x.narrow(dim, 1, n - 2))
+    # the mirrored neighbour of a border line is the line beside it, which the adjoint gives back to that line
+    for border, beside in ((0, 1), (n - 1, n - 2)):
+        twice = 1 if adjoint else 2
+        torch.add(x.select(dim, border), x.select(dim, beside), alpha=twice, out=out.select(dim, border))
+    if adjoint:
+        for border, beside in ((0, 1), (n - 1, n - 2)):
+            out.select(dim, beside).add_(x.select(dim, border))
+    return out

@@ -6,6 +6,7 @@ from torch import Tensor
 from lowtex.errors import require_choice
 from lowtex.geometry import warp_horizontal
 from lowtex.losses._checks import at_least_float32, require_alike
+from lowtex.losses.fast_photometric import fast_photometric_error
 from lowtex.losses.photometric import photometric_error
 
 DISTANCES = ("robust_l1", "ssim_l1")
@@ -37,7 +38,8 @@ def feature_map_error(
     require_alike("feature_map_error", a, b)
     if distance == "ssim_l1":
         return photometric_error(a, b, alpha)
-    return _RobustL1.apply(at_least_float32(a), at_least_float32(b), eps)
+    difference = at_least_float32(a) - at_least_float32(b)
+    return (difference**2 + eps**2).sqrt().mean(1, keepdim=True)
 
 
 def warped_feature_error(
@@ -71,26 +73,8 @@ def warped_feature_error(
         )
     target, other = at_least_float32(target.detach()), at_least_float32(other.detach())
     if distance == "ssim_l1":
-        return photometric_error(target, warp_horizontal(other, shift_px), alpha)
+        return fast_photometric_error(target, warp_horizontal(other, shift_px), alpha)
     return _WarpedRobustL1.apply(target, other, shift_px, eps)
-
-
-class _RobustL1(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, a: Tensor, b: Tensor, eps: float) -> Tensor:
-        difference = a - b
-        distance = (difference * difference).add_(eps * eps).sqrt_()
-        error = distance.mean(1, keepdim=True)
-        ctx.save_for_backward(difference.div_(distance))
-        return error
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
-        (ratio,) = ctx.saved_tensors
-        grad_a = ratio * (grad / ratio.shape[1])
-        grad_b = -grad_a if ctx.needs_input_grad[1] else None
-        return (grad_a if ctx.needs_input_grad[0] else None), grad_b, None
 
 
 class _WarpedRobustL1(torch.autograd.Function):

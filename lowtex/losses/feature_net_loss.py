@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32
-from lowtex.losses.photometric import photometric_error
+from lowtex.losses.fast_photometric import fast_photometric_error
 from lowtex.losses.smoothness import smoothness_first_order, smoothness_second_order
 
 EDGE_DECAY = 1.0
@@ -49,7 +49,7 @@ def feature_net_loss(
         )
     image = at_least_float32(image)
     reconstruction = torch.stack(
-        [photometric_error(_area(image, made), made, alpha, eps=eps).mean() for made in reconstructions]
+        [fast_photometric_error(_area(image, made), made, alpha, eps).mean() for made in reconstructions]
     ).mean()
     terms = {"reconstruction": reconstruction}
     total = reconstruction

@@ -1,4 +1,11 @@
-"""The training objective: data terms and smoothness, summed over the disparity scales (dossier 2.1)."""
+"""The training objective: data terms and smoothness, summed over the disparity scales (dossier 2.1).
+
+Read it from `StereoObjective.__call__` on; every formula is one function of a file beside this one. A further way to
+compare pixels is one more line in `pixel_error`; a further data term is one more method like
+`StereoObjective.pixel_term`, and its lines in ``_sum``.
+"""
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -6,8 +13,13 @@ from torch import Tensor, nn
 
 from lowtex.datasets.sample import StereoBatch
 from lowtex.errors import DataError
+from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses._checks import at_least_float32
-from lowtex.losses.data_terms import FeatureTerm, PixelTerm, StereoStep
+from lowtex.losses.census_zncc import census_error, zncc_error
+from lowtex.losses.fast_photometric import PixelPair
+from lowtex.losses.feature_map import feature_map_error, warped_feature_error
+from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
+from lowtex.losses.photometric import photometric_error
 from lowtex.losses.smoothness import normalise_disparity, smoothness_first_order, smoothness_second_order
 from lowtex.settings import LossSettings
 
@@ -15,14 +27,45 @@ TERMS = ("total", "data", "pixel", "feature", "smooth_first", "smooth_second", "
 """Names of what `StereoObjective` reports."""
 
 
-def data_terms(loss: LossSettings, feature_net: nn.Module | None) -> list:
-    """The data terms that the settings ask for."""
-    terms = []
-    if loss.uses_pixels:
-        terms.append(PixelTerm(loss))
-    if loss.uses_features:
-        terms.append(FeatureTerm(loss, feature_net))
-    return terms
+@dataclass
+class StereoStep:
+    """What all terms of one training step share.
+
+    Attributes:
+        network: gives ``shift_px(sigmoid, rig)`` and ``metric_depth(sigmoid, rig)``.
+        outputs: sigmoid disparities ``(B, 1, H/2^k, W/2^k)``, finest first.
+        image, other: target and other view ``(B, 3, H, W)`` in [0, 1].
+        rig: the target's camera. direction: ``(B,)`` +1 or -1.
+        generator: source of the auto-mask's noise, or None.
+    """
+
+    network: nn.Module
+    outputs: list[Tensor]
+    image: Tensor
+    other: Tensor
+    rig: StereoRig
+    direction: Tensor
+    generator: torch.Generator | None = None
+
+    def shift_px(self, scale: int, size: tuple[int, int]) -> Tensor:
+        """Signed shift ``(B, 1, h, w)`` in pixels of a map of ``size = (h, w)``, for `warp_horizontal`.
+
+        The disparity is brought to that size (bilinear), and so is the rig, so the shift shrinks with the map.
+        """
+        sigmoid = self.outputs[scale]
+        if sigmoid.shape[2:] != size:
+            sigmoid = F.interpolate(sigmoid, size, mode="bilinear", align_corners=False)
+        shift = self.network.shift_px(sigmoid, self.rig.resized(size[1], size[0]))
+        return shift * self.direction.to(shift).reshape(-1, 1, 1, 1)
+
+
+def pixel_error(loss: LossSettings, target: Tensor, other: Tensor) -> Tensor:
+    """The settings' error of two views ``(B, 3, H, W)``: ``(B, 1, H, W)``."""
+    if loss.pixel_error == "census":
+        return census_error(target, other, loss.pixel_window)
+    if loss.pixel_error == "zncc":
+        return zncc_error(target, other, loss.pixel_window)
+    return photometric_error(target, other, loss.ssim_alpha, loss.pixel_l1_eps)
 
 
 class StereoObjective:
@@ -42,15 +85,12 @@ class StereoObjective:
     """
 
     def __init__(self, loss: LossSettings, feature_net: nn.Module | None = None):
-        self.loss = loss
-        self.terms = data_terms(loss, feature_net)
+        if loss.uses_features and feature_net is None:
+            raise ValueError(f"data_term={loss.data_term!r} compares feature maps: give a feature_net")
+        self.loss, self.feature_net = loss, feature_net
 
     def __call__(
-        self,
-        network: nn.Module,
-        outputs: list[Tensor],
-        batch: StereoBatch,
-        generator: torch.Generator | None = None,
+        self, network: nn.Module, outputs: list[Tensor], batch: StereoBatch, generator: torch.Generator | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of one batch.
 
@@ -86,24 +126,104 @@ class StereoObjective:
             return self._sum(step)
 
     def _sum(self, step: StereoStep) -> tuple[Tensor, dict[str, Tensor]]:
-        nothing = step.image.new_zeros(())
-        terms = dict.fromkeys(TERMS, nothing)
+        loss = self.loss
+        terms = dict.fromkeys(TERMS, step.image.new_zeros(()))
         kept = []
-        for term in self.terms:
-            terms[term.name], fraction = term(step)
-            terms["data"] = terms["data"] + term.weight * terms[term.name]
+        if loss.uses_pixels:
+            terms["pixel"], fraction = self.pixel_term(step)
+            terms["data"] = terms["data"] + loss.pixel_weight * terms["pixel"]
+            kept.append(fraction)
+        if loss.uses_features:
+            terms["feature"], fraction = self.feature_term(step)
+            terms["data"] = terms["data"] + loss.feature_weight * terms["feature"]
             kept.append(fraction)
         terms["masked"] = 1 - torch.stack(kept).mean()
-        total = terms["data"]
-        for name, order, weight in (
-            ("smooth_first", smoothness_first_order, self.loss.smooth_first),
-            ("smooth_second", smoothness_second_order, self.loss.smooth_second),
-        ):
-            if weight > 0:
-                terms[name] = self._smoothness(step, order)
-                total = total + weight * terms[name]
-        terms["total"] = total
-        return total, {name: value.detach() for name, value in terms.items()}
+        terms["total"] = terms["data"]
+        if loss.smooth_first > 0:
+            terms["smooth_first"] = self._smoothness(step, smoothness_first_order)
+            terms["total"] = terms["total"] + loss.smooth_first * terms["smooth_first"]
+        if loss.smooth_second > 0:
+            terms["smooth_second"] = self._smoothness(step, smoothness_second_order)
+            terms["total"] = terms["total"] + loss.smooth_second * terms["smooth_second"]
+        return terms["total"], {name: value.detach() for name, value in terms.items()}
+
+    def pixel_term(self, step: StereoStep, fast: bool = True) -> tuple[Tensor, Tensor]:
+        """Error of the other view's pixels by ``pixel_error``, every disparity scale brought to full size (Monodepth2).
+
+        Args:
+            fast: take SSIM and L1 by `PixelPair`, which warps, compares, masks and averages in fewer passes.
+
+        Returns:
+            The scalar with gradient, and the fraction of places that gave it, detached.
+        """
+        loss, size = self.loss, tuple(step.image.shape[2:])
+        shifts = [step.shift_px(scale, size) for scale in range(len(step.outputs))]
+        if fast and loss.pixel_error == "ssim_l1":
+            pair = PixelPair(step.image, step.other, loss.ssim_alpha, loss.pixel_l1_eps)
+            threshold = identity_threshold(pair.identity_error(), step.generator) if loss.auto_mask else None
+            masks = [out_of_view_mask(shift) if loss.out_of_view_mask else None for shift in shifts]
+            found = [pair.warped_mean(shift, threshold, keep) for shift, keep in zip(shifts, masks, strict=True)]
+        else:
+            threshold = None
+            if loss.auto_mask:
+                threshold = identity_threshold(pixel_error(loss, step.image, step.other), step.generator)
+            warped = [warp_horizontal(step.other, shift) for shift in shifts]
+            errors = [pixel_error(loss, step.image, view) for view in warped]
+            found = [self._masked(error, shift, threshold) for error, shift in zip(errors, shifts, strict=True)]
+        return _means(found)
+
+    def feature_term(self, step: StereoStep) -> tuple[Tensor, Tensor]:
+        """Error of the other view's feature maps (the paper; FeatDepth's feature-metric loss), by ``feature_scales``.
+
+        ``lowest``: each disparity scale against the lowest map. ``levels``: disparity k against map k, at that map's
+        size. ``single``: the finest disparity against the lowest map. The masks, where asked for, act on this term's
+        own errors.
+
+        Returns:
+            The scalar with gradient, and the fraction of places that gave it, detached.
+
+        Raises:
+            ValueError: the feature network gives fewer maps than there are disparities.
+        """
+        loss, pairs, scales = self.loss, self._feature_maps(step), len(step.outputs)
+        if loss.feature_scales == "levels" and len(pairs) < scales:
+            raise ValueError(f"feature_scales='levels' needs {scales} maps, the feature network gave {len(pairs)}")
+        comparisons = {
+            "lowest": [(scale, 0) for scale in range(scales)],
+            "levels": [(scale, scale) for scale in range(scales)],
+            "single": [(0, 0)],
+        }[loss.feature_scales]
+        how = {"distance": loss.feature_distance, "alpha": loss.ssim_alpha}
+        thresholds, found = {}, []
+        for scale, level in comparisons:
+            target, other = pairs[level]
+            if loss.auto_mask and level not in thresholds:
+                thresholds[level] = identity_threshold(feature_map_error(target, other, **how), step.generator)
+            shift = step.shift_px(scale, tuple(target.shape[2:]))
+            error = warped_feature_error(target, other, shift, **how)
+            found.append(self._masked(error, shift, thresholds.get(level)))
+        return _means(found)
+
+    @torch.no_grad()
+    def _feature_maps(self, step: StereoStep) -> list[tuple[Tensor, Tensor]]:
+        """Maps of both views, once a step. No gradient here: otherwise constant maps are a trivial solution."""
+        if self.loss.feature_scales == "levels":
+            views = [self.feature_net.levels(view)[: len(step.outputs)] for view in (step.image, step.other)]
+        else:
+            views = [[self.feature_net.lowest(view)] for view in (step.image, step.other)]
+        layout = torch.channels_last if self.loss.feature_distance == "robust_l1" else torch.contiguous_format
+        laid = [[m.to(step.image.dtype).contiguous(memory_format=layout) for m in maps] for maps in views]
+        return list(zip(*laid, strict=True))
+
+    def _masked(self, error: Tensor, shift_px: Tensor, threshold: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean of an error map by the masks asked for, and the fraction of places that give a gradient."""
+        keep = out_of_view_mask(shift_px) if self.loss.out_of_view_mask else None
+        learns = torch.ones_like(error, dtype=torch.bool) if keep is None else keep
+        if threshold is not None:
+            # a masked place keeps its identity error in the mean, as in Monodepth2: a constant without gradient
+            better = auto_mask(error, threshold)
+            error, learns = torch.where(better, error, threshold), learns & better
+        return masked_mean(error, keep), learns.to(error.dtype).mean()
 
     def _smoothness(self, step: StereoStep, order) -> Tensor:
         values = []
@@ -125,6 +245,11 @@ class StereoObjective:
             height, width = sigmoid.shape[2:]
             sigmoid = step.network.metric_depth(sigmoid, step.rig.resized(width, height))
         return normalise_disparity(sigmoid)
+
+
+def _means(found: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    values, kept = zip(*found, strict=True)
+    return torch.stack(values).mean(), torch.stack(kept).mean()
 
 
 def describe_non_finite(batch: StereoBatch, outputs: list[Tensor]) -> str:

@@ -4,6 +4,10 @@ from torch import Tensor, nn
 
 from lowtex.errors import OptionError
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, nominal_to_metres, per_image
+from lowtex.networks.decoders import NestedDecoder, UNetDecoder
+from lowtex.networks.iresnet import IResNetEncoder
+from lowtex.networks.resnet import ResNetEncoder
+from lowtex.settings import NetworkSettings
 
 
 class DepthNet(nn.Module):
@@ -110,3 +114,30 @@ class DepthNet(nn.Module):
         if rig.width is None:
             raise ValueError("the network knows its training focal length, so the rig needs its image width")
         return unit * (per_image(rig.focal_px, like) / per_image(rig.width, like)) / self.reference_focal
+
+
+def build_depth_net(settings: NetworkSettings) -> DepthNet:
+    """The depth network of ``settings`` with freshly drawn weights; seed the global generator first.
+
+    ``settings.pretrained`` is not read here, because a trained checkpoint is rebuilt where that file may be missing;
+    training reads it: ``load_published(network.encoder, settings.pretrained, as_start=True)``.
+    """
+    if settings.encoder == "iresnet":
+        encoder = IResNetEncoder(
+            settings.depth, settings.width, settings.rectify_after_start, projection=settings.projection
+        )
+    else:
+        encoder = ResNetEncoder(settings.depth, settings.width)
+    common = settings.width, settings.initial_bias, settings.least_channels
+    if settings.decoder == "nested":
+        decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, *common)
+    else:
+        decoder = UNetDecoder(encoder.channels, *common)
+    return DepthNet(
+        encoder,
+        decoder,
+        settings.min_depth,
+        settings.max_depth,
+        settings.metres_per_unit,
+        nominal_baseline=settings.nominal_baseline,
+    )

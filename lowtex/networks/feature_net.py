@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lowtex.networks.decoders import DECODER_CHANNELS
 from lowtex.networks.layers import ConvBlock, SigmoidHead, check_image, scaled_channels
 from lowtex.networks.resnet import ResNetEncoder
+from lowtex.settings import FeatureNetSettings
 
 DEAD_CHANNEL = 1e-3
 """A channel that varies less than this part of the average channel is dead; scaling it up would only amplify noise."""
@@ -180,6 +181,17 @@ class FeatureNet(nn.Module):
             return x
         mean, deviation = getattr(self, f"mean_{level}"), getattr(self, f"deviation_{level}")
         return (x - mean[:, None, None]) / deviation[:, None, None]
+
+
+def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
+    """The feature network of ``settings``, with freshly drawn weights; kind ``random`` comes frozen.
+
+    Training it, `FeatureNet.fit_normalisation` and `FeatureNet.freeze` are the caller's, in this order.
+    """
+    network = FeatureNet(
+        settings.depth, settings.width, settings.padding_mode, settings.normalise, settings.decoder_padding
+    )
+    return network.freeze() if settings.kind == "random" else network
 
 
 @contextmanager

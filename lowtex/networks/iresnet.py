@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.errors import require_choice
-from lowtex.networks.encoder import BLOCKS, Encoder, is_bottleneck
 from lowtex.networks.layers import Conv2d
+from lowtex.networks.resnet import BLOCKS, Encoder, is_bottleneck
 
 
 class IResNetBlock(nn.Module):

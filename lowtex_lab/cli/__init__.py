@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return FAILED
     except Exception as error:
-        from lowtex.disk_space import file_problem
+        from lowtex.files import file_problem
 
         if isinstance(error, OSError) and (line := file_problem(error)):
             report_failure(f"lowtex: {' '.join(line.split())}")
@@ -115,9 +115,9 @@ def _several_processes() -> bool:
     if (os.environ.get("WORLD_SIZE") or "1") == "1":
         return False
     # a single process does without, because it takes torch
-    from lowtex.distributed import count
+    from lowtex.distributed import world_size
 
-    return count() > 1
+    return world_size() > 1
 
 
 def _print_error(line: str) -> None:

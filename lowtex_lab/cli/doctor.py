@@ -116,7 +116,7 @@ def _notebooks() -> list[str]:
 
 def _data(named: dict[str, Path]) -> list[str]:
     from lowtex.data_paths import miniature_folder
-    from lowtex.experiments import PROFILES
+    from lowtex.profiles import PROFILES
     from lowtex_lab.cli.status import print_status
     from lowtex_lab.miniature.store import is_written, manifest_of
 

@@ -29,9 +29,8 @@ from lowtex import __version__
 from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.kitti_layout import KittiTree
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
-from lowtex.disk_space import NoSpaceError, disk_problem, require_space, shown_size
 from lowtex.errors import DataError
-from lowtex.files import read_json, write_json
+from lowtex.files import NoSpaceError, disk_problem, read_json, require_space, shown_size, write_json
 from lowtex.progress import Progress, say
 from lowtex_lab.cli.kitti_archives import CALIBRATION_FILES, IMPROVED_FOLDERS, LICENCE, Archive
 

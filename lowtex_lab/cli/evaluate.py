@@ -206,7 +206,7 @@ def load_any(checkpoint: Path):
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
     """
-    from lowtex.networks.monodepth2 import is_monodepth2, load_monodepth2
+    from lowtex.networks.pretrained import is_monodepth2, load_monodepth2
     from lowtex.training import load_network
 
     return load_monodepth2(checkpoint) if is_monodepth2(checkpoint) else load_network(checkpoint)

@@ -40,7 +40,7 @@ def add_command(
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """``--profile``: sizes and schedules."""
-    from lowtex.experiments import PROFILES
+    from lowtex.profiles import PROFILES
 
     parser.add_argument(
         "--profile",

@@ -20,7 +20,7 @@ _TOLD, _LAST = "lowtex/failed", "lowtex/failed/told"
 @contextmanager
 def only_main_prints() -> Iterator[None]:
     """Inside, only the main process prints; `report_failure` prints the error that leaves the block."""
-    if processes.count() == 1:
+    if processes.world_size() == 1:
         yield
         return
     with ExitStack() as stack:
@@ -40,7 +40,7 @@ def report_failure(line: str) -> None:
     because one has failed and is missed by the rest: each different line is printed once, and what follows from the
     first failure is not printed.
     """
-    if processes.count() == 1:
+    if processes.world_size() == 1:
         print(line, file=sys.stderr)
         return
     if not dist.is_initialized():
@@ -58,8 +58,8 @@ def report_failure(line: str) -> None:
         if store.add(_TOLD, 1) > 1:
             _wait(lambda: store.check([_LAST]), 3 * OTHERS_S)
             return
-        _wait(lambda: store.add(_TOLD, 0) == processes.count(), OTHERS_S)
-        told = [f"{_TOLD}/{other}" for other in range(processes.count())]
+        _wait(lambda: store.add(_TOLD, 0) == processes.world_size(), OTHERS_S)
+        told = [f"{_TOLD}/{other}" for other in range(processes.world_size())]
         lines = [store.get(key).decode() for key in told if store.check([key])]
         print("\n".join(dict.fromkeys(lines)), file=sys.stderr, flush=True)
         store.set(_LAST, "yes")
@@ -67,7 +67,7 @@ def report_failure(line: str) -> None:
 
 def reported_already() -> bool:
     """Another process has failed and told why, so that what this one meets is a consequence."""
-    if processes.count() == 1 or not dist.is_initialized():
+    if processes.world_size() == 1 or not dist.is_initialized():
         return False
     try:
         return processes.store().add(_TOLD, 0) > 0

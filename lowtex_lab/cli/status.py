@@ -17,8 +17,8 @@ from lowtex.datasets.prepared_use import is_prepared
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
-from lowtex.disk_space import shown_size
 from lowtex.errors import DataError, LowtexError
+from lowtex.files import shown_size
 from lowtex.paths import shown
 from lowtex.progress import count
 from lowtex_lab.cli.check_report import aligned, wrapped

@@ -53,12 +53,10 @@ def train(options: argparse.Namespace) -> int:
     """
     from lowtex import distributed as processes
     from lowtex.catalog import open_pairs, training_settings
-    from lowtex.experiments import change, get_profile
-    from lowtex.loop import LoopOptions, make_accelerator
+    from lowtex.experiments import change, get_profile, listing, named_experiment
     from lowtex.paths import default_run_dir, shown
     from lowtex.progress import reporter
-    from lowtex.training import content_hash, train_experiment
-    from lowtex.variants import any_experiment, listing
+    from lowtex.training import LoopOptions, content_hash, make_accelerator, train_experiment
 
     if options.list:
         print(listing())
@@ -69,9 +67,9 @@ def train(options: argparse.Namespace) -> int:
     asked = settings(options.set)
     if options.steps is not None and "schedule__steps" in asked:
         raise OptionError("--steps and --set schedule.steps say the same; give one of them")
-    recipe = any_experiment(options.experiment, profile, options.seed, **asked)
+    recipe = named_experiment(options.experiment, profile, options.seed, **asked)
     processes.check_launch()
-    if processes.count() > 1:
+    if processes.world_size() > 1:
         # from here on they know each other
         make_accelerator(options.device)
     with processes.main_first():
@@ -183,10 +181,10 @@ def in_memory(dataset):
 
     from lowtex.datasets import CachedPairs
     from lowtex.datasets.cache import free_memory
-    from lowtex.distributed import local_count
+    from lowtex.distributed import local_world_size
     from lowtex.progress import track
 
-    limit, here = free_memory() // 2, local_count()
+    limit, here = free_memory() // 2, local_world_size()
     try:
         shown = partial(track, title="reading", total=len(dataset), unit="pair")
         return CachedPairs(dataset, shown, limit_bytes=limit // here), 0

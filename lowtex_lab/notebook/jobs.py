@@ -13,9 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lowtex.disk_space import file_problem
 from lowtex.errors import DataError, LowtexError
-from lowtex.files import read_json, write_json
+from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration
 from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.batch import Settings

@@ -45,7 +45,7 @@ from lowtex_lab.notebook import graph
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lowtex.loop import LoopOptions
+    from lowtex.training import LoopOptions
 
 
 @dataclass
@@ -112,7 +112,7 @@ class NotebookRun:
 
     def loop_options(self, title: str) -> "LoopOptions":
         """Options for `lowtex.training.train_experiment`: this run's device, and a progress bar."""
-        from lowtex.loop import LoopOptions
+        from lowtex.training import LoopOptions
 
         return LoopOptions(device=self.device, report=reporter(title))
 

@@ -21,12 +21,11 @@ from lowtex.errors import CheckpointError, DataError, OptionError, require_choic
 from lowtex.evaluation.evaluate import Evaluation, evaluate
 from lowtex.evaluation.protocols import Protocol
 from lowtex.evaluation.results import merge_rows, rows_from, write_rows
-from lowtex.experiments import TRAINABLE, Experiment, change
+from lowtex.experiments import TRAINABLE, Experiment, change, named_experiment
 from lowtex.networks import DepthNet, FeatureNet
 from lowtex.progress import count, say, track
 from lowtex.provenance import provenance
 from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
-from lowtex.variants import any_experiment
 from lowtex_lab.notebook.run import NotebookRun
 
 METHODS = ("baseline", "encoder", "encoder_features", "ours")
@@ -76,12 +75,12 @@ class Study:
         """The experiment of that name at this run's profile, trained on this run's files.
 
         Args:
-            name: of `lowtex.variants.VARIANTS`: a named experiment, or a row of the ablation.
+            name: of `lowtex.experiments.VARIANTS`: a named experiment, or a row of the ablation.
             seed: None = the run's.
             changes: as in `lowtex.experiments.change`.
         """
         settings = {**self._open_pairs(self.train_on, "train")[1], **changes}
-        return any_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
+        return named_experiment(name, self.run.profile, self.run.seed if seed is None else seed, **settings)
 
     def train(self, name: str, seed: int | None = None, **changes: object) -> Path:
         """The folder of a trained experiment; trains only what is not finished."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lowtex.errors import OptionError, require_choice
-from lowtex.experiments import Experiment, Profile
+from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, named_experiment
 from lowtex.progress import duration, say
 from lowtex.training import experiment_folder, is_finished
-from lowtex.variants import GROUPS, VARIANTS, any_experiment
 from lowtex_lab.studies.rows import FOLDER, Entry
 from lowtex_lab.studies.work import Place, to_json
 
@@ -56,7 +55,7 @@ def splits_of(name: str) -> tuple[str, ...]:
 
 
 def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
-    """Names of whole groups (`lowtex.variants.GROUPS`) and single names, each once; nothing given is
+    """Names of whole groups (`lowtex.experiments.GROUPS`) and single names, each once; nothing given is
     everything.
 
     Raises:
@@ -66,7 +65,7 @@ def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
     for group in groups:
         require_choice("--only", group, GROUPS)
     for name in names:
-        any_experiment(name)
+        named_experiment(name)
     chosen = [name for group in groups for name in GROUPS[group]] + names
     return list(dict.fromkeys(chosen or VARIANTS))
 
@@ -93,14 +92,14 @@ def make_plan(
 
     Args:
         place: where the results are.
-        names: of `lowtex.variants.VARIANTS`.
+        names: of `lowtex.experiments.VARIANTS`.
         seeds: of the trainings.
         profile: sizes and schedules.
         settings: which pairs are learnt from (`lowtex.catalog.training_settings`).
     """
     plan, done = [], 0
     for seed in seeds:
-        entries = [Entry(name, any_experiment(name, profile, seed, **settings), splits_of(name)) for name in names]
+        entries = [Entry(name, named_experiment(name, profile, seed, **settings), splits_of(name)) for name in names]
         to_come = [entry for entry in entries if not entry.is_done(place.run_dir, place.strata)]
         done += len(entries) - len(to_come)
         plan += tasks_of(place, to_come)

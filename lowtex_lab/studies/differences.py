@@ -8,8 +8,8 @@ from functools import cache
 import pandas as pd
 
 from lowtex.errors import OptionError
+from lowtex.experiments import named_experiment
 from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
-from lowtex.variants import any_experiment
 
 PARTS = {
     "network": NetworkSettings,
@@ -34,7 +34,7 @@ def what_differs(name: str, other: str, profile: str = "quick") -> pd.DataFrame:
     """
     if name == other:
         raise OptionError(f"what_differs({name!r}, {other!r}): give two different rows")
-    one, two = any_experiment(name, profile), any_experiment(other, profile)
+    one, two = named_experiment(name, profile), named_experiment(other, profile)
     lines = []
     for part, settings in PARTS.items():
         here, there = getattr(one, part), getattr(two, part)

@@ -18,9 +18,9 @@ import pandas as pd
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.results import merge_rows
+from lowtex.experiments import VARIANTS
 from lowtex.paths import shown
 from lowtex.progress import duration
-from lowtex.variants import VARIANTS
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.studies.rows import FOLDER, finished_labels, has_table, read_records, read_table
 

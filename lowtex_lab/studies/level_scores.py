@@ -15,7 +15,7 @@ import pandas as pd
 
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
-from lowtex.variants import FACTORS, levels_of
+from lowtex.experiments import FACTORS, levels_of
 from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.image_scores import CONTEXT, require
 from lowtex_lab.studies.tables import factor_pairs
@@ -89,7 +89,7 @@ def level_effects(
 
     Args:
         scores, found, metric: as in `level_scores`.
-        factor: of `lowtex.variants.FACTORS`.
+        factor: of `lowtex.experiments.FACTORS`.
         settings: which lines, of `settings_of`; None = all.
         options: of `lowtex_lab.studies.stats.effects.compare`: stratum_kind, strata, rule, clusters, times, seed.
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lowtex.variants import HALVED, half_name
+from lowtex.experiments import HALVED, half_name
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.learnt_effects import contrast_effects, learnt_scores

@@ -12,7 +12,7 @@ from functools import lru_cache
 import pandas as pd
 
 from lowtex.errors import require_choice
-from lowtex.variants import SMOOTHNESS_CURVE, curve_name
+from lowtex.experiments import SMOOTHNESS_CURVE, curve_name
 from lowtex_lab.studies.diagnostics.surface_shapes import shape_scores
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import sound_seeds

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, require_choice
-from lowtex.variants import FACTORS, GROUPS, VARIANTS, any_experiment, factorial, levels_of
+from lowtex.experiments import FACTORS, GROUPS, VARIANTS, factorial, levels_of, named_experiment
 from lowtex_lab.plots.tidy import in_order
 from lowtex_lab.studies.differences import change_line, what_differs
 from lowtex_lab.studies.evidence import Evidence
@@ -178,9 +178,9 @@ def scored_as(evidence: Evidence, name: str, split: str = "test") -> str | None:
     A point of the smoothness curve is scored on validation scenes alone; at the default weight it is a cell of the
     factorial as well, which has test scores.
     """
-    key = any_experiment(name).key
+    key = named_experiment(name).key
     for candidate in [name, *evidence.names]:
-        same = candidate in VARIANTS and any_experiment(candidate).key == key
+        same = candidate in VARIANTS and named_experiment(candidate).key == key
         if same and candidate in evidence.names and not evidence.scores([candidate], split).empty:
             return candidate
     return None

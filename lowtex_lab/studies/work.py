@@ -21,16 +21,14 @@ from lowtex.checkpoints import load_network
 from lowtex.data_paths import Roots, is_miniature
 from lowtex.datasets import CachedPairs
 from lowtex.devices import resolve_device
-from lowtex.disk_space import file_problem
 from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.results import per_image_rows, rows_from
 from lowtex.experiments import Experiment
-from lowtex.files import read_json
-from lowtex.loop import LoopOptions
+from lowtex.files import file_problem, read_json
 from lowtex.progress import reporter
 from lowtex.provenance import provenance
-from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
+from lowtex.training import LoopOptions, experiment_folder, is_finished, train_experiment, train_feature_net
 from lowtex_lab.studies.rows import MINIATURE_STRATA, PROTOCOL, REAL_STRATA, Entry, write_entry
 
 CHECKPOINT_EVERY = 50

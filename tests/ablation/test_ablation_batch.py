@@ -8,10 +8,9 @@ import pytest
 from lowtex.errors import DataError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import COLUMNS
-from lowtex.experiments import change, get_profile
+from lowtex.experiments import change, get_profile, named_experiment
 from lowtex.files import read_json
 from lowtex.training import experiment_folder
-from lowtex.variants import any_experiment
 from lowtex_lab import cli
 from lowtex_lab.studies.rows import (
     MINIATURE_STRATA,
@@ -109,7 +108,7 @@ def test_a_second_call_does_nothing_and_what_is_lost_is_made_again(batch, capsys
 
 def test_a_failed_training_is_named_in_the_exit_code_and_keeps_its_log(batch, capsys):
     run_dir, words = batch
-    experiment = any_experiment("zncc", "smoke", 0, **_settings(run_dir))
+    experiment = named_experiment("zncc", "smoke", 0, **_settings(run_dir))
     broken = experiment_folder(run_dir / "experiments", experiment)
     broken.mkdir()
     (broken / "state.pt").write_bytes(b"no state")
@@ -128,21 +127,21 @@ def _settings(run_dir):
 
 def test_other_pairs_than_planned_are_refused(batch, world, capsys):
     place = Place(batch[0], world, "smoke", "cpu")
-    experiment = change(any_experiment("baseline", "smoke", 0, **_settings(batch[0])), data__source="miniature:other")
+    experiment = change(named_experiment("baseline", "smoke", 0, **_settings(batch[0])), data__source="miniature:other")
     assert main([to_json(place, experiment, {"baseline": ("val",)})]) == 2
     assert "was planned for miniature:other" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_training_scenes_are_never_scored(batch, world, capsys):
     place = Place(batch[0], world, "smoke", "cpu")
-    experiment = any_experiment("census", "smoke", 0, **_settings(batch[0]))
+    experiment = named_experiment("census", "smoke", 0, **_settings(batch[0]))
     assert main([to_json(place, experiment, {"census": ("train",)})]) == 2
     assert "is in the train split and in the training split" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_an_entry_is_done_only_as_it_was_asked_for(batch):
     run_dir, _ = batch
-    entry = Entry("ours", any_experiment("ours", "smoke", 0, **_settings(run_dir)), ("val", "test"))
+    entry = Entry("ours", named_experiment("ours", "smoke", 0, **_settings(run_dir)), ("val", "test"))
     assert entry.is_done(run_dir, MINIATURE_STRATA)
     assert not entry.is_done(run_dir, REAL_STRATA)
     assert not replace(entry, splits=("val",)).is_done(run_dir, MINIATURE_STRATA)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.experiments import get_profile
-from lowtex.variants import GROUPS, VARIANTS, any_experiment, factorial
+from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile, named_experiment
 from lowtex_lab import cli
 from lowtex_lab.studies import batch as ablation_batch
 from lowtex_lab.studies.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
@@ -156,7 +155,7 @@ def test_bad_options_are_one_line(words, message, capsys):
 
 
 def test_a_task_is_told_by_its_first_name_or_its_feature_network():
-    experiment = any_experiment("ours", "smoke", 2)
+    experiment = named_experiment("ours", "smoke", 2)
     assert Task(experiment).label == f"feature_net-s2-{experiment.feature_net_key}" and Task(experiment).gives
     task = Task(experiment, (Entry("ours", experiment, ("val",)),))
     assert (task.label, task.gives) == ("ours-s2", "")

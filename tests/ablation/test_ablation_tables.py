@@ -9,9 +9,8 @@ from made_scores import rows_of
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.results import write_csv
-from lowtex.experiments import change
+from lowtex.experiments import FACTORS, GROUPS, HALVED, change, factorial, half_name, named_experiment
 from lowtex.files import write_json
-from lowtex.variants import FACTORS, GROUPS, HALVED, any_experiment, factorial, half_name
 from lowtex_lab.studies import tables
 from lowtex_lab.studies.differences import SAME
 from lowtex_lab.studies.evidence import Evidence
@@ -57,7 +56,7 @@ def test_what_differs_is_what_the_row_sets():
 @pytest.mark.parametrize("pair", [("featdepth", "ours"), ("smooth-depth", "features-raw"), ("encoder", "baseline")])
 def test_setting_what_differs_makes_one_row_the_other(pair):
     """Nothing is forgotten: with those settings taken over, the two are one training."""
-    one, two = (any_experiment(name) for name in pair)
+    one, two = (named_experiment(name) for name in pair)
     table = tables.what_differs(*pair)
     parts = [setting.split(".") for setting in table["setting"]]
     changes = {f"{part}__{setting}": getattr(getattr(two, part), setting) for part, setting in parts}

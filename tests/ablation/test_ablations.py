@@ -3,26 +3,28 @@
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.experiments import NAMED, PROFILES, change, named_experiment
-from lowtex.losses import StereoObjective
-from lowtex.networks import build_depth_net, build_feature_net
-from lowtex.variants import (
+from lowtex.experiments import (
     ALTERNATIVES,
     FACTORS,
     GROUPS,
     HALVED,
+    NAMED,
     RIVALS,
     SMOOTHNESS_CURVE,
     TUNED,
     VARIANTS,
-    any_experiment,
+    change,
     curve_name,
     factorial,
     half_name,
     levels_of,
     listing,
+    named_experiment,
     tuned_name,
 )
+from lowtex.losses import StereoObjective
+from lowtex.networks import build_depth_net, build_feature_net
+from lowtex.profiles import PROFILES
 from lowtex_lab.studies.budgets import split_name
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.smoothness_evidence import curve_sweep
@@ -45,24 +47,24 @@ def test_the_factorial_is_whole_and_its_keys_are_those_of_ours_changed():
         assert changes == written_out
         for profile, seed in (("quick", 0), ("quick", 3), ("standard", 1)):
             expected = named_experiment("ours", profile, seed, SOURCE, **written_out)
-            got = any_experiment(name, profile, seed, SOURCE)
+            got = named_experiment(name, profile, seed, SOURCE)
             assert got.key == expected.key and got.name == name
         assert (got.loss.edge_decay, got.loss.auto_mask, got.loss.smooth_first) == (0.5, False, 1e-3)
-    assert len({any_experiment(name).key for name in rows}) == 16
+    assert len({named_experiment(name).key for name in rows}) == 16
 
 
 def test_a_known_cell_has_the_key_it_was_trained_under():
     first = {"network__least_channels": None}
-    assert any_experiment("resnet-pixels-first-plain", "quick", 0, SOURCE, **first).key == "95cd99164f12"
-    assert any_experiment("iresnet-features-both-nested", "quick", 0, SOURCE, **first).key == "70243a129811"
+    assert named_experiment("resnet-pixels-first-plain", "quick", 0, SOURCE, **first).key == "95cd99164f12"
+    assert named_experiment("iresnet-features-both-nested", "quick", 0, SOURCE, **first).key == "70243a129811"
 
 
 def test_longer_trainings_differ_in_their_length_alone():
     for name in GROUPS["budget"]:
         base, steps = split_name(name)
         assert (
-            any_experiment(name, "quick", 1, SOURCE).key
-            == change(any_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
+            named_experiment(name, "quick", 1, SOURCE).key
+            == change(named_experiment(base, "quick", 1, SOURCE), schedule__steps=steps).key
         )
     assert {split_name(name)[1] for name in GROUPS["budget"]} == {400, 800}
 
@@ -71,7 +73,7 @@ def test_tuned_rows_are_points_of_the_curve_and_those_that_the_committed_rows_ch
     assert list(GROUPS["tuned"]) == [tuned_name(term) for term in TUNED]
     for term, weight in TUNED.items():
         assert weight in SMOOTHNESS_CURVE[term]
-        assert any_experiment(tuned_name(term)).key == any_experiment(curve_name(term, weight)).key
+        assert named_experiment(tuned_name(term)).key == named_experiment(curve_name(term, weight)).key
     chosen = chosen_weights(curve_sweep(Evidence(REFERENCE, "quick", own=False)))
     chosen = chosen[chosen["seeds"] >= 3]  # of the rivals one seed has been tried, which chooses nothing
     assert dict(zip(chosen["method"], chosen["weight"], strict=True)) == TUNED
@@ -80,7 +82,7 @@ def test_tuned_rows_are_points_of_the_curve_and_those_that_the_committed_rows_ch
 def test_rows_in_bfloat16_differ_in_their_precision_alone():
     assert list(GROUPS["precision"]) == [half_name(base) for base in HALVED]
     for base in HALVED:
-        half, whole = (any_experiment(name, "quick", 2, SOURCE) for name in (half_name(base), base))
+        half, whole = (named_experiment(name, "quick", 2, SOURCE) for name in (half_name(base), base))
         assert (whole.schedule.precision, half.schedule.precision) == ("fp32", "bf16")
         assert half.key == change(whole, schedule__precision="bf16").key != whole.key
 
@@ -97,7 +99,7 @@ def test_levels_of_a_cell():
 def test_each_alternative_changes_ours_in_what_it_says_and_has_its_reason(name):
     row = VARIANTS[name]
     assert row.what and row.why and (row.dossier or name in ("census", "zncc"))
-    ours, changed = named_experiment("ours"), any_experiment(name)
+    ours, changed = named_experiment("ours"), named_experiment(name)
     assert changed.key != ours.key
     if row.base == "ours":
         for path, value in row.changes.items():
@@ -124,17 +126,17 @@ def test_every_ambiguous_choice_has_its_row():
         ("zncc", "loss.pixel_error", "zncc"),
     ):
         part, _, setting = path.partition(".")
-        assert getattr(getattr(any_experiment(name), part), setting) == value
-    assert any_experiment("features-added").loss.feature_weight == 1e-3
-    assert any_experiment("featdepth").key == named_experiment("featdepth").key
+        assert getattr(getattr(named_experiment(name), part), setting) == value
+    assert named_experiment("features-added").loss.feature_weight == 1e-3
+    assert named_experiment("featdepth").key == named_experiment("featdepth").key
 
 
 def test_the_curve_passes_through_the_default_weight():
-    keys = {term: any_experiment(curve_name(term, 1e-3)).key for term in SMOOTHNESS_CURVE}
+    keys = {term: named_experiment(curve_name(term, 1e-3)).key for term in SMOOTHNESS_CURVE}
     assert keys["features"] == named_experiment("ours").key
-    assert keys["pixels"] == any_experiment("iresnet-pixels-both-nested").key
-    assert (keys["census"], keys["zncc"]) == (any_experiment("census").key, any_experiment("zncc").key)
-    point = any_experiment("pixels-smooth-0.03").loss
+    assert keys["pixels"] == named_experiment("iresnet-pixels-both-nested").key
+    assert (keys["census"], keys["zncc"]) == (named_experiment("census").key, named_experiment("zncc").key)
+    point = named_experiment("pixels-smooth-0.03").loss
     assert (point.smooth_first, point.smooth_second, point.data_term) == (0.03, 0.03, "pixels")
 
 
@@ -146,7 +148,7 @@ def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
     assert named_twice == {"featdepth"}
     names: dict[str, list[str]] = {}
     for name in set(VARIANTS) - set(GROUPS["tuned"]):
-        names.setdefault(any_experiment(name).key, []).append(name)
+        names.setdefault(named_experiment(name).key, []).append(name)
     shared = {tuple(sorted(group)) for group in names.values() if len(group) > 1}
     assert shared == {
         ("features-smooth-0.001", "iresnet-features-both-nested", "ours"),
@@ -160,23 +162,23 @@ def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_row_can_be_built_at_every_profile(profile):
     for name in VARIANTS:
-        experiment = any_experiment(name, profile, 2, SOURCE)
+        experiment = named_experiment(name, profile, 2, SOURCE)
         assert (experiment.name, experiment.seed, experiment.data.source) == (name, 2, SOURCE)
 
 
 @pytest.mark.parametrize("name", [*ALTERNATIVES, *RIVALS])
 def test_every_network_and_objective_can_be_made(name):
-    experiment = any_experiment(name, "smoke")
+    experiment = named_experiment(name, "smoke")
     build_depth_net(experiment.network)
     StereoObjective(experiment.loss, experiment.feature_net and build_feature_net(experiment.feature_net))
 
 
 def test_changes_go_on_top_and_errors_name_what_is_near():
-    assert any_experiment("census", loss__pixel_window=5).loss.pixel_window == 5
+    assert named_experiment("census", loss__pixel_window=5).loss.pixel_window == 5
     with pytest.raises(OptionError, match="experiment='censu' is not known, did you mean census.*train --list"):
-        any_experiment("censu")
+        named_experiment("censu")
     with pytest.raises(OptionError, match="experiment='q' is not known; choose one of: baseline, featdepth"):
-        any_experiment("q")
+        named_experiment("q")
 
 
 def test_the_listing_has_every_name_once_a_group():

@@ -7,7 +7,7 @@ from test_ablation_tables import write_evidence
 
 from lowtex.errors import OptionError
 from lowtex.evaluation.results import write_csv
-from lowtex.variants import SMOOTHNESS_CURVE, curve_name, levels_of
+from lowtex.experiments import SMOOTHNESS_CURVE, curve_name, levels_of
 from lowtex_lab.studies.smoothness_evidence import (
     curve_sweep,
     effects_in,

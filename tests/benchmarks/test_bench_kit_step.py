@@ -11,14 +11,13 @@ from benchmarks.subjects import loading
 from benchmarks.subjects.loading import Clock, experiment_of
 from benchmarks.subjects.pairs import IRESNET, RESNET, pairs
 from benchmarks.subjects.steps import TOLERANCE, TOLERANCE_BF16, contests, make_step, step_subjects
-from lowtex.batches import StepSampler
 from lowtex.checkpoints import load_feature_net
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.experiments import change
 from lowtex.geometry import StereoRig
 from lowtex.networks import build_depth_net
 from lowtex.seeding import seed_everything
-from lowtex.training import train_experiment
+from lowtex.training import StepSampler, train_experiment
 
 STEPS = 2
 

@@ -9,7 +9,7 @@ from lowtex.catalog import source_of
 from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.evaluation.results import COLUMNS
 from lowtex.evaluation.texture import STRATA
-from lowtex.variants import FACTORS, VARIANTS, factorial
+from lowtex.experiments import FACTORS, VARIANTS, factorial
 from lowtex_lab.studies import claims
 from lowtex_lab.studies.claims.asked import PARTS, PROTOTYPE, QUESTIONS
 from lowtex_lab.studies.claims.comparisons import EQUAL, LESS, MADE_IN, Claim, MainEffect, Versus

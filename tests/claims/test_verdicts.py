@@ -9,7 +9,7 @@ from test_claims import made_scores
 
 from lowtex.errors import DataError
 from lowtex.evaluation.results import COLUMNS
-from lowtex.variants import FACTORS, factorial, levels_of
+from lowtex.experiments import FACTORS, factorial, levels_of
 from lowtex_lab.studies.claims.choice import candidates
 from lowtex_lab.studies.claims.comparisons import EQUAL, MainEffect, Versus
 from lowtex_lab.studies.claims.numbers import Numbers, failed_trainings, measure

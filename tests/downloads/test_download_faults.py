@@ -207,7 +207,7 @@ def disk(monkeypatch, *free: int) -> None:
     left = list(free)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(
-        "lowtex.disk_space.shutil.disk_usage", lambda path: usage(0, 0, left.pop(0) if len(left) > 1 else left[0])
+        "lowtex.files.shutil.disk_usage", lambda path: usage(0, 0, left.pop(0) if len(left) > 1 else left[0])
     )
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from lowtex.losses import (
     feature_net_loss,
-    photometric_error_plain,
+    photometric_error,
     smoothness_first_order,
     smoothness_second_order,
 )
@@ -29,7 +29,7 @@ def test_equals_the_formula(made, eps):
     reconstructions, maps, image = made
     loss, terms = feature_net_loss(reconstructions, maps, image, discriminative=0.3, convergent=0.7, eps=eps)
     expected = sum(
-        photometric_error_plain(F.adaptive_avg_pool2d(image, r.shape[2:]), r, eps=eps).mean() for r in reconstructions
+        photometric_error(F.adaptive_avg_pool2d(image, r.shape[2:]), r, eps=eps).mean() for r in reconstructions
     ) / len(reconstructions)
     for level, phi in enumerate(maps):
         small = F.adaptive_avg_pool2d(image, phi.shape[2:])

@@ -1,9 +1,22 @@
-"""The pixel error: hand-made values, fast against plain, exactness in flat patches, gradients, messages."""
+"""The pixel error: hand-made values, the fast forms against the one to read, flat patches, gradients, messages."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lowtex.losses import patch_statistics, photometric_error, photometric_error_plain, structural_dissimilarity_plain
+from lowtex.geometry import warp_horizontal
+from lowtex.losses import (
+    StereoObjective,
+    fast_photometric,
+    fast_photometric_error,
+    identity_threshold,
+    photometric_error,
+    structural_dissimilarity,
+)
+from lowtex.losses.fast_photometric import PixelPair
+from lowtex.losses.objective import StereoStep
+from lowtex.settings import LossSettings
 
 C1, C2 = 1e-4, 9e-4
 
@@ -16,7 +29,7 @@ def images(*shape, dtype=torch.float64, seed=0):
 def test_same_image_gives_exactly_zero():
     image, _ = images(2, 3, 7, 9, dtype=torch.float32)
     assert torch.equal(photometric_error(image, image.clone()), torch.zeros(2, 1, 7, 9))
-    assert photometric_error_plain(image, image.clone()).max() < 1e-6
+    assert fast_photometric_error(image, image.clone()).max() == 0
 
 
 def spot(value):
@@ -29,7 +42,7 @@ def test_ssim_by_hand_where_the_window_is_whole():
     # a has one spot of 1, b one of 1/2: means 1/9, 1/18; variances 8/81, 2/81; covariance 4/81
     ssim = ((2 / 162 + C1) * (8 / 81 + C2)) / ((1 / 81 + 1 / 324 + C1) * (10 / 81 + C2))
     expected = 0.85 * (1 - ssim) / 2 + 0.15 * 0.5
-    assert structural_dissimilarity_plain(spot(1.0), spot(0.5))[0, 0, 1, 1].item() == pytest.approx((1 - ssim) / 2)
+    assert structural_dissimilarity(spot(1.0), spot(0.5))[0, 0, 1, 1].item() == pytest.approx((1 - ssim) / 2)
     assert photometric_error(spot(1.0), spot(0.5))[0, 0, 1, 1].item() == pytest.approx(expected, rel=1e-12)
 
 
@@ -44,24 +57,29 @@ def test_ssim_by_hand_in_a_corner_mirrors_the_border():
 def test_alpha_weighs_the_two_parts_and_channels_are_averaged():
     a, b = images(1, 3, 5, 6)
     absolute = (a - b).abs().mean(1, keepdim=True)
-    structure = structural_dissimilarity_plain(a, b).mean(1, keepdim=True)
+    structure = structural_dissimilarity(a, b).mean(1, keepdim=True)
     torch.testing.assert_close(photometric_error(a, b, alpha=0.0), absolute)
     torch.testing.assert_close(photometric_error(a, b, alpha=1.0), structure)
     torch.testing.assert_close(photometric_error(a, b), 0.85 * structure + 0.15 * absolute)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 12, 17), (1, 3, 2, 2), (1, 1, 3, 2), (1, 4, 2, 9)])
-def test_fast_equals_plain_in_float64_with_gradients(shape):
-    a, b = (image.requires_grad_() for image in images(*shape))
+@pytest.mark.parametrize(("alpha", "eps"), [(0.85, 0.0), (0.5, 0.01), (1.0, 0.0), (0.0, 0.1)])
+def test_fast_equals_the_form_to_read_with_its_gradient(shape, alpha, eps):
+    a, b = images(*shape)
+    b.requires_grad_()
     weight = torch.rand(shape[0], 1, *shape[2:], dtype=torch.float64)
-    fast, plain = photometric_error(a, b), photometric_error_plain(a, b)
+    fast, plain = fast_photometric_error(a, b, alpha, eps), photometric_error(a, b, alpha, eps)
     torch.testing.assert_close(fast, plain, rtol=0, atol=1e-12)
-    for x, y in zip(
-        torch.autograd.grad((fast * weight).sum(), (a, b)),
-        torch.autograd.grad((plain * weight).sum(), (a, b)),
-        strict=True,
-    ):
-        torch.testing.assert_close(x, y, rtol=0, atol=1e-10)
+    found, expected = (torch.autograd.grad((error * weight).sum(), b)[0] for error in (fast, plain))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def test_a_graph_that_is_kept_gives_the_same_gradient_twice():
+    a, b = images(1, 3, 6, 8)
+    error = fast_photometric_error(a, b.requires_grad_()).sum()
+    first, second = (torch.autograd.grad(error, b, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
 
 
 def pair_with_flat_patches(kind):
@@ -76,24 +94,16 @@ def pair_with_flat_patches(kind):
     return a, b
 
 
+@pytest.mark.parametrize(("function", "exact"), [(photometric_error, 1e-5), (fast_photometric_error, 1e-6)])
 @pytest.mark.parametrize("kind", ["textured", "flat", "half"])
-def test_fast_is_at_least_as_exact_as_plain_in_float32(kind):
+def test_flat_patches_keep_their_digits_in_float32(kind, function, exact):
     a, b = pair_with_flat_patches(kind)
-    true_b = b.double().requires_grad_()
-    truth = photometric_error_plain(a.double(), true_b)
+    true_b, leaf = b.double().requires_grad_(), b.clone().requires_grad_()
+    truth, error = photometric_error(a.double(), true_b), function(a, leaf)
     truth.sum().backward()
-    value_errors, gradient_errors = {}, {}
-    for name, function in (("fast", photometric_error), ("plain", photometric_error_plain)):
-        leaf = b.clone().requires_grad_()
-        error = function(a, leaf)
-        error.sum().backward()
-        value_errors[name] = (error.double() - truth).abs().max().item()
-        gradient_errors[name] = (leaf.grad.double() - true_b.grad).abs().max().item()
-    assert value_errors["fast"] <= value_errors["plain"]
-    assert gradient_errors["fast"] <= gradient_errors["plain"]
-    assert value_errors["fast"] < 1e-6
-    if kind == "flat":
-        assert value_errors["fast"] < 0.1 * value_errors["plain"]
+    error.sum().backward()
+    assert (error.double() - truth).abs().max() < exact
+    assert (leaf.grad.double() - true_b.grad).abs().max() < 1e3 * exact * true_b.grad.abs().max()
 
 
 def test_gradcheck_in_both_images():
@@ -109,21 +119,12 @@ def test_charbonnier_by_hand_plain_and_with_gradients():
     )
     lone = photometric_error(torch.full_like(same, 0.3), torch.full_like(same, 0.6), alpha=0.0, eps=0.4)
     torch.testing.assert_close(lone, torch.full_like(lone, 0.5))
-    torch.testing.assert_close(photometric_error(a, b, eps=0.1), photometric_error_plain(a, b, eps=0.1))
+    torch.testing.assert_close(fast_photometric_error(a, b, eps=0.1), photometric_error(a, b, eps=0.1))
     assert torch.autograd.gradcheck(lambda a, b: photometric_error(a, b, eps=0.1), (a, b))
 
 
-def test_statistics_may_be_given_and_must_fit():
-    a, b = images(2, 3, 6, 8)
-    torch.testing.assert_close(photometric_error(a, b, statistics=patch_statistics(a)), photometric_error(a, b))
-    statistics = patch_statistics(a)
-    torch.testing.assert_close(statistics.mean[0, 0, 2, 3], a[0, 0, 1:4, 2:5].mean())
-    torch.testing.assert_close(statistics.variance[0, 0, 2, 3], a[0, 0, 1:4, 2:5].var(correction=0))
-    with pytest.raises(ValueError, match=r"\(2, 3, 6, 8\).*\(1, 3, 6, 8\)"):
-        photometric_error(a[:1], b[:1], statistics=statistics)
-
-
-def test_bfloat16_is_computed_in_float32():
+@pytest.mark.parametrize("photometric_error", [photometric_error, fast_photometric_error])
+def test_bfloat16_is_computed_in_float32(photometric_error):
     a, b = images(1, 3, 6, 8, dtype=torch.bfloat16)
     error = photometric_error(a, b)
     assert error.dtype == torch.float32
@@ -139,7 +140,7 @@ def test_range():
     assert 0.5 < error.max() <= 1 and error.min() >= 0
 
 
-@pytest.mark.parametrize("function", [photometric_error, structural_dissimilarity_plain])
+@pytest.mark.parametrize("function", [photometric_error, fast_photometric_error, structural_dissimilarity])
 def test_errors_name_the_shapes(function):
     with pytest.raises(ValueError, match=r"\(1, 3, 4, 4\) and \(1, 3, 4, 5\)"):
         function(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5))
@@ -147,3 +148,126 @@ def test_errors_name_the_shapes(function):
         function(torch.zeros(3, 4, 4), torch.zeros(3, 4, 4))
     with pytest.raises(ValueError, match=r"at least 2.*\(1, 3, 1, 4\)"):
         function(torch.zeros(1, 3, 1, 4), torch.zeros(1, 3, 1, 4))
+
+
+LOSS = LossSettings(data_term="pixels")
+
+
+def draw(*shape, seed=0, dtype=torch.float64):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def views(kind="textured", batch=3, height=11, width=17, dtype=torch.float64):
+    """Two images, and signed shifts of which some leave the image."""
+    a, b = draw(batch, 3, height, width), draw(batch, 3, height, width, seed=1)
+    if kind == "flat":
+        a, b = 0.9 + 1e-3 * a, 0.9 + 1e-3 * b
+    if kind == "half":
+        a[..., 8:], b[..., 8:] = 0.9 + 1e-3 * a[..., 8:], 0.2
+    shift = draw(batch, 1, height, width, seed=2) * 6 - 3
+    return a.to(dtype), b.to(dtype), shift.to(dtype)
+
+
+class ShiftNetwork:
+    """Its output is the shift itself."""
+
+    def shift_px(self, sigmoid, rig):
+        return sigmoid
+
+
+class AnyRig:
+    def resized(self, width, height):
+        return self
+
+
+def both_forms(loss, a, b, shift):
+    """Value, kept fraction and gradient of the objective's pixel term as it is read and as it trains."""
+    results = []
+    for fast in (False, True):
+        leaf = shift.clone().requires_grad_()
+        outputs = [leaf, leaf[..., ::2, ::2] * 0.5]
+        step = StereoStep(
+            ShiftNetwork(), outputs, a, b, AnyRig(), torch.tensor([1.0, -1.0, 1.0]), torch.Generator().manual_seed(0)
+        )
+        value, kept = StereoObjective(loss).pixel_term(step, fast)
+        value.backward()
+        results.append((value.detach(), kept, leaf.grad))
+    return results
+
+
+@pytest.mark.parametrize("kind", ("textured", "flat", "half"))
+@pytest.mark.parametrize(
+    "changes",
+    (
+        {},
+        {"auto_mask": True},
+        {"out_of_view_mask": True},
+        {"auto_mask": True, "out_of_view_mask": True},
+        {"pixel_l1_eps": 0.01, "ssim_alpha": 0.5},
+        {"ssim_alpha": 1.0},
+        {"ssim_alpha": 0.0},
+    ),
+    ids=str,
+)
+def test_fast_form_equals_the_plain_one(changes, kind):
+    plain, fast = both_forms(replace(LOSS, **changes), *views(kind))
+    torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-12)
+    assert plain[2].abs().sum() > 0
+    if changes.get("auto_mask"):
+        assert 0 < fast[1] < 1
+
+
+def test_equals_the_formula_of_the_papers():
+    a, b, shift = views()
+    leaf, other = shift.clone().requires_grad_(), shift.clone().requires_grad_()
+    value, _ = PixelPair(a, b).warped_mean(leaf, None, None)
+    expected = photometric_error(a, warp_horizontal(b, other)).mean()
+    value.backward()
+    expected.backward()
+    torch.testing.assert_close(value, expected, rtol=1e-9, atol=0)
+    torch.testing.assert_close(leaf.grad, other.grad, rtol=1e-7, atol=1e-11)
+
+
+def test_gradcheck_with_both_masks():
+    a, b, shift = views(batch=2, height=4, width=6)
+    pair = PixelPair(a, b)
+    threshold, keep = identity_threshold(pair.identity_error()), draw(2, 1, 4, 6, seed=5) > 0.3
+    assert torch.autograd.gradcheck(
+        lambda s: pair.warped_mean(s, threshold, keep)[0], (shift.requires_grad_(),), eps=1e-7
+    )
+
+
+def test_identity_error_is_the_photometric_error():
+    a, b, _ = views()
+    torch.testing.assert_close(PixelPair(a, b).identity_error(), photometric_error(a, b))
+    assert torch.equal(PixelPair(a, a.clone()).identity_error(), torch.zeros(3, 1, 11, 17, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("count", (1, 2 * 3 * 11 * 17, 10**9))
+def test_blocks_change_nothing(count, monkeypatch):
+    a, b, shift = views()
+    whole = both_forms(replace(LOSS, auto_mask=True), a, b, shift)[1]
+    monkeypatch.setattr(fast_photometric, "BLOCK_VALUES", count)
+    assert len(PixelPair(a, b).blocks()) == {1: 3, 2 * 3 * 11 * 17: 2, 10**9: 1}[count]
+    torch.testing.assert_close(both_forms(replace(LOSS, auto_mask=True), a, b, shift)[1], whole)
+
+
+def test_nothing_kept_is_zero_without_gradient():
+    a, b, shift = views()
+    value, kept = PixelPair(a, b).warped_mean(shift.requires_grad_(), None, torch.zeros_like(shift, dtype=torch.bool))
+    value.backward()
+    assert value == 0 and kept == 0 and shift.grad.abs().max() == 0
+
+
+def test_nan_shift_ends_in_a_nan_loss_not_in_a_wild_index():
+    a, b, shift = views()
+    shift[0, 0, 3, 3] = float("nan")
+    assert PixelPair(a, b).warped_mean(shift, None, None)[0].isnan()
+
+
+def test_without_gradient_the_value_is_the_same():
+    a, b, shift = views()
+    with torch.no_grad():
+        quiet = PixelPair(a, b).warped_mean(shift, None, None)[0]
+    assert not quiet.requires_grad
+    assert quiet == PixelPair(a, b).warped_mean(shift.requires_grad_(), None, None)[0]

@@ -9,7 +9,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.errors import CheckpointError
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.geometry import StereoRig
-from lowtex.networks.monodepth2 import is_monodepth2, load_monodepth2
+from lowtex.networks.pretrained import is_monodepth2, load_monodepth2
 from lowtex_lab import cli
 
 OWN = [8, 8, 8, 16, 32]

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowtex import variants as ablations
+from lowtex import experiments as ablations
 from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.losses import feature_map_error, photometric_error
-from lowtex.losses.data_terms import FeatureTerm, PixelTerm, StereoStep
+from lowtex.losses import StereoObjective, feature_map_error, photometric_error
+from lowtex.losses.objective import StereoStep
 from lowtex.networks import FeatureNet
 from lowtex.seeding import generator, seed_everything
 from lowtex_lab.studies.loss_analysis.error_terms import SETTINGS, TERMS, error_terms
@@ -46,11 +46,11 @@ def test_mean_is_the_objectives_own_term(name, nets, views, shift):
     rig = StereoRig(focal_px=60.0, baseline_m=1.0, width=SIZE[1], height=SIZE[0])
     step = StereoStep(Fractions(), [shift / SIZE[1]], image, other, rig, torch.ones(2))
     loss, net = SETTINGS[name], nets[name == "random features"]
-    expected = 0.0
+    objective, expected = StereoObjective(loss, net), 0.0
     if loss.uses_pixels:
-        expected = expected + loss.pixel_weight * PixelTerm(loss)(step)[0]
+        expected = expected + loss.pixel_weight * objective.pixel_term(step)[0]
     if loss.uses_features:
-        expected = expected + loss.feature_weight * FeatureTerm(loss, net)(step)[0]
+        expected = expected + loss.feature_weight * objective.feature_term(step)[0]
     error = error_terms(*nets)[name].between(image, other)(shift)
     assert error.shape == (2, 1, *SIZE)
     assert torch.allclose(error.mean(), expected, rtol=1e-5)
@@ -112,7 +112,7 @@ def test_settings_are_what_the_ablation_trains():
             "pixels + features": "features-added-equal"}  # fmt: skip
     assert set(rows) == set(SETTINGS)
     for name, row in rows.items():
-        trained = ablations.any_experiment(row, "quick").loss
+        trained = ablations.named_experiment(row, "quick").loss
         for setting in ("data_term", "pixel_error", "pixel_window", "pixel_l1_eps", "ssim_alpha", "feature_distance",
                         "pixel_weight", "feature_weight"):  # fmt: skip
             assert getattr(SETTINGS[name], setting) == getattr(trained, setting), f"{name}: {setting}"

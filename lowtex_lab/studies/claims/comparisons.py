@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lowtex.catalog import source_of
-from lowtex.variants import factorial
+from lowtex.experiments import factorial
 from lowtex_lab.studies.stats.image_scores import error_name
 
 LESS, EQUAL = "less", "same"

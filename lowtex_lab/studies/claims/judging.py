@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lowtex.catalog import source_of
-from lowtex.variants import GROUPS
+from lowtex.experiments import GROUPS
 from lowtex_lab.studies.claims import numbers as claim_numbers
 from lowtex_lab.studies.claims.asked import CLAIMS
 from lowtex_lab.studies.claims.comparisons import REAL_DATA, Claim, Versus

@@ -21,7 +21,7 @@ from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.networks import DepthNet
-from lowtex.networks.encoder import Encoder
+from lowtex.networks.resnet import Encoder
 from lowtex.seeding import generator
 from lowtex_lab.studies.diagnostics.encoder_stages import (
     STAGES,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lowtex.errors import DataError
 from lowtex.networks import IResNetEncoder, ResNetEncoder
-from lowtex.networks.encoder import Encoder
+from lowtex.networks.resnet import Encoder
 
 STAGES = (1, 2, 3, 4)
 

@@ -5,7 +5,7 @@ terms = error_terms(feature_net, random_net)
 error_of = terms["census"].between(image, other)      # maps of both views, made once
 error_of(shift_px)                                    # (B, 1, H, W), differentiable in the shift
 
-A term is what the objective minimises (`lowtex.losses.data_terms`), before masks and means, and made of the very same
+A term is what the objective minimises (`lowtex.losses.objective`), before masks and means, and made of the very same
 functions: an image is turned into a map (itself, or a feature map of half the size), the other view's map is moved
 sideways, and the two are compared. What a term says of half-size maps, it says here at the image's size.
 """
@@ -22,7 +22,7 @@ from lowtex.devices import device_of
 from lowtex.errors import OptionError, require_choice
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import feature_map_error
-from lowtex.losses.data_terms import pixel_comparison
+from lowtex.losses.objective import pixel_error
 from lowtex.settings import LossSettings
 
 SETTINGS: dict[str, LossSettings] = {
@@ -129,7 +129,7 @@ def _parts(name: str, net: nn.Module | bool | None) -> tuple[Part, ...]:
     loss, parts = SETTINGS[OTHER_SIZES.get(name, name)], []
     if loss.uses_pixels:
         prepare = _half_size if name in OTHER_SIZES else _as_it_is
-        parts.append(Part(prepare, partial(pixel_comparison, loss), loss.pixel_weight))
+        parts.append(Part(prepare, partial(partial, pixel_error, loss), loss.pixel_weight))
     if loss.uses_features:
         prepare = partial(_at_every_pixel, net) if name in OTHER_SIZES else partial(lowest_map, net)
         parts.append(Part(prepare, partial(_feature_comparison, loss), loss.feature_weight))

@@ -4,9 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lowtex.networks.fast_conv import convolve_joined, convolve_to_one, phase_kernels
-from lowtex.networks.layers import ConvBlock, SigmoidHead, upsample
-from lowtex.networks.padding import PADDING_MODES, pad_border
+from lowtex.networks.layers import (
+    PADDING_MODES,
+    ConvBlock,
+    SigmoidHead,
+    convolve_joined,
+    convolve_to_one,
+    pad_border,
+    phase_kernels,
+    upsample,
+)
 
 SIZES = ((1, 1), (1, 3), (2, 2), (3, 5))
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
