@@ -15,8 +15,8 @@ from scipy.stats import spearmanr
 from lowtex.errors import DataError
 from lowtex_lab.plots.tidy import require_columns
 from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.learnt import learnt_only, outcomes
 from lowtex_lab.studies.stats.effects import seed_errors
-from lowtex_lab.studies.tables import outcomes
 
 LEAST_PAIRS = 4
 """With fewer there is no rank correlation to speak of."""
@@ -56,8 +56,8 @@ def change_table(changes: pd.DataFrame) -> pd.DataFrame:
     for quantity, own in changes.groupby("quantity", sort=False):
         rises = f"{int((own['change'] > 0).sum())} of {len(own)}"
         counts = {"pairs": own["pair"].nunique(), "seeds": own["seed"].nunique()}
-        lines.append({"quantity": quantity, "old": own["old"].mean(), "new": own["new"].mean(), "rises in": rises,
-                      **counts})  # fmt: skip
+        means = {"old": own["old"].mean(), "new": own["new"].mean()}
+        lines.append({"quantity": quantity, **means, "rises in": rises, **counts})
     return pd.DataFrame(lines)
 
 
@@ -66,23 +66,22 @@ def beside_error(
 ) -> pd.DataFrame:
     """The same with ``ratio``: the error on test scenes with the change over that without, of the same seed.
 
-    Only pairs and seeds of which both trainings learnt (`lowtex_lab.studies.tables.outcomes`): one that stayed where
+    Only pairs and seeds of which both trainings learnt (`lowtex_lab.studies.learnt.outcomes`): one that stayed where
     it started says nothing about how well the other sees.
 
     Returns:
         the rows of ``changes`` that have a ratio; perhaps none.
     """
     names = evidence.present(name for pair in pairs.values() for name in pair)
-    found = outcomes(evidence, names)
-    good = set(found.loc[found["learnt"].astype(bool), ["experiment", "seed"]].itertuples(index=False, name=None))
+    learnt = learnt_only(evidence.scores(names), outcomes(evidence, names)) if names else pd.DataFrame()
     errors: dict[tuple[str, int], float] = {}
-    for name in names:
-        for row in seed_errors(evidence.scores([name]), [name], metric).to_dict("records"):
-            errors[name, row["seed"]] = row["error"]
+    for name in dict.fromkeys(learnt.get("experiment", ())):
+        found = seed_errors(learnt, [name], metric)
+        errors |= dict(zip(zip(found["experiment"], found["seed"], strict=True), found["error"], strict=True))
 
     def ratio(line: pd.Series) -> float:
         new, old = ((name, line["seed"]) for name in pairs[line["pair"]])
-        return errors[new] / errors[old] if {new, old} <= good & set(errors) else np.nan
+        return errors.get(new, np.nan) / errors.get(old, np.nan)
 
     return changes.assign(ratio=changes.apply(ratio, axis=1)).dropna(subset="ratio").reset_index(drop=True)
 

@@ -9,7 +9,6 @@ outcome_table(evidence, ["ours", "baseline"])                        # which tra
 Rows that are not there yet are left out, and `missing_line` says which; a table is never refused for want of one.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,18 +19,17 @@ from lowtex.variants import FACTORS, GROUPS, VARIANTS, any_experiment, factorial
 from lowtex_lab.plots.tidy import in_order
 from lowtex_lab.studies.differences import change_line, what_differs
 from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.learnt import STUCK, outcomes
+from lowtex_lab.studies.learnt import learnt_only as only_learnt
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
 
-__all__ = ["against", "against_pairs", "by_stratum", "change_line", "design", "error_table", "factor_pairs"]
+__all__ = ["STUCK", "against", "against_pairs", "by_stratum", "change_line", "design", "error_table", "factor_pairs"]
 __all__ += ["missing_line", "outcome_table", "outcomes", "scored_as", "span", "what_differs"]
 
 MOST_NAMED = 6
 """Missing rows that are listed by name; of more, their group is asked for."""
-
-STUCK = 1.0
-"""AbsRel that a training must stay below to have learnt: that of answering 0 m everywhere, which needs no network."""
 
 
 def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -> str:
@@ -49,22 +47,6 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
         f"No rows yet of {number} {what}: {', '.join(absent[:MOST_NAMED])}{more}. They are left out below; "
         f"`lowtex ablate {asked}` trains and scores them."
     )
-
-
-def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
-    """Whether each training learnt anything, judged on validation scenes: some get stuck where they started.
-
-    One has learnt where its AbsRel over all pixels is below `STUCK`. A ratio in which one side is stuck says how
-    *often* training fails and hardly how well it works, so both should be told: how many learnt, and those' ratio.
-
-    Returns:
-        experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
-    """
-    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
-    if not frames:
-        return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
-    found = pd.concat(frames, ignore_index=True)
-    return found[["experiment", "seed", "error", "images"]].assign(learnt=found["error"] < STUCK)
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
@@ -151,24 +133,8 @@ def against_pairs(
         # most rows are of strata that nobody asked for, and each of the steps below looks through all
         scores = scores[scores["stratum_kind"].isin(["none", kind])]
     if learnt_only and names:
-        found = outcomes(evidence, names)
-        good = set(found.loc[found["learnt"].astype(bool), ["experiment", "seed"]].itertuples(index=False, name=None))
-        scores = scores[[key in good for key in zip(scores["experiment"], scores["seed"], strict=True)]]
-    frames = []
-    for pair in pairs:
-        own = [scores[scores["experiment"] == name] for name in pair]
-        if not set(own[0]["seed"]) & set(own[1]["seed"]):
-            continue
-        with warnings.catch_warnings():
-            # the column of seeds says how many were left
-            warnings.filterwarnings("ignore", message="seeds .* are left out")
-            frames.append(compare(pd.concat(own), [pair], rule=rule, **options))
-    if not frames:
-        return pd.DataFrame(columns=["effect", "ratio", "verdict", "stratum", "seeds", "images", "method", "reference"])
-    effects = pd.concat(frames, ignore_index=True)
-    # stratum by stratum, in the given order of pairs
-    order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
-    effects = effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+        scores = only_learnt(scores, outcomes(evidence, names))
+    effects = compare(scores, pairs, skip_missing=True, rule=rule, **options)
     return effects if correction is None else corrected(effects, correction, rule)
 
 

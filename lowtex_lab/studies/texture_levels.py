@@ -5,7 +5,7 @@ scores = sweep_scores(evidence.measured("sweep"))
 sweep_effects(scores, ["baseline", "ours"])          # each method against itself at factor 1
 
 The levels of a method are put side by side as if each were an experiment of its own (``ours @ 0.25``), so that a ratio
-between them is paired by seed and image like any other (`lowtex_lab.studies.texture_evidence.ratios`).
+between them is paired by seed and image like any other (`lowtex_lab.studies.stats.effects.compare`).
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ import pandas as pd
 
 from lowtex.errors import DataError
 from lowtex_lab.studies.diagnostics.texture_sweep import KINDS, LEVELS, PROTOCOL, Level
+from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.image_scores import require
-from lowtex_lab.studies.texture_evidence import errors_by_stratum, ratios
+from lowtex_lab.studies.texture_evidence import errors_by_stratum
 
 NORMAL = Level(1.0)
 
@@ -65,7 +66,7 @@ def sweep_effects(
             pairs = [(f"{name} @ {label}", f"{name} @ {NORMAL.label}") for name in methods if label != NORMAL.label]
         else:
             pairs = [(f"{name} @ {label}", f"{reference} @ {label}") for name in methods if name != reference]
-        found = ratios(own, pairs, stratum_kind, correction=None)
+        found = compare(own, pairs, stratum_kind=stratum_kind, skip_missing=True)
         if len(found):
             names = found["method"].str.rpartition(" @ ")[0]
             parts.append(found.assign(method=names, level=label, against=reference or f"itself at {NORMAL.label}"))
@@ -91,9 +92,9 @@ def window_effects(measured: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> 
     scores, parts = measured.assign(protocol=PROTOCOL), []
     for kind in (kind for kind in scores["stratum_kind"].unique() if kind not in ("none", *KINDS)):
         of_kind = scores[scores["stratum_kind"] == kind]
-        found = ratios(of_kind, pairs, kind, ["low"], None) if (of_kind["stratum"] == "low").any() else pd.DataFrame()
-        if len(found):
-            parts.append(found.assign(definition=kind))
+        if (of_kind["stratum"] == "low").any():
+            found = compare(of_kind, pairs, stratum_kind=kind, strata=["low"], skip_missing=True)
+            parts += [found.assign(definition=kind)] if len(found) else []
     if not parts:
         raise DataError("the sweep holds no definitions of low texture, or no seed has both networks of a pair")
     return pd.concat(parts, ignore_index=True)

@@ -7,14 +7,7 @@ from made_scores import rows_of
 
 from lowtex.errors import DataError
 from lowtex_lab.studies.stats.effect_rules import CANNOT, HELPS
-from lowtex_lab.studies.stats.effects import compare
-from lowtex_lab.studies.texture_evidence import (
-    errors_by_stratum,
-    gain_between,
-    gain_lines,
-    learnt_only,
-    ratios,
-)
+from lowtex_lab.studies.texture_evidence import errors_by_stratum, gain_between, gain_lines
 
 SEEDS, IMAGES = 4, 40
 
@@ -56,14 +49,6 @@ def test_each_experiment_stands_on_its_own_seeds():
     assert table.loc[("baseline", "low"), "seeds"] == SEEDS and table.loc[("ours", "low"), "seeds"] == 2
 
 
-def test_only_those_that_learnt():
-    made = scores()
-    found = pd.DataFrame({"experiment": ["ours", "ours"], "seed": [0, 1], "learnt": [False, True]})
-    kept = learnt_only(made, found)
-    assert set(kept.loc[kept["experiment"] == "ours", "seed"]) == {1, 2, 3}
-    assert set(kept.loc[kept["experiment"] == "baseline", "seed"]) == {0, 1, 2, 3}
-
-
 def test_a_larger_gain_in_low_texture_is_found():
     found = gain_between(scores(0.5, 0.9), [("ours", "baseline")]).iloc[0]
     assert found["ratio"] == pytest.approx(0.5 / 0.9, rel=0.1) and found["verdict"] == HELPS
@@ -97,15 +82,3 @@ def test_only_images_that_have_both_strata_count():
     assert gain_between(gone, [("ours", "baseline")])["images"].item() == IMAGES - 10
     with pytest.raises(DataError, match="no image has pixels of both"):
         gain_between(made[made["stratum"] != "high"], [("ours", "baseline")])
-
-
-def test_ratios_of_scores_at_hand():
-    made = scores()
-    made = made[(made["experiment"] == "ours") | (made["seed"] < 3)]
-    found = ratios(made, [("ours", "baseline"), ("ours", "nobody")], "known")
-    direct = compare(made[made["seed"] < 3], [("ours", "baseline")], stratum_kind="known")
-    assert found["ratio"].to_list() == direct["ratio"].to_list() and (found["seeds"] == 3).all()
-    assert "verdict_corrected" in found and "verdict_corrected" not in ratios(
-        made, [("ours", "baseline")], correction=None
-    )
-    assert ratios(made, [("nobody", "baseline")]).empty
