@@ -11,7 +11,6 @@ import pandas as pd
 from scipy import stats
 
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.stats.effects import seed_errors
 
 STUCK = 1.0
 """AbsRel that a training must stay below to have learnt: that of answering 0 m everywhere, which needs no network."""
@@ -26,11 +25,17 @@ def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
     Returns:
         experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
     """
-    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
-    if not frames:
+    names = evidence.present(names)
+    if not names:
         return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
-    found = pd.concat(frames, ignore_index=True)
-    return found[["experiment", "seed", "error", "images"]].assign(learnt=found["error"] < STUCK)
+    return outcomes_of(evidence.scores(names, "val"))
+
+
+def outcomes_of(validation: pd.DataFrame) -> pd.DataFrame:
+    """`outcomes` from scores of validation images."""
+    whole = validation[validation["stratum_kind"] == "none"]
+    found = whole.groupby(["experiment", "seed"], sort=False)["abs_rel"].agg(error="mean", images="size").reset_index()
+    return found.assign(learnt=found["error"] < STUCK)
 
 
 def learnt_only(frame: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

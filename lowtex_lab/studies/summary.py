@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lowtex_lab.studies.claims.verdicts import VERDICTS
+from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.effects import seed_errors

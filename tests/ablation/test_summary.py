@@ -6,7 +6,7 @@ import pytest
 from made_scores import rows_of
 
 from lowtex.data_paths import REPOSITORY
-from lowtex_lab.studies.claims.verdicts import FAILS, HOLDS
+from lowtex_lab.studies.claims import FAILS, HOLDS
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.summary import (
     CHANGES,
