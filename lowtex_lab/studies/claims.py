@@ -187,14 +187,6 @@ class Claim:
     about: str = ""
 
 
-def _read_claims() -> tuple[str, tuple[Claim, ...]]:
-    """The command for real data, and the claims of ``claims.yaml``."""
-    stored = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
-    return stored["kitti_command"], tuple(
-        Claim(**{**claim, "tests": tuple(map(_comparison, claim.get("tests", ())))}) for claim in stored["claims"]
-    )
-
-
 def _comparison(fields: dict) -> Versus:
     """A test of the file: ``factor`` names a main effect; texture strata have `LOW_KINDS` unless it says otherwise."""
     kinds = fields.get("kinds", LOW_KINDS if fields.get("stratum") in ("low", "high") else ("none",))
@@ -202,9 +194,13 @@ def _comparison(fields: dict) -> Versus:
     return MainEffect(fields.pop("factor"), **fields) if "factor" in fields else Versus(**fields)
 
 
-KITTI_COMMAND, CLAIMS = _read_claims()
-"""What a person with the real data sets runs, once a seed; and what can be put to a test, and what cannot, in the order
-of the table."""
+_STORED = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
+
+KITTI_COMMAND: str = _STORED["kitti_command"]
+"""What a person with the real data sets runs, once a seed."""
+
+CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", ())))}) for one in _STORED["claims"])
+"""What can be put to a test, and what cannot, in the order of the table."""
 
 
 @dataclass
@@ -325,9 +321,14 @@ class Candidate:
         """The best set has the smallest."""
         place = self.test.kinds.index(self.kind) if self.kind in self.test.kinds else 0
         return (
-            self.seeds < least, bool(self.context["miniature"]), place, not self.of_images, -self.seeds,
-            -int(self.context["images"]), *(str(self.context[name]) for name in PLACES),
-        )  # fmt: skip
+            self.seeds < least,
+            bool(self.context["miniature"]),
+            place,
+            not self.of_images,
+            -self.seeds,
+            -int(self.context["images"]),
+            *(str(self.context[name]) for name in PLACES),
+        )
 
 
 def candidates(
@@ -533,42 +534,22 @@ def _with_context(effects: pd.DataFrame, taken: Candidate) -> dict:
 def rule_text(rule: Rule | None = None) -> str:
     """The rule in words, with its numbers, as Markdown."""
     rule = rule or Rule()
-    return f"""\
-**One comparison** takes one method's error as a share of another's, within each seed and on the same images, and
-averages over seeds. {rule.describe()} Where only means over images are known, the interval is Student's, over seeds
-alone: it says nothing about other images, and the table says so.
-
-**All comparisons of the table are one family.** It is a long list, read as a whole, so the correction of Benjamini and
-Hochberg keeps the expected *share* of false verdicts among those given below {1 - rule.level:.0%}; what does not
-survive it is **{OPEN}**. Those that would also survive Holm's stricter one, under which the chance of *any* false
-verdict in the table is below {1 - rule.level:.0%}, are marked *firm*. A comparison that serves several claims is
-counted once.
-
-**What it says of the claim.** Most claims say "a smaller error": {HELPS} is *{YES}*; {HARMS} and {SAME} are *{NO}*, and
-so is **{NO_GAIN}**, where the whole interval lies above {1 - rule.margin:g}, so that a gain worth naming is ruled out
-whether or not harm is shown. Some say "much smaller" (than a stated share of the other's error; the interval is then
-held against that share), some say "no difference" ({SAME} is *{YES}*, {HELPS} and {HARMS} are *{NO}*).
-
-| verdict | when |
-| --- | --- |
-| **{HOLDS}** | every comparison says {YES} |
-| **{IN_PART}** | some say {YES}, not all |
-| **{FAILS}** | every comparison says {NO} |
-| **{CANNOT}**, because … | else: there are no numbers, too few seeds or images, or the intervals are too wide |
-| **{UNTESTED.format(data="…", answer="…")}** | a claim about a real data set, and all its numbers are of \
-miniatures: these are judged as above ({", ".join(ANSWERS.values())}), but the claim is not |
-
-Where some numbers of such a claim are of the real data set it is about, they alone are counted.
-
-**Which numbers are taken.** Those of the protocol's own test split, its own scaling, without flip post-processing; the
-very experiments that the claim names, so never networks that were fine-tuned or trained elsewhere under another name;
-both sides trained on the same data. Where several sets of numbers fit: those with at least {rule.least} seeds before
-the others, then real data before the miniature, scores of single images before means, more seeds before fewer. Two
-sets are never mixed, and what was left is said.
-
-**Trainings that did not learn**, with an AbsRel of {STUCK:g} or more on validation scenes, are named. Their seeds are
-left out of the comparison where {rule.least} others remain (of a main effect, the pairs of cells that have one), and
-the ratio with them is said beside it."""
+    words = {"open": OPEN, "helps": HELPS, "harms": HARMS, "same": SAME, "no_gain": NO_GAIN, "yes": YES, "no": NO}
+    words |= {"holds": HOLDS, "in_part": IN_PART, "fails": FAILS, "cannot": CANNOT}
+    return (
+        _STORED["rule"]
+        .rstrip()
+        .format(
+            rule=rule.describe(),
+            false=1 - rule.level,
+            gain=1 - rule.margin,
+            least=rule.least,
+            stuck=STUCK,
+            untested=UNTESTED.format(data="…", answer="…"),
+            answers=", ".join(ANSWERS.values()),
+            **words,
+        )
+    )
 
 
 @dataclass

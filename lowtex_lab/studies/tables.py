@@ -9,27 +9,76 @@ outcome_table(evidence, ["ours", "baseline"])                        # which tra
 Rows that are not there yet are left out, and `missing_line` says which; a table is never refused for want of one.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from lowtex.errors import DataError, require_choice
+from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
 from lowtex.variants import FACTORS, GROUPS, VARIANTS, any_experiment, factorial, levels_of
 from lowtex_lab.plots.tidy import in_order
-from lowtex_lab.studies.differences import change_line, what_differs
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.learnt import STUCK, outcomes
 from lowtex_lab.studies.learnt import learnt_only as only_learnt
+from lowtex_lab.studies.learnt import outcomes
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
 
-__all__ = ["STUCK", "against", "against_pairs", "by_stratum", "change_line", "design", "error_table", "factor_pairs"]
-__all__ += ["missing_line", "outcome_table", "outcomes", "scored_as", "span", "what_differs"]
+PARTS = {
+    "network": NetworkSettings,
+    "loss": LossSettings,
+    "feature_net": FeatureNetSettings,
+    "schedule": ScheduleSettings,
+}
+"""Parts of an experiment that a row of the ablation may change."""
+
+SAME = "nothing: the same training under two names"
 
 MOST_NAMED = 6
 """Missing rows that are listed by name; of more, their group is asked for."""
+
+
+def what_differs(name: str, other: str, profile: str = "quick") -> pd.DataFrame:
+    """Every setting in which two rows of the ablation differ, so that a reader sees what a comparison is of.
+
+    Returns:
+        setting (``loss.data_term``), a column of each name with its value, meaning (from the setting's docstring).
+        Where only one of them has a feature network, that is one line. No rows if both are the same training.
+
+    Raises:
+        OptionError: an unknown name or profile, or the same name twice.
+    """
+    if name == other:
+        raise OptionError(f"what_differs({name!r}, {other!r}): give two different rows")
+    one, two = any_experiment(name, profile), any_experiment(other, profile)
+    lines = []
+    for part, settings in PARTS.items():
+        here, there = getattr(one, part), getattr(two, part)
+        if here is None or there is None:
+            if here is not there:
+                values = ("none" if here is None else here.kind, "none" if there is None else there.kind)
+                lines.append((part, *values, "the network whose lowest maps are compared"))
+            continue
+        for field in fields(settings):
+            values = (getattr(here, field.name), getattr(there, field.name))
+            if values[0] != values[1]:
+                lines.append((f"{part}.{field.name}", *map(_said, values), _meanings(settings).get(field.name, "")))
+    return pd.DataFrame(lines, columns=["setting", name, other, "meaning"])
+
+
+def change_line(name: str, other: str, profile: str = "quick") -> str:
+    """`what_differs` in one line: ``loss.feature_scales: lowest -> levels``, from ``other`` to ``name``.
+
+    Raises:
+        OptionError: as `what_differs`.
+    """
+    table = what_differs(name, other, profile)
+    said = [f"{row['setting']}: {row[other]} -> {row[name]}" for row in table.to_dict("records")]
+    return "; ".join(said) or SAME
 
 
 def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -> str:
@@ -236,3 +285,20 @@ def _pixels(stratum: object) -> str:
 def _interval(low: float, high: float) -> str:
     known = np.isfinite(low) and np.isfinite(high)
     return f"[{low:.3f}, {high:.3f}]" if known else "[no interval]"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _meanings(settings: type) -> Mapping[str, str]:
+    """Setting -> its line in the class's docstring, without its marks."""
+    _, _, block = (settings.__doc__ or "").partition("Attributes:")
+    found: dict[str, str] = {}
+    for entry in re.split(r"\n {8}(?=\w)", block):
+        names, _, text = " ".join(entry.split()).partition(": ")
+        found |= dict.fromkeys(names.split(", "), text.replace("``", "").rstrip("."))
+    return found
