@@ -184,6 +184,9 @@ def against_pairs(
     if learnt_only and names:
         scores = only_learnt(scores, outcomes(evidence, names))
     effects = compare(scores, pairs, skip_missing=True, rule=rule, **options)
+    # stratum by stratum, in the given order of pairs
+    order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
+    effects = effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
     return effects if correction is None else corrected(effects, correction, rule)
 
 

@@ -21,7 +21,6 @@ import pandas as pd
 
 from lowtex.errors import DataError
 from lowtex.seeding import numpy_generator
-from lowtex_lab.plots.tidy import in_order
 from lowtex_lab.studies.stats.effect_rules import CANNOT, Rule
 from lowtex_lab.studies.stats.image_scores import PairedScores, error_name, paired_scores, require, strata_of
 from lowtex_lab.studies.stats.resampling import TIMES, Clusters, Spread, cluster_images, estimate_contrasts
@@ -164,8 +163,8 @@ def compare(
         options: stratum_kind, strata, rule, clusters, times, seed of `contrast_effects`.
 
     Returns:
-        as `contrast_effects`, stratum by stratum and in each the pairs in the given order, with method and reference;
-        ``effect`` is ``method / reference``. Without rows where there is no pair.
+        as `contrast_effects`, pair by pair, with method and reference; ``effect`` is ``method / reference``. Without
+        rows where there is no pair.
 
     Raises:
         DataError, OptionError: as there.
@@ -185,9 +184,7 @@ def compare(
             frames.append(contrast_effects(own, weights, metric, details=details, common_seeds=True, **options))
     if not frames:
         return pd.DataFrame(columns=[*COLUMNS, "stratum", "method", "reference"])
-    effects = pd.concat(frames, ignore_index=True)
-    order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
-    return effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    return pd.concat(frames, ignore_index=True)
 
 
 def seed_errors(
