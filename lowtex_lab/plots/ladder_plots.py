@@ -164,8 +164,8 @@ def budget_course(
     """A ratio of errors against the steps of training, with its interval, a line a stratum.
 
     Args:
-        ratios: of `lowtex_lab.studies.budgets.budget_ratios`: rows ``steps, stratum, ratio, low, high, seeds, images,
-            metric``, at most three strata.
+        ratios: of `studies.stats.effects.compare`, at each length of training: rows ``steps, stratum, ratio, low, high,
+            seeds, images, metric``, at most three strata.
         title, caption: texts.
         miniature: mark it as such (also where the rows say so).
 

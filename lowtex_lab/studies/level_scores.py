@@ -1,7 +1,7 @@
 """One factor's two levels against each other over all settings of the others, without trainings that got stuck.
 
 `lowtex_lab.studies.stats.factorial` needs every cell of every seed. Where some trainings did not learn (told by
-`studies.tables.outcomes`) hardly a seed is whole, and then pairs are all there is: the same setting and seed,
+`studies.learnt.outcomes`) hardly a seed is whole, and then pairs are all there is: the same setting and seed,
 with and without the change, both having learnt. They are pooled within each seed, so that seeds stay what an interval
 is taken over.
 
@@ -16,6 +16,7 @@ import pandas as pd
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.experiments import FACTORS, levels_of
+from lowtex_lab.studies.learnt import learnt_only
 from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.image_scores import CONTEXT, require
 from lowtex_lab.studies.tables import factor_pairs
@@ -39,7 +40,7 @@ def level_scores(
     Args:
         scores: of images, `lowtex_lab.studies.evidence.Evidence.scores` or a measure's.
         pairs: (cell with the new level, cell with the old one); those without scores are left out.
-        found: of `lowtex_lab.studies.tables.outcomes`; a seed counts for a pair where both have learnt.
+        found: of `lowtex_lab.studies.learnt.outcomes`; a seed counts for a pair where both have learnt.
         metric: column, an error (smaller is better).
         labels: names of the two levels.
 
@@ -55,8 +56,7 @@ def level_scores(
         raise OptionError(f"metric={metric!r} is a share of good pixels, which has no ratio; choose an error")
     place = ["seed", "stratum_kind", "stratum"]
     require(scores, ("experiment", "image", "pixels", metric, *place))
-    good = found.loc[found["learnt"].astype(bool), ["experiment", "seed"]]
-    scores = scores.merge(good, on=["experiment", "seed"])
+    scores = learnt_only(scores, found)
     frames = []
     for pair in pairs:
         own = scores[scores["experiment"].isin(pair)]

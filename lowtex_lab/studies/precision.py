@@ -4,10 +4,9 @@ import pandas as pd
 
 from lowtex.experiments import HALVED, half_name
 from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.learnt import learnt_only, outcomes
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
-from lowtex_lab.studies.stats.learnt_effects import contrast_effects, learnt_scores
-from lowtex_lab.studies.stats.seed_studies import pair_weights
-from lowtex_lab.studies.tables import outcomes
+from lowtex_lab.studies.stats.effects import contrast_effects, pair_weights
 
 POOLED = "all of them"
 """The effect that averages over all experiments there are."""
@@ -23,10 +22,10 @@ def half_effects(
 
     Args:
         evidence: of `lowtex_lab.studies.evidence.open_evidence`.
-        rule, stratum_kind, metric: as in `lowtex_lab.studies.stats.effects.compare`.
+        rule, stratum_kind, metric: as in `lowtex_lab.studies.stats.effects.contrast_effects`.
 
     Returns:
-        rows of `studies.stats.learnt_effects.contrast_effects`, an effect an experiment of `HALVED` whose both forms
+        rows of `studies.stats.effects.contrast_effects`, an effect an experiment of `HALVED` whose both forms
         have rows, and `POOLED` over several; and the pooled verdict of each stratum of `FAMILY`, as one family. Both
         empty where there is no pair.
 
@@ -42,7 +41,7 @@ def half_effects(
     if len(pairs) > 1:
         share = 1 / len(pairs)
         weights[POOLED] = {name: sign * share for own in weights.values() for name, sign in own.items()}
-    scores = learnt_scores(evidence.scores(names), outcomes(evidence, names))
+    scores = learnt_only(evidence.scores(names), outcomes(evidence, names))
     effects = contrast_effects(scores, weights, metric, stratum_kind=stratum_kind, rule=rule)
     deciding = effects[effects["effect"].eq(POOLED) & effects["stratum"].isin(FAMILY)]
     verdicts = {}

@@ -1,6 +1,6 @@
 """The ablation's rows as the question of smoothness asks for them: within one data term, and along the weight's curve.
 
-Trainings on pixels now and then stay where they start (`studies.tables.outcomes`), and one such accident moves
+Trainings on pixels now and then stay where they start (`studies.learnt.outcomes`), and one such accident moves
 the mean of a handful of seeds by more than smoothness does. So effects can be taken within one level of another factor,
 and among the trainings that learnt.
 """
@@ -11,31 +11,14 @@ from functools import lru_cache
 
 import pandas as pd
 
-from lowtex.errors import require_choice
 from lowtex.experiments import SMOOTHNESS_CURVE, curve_name
 from lowtex_lab.studies.diagnostics.surface_shapes import shape_scores
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.learnt import sound_seeds
+from lowtex_lab.studies.learnt import learnt_only as only_learnt
+from lowtex_lab.studies.learnt import outcomes, sound_seeds
 from lowtex_lab.studies.stats.effects import seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects
-from lowtex_lab.studies.stats.learnt_effects import learnt_factorial, learnt_scores
-from lowtex_lab.studies.tables import design, outcomes
-
-
-def half(factor: str, level: str) -> Factorial:
-    """The eight cells of the ablation's factorial that have one level of a factor, as a factorial of the others.
-
-    Raises:
-        OptionError: an unknown factor or level.
-    """
-    whole = design()
-    require_choice("factor", factor, whole.factors)
-    require_choice(factor, level, whole.factors[factor])
-    factors = {name: levels for name, levels in whole.factors.items() if name != factor}
-    cells = {
-        name: {other: cell[other] for other in factors} for name, cell in whole.cells.items() if cell[factor] == level
-    }
-    return Factorial(factors, cells)
+from lowtex_lab.studies.tables import design
 
 
 def effects_in(
@@ -46,7 +29,7 @@ def effects_in(
     Args:
         evidence: rows; a design of which a cell has none is left out.
         designs: name -> design.
-        learnt_only: among the trainings that learnt (`stats.learnt_effects`); a design is left out where none of
+        learnt_only: among the trainings that learnt (`studies.learnt`); a design is left out where none of
             a cell's has.
         options: of `factorial_effects`.
 
@@ -58,8 +41,8 @@ def effects_in(
         if not evidence.missing(chosen.experiments):
             scores = _scores(evidence, chosen.experiments)
             if learnt_only:
-                scores = learnt_scores(scores, _outcomes(evidence, chosen.experiments))
-            frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
+                scores = only_learnt(scores, _outcomes(evidence, chosen.experiments))
+            frames += _effects(scores, chosen, name, common_seeds=not learnt_only, **options)
     return _together(frames)
 
 
@@ -74,10 +57,10 @@ def shape_effects_in(
         return _together([])
     scores = shape_scores(_measured(evidence), number)
     if learnt_only:
-        scores = learnt_scores(scores, _outcomes(evidence, tuple(dict.fromkeys(scores["experiment"]))))
+        scores = only_learnt(scores, _outcomes(evidence, tuple(dict.fromkeys(scores["experiment"]))))
     frames, options = [], {**options, "stratum_kind": "surface"}
     for name, chosen in designs.items():
-        frames += _effects(scores, chosen, learnt_factorial if learnt_only else factorial_effects, name, options)
+        frames += _effects(scores, chosen, name, common_seeds=not learnt_only, **options)
     return _together([frame.assign(metric=number) for frame in frames])
 
 
@@ -97,7 +80,7 @@ def slopes_by_level(evidence: Evidence, learnt_only: bool = True) -> pd.DataFram
     cells = design().cells
     chosen = measured[(measured["texture"] == "all") & measured["experiment"].isin(cells) & measured["slope"].notna()]
     if learnt_only:
-        chosen = learnt_scores(chosen, _outcomes(evidence, tuple(dict.fromkeys(chosen["experiment"]))))
+        chosen = only_learnt(chosen, _outcomes(evidence, tuple(dict.fromkeys(chosen["experiment"]))))
     levels = {factor: chosen["experiment"].map(lambda name, f=factor: cells[name][f]) for factor in columns[:2]}
     lines = []
     for key, own in chosen.assign(**levels).groupby(columns[:3], sort=False):
@@ -176,14 +159,14 @@ def _measured(evidence: Evidence) -> pd.DataFrame:
     return evidence.measured("smoothness")
 
 
-def _effects(scores: pd.DataFrame, chosen: Factorial, estimate, name: str, options: Mapping) -> list[pd.DataFrame]:
+def _effects(scores: pd.DataFrame, chosen: Factorial, name: str, **options: object) -> list[pd.DataFrame]:
     own = scores[scores["experiment"].isin(chosen.experiments)]
     if own["experiment"].nunique() < len(chosen.experiments):
         return []
     with warnings.catch_warnings():
         # the column of seeds says how many were left
         warnings.filterwarnings("ignore", message="seeds .* are left out")
-        return [estimate(own, chosen, **options).assign(within=name)]
+        return [factorial_effects(own, chosen, **options).assign(within=name)]
 
 
 def _seeds(evidence: Evidence, names: Iterable[str], learnt_only: bool) -> set[int]:

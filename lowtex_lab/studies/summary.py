@@ -4,16 +4,14 @@ committed rows and tables, and nothing is typed.
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from lowtex.evaluation.tables import markdown_table
-from lowtex_lab.studies.claims.verdicts import VERDICTS
+from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
-from lowtex_lab.studies.stats.effects import seed_errors
 from lowtex_lab.studies.stats.factorial import factorial_effects
-from lowtex_lab.studies.tables import design, missing_line
+from lowtex_lab.studies.tables import design, error_table, missing_line
 
 WORDS = {
     "baseline": "the Monodepth2-style recipe",
@@ -29,7 +27,8 @@ WORDS = {
 }
 """Rows of the table, in its order, each in a few words."""
 
-STRATA = {"all": "all", "low": "low texture", "middle": "middle", "high": "high texture"}
+STRATA = {"all pixels": "all", "low": "low texture", "high": "high texture"}
+"""Columns of strata as the table calls them."""
 
 CHANGES = {
     "encoder": "iResNet instead of ResNet",
@@ -52,16 +51,9 @@ def main_table(evidence: Evidence) -> pd.DataFrame:
 
     Rows without finished seeds are left out.
     """
-    lines = []
-    for name in evidence.present(WORDS):
-        errors = seed_errors(evidence.scores([name]), [name], stratum_kind="known")
-        line: dict[str, object] = {"row": f"`{name}`: {WORDS[name]}"}
-        for stratum, title in STRATA.items():
-            values = errors.loc[errors["stratum"] == stratum, "error"].to_numpy()
-            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-            line[title] = f"{values.mean():.3f}{spread}"
-        lines.append(line | {"seeds": int(errors["seed"].nunique()), "images": int(errors["images"].max())})
-    return pd.DataFrame(lines)
+    table = error_table(evidence, WORDS, stratum_kind="known")
+    table = table.assign(row=[f"`{name}`: {WORDS[name]}" for name in table["row"]])
+    return table.rename(columns=STRATA)
 
 
 def effects_table(evidence: Evidence) -> pd.DataFrame:

@@ -9,29 +9,76 @@ outcome_table(evidence, ["ours", "baseline"])                        # which tra
 Rows that are not there yet are left out, and `missing_line` says which; a table is never refused for want of one.
 """
 
-import warnings
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from lowtex.errors import DataError, require_choice
+from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.experiments import FACTORS, GROUPS, VARIANTS, factorial, levels_of, named_experiment
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
 from lowtex_lab.plots.tidy import in_order
-from lowtex_lab.studies.differences import change_line, what_differs
 from lowtex_lab.studies.evidence import Evidence
+from lowtex_lab.studies.learnt import learnt_only as only_learnt
+from lowtex_lab.studies.learnt import outcomes
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
 
-__all__ = ["against", "against_pairs", "by_stratum", "change_line", "design", "error_table", "factor_pairs"]
-__all__ += ["missing_line", "outcome_table", "outcomes", "scored_as", "span", "what_differs"]
+PARTS = {
+    "network": NetworkSettings,
+    "loss": LossSettings,
+    "feature_net": FeatureNetSettings,
+    "schedule": ScheduleSettings,
+}
+"""Parts of an experiment that a row of the ablation may change."""
+
+SAME = "nothing: the same training under two names"
 
 MOST_NAMED = 6
 """Missing rows that are listed by name; of more, their group is asked for."""
 
-STUCK = 1.0
-"""AbsRel that a training must stay below to have learnt: that of answering 0 m everywhere, which needs no network."""
+
+def what_differs(name: str, other: str, profile: str = "quick") -> pd.DataFrame:
+    """Every setting in which two rows of the ablation differ, so that a reader sees what a comparison is of.
+
+    Returns:
+        setting (``loss.data_term``), a column of each name with its value, meaning (from the setting's docstring).
+        Where only one of them has a feature network, that is one line. No rows if both are the same training.
+
+    Raises:
+        OptionError: an unknown name or profile, or the same name twice.
+    """
+    if name == other:
+        raise OptionError(f"what_differs({name!r}, {other!r}): give two different rows")
+    one, two = named_experiment(name, profile), named_experiment(other, profile)
+    lines = []
+    for part, settings in PARTS.items():
+        here, there = getattr(one, part), getattr(two, part)
+        if here is None or there is None:
+            if here is not there:
+                values = ("none" if here is None else here.kind, "none" if there is None else there.kind)
+                lines.append((part, *values, "the network whose lowest maps are compared"))
+            continue
+        for field in fields(settings):
+            values = (getattr(here, field.name), getattr(there, field.name))
+            if values[0] != values[1]:
+                lines.append((f"{part}.{field.name}", *map(_said, values), _meanings(settings).get(field.name, "")))
+    return pd.DataFrame(lines, columns=["setting", name, other, "meaning"])
+
+
+def change_line(name: str, other: str, profile: str = "quick") -> str:
+    """`what_differs` in one line: ``loss.feature_scales: lowest -> levels``, from ``other`` to ``name``.
+
+    Raises:
+        OptionError: as `what_differs`.
+    """
+    table = what_differs(name, other, profile)
+    said = [f"{row['setting']}: {row[other]} -> {row[name]}" for row in table.to_dict("records")]
+    return "; ".join(said) or SAME
 
 
 def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -> str:
@@ -49,22 +96,6 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
         f"No rows yet of {number} {what}: {', '.join(absent[:MOST_NAMED])}{more}. They are left out below; "
         f"`lowtex ablate {asked}` trains and scores them."
     )
-
-
-def outcomes(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
-    """Whether each training learnt anything, judged on validation scenes: some get stuck where they started.
-
-    One has learnt where its AbsRel over all pixels is below `STUCK`. A ratio in which one side is stuck says how
-    *often* training fails and hardly how well it works, so both should be told: how many learnt, and those' ratio.
-
-    Returns:
-        experiment, seed, error (AbsRel on validation images), learnt; names without rows are left out.
-    """
-    frames = [seed_errors(evidence.scores([name], "val"), [name]) for name in evidence.present(names)]
-    if not frames:
-        return pd.DataFrame(columns=["experiment", "seed", "error", "images", "learnt"])
-    found = pd.concat(frames, ignore_index=True)
-    return found[["experiment", "seed", "error", "images"]].assign(learnt=found["error"] < STUCK)
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
@@ -151,21 +182,8 @@ def against_pairs(
         # most rows are of strata that nobody asked for, and each of the steps below looks through all
         scores = scores[scores["stratum_kind"].isin(["none", kind])]
     if learnt_only and names:
-        found = outcomes(evidence, names)
-        good = set(found.loc[found["learnt"].astype(bool), ["experiment", "seed"]].itertuples(index=False, name=None))
-        scores = scores[[key in good for key in zip(scores["experiment"], scores["seed"], strict=True)]]
-    frames = []
-    for pair in pairs:
-        own = [scores[scores["experiment"] == name] for name in pair]
-        if not set(own[0]["seed"]) & set(own[1]["seed"]):
-            continue
-        with warnings.catch_warnings():
-            # the column of seeds says how many were left
-            warnings.filterwarnings("ignore", message="seeds .* are left out")
-            frames.append(compare(pd.concat(own), [pair], rule=rule, **options))
-    if not frames:
-        return pd.DataFrame(columns=["effect", "ratio", "verdict", "stratum", "seeds", "images", "method", "reference"])
-    effects = pd.concat(frames, ignore_index=True)
+        scores = only_learnt(scores, outcomes(evidence, names))
+    effects = compare(scores, pairs, skip_missing=True, rule=rule, **options)
     # stratum by stratum, in the given order of pairs
     order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
     effects = effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
@@ -270,3 +288,20 @@ def _pixels(stratum: object) -> str:
 def _interval(low: float, high: float) -> str:
     known = np.isfinite(low) and np.isfinite(high)
     return f"[{low:.3f}, {high:.3f}]" if known else "[no interval]"
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _meanings(settings: type) -> Mapping[str, str]:
+    """Setting -> its line in the class's docstring, without its marks."""
+    _, _, block = (settings.__doc__ or "").partition("Attributes:")
+    found: dict[str, str] = {}
+    for entry in re.split(r"\n {8}(?=\w)", block):
+        names, _, text = " ".join(entry.split()).partition(": ")
+        found |= dict.fromkeys(names.split(", "), text.replace("``", "").rstrip("."))
+    return found

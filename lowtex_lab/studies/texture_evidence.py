@@ -2,35 +2,25 @@
 
 Built on `studies.stats.effects`: seeds and images are drawn together, compared experiments get the same draws, and
 nothing is judged from one seed. Scores of several strata are put side by side as if each were an experiment of its own
-("ours @ low"), which is all that a ratio *between* strata needs. The sweep is in `lowtex_lab.studies.texture_levels`.
+("ours @ low"), which is all that a ratio *between* strata needs. So are the levels of the measure ``sweep`` ("ours @
+0.25"): what each level of texture does to an error, and what depends on a window (`sweep_effects`, `window_effects`).
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError
-from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, SAME, Rule, corrected
-from lowtex_lab.studies.stats.effects import bootstrap, compare, effect_rows, groups_of
-from lowtex_lab.studies.stats.image_scores import error_name, paired_scores, strata_of
-from lowtex_lab.studies.stats.resampling import TIMES
+from lowtex_lab.studies.diagnostics.texture_sweep import KINDS, LEVELS, PROTOCOL, Level
+from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, SAME, Rule
+from lowtex_lab.studies.stats.effects import compare, contrast_effects, estimate, pair_weights
+from lowtex_lab.studies.stats.image_scores import error_name, paired_scores, require, strata_of
+from lowtex_lab.studies.stats.resampling import TIMES, cluster_images
 
-
-def learnt_only(frame: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the trainings that learnt.
-
-    One that got stuck has several times the error of its neighbours in every stratum, and a mean over seeds with it in
-    says nothing about texture. How many there were is told beside (`lowtex_lab.studies.tables.outcome_table`).
-
-    Args:
-        frame: scores, rows or a measure: columns experiment and seed.
-        found: of `lowtex_lab.studies.tables.outcomes`; a training that is not in it counts as having learnt.
-    """
-    stuck = found.loc[~found["learnt"].astype(bool), ["experiment", "seed"]]
-    stuck = set(stuck.itertuples(index=False, name=None))
-    return frame[[key not in stuck for key in zip(frame["experiment"], frame["seed"], strict=True)]]
+NORMAL = Level(1.0)
+"""The level at which textures are as they were drawn."""
 
 
 def errors_by_stratum(
@@ -64,12 +54,12 @@ def errors_by_stratum(
     Raises:
         DataError, OptionError: as `lowtex_lab.studies.stats.image_scores.paired_scores`.
     """
-    grouping = groups_of(scores, experiments, None)
-    lines = []
-    for kind, stratum in strata_of(scores[scores["experiment"].isin(experiments)], stratum_kind):
+    scores, lines = scores[scores["experiment"].isin(experiments)], []
+    grouping = cluster_images(scores["image"].astype(str))
+    for kind, stratum in strata_of(scores, stratum_kind):
         for name in experiments:
             paired = paired_scores(scores, [name], metric, kind, stratum)
-            spread = bootstrap(paired, grouping, np.eye(1), log=False, times=times, seed=seed)
+            spread = estimate(paired, grouping, np.eye(1), log=False, times=times, seed=seed)
             (low,), (high,) = spread.interval(level)
             lines.append(
                 {
@@ -90,32 +80,6 @@ def errors_by_stratum(
                 }
             )
     return pd.DataFrame(lines)
-
-
-def ratios(
-    scores: pd.DataFrame,
-    pairs: Iterable[tuple[str, str]],
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    correction: str | None = "holm",
-) -> pd.DataFrame:
-    """`studies.stats.effects.compare` of scores at hand, each pair on the seeds that both have; without one it is left
-    out.
-
-    Returns:
-        as of `compare`, verdicts corrected as one family; without rows where no pair has a seed.
-    """
-    frames = []
-    for pair in pairs:
-        own = scores[scores["experiment"].isin(pair)]
-        if set(pair) <= set(own["experiment"]) and _common_seeds(own, pair):
-            frames.append(_quietly(compare, own, [pair], stratum_kind=stratum_kind, strata=strata))
-    if not frames:
-        return pd.DataFrame(
-            columns=["effect", "method", "stratum", "ratio", "low", "high", "verdict", "seeds", "images"]
-        )
-    found = pd.concat(frames, ignore_index=True)
-    return found if correction is None else corrected(found, correction)
 
 
 def gain_between(
@@ -154,32 +118,35 @@ def gain_between(
     Raises:
         DataError: no image has both strata, and as `lowtex_lab.studies.stats.image_scores.paired_scores`.
     """
-    rule = rule or Rule()
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    grouping = groups_of(scores, names, None)
-    lines = []
+    # drawn as everywhere, also where only some images have both strata
+    grouping = cluster_images(scores.loc[scores["experiment"].isin(names), "image"].astype(str))
+    options = {"stratum_kind": stratum_kind, "rule": rule, "clusters": grouping, "times": times, "seed": seed}
+    frames = []
     for place in [""] if within is None else within:
         tagged = [stratum + (f"/{place}" if place else "") for stratum in strata]
         parts = _side_by_side(scores, names, stratum_kind, tagged)
-        if parts.empty:
-            continue
         for method, reference in pairs:
-            columns = [f"{name} @ {tag}" for tag in tagged for name in (method, reference)]
-            if not _common_seeds(parts, columns):
+            pluses, minuses = ([f"{name} @ {tag}" for tag in tagged] for name in (method, reference))
+            seeds = [set(parts.loc[parts["experiment"] == name, "seed"]) for name in (*pluses, *minuses)]
+            if not set.intersection(*seeds):
                 continue
-            paired = _quietly(paired_scores, parts, columns, metric, stratum_kind, place or "both")
-            order = [paired.experiments.index(column) for column in columns]
-            contrasts = np.zeros((3, len(columns)))
-            contrasts[:, order] = [[1, -1, -1, 1], [1, -1, 0, 0], [0, 0, 1, -1]]
-            spread = bootstrap(paired, grouping, contrasts, times=times, seed=seed)
+            first, second = pair_weights(dict(enumerate(zip(pluses, minuses, strict=True)))).values()
             effect = f"{method} / {reference}: {strata[0]} against {strata[1]}"
-            more = {"first": float(np.exp(spread.estimate[1])), "second": float(np.exp(spread.estimate[2]))}
-            more |= {"method": method, "reference": reference, "within": place or "all"}
-            rows = effect_rows([effect], spread, paired, grouping, rule, stratum_kind, place or "both", metric, [more])
-            lines += rows
-    if not lines:
+            weights = {effect: first | {name: -weight for name, weight in second.items()}}
+            weights |= {"first": first, "second": second}
+            with warnings.catch_warnings():
+                # the column of seeds says how many are left
+                warnings.filterwarnings("ignore", message="seeds .* are left out")
+                found = contrast_effects(
+                    parts, weights, metric, strata=(place or "both",), common_seeds=True, **options
+                )
+            more = {"method": method, "reference": reference, "within": place or "all"}
+            more |= found.set_index("effect").loc[["first", "second"], "ratio"].to_dict()
+            frames.append(found.head(1).assign(**more))
+    if not frames:
         raise DataError(f"no image has pixels of both {strata[0]} and {strata[1]} ({stratum_kind}), or no seed has all")
-    return pd.DataFrame(lines)
+    return pd.concat(frames, ignore_index=True)
 
 
 def gain_lines(effects: pd.DataFrame) -> pd.DataFrame:
@@ -206,17 +173,6 @@ def gain_lines(effects: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _common_seeds(scores: pd.DataFrame, names: Sequence[str]) -> set[int]:
-    return set.intersection(*(set(scores.loc[scores["experiment"] == name, "seed"]) for name in names))
-
-
-def _quietly(function, *args, **options):
-    """A pair stands on the seeds that both have; the column of seeds says how many, and needs no warning."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="seeds .* are left out")
-        return function(*args, **options)
-
-
 def _side_by_side(scores: pd.DataFrame, names: Sequence[str], kind: str, tagged: Sequence[str]) -> pd.DataFrame:
     """Scores of two strata under names that tell them apart, of the images that have both."""
     inside = scores[(scores["stratum_kind"] == kind) & scores["experiment"].isin(names)]
@@ -226,3 +182,82 @@ def _side_by_side(scores: pd.DataFrame, names: Sequence[str], kind: str, tagged:
     joined = inside["experiment"].astype(str) + " @ " + inside["stratum"].astype(str)
     place = str(tagged[0]).partition("/")[2] or "both"
     return inside.assign(experiment=joined, stratum=place)
+
+
+def sweep_scores(measured: pd.DataFrame) -> pd.DataFrame:
+    """The measure ``sweep`` as scores for `studies.stats.effects`, each level an experiment: ``ours @ 0.25``.
+
+    Adds ``method`` and ``level`` (a label of `studies.diagnostics.texture_sweep.Level`), and what the measure leaves
+    unsaid.
+    """
+    require(measured, ("experiment", "seed", "factor", "painted", "image", "stratum_kind", "stratum", "abs_rel"))
+    painted = measured["painted"].astype(str).str.lower() == "true"
+    labels = [Level(float(f), bool(p)).label for f, p in zip(measured["factor"], painted, strict=True)]
+    named = [f"{name} @ {label}" for name, label in zip(measured["experiment"], labels, strict=True)]
+    kept = measured.assign(method=measured["experiment"], level=labels, experiment=named, protocol=PROTOCOL)
+    return kept.assign(split="test, rendered again", eval_data="vkitti2 clone")
+
+
+def sweep_levels(scores: pd.DataFrame) -> list[str]:
+    """Labels of the levels that scores hold, from strong texture to none."""
+    return [level.label for level in LEVELS if level.label in set(scores["level"])]
+
+
+def sweep_errors(scores: pd.DataFrame, methods: Sequence[str], stratum_kind: str = "known") -> pd.DataFrame:
+    """`errors_by_stratum` at every level: ``method`` and ``level`` come on top of its columns."""
+    levels, parts = sweep_levels(scores), []
+    own = scores[scores["stratum_kind"].isin(["none", stratum_kind])]
+    for label in levels:
+        found = errors_by_stratum(own, [f"{name} @ {label}" for name in methods], stratum_kind=stratum_kind)
+        parts.append(found.assign(method=found["experiment"].str.rpartition(" @ ")[0], level=label))
+    return pd.concat(parts, ignore_index=True)
+
+
+def sweep_effects(
+    scores: pd.DataFrame, methods: Sequence[str], reference: str | None = None, stratum_kind: str = "known"
+) -> pd.DataFrame:
+    """Ratios along the sweep: of each method to itself at factor 1, or to ``reference`` at the same level.
+
+    Returns:
+        as of `studies.stats.effects.compare`, with ``method``, ``level`` and ``against`` (``itself at 1``, or the
+        reference).
+    """
+    levels, parts = sweep_levels(scores), []
+    own = scores[scores["stratum_kind"].isin(["none", stratum_kind])]
+    for label in levels:
+        if reference is None:
+            pairs = [(f"{name} @ {label}", f"{name} @ {NORMAL.label}") for name in methods if label != NORMAL.label]
+        else:
+            pairs = [(f"{name} @ {label}", f"{reference} @ {label}") for name in methods if name != reference]
+        found = compare(own, pairs, stratum_kind=stratum_kind, skip_missing=True)
+        if len(found):
+            names = found["method"].str.rpartition(" @ ")[0]
+            parts.append(found.assign(method=names, level=label, against=reference or f"itself at {NORMAL.label}"))
+    if not parts:
+        raise DataError("the sweep holds no two networks of one seed to compare")
+    return pd.concat(parts, ignore_index=True)
+
+
+def window_effects(measured: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """How a ratio on low texture hangs on the gradient's window and thresholds, and what known contrast says.
+
+    Args:
+        measured: the measure ``sweep``; its kinds of strata beyond `studies.diagnostics.texture_sweep.KINDS` are the
+            definitions.
+        pairs: (method, reference).
+
+    Returns:
+        as of `studies.stats.effects.compare`, low texture only, with ``definition``; ``known contrast`` comes last.
+
+    Raises:
+        DataError: no definitions, or no seed has both networks of a pair.
+    """
+    scores, parts = measured.assign(protocol=PROTOCOL), []
+    for kind in (kind for kind in scores["stratum_kind"].unique() if kind not in ("none", *KINDS)):
+        of_kind = scores[scores["stratum_kind"] == kind]
+        if (of_kind["stratum"] == "low").any():
+            found = compare(of_kind, pairs, stratum_kind=kind, strata=["low"], skip_missing=True)
+            parts += [found.assign(definition=kind)] if len(found) else []
+    if not parts:
+        raise DataError("the sweep holds no definitions of low texture, or no seed has both networks of a pair")
+    return pd.concat(parts, ignore_index=True)

@@ -12,7 +12,6 @@ from lowtex.evaluation.results import write_csv
 from lowtex.experiments import FACTORS, GROUPS, HALVED, change, factorial, half_name, named_experiment
 from lowtex.files import write_json
 from lowtex_lab.studies import tables
-from lowtex_lab.studies.differences import SAME
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.precision import POOLED, half_effects
 from lowtex_lab.studies.stats.effect_rules import Rule
@@ -65,7 +64,7 @@ def test_setting_what_differs_makes_one_row_the_other(pair):
 
 def test_the_same_training_under_two_names():
     assert tables.what_differs("ours", "iresnet-features-both-nested").empty
-    assert tables.change_line("ours", "iresnet-features-both-nested") == SAME
+    assert tables.change_line("ours", "iresnet-features-both-nested") == tables.SAME
     assert tables.change_line("features-levels", "ours") == "loss.feature_scales: lowest -> levels"
     with pytest.raises(OptionError, match="two different rows"):
         tables.what_differs("ours", "ours")

@@ -5,14 +5,12 @@ import pandas as pd
 import pytest
 from test_ablation_tables import write_evidence
 
-from lowtex.errors import OptionError
 from lowtex.evaluation.results import write_csv
 from lowtex.experiments import SMOOTHNESS_CURVE, curve_name, levels_of
 from lowtex_lab.studies.smoothness_evidence import (
     curve_sweep,
     effects_in,
     ends_of,
-    half,
     shape_effects_in,
     slopes_by_level,
 )
@@ -42,18 +40,8 @@ def evidence(tmp_path_factory):
     return write_evidence(tmp_path_factory.mktemp("made"), ratios | curve, seeds=4, stuck=stuck, val_only=tuple(curve))
 
 
-def test_half_keeps_the_other_factors():
-    made = half("data term", "pixels")
-    assert list(made.factors) == ["encoder", "smoothness", "skips"] and len(made.cells) == 8
-    assert all(levels_of(name)["data term"] == "pixels" for name in made.experiments)
-    with pytest.raises(OptionError, match="'words'"):
-        half("data term", "words")
-    with pytest.raises(OptionError, match="'colour'"):
-        half("colour", "pixels")
-
-
 def test_effects_within_a_data_term_and_without_failures(evidence):
-    designs = {term: half("data term", term) for term in ("pixels", "features")}
+    designs = {term: design().held({"data term": term}) for term in ("pixels", "features")}
     learnt = effects_in(evidence, designs, learnt_only=True, times=200).set_index(["within", "effect"])
     assert learnt.loc[("pixels", "smoothness"), "ratio"] == pytest.approx(1.1, rel=0.01)
     assert learnt.loc[("features", "smoothness"), "ratio"] == pytest.approx(0.9, rel=0.01)
@@ -65,7 +53,7 @@ def test_effects_within_a_data_term_and_without_failures(evidence):
 
 
 def test_measured_shapes_within_a_data_term(evidence):
-    designs = {term: half("data term", term) for term in ("pixels", "features")}
+    designs = {term: design().held({"data term": term}) for term in ("pixels", "features")}
     assert shape_effects_in(evidence, designs, "bend").empty, "nothing has been measured yet"
     rng, folder = np.random.default_rng(0), evidence.folder / "smoothness"
     for name in design().experiments:
@@ -99,8 +87,8 @@ def test_measured_shapes_within_a_data_term(evidence):
 
 
 def test_designs_without_rows_are_left_out(tmp_path):
-    some = write_evidence(tmp_path, {name: 1.0 for name in half("data term", "pixels").experiments}, seeds=2)
-    designs = {term: half("data term", term) for term in ("pixels", "features")}
+    some = write_evidence(tmp_path, {name: 1.0 for name in design().held({"data term": "pixels"}).experiments}, seeds=2)
+    designs = {term: design().held({"data term": term}) for term in ("pixels", "features")}
     assert set(effects_in(some, designs, times=50)["within"]) == {"pixels"}
     assert effects_in(some, {"features": designs["features"]}).empty
 

@@ -9,7 +9,6 @@ from made_scores import FACTORS, design, factorial_scores, rows_of
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
-from lowtex_lab.studies.budgets import budget_ratios
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.shapley import order_credits, order_steps
 
@@ -116,7 +115,9 @@ def test_a_course_of_budgets_has_a_line_a_stratum_and_says_its_seeds():
     made = {"ours": 0.5, "baseline": 1.0, "o": 0.3, "b": 0.4}
     table = {name: np.outer(np.linspace(1, 1.1, 3), np.full(20, value)) for name, value in made.items()}
     parts = [rows_of(table, **kind) for kind in ({}, {"stratum": "low", "kind": "known"})]
-    ratios = budget_ratios(pd.concat(parts), {200: ("ours", "baseline"), 800: ("o", "b")}, stratum_kind="known")
+    pairs = {200: ("ours", "baseline"), 800: ("o", "b")}
+    ratios = [compare(pd.concat(parts), [pair], stratum_kind="known").assign(steps=n) for n, pair in pairs.items()]
+    ratios = pd.concat(ratios)
     figure = figures.budget_course(ratios)
     [axes] = figure.axes
     lines = [list(line.get_ydata()) for line in axes.lines if line.get_marker() in "os"]

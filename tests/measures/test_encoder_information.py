@@ -11,12 +11,15 @@ from lowtex.networks import IResNetEncoder, ResNetEncoder, build_depth_net
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import NetworkSettings
 from lowtex_lab.miniature.vkitti2 import write_vkitti2
-from lowtex_lab.studies.diagnostics.encoder_information import QUANTITIES, effective_rank, measure, read_linearly
-from lowtex_lab.studies.diagnostics.encoder_stages import (
+from lowtex_lab.studies.diagnostics.encoder_information import (
+    QUANTITIES,
     STAGES,
     blocks_of,
     by_place,
     dependence,
+    effective_rank,
+    measure,
+    read_linearly,
     shortcut_of,
     stage_of,
     trace,

@@ -11,7 +11,6 @@ from lowtex.geometry import StereoRig
 from lowtex.networks import FeatureNet
 from lowtex.seeding import generator
 from lowtex_lab.studies.loss_analysis.basins import (
-    basin_table,
     basins_of_frames,
     basins_px,
     over_frames,
@@ -53,18 +52,6 @@ def test_basins_name_what_does_not_fit():
         basins_px(np.zeros((3,)), [0, 1], np.array(0.0))
     with pytest.raises(ValueError, match="rising"):
         basins_px(np.zeros((3,)), [0, 2, 1], np.array(0.0))
-
-
-def test_table_of_one_frame():
-    tried = [0.0, 1.0, 2.0, 3.0]
-    truth = torch.tensor([[1.0, 2.0], [torch.nan, 2.0]])
-    volume = (torch.tensor(tried)[:, None, None] - torch.tensor([[1.0, 0.0], [0.0, 2.0]])).abs()
-    masks = {"top": np.array([[True, True], [False, False]]), "none": np.zeros((2, 2), bool)}
-    table = basin_table({"made": volume}, tried, truth, masks)
-    # pixel (1, 0) has its minimum at 0, two pixels from its truth of 2
-    assert table.to_dict("records") == [
-        {"stratum": "top", "loss": "made", "basin_px": 2.5, "basin_px_10": 2.1, "found": 0.5, "count": 2}
-    ]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from lowtex_lab.studies.loss_analysis.landscape import (
     mean_by_stratum,
     reach_px,
     seen_by_both,
-    strip_curves,
     texture_regions,
     true_disparity_px,
     true_outputs,
@@ -129,8 +128,6 @@ def test_tables_of_a_made_volume():
     curves = curves_at({"made": volume}, tried, truth, {"corner": (1, 0)})
     assert curves["value"].tolist() == [0.0, 1.0, 2.0, 3.0] and set(curves["truth_px"]) == {2.0}
     assert set(curves["place"]) == {"corner (1, 0)"}
-    strips = strip_curves({"made": volume}, tried, truth, {"top": masks["top"]})
-    assert strips["value"].tolist() == [0.5, 0.5, 1.5, 2.5]
     means = mean_by_stratum({"truth": truth}, masks)
     assert means.to_dict("records") == [{"stratum": "top", "truth": 1.5, "count": 2}]
 

@@ -14,8 +14,8 @@ from lowtex.evaluation.results import per_image_rows
 from lowtex.evaluation.tables import to_markdown
 from lowtex.experiments import named_experiment
 from lowtex.geometry import StereoRig
-from lowtex_lab.studies.stats.effect_rules import Rule
-from lowtex_lab.studies.stats.effects import compare, corrected, effect_lines, seed_errors
+from lowtex_lab.studies.stats.effect_rules import Rule, corrected
+from lowtex_lab.studies.stats.effects import compare, effect_lines, seed_errors
 
 OURS = [[0.1, 0.1, 0.2, 0.2], [0.1, 0.2, 0.1, 0.2]]
 BASE = [[0.2, 0.2, 0.4, 0.4], [0.4, 0.5, 0.4, 0.5]]
@@ -49,7 +49,6 @@ def test_ratio_is_of_means_over_images_within_a_seed_and_geometric_over_seeds():
     line = lines.iloc[0]
     assert line["ratio"] == pytest.approx(np.sqrt(0.15 / 0.3 * 0.15 / 0.45))
     assert (line["method_error"], line["reference_error"]) == pytest.approx((0.15, 0.375))
-    assert line["difference"] == pytest.approx(-0.225)
     assert (line["seeds"], line["images"], line["pixels"], line["effect"]) == (2, 4, 400, "ours / baseline")
     assert (line["clusters"], line["cluster"]) == (4, "stretch")
     assert lines["ratio"].iloc[1] == pytest.approx(1.5)
@@ -60,11 +59,11 @@ def test_ratio_is_of_means_over_images_within_a_seed_and_geometric_over_seeds():
     assert by_two["verdict"].tolist() == ["undecided", "harms"]
 
 
-def test_difference_has_its_own_interval_in_the_metrics_unit():
+def test_images_held_fixed_leave_students_interval_over_seeds():
     line = compare(hand_made(), [("ours", "baseline")], clusters="fixed").iloc[0]
-    # by seed -0.15 and -0.30: standard error 0.075, Student's 12.706 at one degree
-    assert line["difference_high"] - line["difference"] == pytest.approx(12.706 * 0.075, rel=0.05)
-    assert line["difference"] - line["difference_low"] == pytest.approx(12.706 * 0.075, rel=0.05)
+    # by seed log ratios log 1/2 and log 1/3: standard error half their difference, Student's 12.706 at one degree
+    reach = 12.706 * (np.log(1 / 2) - np.log(1 / 3)) / 2
+    assert np.log(line["high"] / line["ratio"]) == pytest.approx(reach, rel=1e-4)
     assert line["cluster"] == "fixed" and line["se_images"] == 0
 
 
@@ -180,6 +179,15 @@ def test_seeds_that_only_one_has_are_left_out_with_a_warning():
     short = scores[(scores["experiment"] == "baseline") | (scores["seed"] < 3)]
     with pytest.warns(UserWarning, match="seeds 3, 4 are left out"):
         assert compare(short, [("ours", "baseline")])["seeds"].item() == 3
+
+
+def test_pairs_without_a_common_seed_are_left_out_on_request():
+    scores = noisy(-0.1)
+    scores = scores[(scores["experiment"] == "ours") | (scores["seed"] < 3)]
+    found = compare(scores, [("ours", "nobody"), ("ours", "baseline")], skip_missing=True)
+    direct = compare(scores[scores["seed"] < 3], [("ours", "baseline")])
+    pd.testing.assert_frame_equal(found, direct)
+    assert corrected(compare(scores, [("nobody", "baseline")], skip_missing=True)).empty
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -1,12 +1,15 @@
-"""Factorial effects: contrasts by hand, effects put in and found again, and designs that are none."""
+"""Factorial effects: contrasts by hand, effects put in and found again, missing trainings, designs that are none."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
+from lowtex_lab.studies.learnt import learnt_only
 from lowtex_lab.studies.stats.effect_rules import Rule
-from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects, interaction_means, simple_effects
+from lowtex_lab.studies.stats.effects import compare, contrast_effects, pair_weights, seed_errors
+from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects, interaction_means
 
 TWO = Factorial(
     {"A": ("a0", "a1"), "B": ("b0", "b1")},
@@ -38,16 +41,13 @@ def test_two_factors_by_hand():
 def test_simple_effects_hold_the_others_where_they_are_told():
     table = {"none": 1.0, "only A": 0.5, "only B": 2.0, "both": 0.5}
     scores = rows_of({name: np.full((2, 4), value) for name, value in table.items()})
-    new = simple_effects(scores, TWO).set_index("effect")
-    assert new["ratio"].tolist() == pytest.approx([0.25, 1.0])
-    assert new.loc["A", "others"] == "B b1"
-    old = simple_effects(scores, TWO, at="old").set_index("effect")
-    assert old["ratio"].tolist() == pytest.approx([0.5, 2.0])
-    given = simple_effects(scores, TWO, at={"A": "a1", "B": "b0"}).set_index("effect")
-    assert given["ratio"].tolist() == pytest.approx([0.5, 1.0])
+    for at, ratios in (("new", [0.25, 1.0]), ("old", [0.5, 2.0]), ({"A": "a1", "B": "b0"}, [0.5, 1.0])):
+        assert contrast_effects(scores, pair_weights(TWO.pairs(at)))["ratio"].tolist() == pytest.approx(ratios)
     # cells that no simple effect looks at need not be there
     three = scores[scores["experiment"] != "none"]
-    assert simple_effects(three, TWO)["ratio"].tolist() == pytest.approx([0.25, 1.0])
+    assert contrast_effects(three, pair_weights(TWO.pairs()))["ratio"].tolist() == pytest.approx([0.25, 1.0])
+    assert design().pairs()["skips"] == ("++++", "+++-")
+    assert [reference for _, reference in design().pairs().values()] == ["-+++", "+-++", "++-+", "+++-"]
 
 
 def test_contrasts_are_balanced_and_orthogonal():
@@ -83,13 +83,13 @@ def test_null_effects_are_called_in_about_5_percent_without_a_margin():
 
 def test_interaction_means_are_geometric_over_the_other_factors():
     scores = factorial_scores({("encoder",): np.log(0.25), ("smoothness",): np.log(0.5)}, images=4, seeds=2)
-    table = interaction_means(scores, design(), "encoder", "data term")
+    table = interaction_means(seed_errors(scores, design().experiments), design(), "encoder", "data term")
     assert len(table) == 4 * 2 and set(table["cells"]) == {4}
     means = table.groupby("first_level")["error"].mean()
     assert means["iResNet"] / means["ResNet"] == pytest.approx(0.25)
     assert table.groupby("second_level")["error"].mean().nunique() <= 2
     with pytest.raises(OptionError, match="choose two of: encoder, data term"):
-        interaction_means(scores, design(), "encoder", "encoder")
+        interaction_means(table, design(), "encoder", "encoder")
 
 
 def test_missing_cells_are_named():
@@ -117,7 +117,7 @@ def test_designs_that_are_none_are_refused():
     with pytest.raises(OptionError, match="'old' sets A; expected a level of each of: A, B"):
         Factorial({"A": ("a0", "a1"), "B": ("b0", "b1")}, one)
     with pytest.raises(OptionError, match="at='newest'"):
-        simple_effects(factorial_scores({}, seeds=2, images=4), design(), at="newest")
+        design().pairs("newest")
     with pytest.raises(OptionError, match=r"encoder \(ResNet, iResNet\)"):
         design().setting({"encoder": "ResNet"})
 
@@ -127,3 +127,90 @@ def test_one_seed_gives_ratios_and_no_verdict():
     assert effects.loc["skips", "ratio"] == pytest.approx(0.5)
     assert set(effects["verdict"]) == {"cannot be judged: one seed"}
     assert effects["low"].isna().all()
+
+
+TRUTH = {("data term",): np.log(0.7), ("skips",): np.log(1.1), ("data term", "skips"): np.log(0.95)}
+
+
+def without(scores, gone) -> pd.DataFrame:
+    return scores[[pair not in gone for pair in zip(scores["experiment"], scores["seed"], strict=True)]]
+
+
+def test_where_nothing_is_missing_each_cells_own_seeds_are_the_common_ones():
+    scores = factorial_scores(TRUTH, seed_noise=0.05, image_noise=0.1)
+    common, own = (factorial_effects(scores, design(), common_seeds=some, times=200) for some in (True, False))
+    pd.testing.assert_frame_equal(common, own)
+    pair = contrast_effects(scores, pair_weights({"it": ("++++", "----")}), clusters="fixed", times=200).iloc[0]
+    other = compare(scores, [("++++", "----")], clusters="fixed", times=200).iloc[0]
+    assert pair[["ratio", "low", "high"]].tolist() == pytest.approx(other[["ratio", "low", "high"]].tolist())
+
+
+def test_with_a_hole_the_spread_is_nearly_what_it_is_without():
+    scores = factorial_scores(TRUTH, seeds=12, seed_noise=0.05, image_noise=0.1)
+    weights = design().weights(1)
+    full, holed = (contrast_effects(part, weights) for part in (scores, without(scores, {("----", 3)})))
+    for column in ("se_seeds", "se_images", "df"):
+        assert holed[column].tolist() == pytest.approx(full[column].tolist(), rel=0.2), column
+    assert holed["ratio"].tolist() != full["ratio"].tolist()
+
+
+def test_a_cells_mean_is_over_the_seeds_it_has():
+    scores = rows_of({"a": np.outer([1, 2, 4], np.ones(4)), "b": np.outer([2, 2, 99], np.ones(4))})
+    found = contrast_effects(without(scores, {("b", 2)}), pair_weights({"a / b": ("a", "b")}), times=50).iloc[0]
+    # a: geometric mean 2, b: 2 of two seeds
+    assert found["ratio"] == pytest.approx(1.0)
+    # harmonic mean of 3 and 2 is 2.4
+    assert (found["seeds"], found["fewest"]) == (2, 2) and found["verdict"].startswith("cannot be judged: 2 seeds")
+
+
+def test_intervals_hold_the_truth_with_a_fifth_of_trainings_missing():
+    held = {"data term": [], "skips": [], "encoder": []}
+    for draw in range(25):
+        rng = np.random.default_rng(1000 + draw)
+        scores = factorial_scores(TRUTH, seed_noise=0.05, image_noise=0.05, images=20, seed=draw)
+        gone = {(name, seed) for name in design().cells for seed in range(5) if rng.random() < 0.2 and seed}
+        found = contrast_effects(without(scores, gone), design().weights(1), times=200).set_index("effect")
+        for name, value in (("data term", 0.7), ("skips", 1.1), ("encoder", 1.0)):
+            held[name].append(found.loc[name, "low"] < value < found.loc[name, "high"])
+        assert (found["fewest"] <= found["seeds"]).all() and found["seeds"].max() <= 5
+    shares = {name: np.mean(values) for name, values in held.items()}
+    # 75 intervals of 95 %
+    assert np.mean(list(shares.values())) >= 0.89, shares
+
+
+def test_a_cell_with_one_training_gets_the_others_spread():
+    rng = np.random.default_rng(0)
+    scores = rows_of({name: np.exp(0.1 * rng.normal(size=(5, 1)) + np.zeros((5, 8))) for name in "abc"})
+    lonely = without(scores, {("a", seed) for seed in range(1, 5)})
+    weights = {"it": {"a": 1.0, "b": -0.5, "c": -0.5}}
+    one, all_five = (contrast_effects(part, weights, times=200).iloc[0] for part in (lonely, scores))
+    assert one["se_seeds"] > 1.5 * all_five["se_seeds"] and one["fewest"] == 1 and one["seeds"] == 1
+    assert one["verdict"] == "cannot be judged: one seed"
+
+
+def test_what_did_not_learn_is_left_out_and_a_cell_without_any_is_an_error():
+    scores = rows_of({"a": [[0.1], [9.0]], "b": [[0.2], [0.2]]})
+    found = pd.DataFrame(
+        {"experiment": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "learnt": [True, False, True, True]}
+    )
+    kept = learnt_only(scores, found)
+    assert sorted(zip(kept["experiment"], kept["seed"], strict=True)) == [("a", 0), ("b", 0), ("b", 1)]
+    assert contrast_effects(kept, pair_weights({"it": ("a", "b")}), times=20)["ratio"].item() == pytest.approx(0.5)
+    with pytest.raises(DataError, match="no training is left of a"):
+        contrast_effects(kept[kept["experiment"] == "b"], pair_weights({"it": ("a", "b")}))
+    mixed = pd.concat([kept[kept["experiment"] == "a"], kept[kept["experiment"] == "b"].assign(profile="standard")])
+    with pytest.raises(DataError, match="differ in profile"):
+        contrast_effects(mixed, pair_weights({"it": ("a", "b")}), times=20)
+
+
+def test_interaction_means_fill_a_hole_by_its_cells_mean():
+    errors = seed_errors(factorial_scores(TRUTH, seed_noise=0.05), design().experiments)
+    hole = (errors["experiment"] == "----") & (errors["seed"] == 2)
+    found = interaction_means(errors[~hole], design(), "data term", "skips")
+    assert found["error"].max() < 1 and len(found) == 20
+    own = errors[(errors["experiment"] == "----") & ~hole]["error"]
+    plain = [name for name in design().cells if name[1] == "-" and name[3] == "-" and name != "----"]
+    others = errors[errors["experiment"].isin(plain) & (errors["seed"] == 2)]["error"]
+    expected = np.exp((np.log(others).sum() + np.log(own).mean()) / 4)
+    line = found[(found["seed"] == 2) & (found["first_level"] == "pixels") & (found["second_level"] == "plain")]
+    assert line["error"].item() == pytest.approx(expected)

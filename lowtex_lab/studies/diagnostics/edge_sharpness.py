@@ -159,8 +159,10 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
     """
     true, target, reach = edge_places(sample), capped_inverse(sample), reach_px(sample)
     if inverse.shape != target.shape or not (np.isfinite(inverse).all() and (inverse > 0).all()):
-        raise DataError(f"{sample.name}: predicted inverse depth must be positive, of size {target.shape}, got size "
-                        f"{inverse.shape}, smallest {np.min(inverse):g}")  # fmt: skip
+        raise DataError(
+            f"{sample.name}: predicted inverse depth must be positive, of size {target.shape}, got size "
+            f"{inverse.shape}, smallest {np.min(inverse):g}"
+        )
     inverse = at_true_scale(sample, inverse)
     contrast = None if sample.texture_contrast is None else sample.texture_contrast[0].cpu().numpy()
     turned = None if contrast is None else contrast.T

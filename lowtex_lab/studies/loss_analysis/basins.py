@@ -27,8 +27,9 @@ TIMES = 2000
 """Draws of frames."""
 
 
-def basins_px(volume: Tensor | np.ndarray, disparities_px: Sequence[float], truth_px: Tensor | np.ndarray,
-              near_px: float = 1.0) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def basins_px(
+    volume: Tensor | np.ndarray, disparities_px: Sequence[float], truth_px: Tensor | np.ndarray, near_px: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """How wide the basin round the truth is, and whether the truth has one at all.
 
     The bottom is the smallest value within ``near_px`` of the truth. The basin reaches, on both sides, as far as the
@@ -65,21 +66,6 @@ def basins_px(volume: Tensor | np.ndarray, disparities_px: Sequence[float], trut
     width = np.where(known, tried[high] - tried[low], np.nan).reshape(truth.shape)
     found = near[curves.argmin(0), columns] & known
     return width, found.reshape(truth.shape)
-
-
-def basin_table(
-    volumes: Mapping[str, Tensor], disparities_px: Sequence[float], truth_px: Tensor, masks: Mapping[str, np.ndarray]
-) -> pd.DataFrame:
-    """`basins_px` of several losses by stratum: stratum, loss, basin_px (median), basin_px_10 (tenth percentile),
-    found (share of pixels whose smallest error of all is at the truth), count (of pixels)."""
-    basins = {name: basins_px(volume, disparities_px, truth_px) for name, volume in volumes.items()}
-    rows = [
-        (stratum, name, np.nanmedian(width[mask]), np.nanquantile(width[mask], 0.1), found[mask].mean(), mask.sum())
-        for stratum, mask in masks.items()
-        if mask.any()
-        for name, (width, found) in basins.items()
-    ]
-    return pd.DataFrame(rows, columns=["stratum", "loss", "basin_px", "basin_px_10", "found", "count"])
 
 
 def pulled_towards(
@@ -245,11 +231,12 @@ def say_difference(compared: pd.DataFrame, loss: str, stratum: str, more: str = 
 def pull_table(frames: pd.DataFrame, **options: object) -> pd.DataFrame:
     """All pulls of `basins_of_frames`: stratum, loss, offset_px, toward, low, high, frames, pixels."""
     parts = [
-        over_frames(frames, column, None, **options).rename(columns={column: "toward"})
+        over_frames(frames, column, None, **options)
+        .rename(columns={column: "toward"})
         .assign(offset_px=float(column.removeprefix("pull_")))
         for column in _measures(frames)
         if column not in MEASURES
-    ]  # fmt: skip
+    ]
     if not parts:
         raise DataError("these frames hold no pulls: give basins_of_frames some offsets_px")
     return pd.concat(parts, ignore_index=True)

@@ -151,19 +151,6 @@ def curves_at(
     return pd.DataFrame(rows, columns=["place", "loss", "disparity_px", "value", "truth_px"])
 
 
-def strip_curves(
-    volumes: Mapping[str, Tensor], disparities_px: Sequence[float], truth_px: Tensor, masks: Mapping[str, np.ndarray]
-) -> pd.DataFrame:
-    """As `curves_at`, for the mean over masks ``(H, W)`` instead of single pixels; the truth is a mask's median."""
-    rows = [
-        (place, name, float(disparity), float(volume[index][mask].mean()), float(truth_px[mask].median()))
-        for place, mask in ((place, torch.from_numpy(mask)) for place, mask in masks.items())
-        for name, volume in volumes.items()
-        for index, disparity in enumerate(disparities_px)
-    ]
-    return pd.DataFrame(rows, columns=["place", "loss", "disparity_px", "value", "truth_px"])
-
-
 def mean_by_stratum(maps: Mapping[str, Tensor | np.ndarray], masks: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Means of several maps ``(H, W)`` over several masks: stratum, a column a map, count (of pixels)."""
     arrays = {name: np.asarray(values, dtype=np.float64) for name, values in maps.items()}

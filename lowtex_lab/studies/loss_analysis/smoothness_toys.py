@@ -37,8 +37,9 @@ class Surface:
     second: float
 
 
-def surfaces(height: int = 48, width: int = 48, slope: float = 0.1, rise: float = 0.4, noise: float = 0.1,
-             seed: int = 0) -> dict[str, Surface]:  # fmt: skip
+def surfaces(
+    height: int = 48, width: int = 48, slope: float = 0.1, rise: float = 0.4, noise: float = 0.1, seed: int = 0
+) -> dict[str, Surface]:
     """A plane that faces the camera, one that is slanted, a step, a ramp, a ridge, and white noise, by name.
 
     All but the noise vary along the rows alone: ``W - 1`` first and ``W - 2`` second differences of each row. Of white
@@ -120,8 +121,9 @@ def observed(line: Line, noise_px: float, seed: int) -> Line:
     return Line(line.truth_px + noise, line.known, line.picture)
 
 
-def objective(row_px: Tensor, line: Line, first: float, second: float, edge_decay: float = 0.5,
-              quantity: str = "disparity") -> Tensor:  # fmt: skip
+def objective(
+    row_px: Tensor, line: Line, first: float, second: float, edge_decay: float = 0.5, quantity: str = "disparity"
+) -> Tensor:
     """Mean ``|d - measured|`` over the known pixels plus the weighted terms of the package, a scalar to differentiate.
 
     Args:
@@ -250,9 +252,12 @@ def pull_by_distance(
 
 
 def fill_table(
-    chosen: Mapping[str, Line], weights: Mapping[str, tuple[float, float]], noise_px: Sequence[float] = (0.0,),
-    seeds: Sequence[int] = (0,), edge_decay: float = 0.5,
-) -> pd.DataFrame:  # fmt: skip
+    chosen: Mapping[str, Line],
+    weights: Mapping[str, tuple[float, float]],
+    noise_px: Sequence[float] = (0.0,),
+    seeds: Sequence[int] = (0,),
+    edge_decay: float = 0.5,
+) -> pd.DataFrame:
     """Error of the filled-in part of lines under several weights, a row each.
 
     Returns:

@@ -85,8 +85,8 @@ def corrected(effects: pd.DataFrame, method: str = "holm", rule: Rule | None = N
     scipy) keeps the expected *share* of false ones among those called below 5 %; it is for sifting long lists.
 
     Args:
-        effects: of `stats.effects.compare`, `stats.factorial.factorial_effects` or several put together:
-            the family, all that one question looks at. Choose it before looking, and small: the main effects alone
+        effects: of `stats.effects`, `stats.factorial` or several put together: the family, all that one question
+            looks at. Choose it before looking, and small: the main effects alone
             (``effects[effects.order == 1]``), not 15 effects in 8 strata. Needs ``ratio, se_seeds, se_images, df,
             verdict``.
         method: one of `CORRECTIONS`.
@@ -101,6 +101,8 @@ def corrected(effects: pd.DataFrame, method: str = "holm", rule: Rule | None = N
         OptionError: an unknown method.
     """
     require_choice("method", method, CORRECTIONS)
+    if effects.empty:
+        return effects.copy()
     rule = rule or Rule()
     missing = [name for name in ("ratio", "se_seeds", "se_images", "df", "verdict") if name not in effects]
     if missing:
@@ -110,20 +112,19 @@ def corrected(effects: pd.DataFrame, method: str = "holm", rule: Rule | None = N
     p = rule.p_value(np.log(frame["ratio"].to_numpy(float)), se, frame["df"].to_numpy(float))
     # what cannot be judged is no comparison
     p[frame["verdict"].astype(str).str.startswith(CANNOT)] = np.nan
-    known = np.isfinite(p)
-    adjusted = p.copy()
-    if known.any():
-        adjusted[known] = holm(p[known]) if method == "holm" else stats.false_discovery_control(p[known], method="bh")
-    frame["comparisons"], frame["p"], frame["p_corrected"] = int(known.sum()), p, adjusted
+    adjusted = adjust(p, method)
+    frame["comparisons"], frame["p"], frame["p_corrected"] = int(np.isfinite(p).sum()), p, adjusted
     called = frame["verdict"].isin([HELPS, HARMS, SAME]) & (adjusted >= 1 - rule.level)
     frame["verdict_corrected"] = frame["verdict"].where(~called, OPEN)
     return frame
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """p-values ``(N,)``, none missing, raised by Holm's method: below 0.05 is then a verdict at 5 % of the family."""
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(steps, 1.0)
+def adjust(p: np.ndarray, method: str) -> np.ndarray:
+    """p-values ``(N,)`` of a family raised by one of `CORRECTIONS`; NaN is no member and stays NaN."""
+    known, adjusted = np.isfinite(p), p.copy()
+    if method == "fdr":
+        adjusted[known] = stats.false_discovery_control(p[known], method="bh") if known.any() else p[known]
+        return adjusted
+    order = np.flatnonzero(known)[np.argsort(p[known])]
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
     return adjusted

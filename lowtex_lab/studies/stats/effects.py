@@ -1,24 +1,32 @@
 """One experiment's error against another's, paired by seed and image, with what other seeds and images could change.
 
-from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.stats.effects import compare, contrast_effects
 compare(scores, [("ours", "baseline")], stratum_kind="known")     # a row a stratum: ratio, interval, n, verdict
+contrast_effects(scores, {"half each": {"a": 0.5, "b": 0.5, "c": -1.0}})       # any weighted sum of log errors
 
-Scores are rows an experiment x seed x image x stratum (`evaluation.results.per_image_rows`). How intervals are made is
-told in `stats.resampling`, when an effect counts in `stats.effect_rules`, and effects of a factorial are
-in `lowtex_lab.studies.stats.factorial`. Nothing here looks at what an experiment is; nothing is judged from one seed.
+Scores are rows an experiment x seed x image x stratum (`evaluation.results.per_image_rows`). Every effect is a contrast
+of log errors, `contrast_effects`: a pair, a main effect of a factorial (`stats.factorial`), a step (`stats.shapley`).
+How intervals are made is told in `stats.resampling`, when an effect counts in `stats.effect_rules`. Nothing here looks
+at what an experiment is; nothing is judged from one seed.
+
+Trainings may be missing, such as those that did not learn (`studies.learnt`): effects then are of recipes *given that
+they learn*. How often they do is another question.
 """
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from lowtex.errors import DataError
 from lowtex.seeding import numpy_generator
-from lowtex_lab.studies.stats.effect_rules import CANNOT, CORRECTIONS, Rule, corrected
+from lowtex_lab.studies.stats.effect_rules import CANNOT, Rule
 from lowtex_lab.studies.stats.image_scores import PairedScores, error_name, paired_scores, require, strata_of
-from lowtex_lab.studies.stats.resampling import TIMES, Clusters, Spread, cluster_images, two_way_bootstrap
+from lowtex_lab.studies.stats.resampling import TIMES, Clusters, Spread, cluster_images, estimate_contrasts
 
-__all__ = ["CORRECTIONS", "Rule", "compare", "corrected", "effect_lines", "seed_errors"]
+Weights = Mapping[str, Mapping[str, float]]
+"""Effect -> experiment -> weight of its log error; the weights of an effect sum to 0."""
 
 COLUMNS = ("effect", "ratio", "low", "high", "verdict", "seeds", "images", "clusters", "cluster")
 """Begins every frame of effects: ``effect`` is its name, ``ratio`` an error with the change as a share of the error
@@ -26,68 +34,157 @@ without, ``low`` and ``high`` its interval, ``clusters`` how many of which ``clu
 the images were drawn as."""
 
 
-def compare(
+def pair_weights(pairs: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, float]]:
+    """Weights of comparisons: name -> (method, reference)."""
+    return {name: {method: 1.0, reference: -1.0} for name, (method, reference) in pairs.items()}
+
+
+def contrast_effects(
     scores: pd.DataFrame,
-    pairs: Sequence[tuple[str, str]],
+    weights: Weights,
     metric: str = "abs_rel",
     *,
     stratum_kind: str = "none",
     strata: Sequence[str] | None = None,
     rule: Rule | None = None,
-    clusters: str | None = None,
+    clusters: str | Clusters | None = None,
     times: int = TIMES,
     seed: int = 0,
+    details: Mapping[str, Mapping[str, object]] | None = None,
+    common_seeds: bool = False,
 ) -> pd.DataFrame:
-    """Ratios and differences of errors of pairs of experiments.
+    """Effects as weighted sums of experiments' mean log errors.
+
+    Args:
+        scores: scores of images, without trainings that are to be left out (`lowtex_lab.studies.learnt.learnt_only`).
+        weights: effect -> experiment -> weight; they sum to 0, so that exp of an effect is a ratio.
+        metric: a column of them. Of ``d1``, ``d2``, ``d3`` the share of bad pixels is compared, ``1 - d1``.
+        stratum_kind: its strata are looked at, and the whole image; ``none`` for the whole image alone.
+        strata: which of them, e.g. ``("all", "low")``; None = all.
+        rule: when an effect counts; None = `Rule` with a margin of 2 %.
+        clusters: what images are drawn as, one of `stats.resampling.UNITS`, or clusters of more images than these;
+            None = scenes, or stretches of few scenes.
+        times: draws.
+        seed: of the draws.
+        details: effect -> further columns.
+        common_seeds: only the seeds that every experiment has; False = each experiment over the seeds it has.
+
+    Returns:
+        a row a stratum and effect: `COLUMNS`; then stratum_kind, stratum, metric, pixels, method_error and
+        reference_error (weighted mean errors of the experiments with positive weights, and of the others), what
+        ``details`` add, fewest (seeds of the experiment that has fewest), se_seeds, se_images (of the ratio's
+        logarithm), df, and what the scores have in common. Where experiments differ in seeds, ``seeds`` is the number
+        that balanced ones would have for the same noise, rounded; verdicts are by that number.
+
+    Raises:
+        DataError: an experiment without any training, and as `stats.image_scores.paired_scores`.
+        OptionError: as there.
+    """
+    rule, details = rule or Rule(), details or {}
+    experiments = list(dict.fromkeys(name for own in weights.values() for name in own))
+    require(scores, ("experiment", "image"))
+    absent = [name for name in experiments if name not in set(scores["experiment"])]
+    if absent and not common_seeds:
+        raise DataError(f"no training is left of {', '.join(absent)}: none has learnt, or there are no rows")
+    scores = scores[scores["experiment"].isin(experiments)]
+    grouping = clusters if isinstance(clusters, Clusters) else cluster_images(scores["image"].astype(str), clusters)
+    contrasts = np.array([[own.get(name, 0.0) for name in experiments] for own in weights.values()])
+    lines = []
+    for kind, stratum in strata_of(scores, stratum_kind, strata):
+        paired = paired_scores(scores, experiments, metric, kind, stratum, common_seeds=common_seeds)
+        spread = estimate(paired, grouping, contrasts, times=times, seed=seed)
+        low, high = (np.exp(end) for end in spread.interval(rule.level))
+        drawn = int(grouping.of(paired.images).max()) + 1
+        errors = np.nanmean(paired.errors, axis=(1, 2))
+        for k, name in enumerate(weights):
+            counts = {"seed": int(spread.seeds[k])} | ({} if grouping.unit == "fixed" else {grouping.unit: drawn})
+            few = [f"{'one' if n == 1 else n} {_plural(what, n)}" for what, n in counts.items() if n < rule.least]
+            lines.append(
+                {
+                    "effect": name,
+                    "ratio": float(np.exp(spread.estimate[k])),
+                    "low": float(low[k]),
+                    "high": float(high[k]),
+                    "verdict": f"{CANNOT}: {' and '.join(few)}" if few else rule.verdict(low[k], high[k]),
+                    "seeds": int(spread.seeds[k]),
+                    "images": len(paired.images),
+                    "clusters": drawn,
+                    "cluster": grouping.unit,
+                    "stratum_kind": kind,
+                    "stratum": stratum,
+                    "metric": error_name(metric),
+                    "pixels": paired.pixels,
+                    "method_error": float(np.maximum(contrasts[k], 0.0) @ errors),
+                    "reference_error": float(np.maximum(-contrasts[k], 0.0) @ errors),
+                    **details.get(name, {}),
+                    "fewest": int(spread.fewest[k]),
+                    "se_seeds": float(spread.se_seeds[k]),
+                    "se_images": float(spread.se_images[k]),
+                    "df": float(spread.df[k]),
+                    **paired.context,
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def estimate(
+    paired: PairedScores, grouping: Clusters, contrasts: np.ndarray, *, log: bool = True, times: int, seed: int
+) -> Spread:
+    """`estimate_contrasts` of paired scores; equal numbers of clusters get equal draws."""
+    return estimate_contrasts(
+        paired.errors,
+        grouping.of(paired.images),
+        contrasts,
+        numpy_generator(seed, "effects"),
+        log=log,
+        fixed_images=grouping.unit == "fixed",
+        times=times,
+    )
+
+
+def compare(
+    scores: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    metric: str = "abs_rel",
+    *,
+    skip_missing: bool = False,
+    **options: object,
+) -> pd.DataFrame:
+    """Ratios of errors of pairs of experiments, each pair on the seeds that both have.
 
     The ratio is taken within a seed, of errors that are means over images, and averaged over seeds geometrically.
 
     Args:
         scores: scores of images.
         pairs: (method, reference).
-        metric: a column of them. Of ``d1``, ``d2``, ``d3`` the share of bad pixels is compared, ``1 - d1``.
-        stratum_kind: its strata are looked at, and the whole image; ``none`` for the whole image alone.
-        strata: which of them, e.g. ``("all", "low")``; None = all.
-        rule: when an effect counts; None = `Rule` with a margin of 2 %.
-        clusters: what images are drawn as, one of `studies.stats.resampling.UNITS`; None = scenes, or stretches of few
-            scenes.
-        times: draws.
-        seed: of the draws.
+        metric: as in `contrast_effects`.
+        skip_missing: a pair without a common seed is left out, and seeds that one side lacks without a warning (the
+            column of seeds says how many are left); False = an error, and a warning.
+        options: stratum_kind, strata, rule, clusters, times, seed of `contrast_effects`.
 
     Returns:
-        a row a pair and stratum: `COLUMNS`; then stratum_kind, stratum, metric, pixels, method, reference,
-        method_error, reference_error (means over seeds and images), difference, difference_low, difference_high (method
-        minus reference, in the metric's unit), se_seeds, se_images (of the ratio's logarithm), df, and what the scores
-        have in common.
+        as `contrast_effects`, pair by pair, with method and reference; ``effect`` is ``method / reference``. Without
+        rows where there is no pair.
 
     Raises:
-        DataError, OptionError: as `lowtex_lab.studies.stats.image_scores.paired_scores`.
+        DataError, OptionError: as there.
     """
-    rule = rule or Rule()
-    grouping = groups_of(scores, [name for pair in pairs for name in pair], clusters)
-    lines = []
-    for kind, stratum in strata_of(scores, stratum_kind, strata):
-        for method, reference in pairs:
-            paired = paired_scores(scores, (method, reference), metric, kind, stratum)
-            contrast = np.zeros((1, len(paired.experiments)))
-            contrast[0, paired.experiments.index(method)] += 1
-            contrast[0, paired.experiments.index(reference)] -= 1
-            ratios, differences = (
-                bootstrap(paired, grouping, contrast, log=log, times=times, seed=seed) for log in (True, False)
-            )
-            means = dict(zip(paired.experiments, paired.errors.mean(axis=(1, 2)), strict=True))
-            low, high = differences.interval(rule.level)
-            lines += effect_rows([f"{method} / {reference}"], ratios, paired, grouping, rule, kind, stratum, metric)
-            lines[-1] |= {
-                "method": method,
-                "reference": reference,
-                "method_error": means[method],
-                "reference_error": means[reference],
-                "difference": differences.estimate[0],
-                "difference_low": low[0],
-                "difference_high": high[0],
-            }
-    return pd.DataFrame(lines)
+    frames = []
+    for pair in pairs:
+        own = scores[scores["experiment"].isin(pair)]
+        seeds = [set(own.loc[own["experiment"] == name, "seed"]) for name in pair]
+        if skip_missing and not set.intersection(*seeds):
+            continue
+        effect, (method, reference) = " / ".join(pair), pair
+        details = {effect: {"method": method, "reference": reference}}
+        with warnings.catch_warnings():
+            if skip_missing:
+                warnings.filterwarnings("ignore", message="seeds .* are left out")
+            weights = pair_weights({effect: pair})
+            frames.append(contrast_effects(own, weights, metric, details=details, common_seeds=True, **options))
+    if not frames:
+        return pd.DataFrame(columns=[*COLUMNS, "stratum", "method", "reference"])
+    return pd.concat(frames, ignore_index=True)
 
 
 def seed_errors(
@@ -110,12 +207,10 @@ def seed_errors(
     for kind, stratum in strata_of(scores, stratum_kind, strata):
         paired = paired_scores(scores, experiments, metric, kind, stratum)
         for name, of_seeds in zip(paired.experiments, paired.errors.mean(axis=2), strict=True):
-            lines += [
-                {"experiment": name, "seed": number, "stratum_kind": kind, "stratum": stratum,
-                 "metric": error_name(metric), "error": float(error), "images": len(paired.images),
-                 **paired.context}
-                for number, error in zip(paired.seeds, of_seeds, strict=True)
-            ]  # fmt: skip
+            for number, error in zip(paired.seeds, of_seeds, strict=True):
+                counts = {"metric": error_name(metric), "error": float(error), "images": len(paired.images)}
+                place = {"experiment": name, "seed": number, "stratum_kind": kind, "stratum": stratum}
+                lines.append(place | counts | paired.context)
     return pd.DataFrame(lines)
 
 
@@ -140,77 +235,14 @@ def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
                 "verdict": row[verdict],
                 "seeds": row["seeds"],
                 "images": row["images"],
-                "drawn as": f"{row['clusters']} {plural(row['cluster'], row['clusters'])}",
+                "drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}",
             }
         )
     return pd.DataFrame(lines)
 
 
-def plural(cluster: str, number: int) -> str:
+def _plural(cluster: str, number: int) -> str:
     """``1 scene``'s word, or ``stretches``."""
     if cluster == "fixed":
         return "images, held fixed"
     return cluster if number == 1 else cluster + ("es" if cluster.endswith("ch") else "s")
-
-
-def groups_of(scores: pd.DataFrame, experiments: Sequence[str], clusters: str | None) -> Clusters:
-    """How the images that some experiments were scored on are drawn, the same for every stratum."""
-    require(scores, ("experiment", "image"))
-    return cluster_images(scores.loc[scores["experiment"].isin(experiments), "image"].astype(str), clusters)
-
-
-def bootstrap(
-    paired: PairedScores, grouping: Clusters, contrasts: np.ndarray, *, log: bool = True, times: int, seed: int
-) -> Spread:
-    """`two_way_bootstrap` of paired scores; equal numbers of seeds and clusters get equal draws."""
-    return two_way_bootstrap(
-        paired.errors,
-        grouping.of(paired.images),
-        contrasts,
-        numpy_generator(seed, "effects"),
-        log=log,
-        fixed_images=grouping.unit == "fixed",
-        times=times,
-    )
-
-
-def effect_rows(
-    names: Sequence[str],
-    spread: Spread,
-    paired: PairedScores,
-    grouping: Clusters,
-    rule: Rule,
-    kind: str,
-    stratum: str,
-    metric: str,
-    more: Sequence[Mapping[str, object]] | None = None,
-) -> list[dict]:
-    """A row an effect from contrasts of logarithms; ``more`` adds columns to each."""
-    low, high = (np.exp(end) for end in spread.interval(rule.level))
-    drawn = int(grouping.of(paired.images).max()) + 1
-    counts = {"seed": len(paired.seeds)} | ({} if grouping.unit == "fixed" else {grouping.unit: drawn})
-    few = [f"{'one' if n == 1 else n} {plural(what, n)}" for what, n in counts.items() if n < rule.least]
-    reason = f"{CANNOT}: {' and '.join(few)}" if few else ""
-    return [
-        {
-            "effect": name,
-            "ratio": float(np.exp(spread.estimate[k])),
-            "low": float(low[k]),
-            "high": float(high[k]),
-            "verdict": reason or rule.verdict(low[k], high[k]),
-            "seeds": len(paired.seeds),
-            "images": len(paired.images),
-            "clusters": drawn,
-            "cluster": grouping.unit,
-            "stratum_kind": kind,
-            "stratum": stratum,
-            "metric": error_name(metric),
-            "pixels": paired.pixels,
-            **(more[k] if more else {}),
-            "se_seeds": float(spread.se_seeds[k]),
-            "se_images": float(spread.se_images[k]),
-            "df": float(spread.df[k]),
-            **paired.context,
-        }
-        for k, name in enumerate(names)
-    ]

@@ -16,7 +16,7 @@ but it takes trainings for independent: here all cells of a seed that compare fe
 data term varies from seed to seed by more than the pooled noise says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -24,10 +24,8 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex_lab.studies.stats.effect_rules import Rule
-from lowtex_lab.studies.stats.effects import bootstrap, effect_rows, groups_of
-from lowtex_lab.studies.stats.image_scores import error_name, paired_scores, require, strata_of
-from lowtex_lab.studies.stats.resampling import TIMES
+from lowtex_lab.studies.stats.effects import contrast_effects
+from lowtex_lab.studies.stats.image_scores import CONTEXT, require
 
 TIMES_SIGN = " × "
 
@@ -54,20 +52,26 @@ class Factorial:
                 raise OptionError(f"factor {name!r} has levels {levels!r}; expected two, the old and the new one")
         for experiment, setting in self.cells.items():
             if set(setting) != set(self.factors):
-                raise OptionError(f"experiment {experiment!r} sets {', '.join(setting)}; expected a level of each of: "
-                                  f"{', '.join(self.factors)}")  # fmt: skip
+                raise OptionError(
+                    f"experiment {experiment!r} sets {', '.join(setting)}; expected a level of each of: "
+                    f"{', '.join(self.factors)}"
+                )
             for name, level in setting.items():
                 if level not in self.factors[name]:
-                    raise OptionError(f"experiment {experiment!r} has {name}={level!r}; that factor's levels are: "
-                                      f"{', '.join(self.factors[name])}")  # fmt: skip
+                    raise OptionError(
+                        f"experiment {experiment!r} has {name}={level!r}; that factor's levels are: "
+                        f"{', '.join(self.factors[name])}"
+                    )
             place = tuple(setting[name] for name in self.factors)
             if place in by_levels:
                 raise OptionError(f"{by_levels[place]!r} and {experiment!r} are the same cell ({', '.join(place)})")
             by_levels[place] = experiment
         missing = [", ".join(place) for place in product(*self.factors.values()) if place not in by_levels]
         if missing:
-            raise OptionError(f"{len(missing)} of {2 ** len(self.factors)} cells of the factorial have no experiment: "
-                              f"{'; '.join(missing)}")  # fmt: skip
+            raise OptionError(
+                f"{len(missing)} of {2 ** len(self.factors)} cells of the factorial have no experiment: "
+                f"{'; '.join(missing)}"
+            )
 
     @property
     def experiments(self) -> tuple[str, ...]:
@@ -106,149 +110,131 @@ class Factorial:
         half = 2 ** (len(self.factors) - 1)
         return np.stack([np.prod([self.signs(name) for name in chosen], axis=0) / half for chosen in self.sets()])
 
+    def weights(self, order: int | None = None) -> dict[str, dict[str, float]]:
+        """`contrasts` by name (``encoder``, ``encoder × skips``), of up to ``order`` factors; None = all."""
+        return {
+            TIMES_SIGN.join(chosen): dict(zip(self.experiments, map(float, row), strict=True))
+            for chosen, row in zip(self.sets(), self.contrasts(), strict=True)
+            if order is None or len(chosen) <= order
+        }
+
+    def pairs(self, at: str | Mapping[str, str] = "new") -> dict[str, tuple[str, str]]:
+        """Each factor's new level against its old one, the others held: name -> (cell with the new, with the old).
+
+        Args:
+            at: where the others are held: ``new`` (what taking one change away from the paper's setting costs), ``old``
+                (what one change alone brings), or a level of each.
+        """
+        setting = self.setting(at)
+        return {
+            name: (self.experiment(setting | {name: new}), self.experiment(setting | {name: old}))
+            for name, (old, new) in self.factors.items()
+        }
+
+    def held(self, levels: Mapping[str, str]) -> "Factorial":
+        """The factorial of the other factors where some are held: the cells that have these levels.
+
+        Args:
+            levels: factor -> level.
+
+        Raises:
+            OptionError: an unknown factor or level, or none left to vary.
+        """
+        for name, level in levels.items():
+            if name not in self.factors or level not in self.factors[name]:
+                known = "; ".join(f"{factor} ({', '.join(both)})" for factor, both in self.factors.items())
+                raise OptionError(f"held: {name}={level!r} is no factor with that level; there are: {known}")
+        left = {name: both for name, both in self.factors.items() if name not in levels}
+        if not left:
+            raise OptionError("held: no factor is left to vary; hold fewer")
+        cells = {
+            experiment: {name: cell[name] for name in left}
+            for experiment, cell in self.cells.items()
+            if all(cell[name] == level for name, level in levels.items())
+        }
+        return Factorial(left, cells)
+
 
 def factorial_effects(
     scores: pd.DataFrame,
     design: Factorial,
     metric: str = "abs_rel",
     *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    rule: Rule | None = None,
-    clusters: str | None = None,
-    times: int = TIMES,
-    seed: int = 0,
+    common_seeds: bool = True,
+    **options: object,
 ) -> pd.DataFrame:
     """All main effects and interactions, a row an effect and stratum.
 
     Args:
         scores: scores of images, with all cells' experiments.
         design: what each experiment is.
-        metric, stratum_kind, strata, rule, clusters, times, seed: as in `lowtex_lab.studies.stats.effects.compare`.
+        metric, common_seeds: as in `lowtex_lab.studies.stats.effects.contrast_effects`. By default only seeds that
+            every cell has; where a tenth of the trainings does not learn, hardly a seed of sixteen cells is whole, and
+            False takes each cell over the seeds it has.
+        options: stratum_kind, strata, rule, clusters, times, seed, as there.
 
     Returns:
-        `studies.stats.effects.COLUMNS` (``effect`` such as ``encoder`` or ``encoder × skips``), stratum_kind, stratum,
-        metric, pixels, order (1 for main effects), share (of the variation of log error between the cells that this
-        effect makes up; the shares of a stratum sum to 1), se_seeds, se_images, df, and what the scores have in common.
+        as there (``effect`` such as ``encoder`` or ``encoder × skips``), with order (1 for main effects) and share (of
+        the variation of log error between the cells that this effect makes up; the shares of a stratum sum to 1).
 
     Raises:
-        DataError: cells without scores, by name and level; else as `studies.stats.image_scores.paired_scores`.
+        DataError: cells without scores, by name and level; else as there.
     """
-    contrasts = design.contrasts()
-    names = [TIMES_SIGN.join(chosen) for chosen in design.sets()]
-    return _effects(
-        scores, design, design.experiments, contrasts, names, metric, stratum_kind, strata, rule, clusters, times, seed,
-        lambda estimate: [
-            {"order": len(chosen), "share": float(value**2 / (estimate**2).sum()) if estimate.any() else 0.0}
-            for chosen, value in zip(design.sets(), estimate, strict=True)
-        ],
-    )  # fmt: skip
+    _require_cells(scores, design)
+    weights = design.weights()
+    details = {name: {"order": len(chosen)} for name, chosen in zip(weights, design.sets(), strict=True)}
+    effects = contrast_effects(scores, weights, metric, details=details, common_seeds=common_seeds, **options)
+    squares = np.log(effects["ratio"]) ** 2
+    whole = squares.groupby(effects["stratum"]).transform("sum")
+    return effects.assign(share=(squares / whole).where(whole > 0, 0.0))
 
 
-def simple_effects(
-    scores: pd.DataFrame,
-    design: Factorial,
-    metric: str = "abs_rel",
-    *,
-    at: str | Mapping[str, str] = "new",
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    rule: Rule | None = None,
-    clusters: str | None = None,
-    times: int = TIMES,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Each factor's new level against its old one, the other factors held: what taking one change away costs.
-
-    Args:
-        at: where the others are held: ``new`` (the paper's setting), ``old`` (the reference's), or a level of each.
-        scores, design, metric, stratum_kind, strata, rule, clusters, times, seed: as in `factorial_effects`.
-
-    Returns:
-        as `factorial_effects`, without order and share, with ``others``: the levels at which the others are held.
-
-    Raises:
-        DataError, OptionError: as there.
-    """
-    setting = design.setting(at)
-    experiments, contrasts, others = [], np.zeros((len(design.factors), len(design.cells))), []
-    place = {name: index for index, name in enumerate(design.experiments)}
-    for row, (name, (old, new)) in enumerate(design.factors.items()):
-        for level, weight in ((new, 1.0), (old, -1.0)):
-            experiment = design.experiment(setting | {name: level})
-            contrasts[row, place[experiment]] = weight
-            experiments.append(experiment)
-        others.append({"others": ", ".join(f"{n} {level}" for n, level in setting.items() if n != name)})
-    used = [name for name in design.experiments if name in experiments]
-    kept = contrasts[:, [place[name] for name in used]]
-    return _effects(
-        scores, design, used, kept, list(design.factors), metric, stratum_kind, strata, rule, clusters, times, seed,
-        lambda estimate: others,
-    )  # fmt: skip
-
-
-def interaction_means(
-    scores: pd.DataFrame,
-    design: Factorial,
-    first: str,
-    second: str,
-    metric: str = "abs_rel",
-    *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-) -> pd.DataFrame:
+def interaction_means(errors: pd.DataFrame, design: Factorial, first: str, second: str) -> pd.DataFrame:
     """Errors at the four combinations of two factors, seed by seed, for `lowtex_lab.plots.interaction_plot`.
 
+    A missing training is filled in by its cell's mean over the other seeds, so that each seed's mean is over the same
+    cells.
+
+    Args:
+        errors: of `lowtex_lab.studies.stats.effects.seed_errors`; trainings to be left out are not in it, but every
+            cell has one.
+        design: what each experiment is.
+        first, second: two of its factors.
+
     Returns:
-        first, first_level, second, second_level, seed, stratum_kind, stratum, metric, error (the geometric mean over
-        the cells that have that combination of each cell's mean over images), cells, images, and what the scores have
-        in common.
+        first, first_level, second, second_level, seed, stratum, metric, error (the geometric mean over the cells that
+        have that combination of each cell's mean over images), cells, images, and what the errors have in common.
 
     Raises:
         OptionError: an unknown factor, or one twice.
-        DataError: as `factorial_effects`.
+        DataError: cells without errors, by name and level; an error of 0.
     """
     for name in (first, second):
         if name not in design.factors or first == second:
             raise OptionError(f"factors {first!r} and {second!r}: choose two of: {', '.join(design.factors)}")
-    _require_cells(scores, design, design.experiments)
+    _require_cells(errors, design)
     lines = []
-    for kind, stratum in strata_of(scores, stratum_kind, strata):
-        paired = paired_scores(scores, design.experiments, metric, kind, stratum)
-        errors = paired.errors.mean(axis=2)
-        if not (errors > 0).all():
+    for stratum, own in errors.groupby("stratum", sort=False):
+        if not (own["error"] > 0).all():
             raise DataError(f"a mean error of {stratum} pixels is 0, so it has no logarithm; use another metric")
+        logs = np.log(own.pivot(index="experiment", columns="seed", values="error").loc[list(design.cells)])
+        logs = logs.apply(lambda row: row.fillna(row.mean()), axis=1)
+        shared = {"stratum": stratum, "metric": own["metric"].iloc[0], "images": int(own["images"].iloc[0])}
+        shared |= {name: own[name].iloc[0] for name in CONTEXT if name in own}
         for one, two in product(design.factors[first], design.factors[second]):
             inside = [cell[first] == one and cell[second] == two for cell in design.cells.values()]
-            means = np.exp(np.log(errors[inside]).mean(axis=0))
-            lines += [
-                {"first": first, "first_level": one, "second": second, "second_level": two, "seed": number,
-                 "stratum_kind": kind, "stratum": stratum, "metric": error_name(metric), "error": float(mean),
-                 "cells": sum(inside), "images": len(paired.images), **paired.context}
-                for number, mean in zip(paired.seeds, means, strict=True)
-            ]  # fmt: skip
+            place = {"first": first, "first_level": one, "second": second, "second_level": two, "cells": sum(inside)}
+            for seed, mean in logs[inside].mean().items():
+                lines.append(place | {"seed": int(seed), "error": float(np.exp(mean))} | shared)
     return pd.DataFrame(lines)
 
 
-def _effects(
-    scores, design, experiments, contrasts, names, metric, stratum_kind, strata, rule, clusters, times, seed, more
-) -> pd.DataFrame:
-    _require_cells(scores, design, experiments)
-    grouping, lines = groups_of(scores, experiments, clusters), []
-    for kind, stratum in strata_of(scores, stratum_kind, strata):
-        paired = paired_scores(scores, experiments, metric, kind, stratum)
-        spread = bootstrap(paired, grouping, contrasts, times=times, seed=seed)
-        lines += effect_rows(
-            names, spread, paired, grouping, rule or Rule(), kind, stratum, metric, more(spread.estimate)
-        )
-    return pd.DataFrame(lines)
-
-
-def _require_cells(scores: pd.DataFrame, design: Factorial, experiments: Sequence[str]) -> None:
-    require(scores, ("experiment",))
-    there = set(scores["experiment"])
-    if missing := [f"{name} ({', '.join(design.cells[name].values())})" for name in experiments if name not in there]:
+def _require_cells(frame: pd.DataFrame, design: Factorial) -> None:
+    require(frame, ("experiment",))
+    there = set(frame["experiment"])
+    missing = [f"{name} ({', '.join(cell.values())})" for name, cell in design.cells.items() if name not in there]
+    if missing:
         raise DataError(
-            f"{len(missing)} of {len(experiments)} cells of the factorial have no scores: {'; '.join(missing)}; "
+            f"{len(missing)} of {len(design.cells)} cells of the factorial have no scores: {'; '.join(missing)}; "
             "train and evaluate them, or leave a factor out of the design"
         )

@@ -25,9 +25,9 @@ class PairedScores:
 
     Attributes:
         experiments: ``E`` names.
-        seeds: ``S`` that every experiment has.
+        seeds: ``S`` that every experiment has; that any has, where trainings may be missing.
         images: ``I`` names, sorted.
-        errors: ``(E, S, I)`` float64, not negative; smaller is better.
+        errors: ``(E, S, I)`` float64, not negative; smaller is better. All NaN where a training is missing.
         pixels: scored pixels of all images of one experiment and seed.
         context: column -> value of what the scores have in common, of `CONTEXT`.
     """
@@ -81,17 +81,20 @@ def paired_scores(
     metric: str = "abs_rel",
     stratum_kind: str = "none",
     stratum: str = "all",
+    *,
+    common_seeds: bool = True,
 ) -> PairedScores:
-    """The errors of some experiments in one stratum, on the seeds that all of them have.
+    """The errors of some experiments in one stratum, on the same seeds and images.
 
-    Seeds that only some of them have are left out, with a warning, since a batch may still be under way. Images must be
-    the same for all, since which images have a stratum is a matter of the ground truth alone.
+    Images must be the same for all, since which images have a stratum is a matter of the ground truth alone.
 
     Args:
         scores: rows an experiment x seed x image x stratum, of `lowtex.evaluation.results.per_image_rows`.
         experiments: names, in the order of the result.
         metric: column, of `metrics_of`.
         stratum_kind, stratum: which pixels.
+        common_seeds: seeds that only some experiments have are left out, with a warning, since a batch may still be
+            under way; False keeps them, and the trainings that are not there are NaN.
 
     Raises:
         DataError: columns or experiments are missing, a score comes twice or is not a finite number, seeds or images
@@ -109,33 +112,42 @@ def paired_scores(
         there = ", ".join(map(str, inside["experiment"].unique())) or "none"
         raise DataError(f"no scores of {', '.join(absent)} in {where}; there are scores of: {there}")
     _refuse_mixture(chosen, where)
-    seeds = set.intersection(*(set(part["seed"]) for _, part in chosen.groupby("experiment")))
-    left_out = sorted(set(chosen["seed"]) - seeds)
-    if not seeds:
-        had = "; ".join(f"{name} {sorted(set(part['seed']))}" for name, part in chosen.groupby("experiment"))
-        raise DataError(f"no seed has scores of all experiments in {where}: {had}")
-    if left_out:
-        warnings.warn(f"seeds {', '.join(map(str, left_out))} are left out: not all experiments have them",
-                      stacklevel=2)  # fmt: skip
-    chosen = chosen[chosen["seed"].isin(seeds)]
+    trainings = set(zip(chosen["experiment"], chosen["seed"], strict=True))
+    seeds = set(chosen["seed"])
+    if common_seeds:
+        seeds = {seed for seed in seeds if all((name, seed) in trainings for name in experiments)}
+        if not seeds:
+            had = "; ".join(f"{name} {sorted(set(part['seed']))}" for name, part in chosen.groupby("experiment"))
+            raise DataError(f"no seed has scores of all experiments in {where}: {had}")
+        if left_out := sorted(set(chosen["seed"]) - seeds):
+            told = ", ".join(map(str, left_out))
+            warnings.warn(f"seeds {told} are left out: not all experiments have them", stacklevel=2)
+        chosen = chosen[chosen["seed"].isin(seeds)]
+    pairs = pd.MultiIndex.from_product([experiments, sorted(seeds)])
     table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric)
-    table = table.reindex(pd.MultiIndex.from_product([experiments, sorted(seeds)])).sort_index(axis=1)
-    values = table.to_numpy(float).reshape(len(experiments), len(seeds), -1)
-    if not np.isfinite(values).all():
-        e, s, i = np.argwhere(~np.isfinite(values))[0]
-        name, seed, image = experiments[e], sorted(seeds)[s], table.columns[i]
+    table = table.reindex(pairs).sort_index(axis=1)
+    there = np.array([pair in trainings for pair in pairs])
+    gaps = ~np.isfinite(table.to_numpy(float)) & there[:, None]
+    if gaps.any():
+        row, column = np.argwhere(gaps)[0]
+        (name, seed), image = pairs[row], table.columns[column]
         raise DataError(
             f"experiment {name}, seed {seed} has no finite {metric} of image {image} in {where}, which others have; "
             "all must be scored on the same images"
         )
+    values = table.to_numpy(float).reshape(len(experiments), len(seeds), -1)
     errors = 1.0 - values if metric in HIGHER_IS_BETTER else values
-    if errors.min() < 0:
-        raise DataError(f"{error_name(metric)} of {where} falls to {errors.min():g}; an error is never negative")
-    one = chosen[(chosen["experiment"] == experiments[0]) & (chosen["seed"] == min(seeds))]
+    if (least := np.nanmin(errors)) < 0:
+        raise DataError(f"{error_name(metric)} of {where} falls to {least:g}; an error is never negative")
+    first = chosen[chosen["experiment"] == experiments[0]]
     return PairedScores(
-        experiments, tuple(int(s) for s in sorted(seeds)), tuple(map(str, table.columns)), errors,
-        int(one["pixels"].sum()), {name: chosen[name].iloc[0] for name in CONTEXT if name in chosen},
-    )  # fmt: skip
+        experiments=experiments,
+        seeds=tuple(int(seed) for seed in sorted(seeds)),
+        images=tuple(map(str, table.columns)),
+        errors=errors,
+        pixels=int(first.loc[first["seed"] == first["seed"].min(), "pixels"].sum()),
+        context={name: chosen[name].iloc[0] for name in CONTEXT if name in chosen},
+    )
 
 
 def require(scores: pd.DataFrame, columns: Sequence[str]) -> None:

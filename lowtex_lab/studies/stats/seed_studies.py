@@ -14,37 +14,11 @@ from scipy import stats
 
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.studies.stats.effect_rules import Rule
-from lowtex_lab.studies.stats.factorial import TIMES_SIGN, Factorial
+from lowtex_lab.studies.stats.effects import Weights
 from lowtex_lab.studies.stats.image_scores import error_name, paired_scores, strata_of
-
-Weights = Mapping[str, Mapping[str, float]]
-"""Effect -> experiment -> weight of its log error; the weights of an effect sum to 0."""
 
 MOST_SEEDS = 100
 """More than these are not counted."""
-
-
-def main_effect_weights(design: Factorial, order: int = 1) -> dict[str, dict[str, float]]:
-    """Weights of a factorial's effects of up to ``order`` factors, as in `lowtex_lab.studies.stats.factorial`."""
-    return {
-        TIMES_SIGN.join(chosen): dict(zip(design.experiments, map(float, row), strict=True))
-        for chosen, row in zip(design.sets(), design.contrasts(), strict=True)
-        if len(chosen) <= order
-    }
-
-
-def pair_weights(pairs: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, float]]:
-    """Weights of comparisons: name -> (method, reference)."""
-    return {name: {method: 1.0, reference: -1.0} for name, (method, reference) in pairs.items()}
-
-
-def removal_pairs(design: Factorial) -> dict[str, tuple[str, str]]:
-    """One change taken away from all new levels, change by change: name -> (with it, without it)."""
-    new = design.setting("new")
-    return {
-        name: (design.experiment(new), design.experiment(new | {name: old}))
-        for name, (old, _) in design.factors.items()
-    }
 
 
 def seed_ratios(
@@ -58,8 +32,8 @@ def seed_ratios(
     """What each seed alone says of some effects.
 
     Args:
-        scores: scores of images, as in `lowtex_lab.studies.stats.effects.compare`.
-        weights: of `main_effect_weights` or `pair_weights`.
+        scores: scores of images, as in `lowtex_lab.studies.stats.effects.contrast_effects`.
+        weights: of `Factorial.weights` or `stats.effects.pair_weights`.
         metric, stratum_kind, strata: as there.
 
     Returns:
@@ -82,12 +56,10 @@ def seed_ratios(
         if not (errors > 0).all():
             raise DataError(f"a mean error of {stratum} pixels is 0, so it has no logarithm; use another metric")
         ratios = np.exp(matrix @ np.log(errors))
-        lines += [
-            {"effect": name, "seed": seed, "ratio": float(ratio), "stratum_kind": kind, "stratum": stratum,
-             "metric": error_name(metric), "images": len(paired.images), **paired.context}
-            for name, row in zip(weights, ratios, strict=True)
-            for seed, ratio in zip(paired.seeds, row, strict=True)
-        ]  # fmt: skip
+        place = {"stratum_kind": kind, "stratum": stratum, "metric": error_name(metric), "images": len(paired.images)}
+        for name, row in zip(weights, ratios, strict=True):
+            for seed, ratio in zip(paired.seeds, row, strict=True):
+                lines.append({"effect": name, "seed": seed, "ratio": float(ratio)} | place | paired.context)
     return pd.DataFrame(lines)
 
 
@@ -140,7 +112,7 @@ def all_sizes(
     Args:
         scores: of all trainings, as a study would have found them.
         weights: as in `seed_ratios`.
-        judge: the same effects with their intervals (`stats.learnt_effects`, `stats.factorial`), all that
+        judge: the same effects with their intervals (`stats.effects`, `stats.factorial`), all that
             were asked.
         rule: when an effect counts.
         options: metric, stratum_kind, strata of `seed_ratios`.

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
+from lowtex_lab.studies.stats.effects import contrast_effects
 from lowtex_lab.studies.stats.factorial import Factorial
-from lowtex_lab.studies.stats.learnt_effects import contrast_effects
 
 ALL = "all together"
 """Name of the line that compares all new levels with all old ones."""
@@ -32,48 +32,22 @@ NOTHING = "nothing"
 JOINED = " + "
 
 
-def held(design: Factorial, **levels: str) -> Factorial:
-    """The factorial of the other factors where some are held: the cells that have these levels.
-
-    Args:
-        design: the whole.
-        levels: factor -> level; spaces of a factor's name are written as ``_`` (``data_term="features"``).
-
-    Raises:
-        OptionError: an unknown factor or level, or none left to vary.
-    """
-    chosen = {name.replace("_", " "): level for name, level in levels.items()}
-    for name, level in chosen.items():
-        if name not in design.factors or level not in design.factors[name]:
-            known = "; ".join(f"{factor} ({', '.join(both)})" for factor, both in design.factors.items())
-            raise OptionError(f"held({name}={level!r}) is no factor with that level; there are: {known}")
-    left = {name: both for name, both in design.factors.items() if name not in chosen}
-    if not left:
-        raise OptionError("held(): no factor is left to vary; hold fewer")
-    cells = {
-        experiment: {name: cell[name] for name in left}
-        for experiment, cell in design.cells.items()
-        if all(cell[name] == level for name, level in chosen.items())
-    }
-    return Factorial(left, cells)
-
-
 def order_steps(scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", **options: object) -> pd.DataFrame:
     """Each change's step after each set of others: k * 2^(k - 1) rows a stratum.
 
     Args:
-        scores: scores of images; trainings may be missing (`lowtex_lab.studies.stats.learnt_effects`), cells may not.
+        scores: scores of images; trainings may be missing, cells may not.
         design: what each experiment is.
         metric: a column of scores.
-        options: stratum_kind, strata, rule, clusters, times, seed, as in `lowtex_lab.studies.stats.effects.compare`.
+        options: stratum_kind, strata, rule, clusters, times, seed, as in `studies.stats.effects.contrast_effects`.
 
     Returns:
-        as `studies.stats.learnt_effects.contrast_effects` (``effect`` is ``skips after encoder + data term``), with
+        as `studies.stats.effects.contrast_effects` (``effect`` is ``skips after encoder + data term``), with
         change, before (what was added before, joined by `JOINED`, or `NOTHING`), place (1 = added first), orders (in
         how many of the k! orders this step occurs).
 
     Raises:
-        DataError: a cell without scores; else as `lowtex_lab.studies.stats.learnt_effects.contrast_effects`.
+        DataError: a cell without scores; else as `lowtex_lab.studies.stats.effects.contrast_effects`.
     """
     return contrast_effects(scores, step_weights(design), metric, details=_details(design), **options)
 
@@ -85,7 +59,7 @@ def order_credits(scores: pd.DataFrame, design: Factorial, metric: str = "abs_re
         scores, design, metric, options: as in `order_steps`.
 
     Returns:
-        a row a change and one named `ALL`, for each stratum: as `studies.stats.learnt_effects.contrast_effects`, with
+        a row a change and one named `ALL`, for each stratum: as `studies.stats.effects.contrast_effects`, with
         share (of the whole gain in log error; shares sum to 1 and may be negative or above 1; NaN where the whole ratio
         is 1), first, last (ratio of the step where it is added first, and last), least, most (smallest and largest
         ratio of its steps over all orders) and orders.
@@ -118,7 +92,7 @@ def order_credits(scores: pd.DataFrame, design: Factorial, metric: str = "abs_re
 
 
 def step_weights(design: Factorial) -> dict[str, dict[str, float]]:
-    """Weights (`studies.stats.seed_studies`) of every step: +1 for the cell after it, -1 for the one before it."""
+    """Weights (`studies.stats.effects.Weights`) of every step: +1 for the cell after it, -1 for the one before it."""
     weights = {}
     for change, before in _steps(design):
         start = {name: levels[name in before] for name, levels in design.factors.items()}

@@ -33,8 +33,8 @@ def chosen_weights(sweep: pd.DataFrame) -> pd.DataFrame:
     for method, own in sweep.groupby("method", sort=False):
         if own.duplicated(["weight", "seed"]).any():
             again = own[own.duplicated(["weight", "seed"])].iloc[0]
-            raise DataError(f"chosen_weights: {method} has two errors for weight {again['weight']:g}, seed "
-                            f"{again['seed']}")  # fmt: skip
+            where = f"weight {again['weight']:g}, seed {again['seed']}"
+            raise DataError(f"chosen_weights: {method} has two errors for {where}")
         seeds = own.groupby("weight")["seed"].agg(lambda column: tuple(sorted(column)))
         if seeds.nunique() > 1:
             had = "; ".join(f"{weight:g}: {', '.join(map(str, some))}" for weight, some in seeds.items())

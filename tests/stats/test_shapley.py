@@ -8,7 +8,7 @@ from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects
-from lowtex_lab.studies.stats.shapley import ALL, all_orders, held, one_order, order_credits, order_steps
+from lowtex_lab.studies.stats.shapley import ALL, all_orders, one_order, order_credits, order_steps
 
 TWO = Factorial(
     {"A": ("a0", "a1"), "B": ("b0", "b1")},
@@ -110,7 +110,7 @@ def test_a_missing_training_leaves_the_cells_mean_and_the_sums():
 
 
 def test_held_keeps_the_cells_with_these_levels():
-    part = held(design(), encoder="iResNet", data_term="features")
+    part = design().held({"encoder": "iResNet", "data term": "features"})
     assert list(part.factors) == ["smoothness", "skips"] and list(part.cells) == ["++--", "++-+", "+++-", "++++"]
     assert part.cells["++-+"] == {"smoothness": "first", "skips": "nested"}
     scores = factorial_scores({("skips",): np.log(0.8)})
@@ -119,9 +119,9 @@ def test_held_keeps_the_cells_with_these_levels():
 
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(OptionError, match="data term.*pixels, features"):
-        held(design(), data_term="edges")
+        design().held({"data term": "edges"})
     with pytest.raises(OptionError, match="no factor is left"):
-        held(TWO, A="a0", B="b1")
+        TWO.held({"A": "a0", "B": "b1"})
     with pytest.raises(DataError, match="no training is left of only B"):
         order_steps(two().query("experiment != 'only B'"), TWO)
     steps = order_steps(two(), TWO, times=20)
