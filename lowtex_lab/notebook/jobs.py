@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with Step(name, options.plan) as step:
             if options.step == "notebook":
-                from lowtex_lab.notebook.report_parts import export_notebook
+                from lowtex_lab.notebook.report import export_notebook
                 from lowtex_lab.notebook.runner import run_notebook
 
                 run_notebook(
