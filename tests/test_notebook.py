@@ -137,14 +137,13 @@ def test_a_kernel_with_another_checkout_is_refused(monkeypatch, tmp_path):
     ):
         notebook.start("10", run_dir=tmp_path)
     # one that is too old to notice it itself
-    work = notebooks._Workspace(tmp_path)
     told = {"notebook": "10_kitti", "python": shown(sys.executable)}
     for folder in ({}, {"package_folder": "/other/lowtex"}):
-        work.record.write_text(json.dumps(told | folder))
+        (tmp_path / "result.json").write_text(json.dumps(told | folder))
         with pytest.raises(notebooks.NotebookError, match="imported lowtex from (/other|another checkout)"):
-            notebooks._judge(Path("10_kitti.ipynb"), work, 0)
-    work.record.write_text(json.dumps(told | {"package_folder": str(REPOSITORY / "lowtex")}))
-    assert notebooks._judge(Path("10_kitti.ipynb"), work, 0) == told
+            notebooks._judge(Path("10_kitti.ipynb"), tmp_path, 0)
+    (tmp_path / "result.json").write_text(json.dumps(told | {"package_folder": str(REPOSITORY / "lowtex")}))
+    assert notebooks._judge(Path("10_kitti.ipynb"), tmp_path, 0) == told
 
 
 @pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is of type Tensor")])

@@ -14,8 +14,15 @@ from notebook_files import write_notebook
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
 from lowtex.paths import shown
-from lowtex_lab.notebook.parameters import check_parameters, parameters_of
-from lowtex_lab.notebook.runner import NotebookError, _keep, portable, run_notebook
+from lowtex_lab.notebook.runner import (
+    PAPERMILL,
+    NotebookError,
+    _keep,
+    check_parameters,
+    parameters_of,
+    portable,
+    run_notebook,
+)
 
 TELL = [
     "import os, time, sys",
@@ -186,8 +193,8 @@ def test_portable_is_not_held_up_by_a_large_picture():
 
 def test_papermill_starts_without_the_grammar_of_addresses():
     code = (
-        "import runpy, sys; sys.argv = ['papermill', '--version']\n"
-        "try: runpy.run_module('lowtex_lab.notebook.fast_start', run_name='__main__')\n"
+        "import sys; sys.argv = ['papermill', '--version']\n"
+        f"try: exec({PAPERMILL!r})\n"
         "except SystemExit as end: code = end.code\n"
         "import nbformat; nbformat.validate(nbformat.v4.new_notebook())\n"
         "print(code, 'lark' in sys.modules)"

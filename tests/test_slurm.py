@@ -102,7 +102,7 @@ def test_what_is_asked_for_follows_profile_time_limit_and_device():
 
 def test_the_notebooks_that_learn_are_those_that_call_for_it(repository):
     """The table says so by hand; what the notebooks call says it too."""
-    learning = re.compile(r"\bstudy\.(train|fine_tune)\(|\btrain_side_by_side\(|\bfine_tune\(")
+    learning = re.compile(r"\bstudy\.(train|train_side_by_side|fine_tune)\(|\bfine_tune\(")
     for node in graph.NOTEBOOKS:
         cells = json.loads((repository / "notebooks" / f"{node.name}.ipynb").read_text(encoding="utf-8"))["cells"]
         code = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

@@ -6,6 +6,7 @@ whole. Every text on it is escaped by Jinja.
 
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,6 @@ from lowtex import files
 from lowtex.errors import DataError, LowtexError
 from lowtex.paths import RUN_FILE
 from lowtex.progress import count
-from lowtex_lab.notebook.fast_start import leave_out_address_grammar
 from lowtex_lab.plots.redrawing import comparable_groups, draw_standing, run_rows, texture_kind
 from lowtex_lab.plots.tidy import is_miniature
 
@@ -151,7 +151,8 @@ def export_notebook(path: str | Path) -> Path:
         DataError: the notebook cannot be read.
     """
     path = Path(path)
-    leave_out_address_grammar()
+    # less to import, see lowtex_lab.notebook.runner.PAPERMILL
+    sys.modules.setdefault("rfc3987_syntax", None)
     import nbformat
     from nbconvert import HTMLExporter
 
