@@ -8,7 +8,7 @@ from written_files import read, tree
 from lowtex.errors import OptionError
 from lowtex.files import read_json
 from lowtex_lab.miniature import Scene, kitti, render, vkitti2, write_kitti, write_vkitti2
-from lowtex_lab.miniature.kitti_calibration import KITTI_RIG
+from lowtex_lab.miniature.kitti import KITTI_RIG
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, as_bgr8
 
 SIZE = (48, 160)

@@ -110,7 +110,7 @@ def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
             f"{write.__module__}.in_parallel", lambda work, found, *rest, jobs=jobs, **more: jobs.extend(found)
         )
         write(tmp_path / layout, progress=False, **options)
-        streets[layout] = {job[0].name for job in jobs}
+        streets[layout] = {job[1].name for job in jobs}
     assert {layout: len(names) for layout, names in streets.items()} == {
         "vkitti2": 2, "kitti": 5, "make3d": 4, "cityscapes": 6, "stereo": 1
     }  # fmt: skip
