@@ -36,9 +36,7 @@ TYPES = ("leftImg8bit", "rightImg8bit", "disparity", "camera")
 FRAME = 19
 """Number of every annotated picture within its sequence in most of the official cities."""
 
-CITYSCAPES_RIG = StereoRig(
-    2262.52, 0.209313, cx=1096.98, cy=513.14, focal_y_px=2265.30, width=2048, height=1024
-)  # fmt: skip
+CITYSCAPES_RIG = StereoRig(2262.52, 0.209313, cx=1096.98, cy=513.14, focal_y_px=2265.30, width=2048, height=1024)
 """A typical camera file's cameras at native size."""
 REACH = 126 / 2048
 """Largest disparity of the official files, as a share of the width."""
@@ -137,11 +135,16 @@ def camera_file(rig: StereoRig, height_m: float) -> dict:
     """What a camera json holds: pixels of the pictures beside it, metres, radians."""
     return {
         "extrinsic": {
-            "baseline": rig.baseline_m, "pitch": 0.0, "roll": 0.0, "x": CAMERA_X_M, "y": CAMERA_Y_M, "yaw": 0.0,
+            "baseline": rig.baseline_m,
+            "pitch": 0.0,
+            "roll": 0.0,
+            "x": CAMERA_X_M,
+            "y": CAMERA_Y_M,
+            "yaw": 0.0,
             "z": height_m,
         },
         "intrinsic": {"fx": rig.focal_px, "fy": rig.fy, "u0": rig.cx, "v0": rig.cy},
-    }  # fmt: skip
+    }
 
 
 def paint_bonnet(image: Tensor, rig: StereoRig, camera: int, brightness: float) -> Tensor:

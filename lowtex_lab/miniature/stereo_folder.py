@@ -64,9 +64,15 @@ def write_stereo_folder(
 def rig_text(rig: StereoRig) -> str:
     """``rig.yaml``: the numbers at the size of the pictures."""
     values = {
-        "focal_px": rig.focal_px, "focal_y_px": rig.fy, "baseline_m": rig.baseline_m, "cx": rig.cx, "cy": rig.cy,
-        "width": rig.width, "height": rig.height, "depth_unit_m": DEPTH_UNIT_M,
-    }  # fmt: skip
+        "focal_px": rig.focal_px,
+        "focal_y_px": rig.fy,
+        "baseline_m": rig.baseline_m,
+        "cx": rig.cx,
+        "cy": rig.cy,
+        "width": rig.width,
+        "height": rig.height,
+        "depth_unit_m": DEPTH_UNIT_M,
+    }
     return "# pixels of the pictures beside this file, and metres\n" + yaml.safe_dump(values, sort_keys=False)
 
 

@@ -75,9 +75,13 @@ def write_vkitti2(
         weather(variation)
     size = check_size(size)
     parameters = {
-        "layout": "vkitti2", "frames": frames, "size": list(size), "variations": list(variations), "seed": int(seed),
+        "layout": "vkitti2",
+        "frames": frames,
+        "size": list(size),
+        "variations": list(variations),
+        "seed": int(seed),
         "variation_frames": more,
-    }  # fmt: skip
+    }
     target = Target(root, parameters)
     if not target.begin(lambda folder: [p for p in folder.glob("Scene[0-9][0-9]")]):
         return target.root
