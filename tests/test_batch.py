@@ -125,8 +125,14 @@ def test_parameters_of_each_notebook(notebooks, tmp_path):
         {"data_root": f"kitti={tmp_path}", "run_dir": tmp_path / "r", "seed": 2, "set": ["answer=7", "11.answer=8"]}
     )
     ten, eleven, four = (json.loads(settings.parameters(graph.node(n))) for n in ("10", "11", "04"))
-    assert ten == {"profile": "quick", "seed": 2, "run_dir": str(tmp_path / "r"), "data_root": f"kitti={tmp_path}",
-                   "device": "auto", "answer": 7}  # fmt: skip
+    assert ten == {
+        "profile": "quick",
+        "seed": 2,
+        "run_dir": str(tmp_path / "r"),
+        "data_root": f"kitti={tmp_path}",
+        "device": "auto",
+        "answer": 7,
+    }
     assert eleven["answer"] == 8
     assert four["data_root"] == "" and "answer" not in four, "the other run's own settings hold for its trainings"
 
@@ -177,9 +183,15 @@ def test_a_run_that_failed_leaves_its_folder_to_the_next(notebooks, tmp_path):
     # the whole command: it starts no training again
     told = str(error.value).partition("another folder: ")[2]
     assert shlex.split(told) == [
-        *("lowtex run --profile quick --seed 0 --data".split()), f"stereo={a}", "--only", "17",
-        "--run-dir", str(tmp_path / "on-2"), "--checkpoints-from", str(tmp_path / "quick"),
-    ]  # fmt: skip
+        *("lowtex run --profile quick --seed 0 --data".split()),
+        f"stereo={a}",
+        "--only",
+        "17",
+        "--run-dir",
+        str(tmp_path / "on-2"),
+        "--checkpoints-from",
+        str(tmp_path / "quick"),
+    ]
 
 
 def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):

@@ -119,8 +119,13 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     run.finish(**facts, good=True, where=REPOSITORY / "lowtex")
     record = json.loads((run.run_dir / "notebooks" / "10_kitti.result.json").read_text())
     assert record["facts"] == {
-        "images": 3, "abs_rel": 0.5, "names": ["a", "b"], "by": {"low": 0.25}, "good": True, "where": "lowtex"
-    }  # fmt: skip
+        "images": 3,
+        "abs_rel": 0.5,
+        "names": ["a", "b"],
+        "by": {"low": 0.25},
+        "good": True,
+        "where": "lowtex",
+    }
     assert (record["notebook"], record["status"], record["seed"]) == ("10_kitti", "done", 0)
     assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
     assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)

@@ -164,10 +164,11 @@ def test_the_same_files_give_the_same_page(run):
 
 def test_failures_are_shown_first(tmp_path):
     _notebook(tmp_path / "notebooks" / "10_kitti.FAILED.ipynb")
+    _notebook(tmp_path / "notebooks" / ".12_at_work.1.x" / "output.ipynb")
     (tmp_path / "notebooks" / "11_x.result.json").write_text("{broken")
     page = Page(report.write_index(tmp_path))
     assert "Not everything succeeded. Failed: 10 kitti." in page.text
-    assert "11_x.result.json is not valid JSON" in page.text
+    assert "11_x.result.json is not valid JSON" in page.text and "output.ipynb" not in page.text
     assert "Measured on miniatures" not in page.text
     assert page.text.index("Not everything succeeded") < page.text.index("Files")
     assert any(link["href"].endswith("10_kitti.FAILED.ipynb") for link in page.all("a"))

@@ -236,7 +236,9 @@ def _sections(run_dir: Path, notebooks: list[Path], records: dict[str, dict]) ->
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(path for path in folder.rglob(pattern) if not path.name.startswith("."))
+    """Files anywhere in a folder; not those of a notebook that is at work, which lie in a hidden one."""
+    found = folder.rglob(pattern)
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
 def _read(path: Path, problems: list[str]) -> dict[str, Any]:
