@@ -152,7 +152,7 @@ def test_the_executed_notebook_is_a_page_too(run):
 def test_a_page_of_a_notebook_is_made_once(run):
     page = run / "notebooks" / "01_data.html"
     stamp = page.stat().st_mtime_ns
-    report.write_index(run, export_notebooks=True)
+    report.write_report(run)
     assert page.stat().st_mtime_ns == stamp
 
 
@@ -179,7 +179,7 @@ def test_damaged_rows_leave_a_page_that_says_so_and_an_error(tmp_path):
     (tmp_path / "rows" / "10.csv").write_text("not,rows\n1,2\n")
     _notebook(tmp_path / "notebooks" / "01_data.ipynb")
     with pytest.raises(DataError, match=r"index.html is written, but: .*10\.csv is not a table of rows"):
-        report.write_report(tmp_path, export_notebooks=False)
+        report.write_report(tmp_path)
     page = Page(tmp_path / "index.html")
     assert "This page is not complete" in page.text and page.text.count("10.csv is not a table of rows") == 1
 

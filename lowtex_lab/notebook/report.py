@@ -7,6 +7,7 @@ whole. Every text on it is escaped by Jinja.
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -57,20 +58,21 @@ class Section:
         return self.notebook is not None and self.notebook.name.endswith(FAILED)
 
 
-def write_report(run_dir: str | Path, export_notebooks: bool = True) -> Path:
-    """Draw the standing figures (those older than the rows) and tables of a run, then write its page; returns the page.
+def write_report(run_dir: str | Path) -> Path:
+    """Draw the standing figures (those older than the rows) and tables of a run, turn its executed notebooks into HTML
+    where that is missing or older, then write its page; returns the page.
 
     Raises:
         DataError: some of it could not be made. The page is there all the same and says so.
     """
     run_dir = Path(run_dir)
     problems = []
-    for work in (partial(draw_standing, only_missing=True), write_standing_tables):
+    for work in (partial(draw_standing, only_missing=True), write_standing_tables, _export_missing):
         try:
             work(run_dir)
         except LowtexError as error:
             problems += [] if str(error) in problems else [str(error)]
-    page = write_index(run_dir, export_notebooks=export_notebooks, problems=problems)
+    page = write_index(run_dir, problems)
     if problems:
         raise DataError(f"{page} is written, but: " + "; ".join(problems))
     return page
@@ -89,14 +91,11 @@ def write_standing_tables(run_dir: str | Path) -> list[Path]:
     return written
 
 
-def write_index(
-    run_dir: str | Path, export_notebooks: bool = False, problems: list[str] | tuple[str, ...] = ()
-) -> Path:
+def write_index(run_dir: str | Path, problems: Sequence[str] = ()) -> Path:
     """Write ``<run_dir>/index.html`` from the files that are there; nothing is drawn or measured.
 
     Args:
         run_dir: the run's folder.
-        export_notebooks: also turn executed notebooks into HTML beside them, where that is missing or older.
         problems: what went wrong, to be shown at the top.
 
     Raises:
@@ -116,13 +115,6 @@ def write_index(
     sections = _sections(run_dir, notebooks, records)
     if not (notebooks or len(rows) or any(s.figures or s.tables for s in sections)):
         raise DataError(f"{run_dir} holds no rows, figures, tables or notebooks; `lowtex run` makes them")
-    for notebook in notebooks if export_notebooks else ():
-        page = notebook.with_suffix(".html")
-        try:
-            if not page.is_file() or page.stat().st_mtime < notebook.stat().st_mtime:
-                export_notebook(notebook)
-        except DataError as error:
-            problems.append(str(error))
     cards = {figure: _card(figure) for section in sections for figure in section.figures}
     text = (
         _templates(run_dir)
@@ -169,6 +161,19 @@ def export_notebook(path: str | Path) -> Path:
     template = _templates(path.parent).get_template("notebook.html")
     files.write_text(page, template.render(title=path.stem, styles=styles, body=body))
     return page
+
+
+def _export_missing(run_dir: Path) -> None:
+    failures = []
+    for notebook in _files(run_dir / "notebooks", "*.ipynb"):
+        page = notebook.with_suffix(".html")
+        try:
+            if not page.is_file() or page.stat().st_mtime < notebook.stat().st_mtime:
+                export_notebook(notebook)
+        except DataError as error:
+            failures.append(str(error))
+    if failures:
+        raise DataError("; ".join(failures))
 
 
 def with_mathml(markdown: str) -> str:

@@ -147,10 +147,6 @@ class Study:
             folder = train_feature_net(experiment, dataset, self.run.experiments_dir, options=options)
         return load_feature_net(folder).to(self.run.torch_device)
 
-    def log(self, name: str, seed: int | None = None, **changes: object) -> pd.DataFrame:
-        """Every loss term of every step of a training."""
-        return pd.read_csv(self.train(name, seed, **changes) / "log.csv")
-
     def fine_tune(
         self,
         name: str | Experiment,
