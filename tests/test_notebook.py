@@ -119,8 +119,13 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     run.finish(**facts, good=True, where=REPOSITORY / "lowtex")
     record = json.loads((run.run_dir / "notebooks" / "10_kitti.result.json").read_text())
     assert record["facts"] == {
-        "images": 3, "abs_rel": 0.5, "names": ["a", "b"], "by": {"low": 0.25}, "good": True, "where": "lowtex"
-    }  # fmt: skip
+        "images": 3,
+        "abs_rel": 0.5,
+        "names": ["a", "b"],
+        "by": {"low": 0.25},
+        "good": True,
+        "where": "lowtex",
+    }
     assert (record["notebook"], record["status"], record["seed"]) == ("10_kitti", "done", 0)
     assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
     assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)
@@ -137,14 +142,13 @@ def test_a_kernel_with_another_checkout_is_refused(monkeypatch, tmp_path):
     ):
         notebook.start("10", run_dir=tmp_path)
     # one that is too old to notice it itself
-    work = notebooks._Workspace(tmp_path)
     told = {"notebook": "10_kitti", "python": shown(sys.executable)}
     for folder in ({}, {"package_folder": "/other/lowtex"}):
-        work.record.write_text(json.dumps(told | folder))
+        (tmp_path / "result.json").write_text(json.dumps(told | folder))
         with pytest.raises(notebooks.NotebookError, match="imported lowtex from (/other|another checkout)"):
-            notebooks._judge(Path("10_kitti.ipynb"), work, 0)
-    work.record.write_text(json.dumps(told | {"package_folder": str(REPOSITORY / "lowtex")}))
-    assert notebooks._judge(Path("10_kitti.ipynb"), work, 0) == told
+            notebooks._judge(Path("10_kitti.ipynb"), tmp_path, 0)
+    (tmp_path / "result.json").write_text(json.dumps(told | {"package_folder": str(REPOSITORY / "lowtex")}))
+    assert notebooks._judge(Path("10_kitti.ipynb"), tmp_path, 0) == told
 
 
 @pytest.mark.parametrize(("value", "message"), [(float("nan"), "is not finite"), (torch.zeros(3), "is of type Tensor")])

@@ -13,9 +13,17 @@ from notebook_files import write_notebook
 
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
+from lowtex.files import write_json
 from lowtex.paths import shown
-from lowtex_lab.notebook.parameters import check_parameters, parameters_of
-from lowtex_lab.notebook.runner import NotebookError, _keep, portable, run_notebook
+from lowtex_lab.notebook.runner import (
+    PAPERMILL,
+    NotebookError,
+    _keep,
+    check_parameters,
+    parameters_of,
+    portable,
+    run_notebook,
+)
 
 TELL = [
     "import os, time, sys",
@@ -186,8 +194,8 @@ def test_portable_is_not_held_up_by_a_large_picture():
 
 def test_papermill_starts_without_the_grammar_of_addresses():
     code = (
-        "import runpy, sys; sys.argv = ['papermill', '--version']\n"
-        "try: runpy.run_module('lowtex_lab.notebook.fast_start', run_name='__main__')\n"
+        "import sys; sys.argv = ['papermill', '--version']\n"
+        f"try: exec({PAPERMILL!r})\n"
         "except SystemExit as end: code = end.code\n"
         "import nbformat; nbformat.validate(nbformat.v4.new_notebook())\n"
         "print(code, 'lark' in sys.modules)"
@@ -196,22 +204,12 @@ def test_papermill_starts_without_the_grammar_of_addresses():
     assert ran.stdout.splitlines()[-1:] == ["0 False"], ran.stderr
 
 
-def test_a_terminated_runner_takes_its_kernel_along(tmp_path):
-    source = write_notebook(
-        tmp_path / "04_training.ipynb", "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')",
-        "import time\ntime.sleep(900)",
-    )  # fmt: skip
-    words = [
-        sys.executable,
-        "-m",
-        "lowtex_lab.notebook.jobs",
-        "notebook",
-        source,
-        "--run-dir",
-        tmp_path / "run",
-        "--timeout",
-        "100",
-    ]
+def test_a_terminated_runner_takes_its_kernel_along(tmp_path, monkeypatch):
+    first = "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')"
+    write_notebook(tmp_path / "04_training.ipynb", first, "import time\ntime.sleep(900)")
+    monkeypatch.setenv("LOWTEX_NOTEBOOKS", str(tmp_path))
+    write_json(tmp_path / "run" / "run.json", {"run_dir": str(tmp_path / "run"), "only": "04"})
+    words = [sys.executable, "-m", "lowtex_lab.notebook.jobs", "04_training", tmp_path / "run" / "run.json"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     kernel = None
     for line in process.stdout:

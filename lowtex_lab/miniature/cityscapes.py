@@ -5,6 +5,11 @@
 data set's comes from a stereo matcher; what a matcher cannot know is left out: points that the right camera does not
 see, the sky, the bonnet, and what is so near that its disparity lies beyond the matcher's reach. Layout: Cordts et al.,
 "The Cityscapes Dataset", CVPR 2016. City names are made up.
+
+The car's own bonnet stands at the bottom edge of every picture. It moves with the cameras, so it is the same in every
+frame; and as in the real data it sits elsewhere in the right view than in the left one, as a thing `BONNET_AHEAD_M`
+metres away does. It is painted over, not cast: there is no ground truth on it. Its highest point lies below the bottom
+fifth's edge, so that either of the usual crops removes it.
 """
 
 from pathlib import Path
@@ -16,11 +21,10 @@ from torch import Tensor
 from lowtex.errors import OptionError
 from lowtex.files import write_json
 from lowtex.geometry import StereoRig, depth_to_disparity
-from lowtex_lab.miniature.ego_vehicle import on_bonnet, paint_bonnet
 from lowtex_lab.miniature.render import Scene, StereoPair, render
 from lowtex_lab.miniature.sensor import expose
 from lowtex_lab.miniature.weather import weather
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, in_parallel, write_image
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_size, check_splits, deal, in_parallel, write_image
 
 CITIES = {
     "train": {"graumark": "clone", "plainheim": "overcast", "stilldorf": "morning", "lowtexburg": "overcast"},
@@ -32,9 +36,7 @@ TYPES = ("leftImg8bit", "rightImg8bit", "disparity", "camera")
 FRAME = 19
 """Number of every annotated picture within its sequence in most of the official cities."""
 
-CITYSCAPES_RIG = StereoRig(
-    2262.52, 0.209313, cx=1096.98, cy=513.14, focal_y_px=2265.30, width=2048, height=1024
-)  # fmt: skip
+CITYSCAPES_RIG = StereoRig(2262.52, 0.209313, cx=1096.98, cy=513.14, focal_y_px=2265.30, width=2048, height=1024)
 """A typical camera file's cameras at native size."""
 REACH = 126 / 2048
 """Largest disparity of the official files, as a share of the width."""
@@ -42,6 +44,13 @@ NOISE = 0.004
 """The pictures of Cityscapes are less grainy than KITTI's; and a PNG of less grain is a smaller file."""
 CAMERA_X_M, CAMERA_Y_M = 1.7, 0.1
 """Place of the left camera before and beside the car's own origin."""
+BONNET_TOP = 0.825
+"""Height of its highest point, as a share of the picture's height from the top."""
+BONNET_AHEAD_M = 1.6
+BONNET_MIDDLE = 0.60
+"""Where its middle lies in the left view, as a share of the width: the left camera sits left of the car's middle."""
+BONNET_PAINT = (0.07, 0.09, 0.13)
+BONNET_SHEEN = (0.62, 0.66, 0.72)
 _LAYOUT = """Layout of Cityscapes (leftImg8bit, rightImg8bit, disparity, camera). City names are made up. Disparities
 are exact. There is none (0) in the sky, on the car's own bonnet, where the right camera does not see the point, and
 where it is too near for the reach of the official matcher."""
@@ -72,10 +81,7 @@ def write_cityscapes(
         OptionError: an option is out of range, or the folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames)
-    unknown = sorted(set(frames) - set(CITIES))
-    if unknown:
-        raise OptionError(f"frames: {unknown[0]!r} is no split; choose from: {', '.join(CITIES)}")
+    frames = check_splits(DEFAULT_FRAMES if frames is None else frames, CITIES)
     size = check_size(size)
     if size[1] != 2 * size[0]:
         raise OptionError(f"size must be (height, width) with a width of twice the height, e.g. (320, 640), got {size}")
@@ -88,24 +94,20 @@ def write_cityscapes(
     for split, count in frames.items():
         for city, city_frames in deal(CITIES[split], count):
             scene = Scene(f"cityscapes-{city}", int(seed))
-            jobs += [(scene, k, CITIES[split][city], _paths(target.root, split, city, k)) for k in range(city_frames)]
-    in_parallel(lambda job: _write_frame(*job, size, rig), jobs, "Cityscapes miniature", progress)
+            light = CITIES[split][city]
+            jobs += [(_paths(target.root, split, city, k), scene, k, light) for k in range(city_frames)]
+    in_parallel(lambda *job: _write_frame(*job, size, rig), jobs, "Cityscapes miniature", progress)
     target.end()
     return target.root
 
 
 def _paths(root: Path, split: str, city: str, sequence: int) -> dict[str, Path]:
     stem = f"{city}_{sequence:06d}_{FRAME:06d}"
-    return {kind: root / kind / split / city / f"{stem}_{kind}.{_suffix(kind)}" for kind in TYPES}
+    suffixes = {"camera": "json"}
+    return {kind: root / kind / split / city / f"{stem}_{kind}.{suffixes.get(kind, 'png')}" for kind in TYPES}
 
 
-def _suffix(kind: str) -> str:
-    return "json" if kind == "camera" else "png"
-
-
-def _write_frame(scene: Scene, frame: int, light: str, paths: dict[str, Path], size, rig: StereoRig) -> None:
-    if all(path.exists() for path in paths.values()):
-        return
+def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, light: str, size, rig: StereoRig) -> None:
     # the sensor comes last, over the bonnet too
     pair = render(scene, frame, size, light, rig, noise=0.0, exposure=0.0)
     brightness = sum(weather(light).horizon) / 3
@@ -133,8 +135,50 @@ def camera_file(rig: StereoRig, height_m: float) -> dict:
     """What a camera json holds: pixels of the pictures beside it, metres, radians."""
     return {
         "extrinsic": {
-            "baseline": rig.baseline_m, "pitch": 0.0, "roll": 0.0, "x": CAMERA_X_M, "y": CAMERA_Y_M, "yaw": 0.0,
+            "baseline": rig.baseline_m,
+            "pitch": 0.0,
+            "roll": 0.0,
+            "x": CAMERA_X_M,
+            "y": CAMERA_Y_M,
+            "yaw": 0.0,
             "z": height_m,
         },
         "intrinsic": {"fx": rig.focal_px, "fy": rig.fy, "u0": rig.cx, "v0": rig.cy},
-    }  # fmt: skip
+    }
+
+
+def paint_bonnet(image: Tensor, rig: StereoRig, camera: int, brightness: float) -> Tensor:
+    """The picture ``(3, H, W)`` with the bonnet over it.
+
+    Args:
+        image: in [0, 1].
+        rig: at the picture's size.
+        camera: 0 left, 1 right.
+        brightness: of the sky that the paint mirrors, [0, 1].
+    """
+    x, down = _bonnet_place(rig, camera, torch.arange(rig.width)[None])
+    # a pixel on the outline is bonnet by the part of it that lies below the outline
+    cover = (down * rig.height + 0.5).clamp(0, 1)
+    # the far end is seen at a grazing angle and mirrors the sky; two creases run along the lid, and gaps beside it
+    sheen = 0.08 + 0.75 * torch.exp(-down.clamp(min=0) / 0.030)
+    run = 1 + 4 * down
+    for place, width_there, light in ((0.15, 0.010, 0.30), (0.36, 0.004, -0.60)):
+        sheen = sheen + light * torch.exp(-(((x.abs() - place * run) / width_there) ** 2))
+    sky = brightness * torch.tensor(BONNET_SHEEN)[:, None, None]
+    body = torch.lerp(
+        torch.tensor(BONNET_PAINT)[:, None, None].expand_as(image), sky.expand_as(image), sheen.clamp(0, 1)
+    )
+    return torch.lerp(image, body, cover)
+
+
+def on_bonnet(rig: StereoRig, camera: int, columns: Tensor) -> Tensor:
+    """``(H, W)`` bool: whether there is any bonnet at these columns ``(H, W)`` or ``(1, W)`` of each row, in pixels."""
+    return _bonnet_place(rig, camera, columns)[1] * rig.height + 0.5 > 0
+
+
+def _bonnet_place(rig: StereoRig, camera: int, columns: Tensor) -> tuple[Tensor, Tensor]:
+    """Of points in the picture: x from the bonnet's middle, of the width; how far below its outline, of the height."""
+    shift = camera * rig.focal_px * rig.baseline_m / BONNET_AHEAD_M / rig.width
+    x = (columns + 0.5) / rig.width - BONNET_MIDDLE + shift
+    outline = BONNET_TOP + 0.30 * x**2
+    return x, (torch.arange(rig.height) + 0.5)[:, None] / rig.height - outline

@@ -4,21 +4,31 @@
 reflectance), the date's three calibration files, and ``kitti_depth/{train,val}/<drive>/proj_depth/groundtruth/
 {image_02,image_03}/%010d.png`` (uint16, metres * 256, 0 = none). Layouts: Geiger et al., "Vision meets Robotics", IJRR
 2013, and Uhrig et al., "Sparsity Invariant CNNs", 3DV 2017. Drive numbers start at 9001, which no real drive has.
+
+The laser. It stands where KITTI's does: 0.27 m behind camera 0 and 0.08 m above it, axes x forward, y left, z up. Its
+64 rings have the Velodyne HDL-64E's elevations, +2 to -8.3 degrees in steps of a third and -8.8 to -24.3 in steps of a
+half. For pictures smaller than KITTI's the pattern is thinned in proportion, so that the share of pixels with a point
+stays near the real data's 4 % (a full scan on a 96 x 320 picture would hit a third of them).
+
+The calibration. Made so that a reader has to do all that the real data ask for: the laser's pose is given in the
+unrectified camera 0, so `R_rect_00` (a small turn) must be applied; the two colour cameras sit 6 cm left and 47 cm
+right of camera 0; and the matrices count pixels from 1, as KITTI's development kit and with it the Eigen protocol do
+(pixel = round(u) - 1).
 """
 
 import math
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from lowtex.errors import OptionError
 from lowtex.files import atomic_path, write_text
 from lowtex.geometry import StereoRig
-from lowtex_lab.miniature import kitti_calibration as calibration
-from lowtex_lab.miniature.lidar import ABOVE_M, BEHIND_M, pattern, scan
-from lowtex_lab.miniature.render import Scene, StereoPair, render, world_at
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, in_parallel, write_image
+from lowtex_lab.miniature.raycast import cast
+from lowtex_lab.miniature.render import Scene, StereoPair, World, one_thread, render, world_at
+from lowtex_lab.miniature.solids import COLUMNS
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_size, check_splits, deal, in_parallel, write_image
 
 DATE = "2011_09_26"
 DRIVES = {"train": (9001, 9002), "val": (9101,), "test": (9201, 9202)}
@@ -29,6 +39,19 @@ DENSER = 2.2
 real data's 19 % of the pixels."""
 AGREE = 0.03
 """Points that differ from the surface seen at their pixel by more than this share are hidden ones, and dropped."""
+BEHIND_M, ABOVE_M = 0.27, 0.08
+RANGE_M = 120.0
+RINGS, TURN_STEPS = 64, 2083
+NATIVE_HEIGHT, NATIVE_WIDTH = 375, 1242
+
+CAMERA_X_M = (0.0, 0.5372, -0.0597, 0.473025)
+"""Places of cameras 0 to 3 along x, metres, camera 0 = 0; 2 and 3 are the colour pair, 0.532725 m apart."""
+
+KITTI_RIG = StereoRig(721.5377, CAMERA_X_M[3] - CAMERA_X_M[2], cx=608.5593, cy=171.854, width=1242, height=375)
+"""Colour cameras of 2011_09_26 at native size, pixels counted from 0 (the real file counts from 1: 609.56, 172.85)."""
+
+_TURN = (0.0074, -0.0099, 0.0043)  # of R_rect_00 about x, y, z, radians: about as much as the real one
+
 _RAW_LAYOUT = """Layout of KITTI raw. splits/{train,val,test}.txt list the frames. Every drive number is made up.
 The velodyne is thinned in proportion to the image size, so that it covers as many percent of the pixels as KITTI's."""
 _DEPTH_LAYOUT = """Layout of KITTI's annotated depth maps (uint16, metres * 256, 0 = none) for the images in kitti_raw.
@@ -60,10 +83,7 @@ def write_kitti(
         OptionError: an option is out of range, or a folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames)
-    unknown = sorted(set(frames) - set(DRIVES))
-    if unknown:
-        raise OptionError(f"frames: {unknown[0]!r} is no split; choose from: {', '.join(DRIVES)}")
+    frames = check_splits(DEFAULT_FRAMES if frames is None else frames, DRIVES)
     size, seed, root = check_size(size), int(seed), Path(root)
     parameters = {"frames": frames, "size": list(size), "seed": seed}
     raw = Target(root / "kitti_raw", {"layout": "kitti_raw", **parameters})
@@ -74,27 +94,23 @@ def write_kitti(
         return root
     raw.readme(_RAW_LAYOUT)
     depth.readme(_DEPTH_LAYOUT)
-    rig = calibration.KITTI_RIG.resized(size[1], size[0])
-    write_text(raw.root / DATE / "calib_cam_to_cam.txt", calibration.camera_text(rig))
-    write_text(raw.root / DATE / "calib_velo_to_cam.txt", calibration.laser_text())
-    write_text(raw.root / DATE / "calib_imu_to_velo.txt", calibration.inertial_text())
+    rig = KITTI_RIG.resized(size[1], size[0])
+    write_text(raw.root / DATE / "calib_cam_to_cam.txt", camera_text(rig))
+    write_text(raw.root / DATE / "calib_velo_to_cam.txt", laser_text())
+    write_text(raw.root / DATE / "calib_imu_to_velo.txt", inertial_text())
     jobs = []
     for split, count in frames.items():
         lines = []
-        for drive, drive_frames in deal(_drives(split), count):
+        for drive, drive_frames in deal([f"{DATE}_drive_{number}_sync" for number in DRIVES[split]], count):
             scene = Scene(drive, seed)
             lines += [f"{DATE}/{drive} {k:010d} {side}" for k in range(drive_frames) for side in _sides(split)]
-            jobs += [(scene, k, _paths(raw.root, depth.root, split, drive, k)) for k in range(drive_frames)]
+            jobs += [(_paths(raw.root, depth.root, split, drive, k), scene, k) for k in range(drive_frames)]
         for target in (raw, depth):
             write_text(target.root / "splits" / f"{split}.txt", "\n".join(lines) + "\n")
-    in_parallel(lambda job: _write_frame(*job, size, rig), jobs, "KITTI miniature", progress)
+    in_parallel(lambda *job: _write_frame(*job, size, rig), jobs, "KITTI miniature", progress)
     raw.end()
     depth.end()
     return root
-
-
-def _drives(split: str) -> list[str]:
-    return [f"{DATE}_drive_{number}_sync" for number in DRIVES[split]]
 
 
 def _sides(split: str) -> str:
@@ -114,9 +130,7 @@ def _paths(raw: Path, depth: Path, split: str, drive: str, frame: int) -> dict[s
     }
 
 
-def _write_frame(scene: Scene, frame: int, paths: dict[str, Path], size: tuple[int, int], rig: StereoRig) -> None:
-    if all(path.exists() for path in paths.values()):
-        return
+def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, size: tuple[int, int], rig: StereoRig) -> None:
     pair = render(scene, frame, size, rig=rig)
     scanned, truth_left, truth_right = laser_and_truth(scene, frame, pair)
     write_image(paths["left"], as_bgr8(pair.left))
@@ -135,14 +149,14 @@ def laser_and_truth(scene: Scene, frame: int, pair: StereoPair) -> tuple[np.ndar
     """
     (x, y, z), heading = scene.pose(frame)
     cos, sin = math.cos(heading), math.sin(heading)
-    offset = -calibration.CAMERA_X_M[2]  # camera 0 is that far to the right of the left colour camera
+    offset = -CAMERA_X_M[2]  # camera 0 is that far to the right of the left colour camera
     camera0 = (x + offset * cos, y, z - offset * sin)
     world = world_at(scene, z)
     size = pair.rig.height, pair.rig.width
     scanned = scan(world, camera0, heading, *pattern(size))
     dense = scan(world, camera0, heading, *pattern(size, DENSER), fan=math.radians(110))
-    left = _seen(dense, pair.depth_left, pair.rig, calibration.CAMERA_X_M[2])
-    right = _seen(dense, pair.depth_right, pair.rig, calibration.CAMERA_X_M[3])
+    left = _seen(dense, pair.depth_left, pair.rig, CAMERA_X_M[2])
+    right = _seen(dense, pair.depth_right, pair.rig, CAMERA_X_M[3])
     return scanned, left, right
 
 
@@ -163,3 +177,114 @@ def _seen(points: np.ndarray, depth: Tensor, rig: StereoRig, camera_x: float) ->
     order = np.argsort(-z[keep])
     out[row[keep][order], column[keep][order]] = z[keep][order]
     return out
+
+
+def elevations(rings: int) -> np.ndarray:
+    """Elevations of ``rings`` rings, radians, falling; 64 are the real ones, other numbers are spread like them."""
+    real = np.concatenate([np.linspace(2.0, -8.0 - 1 / 3, 32), np.linspace(-8.0 - 5 / 6, -24.0 - 1 / 3, 32)])
+    place = (np.arange(rings) + 0.5) / rings * RINGS - 0.5
+    return np.radians(np.interp(place, np.arange(RINGS), real))
+
+
+def pattern(size: tuple[int, int], denser: float = 1.0) -> tuple[int, int]:
+    """Rings and steps of a full turn for pictures of ``size`` (height, width); ``denser`` multiplies both."""
+    rings = RINGS * min(1.0, size[0] / NATIVE_HEIGHT) * denser
+    steps = TURN_STEPS * min(1.0, size[1] / NATIVE_WIDTH) * denser
+    return max(4, round(rings)), max(32, round(steps))
+
+
+@torch.no_grad()
+@one_thread()
+def scan(world: World, camera0, heading: float, rings: int, steps: int, fan: float = 2 * math.pi) -> np.ndarray:
+    """One turn of the laser.
+
+    Args:
+        world: what `lowtex_lab.miniature.render.world_at` gives.
+        camera0: place (x, y, z) of camera 0 in the world, metres.
+        heading: of the car, radians, positive to the right.
+        rings, steps: rows of the pattern, and columns in a full turn.
+        fan: how much of the turn is done, radians, ahead of the car.
+
+    Returns:
+        ``(N, 4)`` float32: x forward, y left, z up in metres from the laser, reflectance in [0, 1]. Rays that meet
+        nothing within `RANGE_M` give no point.
+    """
+    cos, sin = math.cos(heading), math.sin(heading)
+    x, y, z = camera0
+    origin = (x - BEHIND_M * sin, y + ABOVE_M, z - BEHIND_M * cos)
+    count = max(2, round(steps * fan / (2 * math.pi)))
+    azimuth = (torch.arange(count, dtype=torch.float64) + 0.5) / count * fan - fan / 2
+    slope = torch.from_numpy(np.tan(elevations(rings)))
+    t, face = cast(
+        world.solids, origin, (heading + azimuth).sin().float(), (heading + azimuth).cos().float(), slope.float()
+    )
+    distance = t.double() * (1 + slope[:, None] ** 2).sqrt()
+    near = distance < RANGE_M
+    t = t.double()
+    points = torch.stack([t * azimuth.cos(), -t * azimuth.sin(), t * slope[:, None]], -1)[near]
+    reflectance = world.solids.table[face[near].long()][:, COLUMNS["rgb"]].mean(1, keepdim=True)
+    return torch.cat([points.float(), reflectance], 1).numpy()
+
+
+def rectification() -> np.ndarray:
+    """``R_rect_00``, ``(3, 3)``."""
+    a, b, c = _TURN
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def projection(rig: StereoRig, camera: int) -> np.ndarray:
+    """``P_rect_0c``, ``(3, 4)``, of a rig at the picture's size (pixels counted from 0)."""
+    shift = -rig.focal_px * CAMERA_X_M[camera]
+    return np.array([[rig.focal_px, 0, rig.cx + 1, shift], [0, rig.fy, rig.cy + 1, 0], [0, 0, 1, 0]], dtype=float)
+
+
+def camera_text(rig: StereoRig) -> str:
+    """``calib_cam_to_cam.txt`` of cameras 0 to 3."""
+    lines = ["calib_time: 01-Jan-2000 00:00:00", "corner_dist: 9.950000e-02"]
+    size, turn = (rig.width, rig.height), rectification()
+    for camera in range(4):
+        matrix = projection(rig, camera)
+        # camera 0 is turned against the rectified rig, the others are not
+        here = turn if camera == 0 else np.eye(3)
+        lines += [
+            _line(f"S_0{camera}", size),
+            _line(f"K_0{camera}", matrix[:, :3]),
+            _line(f"D_0{camera}", np.zeros(5)),
+            _line(f"R_0{camera}", here.T @ turn),
+            _line(f"T_0{camera}", -(here.T @ np.array([CAMERA_X_M[camera], 0.0, 0.0]))),
+            _line(f"S_rect_0{camera}", size),
+            _line(f"R_rect_0{camera}", here),
+            _line(f"P_rect_0{camera}", matrix),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def laser_text() -> str:
+    """``calib_velo_to_cam.txt``: from the laser's axes to those of the unrectified camera 0."""
+    back = rectification().T
+    axes = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+    lines = [
+        "calib_time: 01-Jan-2000 00:00:00",
+        _line("R", back @ axes),
+        _line("T", back @ np.array([0.0, -ABOVE_M, -BEHIND_M])),
+        _line("delta_f", np.zeros(2)),
+        _line("delta_c", np.zeros(2)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def inertial_text() -> str:
+    """``calib_imu_to_velo.txt``: a unit 0.8 m behind and 0.8 m below the laser, turned by nothing."""
+    lines = [
+        "calib_time: 01-Jan-2000 00:00:00",
+        _line("R", np.eye(3)),
+        _line("T", (-0.81, 0.32, -0.80)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, values) -> str:
+    return f"{name}: " + " ".join(f"{value + 0.0:.6e}" for value in np.asarray(values, dtype=float).reshape(-1))

@@ -76,9 +76,10 @@ def write_make3d(
     jobs, number = [], 0
     for street, count in deal(STREETS, images):
         for frame in range(count):
-            jobs.append((Scene(street, int(seed)), frame, PANS_DEG[number % len(PANS_DEG)], target.root, size))
+            scene, pan_deg = Scene(street, int(seed)), PANS_DEG[number % len(PANS_DEG)]
+            jobs.append((_paths(target.root, image_id(scene, frame, pan_deg)), scene, frame, pan_deg, size))
             number += 1
-    in_parallel(lambda job: _write_one(*job), jobs, "Make3D miniature", progress, unit="image")
+    in_parallel(_write_one, jobs, "Make3D miniature", progress, unit="image")
     target.end()
     return target.root
 
@@ -88,14 +89,17 @@ def image_id(scene: Scene, frame: int, pan_deg: int) -> str:
     return f"lowtex{scene.name.rpartition('-')[2]}-{frame:02d}-p-{pan_deg % 360:03d}t000"
 
 
-def _write_one(scene: Scene, frame: int, pan_deg: int, root: Path, size: tuple[int, int]) -> None:
-    name = image_id(scene, frame, pan_deg)
-    image, grid = root / "Test134" / f"img-{name}.jpg", root / "Gridlaserdata" / f"depth_sph_corr-{name}.mat"
-    if image.exists() and grid.exists():
-        return
+def _paths(root: Path, name: str) -> dict[str, Path]:
+    return {
+        "image": root / "Test134" / f"img-{name}.jpg",
+        "grid": root / "Gridlaserdata" / f"depth_sph_corr-{name}.mat",
+    }
+
+
+def _write_one(paths: dict[str, Path], scene: Scene, frame: int, pan_deg: int, size: tuple[int, int]) -> None:
     picture, positions = picture_and_grid(scene, frame, pan_deg, size)
-    write_image(image, cv2.resize(picture, NATIVE_SIZE[::-1], interpolation=cv2.INTER_CUBIC), *JPEG)
-    with atomic_path(grid) as temporary:
+    write_image(paths["image"], cv2.resize(picture, NATIVE_SIZE[::-1], interpolation=cv2.INTER_CUBIC), *JPEG)
+    with atomic_path(paths["grid"]) as temporary:
         temporary.write_bytes(matlab_bytes(positions))
 
 

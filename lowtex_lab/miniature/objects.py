@@ -88,8 +88,8 @@ def house(b: Builder, side: int, x_front: float, z0: float, z1: float, style: st
     if style == "suburb" or (style == "town" and rng.random() < 0.5):
         pitch = float(rng.uniform(0.5, 0.9))
         half = depth / 2 + 0.35
-        slants = [((-pitch, 1.0, 0.0), half * pitch / np.hypot(pitch, 1), roof),
-                  ((pitch, 1.0, 0.0), half * pitch / np.hypot(pitch, 1), roof)]  # fmt: skip
+        reach = half * pitch / np.hypot(pitch, 1)
+        slants = [((-pitch, 1.0, 0.0), reach, roof), ((pitch, 1.0, 0.0), reach, roof)]
         b.box(middle, (half, length / 2 + 0.1), (height, height + half * pitch), {"side": gable}, slants=slants)
         if rng.random() < 0.6:
             chimney = (middle[0] - side * 0.8, float(rng.uniform(z0 + 1, z1 - 1)))
@@ -99,10 +99,8 @@ def house(b: Builder, side: int, x_front: float, z0: float, z1: float, style: st
         b.box(middle, (depth / 2 + 0.2, length / 2), (height, height + 0.3), Surface(tinted(rng, (0.5, 0.5, 0.5))))
     if rng.random() < 0.45 and not blank:
         # a plinth of another colour, slightly proud of the wall
-        b.box(
-            (side * (x_front - 0.03), middle[1]), (0.03, length / 2), (0.0, base),
-            Surface(tinted(rng, (0.40, 0.39, 0.38)), draw_contrast(rng)),
-        )  # fmt: skip
+        stone = Surface(tinted(rng, (0.40, 0.39, 0.38)), draw_contrast(rng))
+        b.box((side * (x_front - 0.03), middle[1]), (0.03, length / 2), (0.0, base), stone)
     return height
 
 

@@ -135,9 +135,16 @@ def render(
         views.append((image, depth, contrast, fine))
     (left, depth_l, contrast_l, fine_l), (right, depth_r, contrast_r, fine_r) = views
     return StereoPair(
-        left, right, depth_l, depth_r, _visible(depth_l, fine_r, rig, 1), _visible(depth_r, fine_l, rig, -1),
-        contrast_l, contrast_r, rig,
-    )  # fmt: skip
+        left,
+        right,
+        depth_l,
+        depth_r,
+        _visible(depth_l, fine_r, rig, 1),
+        _visible(depth_r, fine_l, rig, -1),
+        contrast_l,
+        contrast_r,
+        rig,
+    )
 
 
 def world_at(scene: Scene, z: float, variation: str = "clone") -> World:

@@ -94,8 +94,8 @@ class Builder:
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
-        self.side, self.ellipse, self.y, self.slant, self.kind, self.faces, self.count = [], [], [], [], [], [], []
-        self.far, self.radius, self.reach = [], [], 1e9
+        self.reach = 1e9
+        self.solids: list[dict] = []
         self.rows = [np.zeros(TABLE_WIDTH)]
 
     def _face(self, surface: Surface, normal, point, u, v, extent, curved=(0.0, 0.0, 0.0)) -> int:
@@ -190,28 +190,25 @@ class Builder:
         self._add(ELLIPSOID, None, (cx, cz, rx, rz), (cy - ry, cy + ry), None, [face] * 6, 0, max(rx, rz))
 
     def _add(self, kind, planes, ellipse, y, cuts, faces, slant_count, radius) -> None:
-        self.kind.append(kind)
-        self.far.append(self.reach)
-        self.radius.append(radius)
-        self.side.append(np.zeros((4, 3)) if planes is None else planes)
-        self.ellipse.append(ellipse)
-        self.y.append(y)
-        self.slant.append(NO_CUTS if cuts is None else cuts)
-        self.faces.append(faces + [0] * (6 + SLANTS - len(faces)))
-        self.count.append(slant_count)
+        self.solids.append(
+            {
+                "side": np.zeros((4, 3)) if planes is None else planes,
+                "ellipse": ellipse,
+                "y": y,
+                "slant": NO_CUTS if cuts is None else cuts,
+                "kind": kind,
+                "faces": faces + [0] * (6 + SLANTS - len(faces)),
+                "slant_count": slant_count,
+                "reach": self.reach,
+                "round": radius,
+            }
+        )
 
     def build(self) -> Solids:
-        """The tensors."""
-        double = {"dtype": torch.float64}
-        return Solids(
-            side=torch.tensor(np.array(self.side), **double).reshape(-1, 4, 3),
-            ellipse=torch.tensor(np.array(self.ellipse), **double).reshape(-1, 4),
-            y=torch.tensor(np.array(self.y), **double).reshape(-1, 2),
-            slant=torch.tensor(np.array(self.slant), **double).reshape(-1, SLANTS, 4),
-            kind=torch.tensor(self.kind, dtype=torch.int64),
-            faces=torch.tensor(self.faces, dtype=torch.int32).reshape(-1, 6 + SLANTS),
-            slant_count=torch.tensor(self.count, dtype=torch.int64),
-            reach=torch.tensor(self.far, **double),
-            round=torch.tensor(self.radius, **double),
-            table=torch.tensor(np.array(self.rows), dtype=torch.float32),
-        )
+        """The tensors; there is at least one solid."""
+        whole = {"kind": torch.int64, "faces": torch.int32, "slant_count": torch.int64}
+        tensors = {
+            name: torch.tensor(np.array([solid[name] for solid in self.solids]), dtype=whole.get(name, torch.float64))
+            for name in _PER_SOLID
+        }
+        return Solids(**tensors, table=torch.tensor(np.array(self.rows), dtype=torch.float32))

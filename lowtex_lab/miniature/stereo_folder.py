@@ -54,8 +54,9 @@ def write_stereo_folder(
     rig = STEREO_RIG.resized(size[1], size[0])
     write_text(target.root / "rig.yaml", rig_text(rig))
     scene = Scene(STREET, int(seed))
-    jobs = list(range(pairs))
-    in_parallel(lambda k: _write_frame(scene, k, target.root, size, rig), jobs, "Stereo folder miniature", progress)
+    kinds = ("left", "right", "depth")
+    jobs = [({kind: target.root / kind / f"{k:06d}.png" for kind in kinds}, scene, k, size, rig) for k in range(pairs)]
+    in_parallel(_write_frame, jobs, "Stereo folder miniature", progress)
     target.end()
     return target.root
 
@@ -63,16 +64,19 @@ def write_stereo_folder(
 def rig_text(rig: StereoRig) -> str:
     """``rig.yaml``: the numbers at the size of the pictures."""
     values = {
-        "focal_px": rig.focal_px, "focal_y_px": rig.fy, "baseline_m": rig.baseline_m, "cx": rig.cx, "cy": rig.cy,
-        "width": rig.width, "height": rig.height, "depth_unit_m": DEPTH_UNIT_M,
-    }  # fmt: skip
+        "focal_px": rig.focal_px,
+        "focal_y_px": rig.fy,
+        "baseline_m": rig.baseline_m,
+        "cx": rig.cx,
+        "cy": rig.cy,
+        "width": rig.width,
+        "height": rig.height,
+        "depth_unit_m": DEPTH_UNIT_M,
+    }
     return "# pixels of the pictures beside this file, and metres\n" + yaml.safe_dump(values, sort_keys=False)
 
 
-def _write_frame(scene: Scene, frame: int, root: Path, size: tuple[int, int], rig: StereoRig) -> None:
-    paths = {kind: root / kind / f"{frame:06d}.png" for kind in ("left", "right", "depth")}
-    if all(path.exists() for path in paths.values()):
-        return
+def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, size: tuple[int, int], rig: StereoRig) -> None:
     pair = render(scene, frame, size, rig=rig)
     write_image(paths["left"], as_bgr8(pair.left))
     write_image(paths["right"], as_bgr8(pair.right))

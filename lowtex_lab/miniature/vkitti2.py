@@ -75,9 +75,13 @@ def write_vkitti2(
         weather(variation)
     size = check_size(size)
     parameters = {
-        "layout": "vkitti2", "frames": frames, "size": list(size), "variations": list(variations), "seed": int(seed),
+        "layout": "vkitti2",
+        "frames": frames,
+        "size": list(size),
+        "variations": list(variations),
+        "seed": int(seed),
         "variation_frames": more,
-    }  # fmt: skip
+    }
     target = Target(root, parameters)
     if not target.begin(lambda folder: [p for p in folder.glob("Scene[0-9][0-9]")]):
         return target.root
@@ -90,36 +94,34 @@ def write_vkitti2(
     for name, variation, count in parts:
         scene, folder = Scene(name, int(seed)), target.root / name / variation
         _write_cameras(folder, scene, count, variation, rig)
-        jobs += [(scene, frame, variation, _paths(folder / "frames", frame)) for frame in range(count)]
-    in_parallel(lambda job: _write_frame(*job, size), jobs, "Virtual KITTI 2 miniature", progress)
+        jobs += [(_paths(folder / "frames", frame), scene, frame, variation) for frame in range(count)]
+    in_parallel(lambda *job: _write_frame(*job, size), jobs, "Virtual KITTI 2 miniature", progress)
     target.end()
     return target.root
 
 
-def _paths(frames: Path, frame: int) -> list[Path]:
-    """rgb, depth, contrast, visibility of the left camera, then of the right one."""
-    kinds = (("rgb", "rgb", "jpg"), ("depth", "depth", "png"),
-             ("lowtexContrast", "contrast", "png"), ("lowtexVisible", "visible", "png"))  # fmt: skip
-    return [
-        frames / folder / f"Camera_{camera}" / f"{stem}_{frame:05d}.{suffix}"
-        for camera in (0, 1)
-        for folder, stem, suffix in kinds
-    ]
+def _paths(frames: Path, frame: int) -> dict[tuple[str, int], Path]:
+    """By kind and camera: rgb, depth, lowtexContrast and lowtexVisible of 0 (left) and 1 (right)."""
+    paths = {}
+    for camera in (0, 1):
+        for kind, suffix in (("rgb", "jpg"), ("depth", "png"), ("lowtexContrast", "png"), ("lowtexVisible", "png")):
+            stem = kind.removeprefix("lowtex").lower()
+            paths[kind, camera] = frames / kind / f"Camera_{camera}" / f"{stem}_{frame:05d}.{suffix}"
+    return paths
 
 
-def _write_frame(scene: Scene, frame: int, variation: str, paths: list[Path], size: tuple[int, int]) -> None:
-    if all(path.exists() for path in paths):
-        return
+def _write_frame(paths: dict, scene: Scene, frame: int, variation: str, size: tuple[int, int]) -> None:
     pair = render(scene, frame, size, variation)
     views = (
         (pair.left, pair.depth_left, pair.contrast_left, pair.visible_left),
         (pair.right, pair.depth_right, pair.contrast_right, pair.visible_right),
     )
-    for (image, depth, contrast, visible), at in zip(views, (paths[:4], paths[4:]), strict=True):
-        write_image(at[0], as_bgr8(image), *JPEG)
-        write_image(at[1], centimetres(depth))
-        write_image(at[2], (contrast[0] * CONTRAST_UNITS).round().numpy().astype(np.uint16))
-        write_image(at[3], visible[0].byte().mul(255).numpy())
+    for camera, (image, depth, contrast, visible) in enumerate(views):
+        write_image(paths["rgb", camera], as_bgr8(image), *JPEG)
+        write_image(paths["depth", camera], centimetres(depth))
+        contrast_units = (contrast[0] * CONTRAST_UNITS).round().numpy().astype(np.uint16)
+        write_image(paths["lowtexContrast", camera], contrast_units)
+        write_image(paths["lowtexVisible", camera], visible[0].byte().mul(255).numpy())
 
 
 def centimetres(depth: Tensor) -> np.ndarray:

@@ -10,10 +10,8 @@ from lowtex.errors import require_choice
 from lowtex.seeding import numpy_generator
 from lowtex_lab.miniature import surfaces
 
-VARIATIONS = (
-    "clone", "fog", "morning", "overcast", "rain", "sunset",
-    "15-deg-left", "15-deg-right", "30-deg-left", "30-deg-right",
-)  # fmt: skip
+LIGHTS = ("clone", "fog", "morning", "overcast", "rain", "sunset")
+VARIATIONS = (*LIGHTS, "15-deg-left", "15-deg-right", "30-deg-left", "30-deg-right")
 """Virtual KITTI 2's ten variations: six kinds of weather and light, four turned rigs (in clone's light)."""
 
 

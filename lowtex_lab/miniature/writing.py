@@ -1,7 +1,7 @@
 """What all writers share: a folder that is finished, half finished or somebody else's, and files written once."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from pathlib import Path
@@ -98,12 +98,16 @@ class Target:
 
 
 def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: str = "pair") -> None:
-    """Do ``work(job)`` for every job, as many at once as torch has threads; the first error stops the rest."""
+    """Do ``work(*job)`` for every job, as many at once as torch has threads; the first error stops the rest.
+
+    A job begins with the dict of the files it writes; where all of them are there, it has been done before.
+    """
     threads = torch.get_num_threads()
 
-    def one(job) -> None:
+    def one(job: tuple) -> None:
         torch.set_num_threads(1)  # holds for the worker's own thread
-        work(job)
+        if not all(path.exists() for path in job[0].values()):
+            work(*job)
 
     pool = ThreadPoolExecutor(max_workers=max(1, min(threads, 8)))
     try:
@@ -146,6 +150,18 @@ def check_counts(option: str, counts: dict[str, int]) -> dict[str, int]:
     for name, count in counts.items():
         check_count(f"{option}: {name}", count)
     return dict(counts)
+
+
+def check_splits(frames: dict[str, int], known: Iterable[str]) -> dict[str, int]:
+    """Frame counts by split.
+
+    Raises:
+        OptionError: none given, an unknown split, or a number that is not a whole number above 0.
+    """
+    for name in frames:
+        if name not in known:
+            raise OptionError(f"frames: {name!r} is no split; choose from: {', '.join(known)}")
+    return check_counts("frames", frames)
 
 
 def check_count(option: str, count: int) -> int:

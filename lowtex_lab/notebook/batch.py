@@ -18,7 +18,7 @@ from lowtex.experiments import get_profile
 from lowtex.files import read_json, write_json
 from lowtex.paths import RUN_FILE, default_run_dir, from_root, notebooks_folder, shown, training_run_dir
 from lowtex_lab.notebook import graph
-from lowtex_lab.notebook.parameters import check_parameters, parameters_of
+from lowtex_lab.notebook.runner import check_parameters, parameters_of
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """The steps that the Snakefile's rules carry out, each saying what begins, what ends and what is still to come."""
 
-import argparse
-import contextlib
 import json
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -18,6 +17,7 @@ from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration
 from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.batch import Settings
+from lowtex_lab.notebook.runner import run_notebook
 
 ORDER = ("miniature", *(node.name for node in graph.NOTEBOOKS), "report")
 """Every step there can be."""
@@ -43,9 +43,8 @@ def write_plan(settings: Settings, steps: Iterable[str], cores: int) -> None:
 class Step:
     """One step of a plan: it says what begins and ends, and what is still to come; steps may run side by side."""
 
-    def __init__(self, name: str, plan: str | Path | None):
-        self.name = name
-        self.plan = Path(plan) if plan else None
+    def __init__(self, name: str, plan: str | Path):
+        self.name, self.plan = name, Path(plan)
         self._began = time.monotonic()
         self._label = name
 
@@ -67,7 +66,7 @@ class Step:
         print(f"{self._label}: {result} {took}{self._outlook(plan)}", flush=True)
 
     def _note(self, change) -> dict | None:
-        if self.plan is None or not self.plan.is_file():
+        if not self.plan.is_file():
             return None
         with FileLock(f"{self.plan}.lock"):
             plan = read_json(self.plan)
@@ -90,40 +89,19 @@ class Step:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Carry out one step; called by the Snakefile's rules."""
-    parser = argparse.ArgumentParser(prog="python -m lowtex_lab.notebook.jobs")
-    parser.add_argument("step", choices=("notebook", "miniature", "report"))
-    parser.add_argument("source", nargs="?", type=Path)
-    parser.add_argument("--run-dir", type=Path)
-    parser.add_argument("--profile")
-    parser.add_argument("--parameters", type=json.loads, default={})
-    parser.add_argument("--timeout", type=float)
-    parser.add_argument("--plan")
-    options = parser.parse_args(arguments)
+    """Carry out one step of the run that a ``run.json`` describes; called by the Snakefile's rules.
+
+    Args:
+        arguments: the step's name, one of `ORDER`, and the path of the file.
+    """
+    name, run_file = sys.argv[1:] if arguments is None else arguments
     os.environ["LOWTEX_HEADLESS"] = "1"
     # a batch system ends a job by SIGTERM; without this its kernel would go on
     signal.signal(signal.SIGTERM, _interrupt)
-    name = options.source.stem if options.source else options.step
     try:
-        with Step(name, options.plan) as step:
-            if options.step == "notebook":
-                from lowtex_lab.notebook.report_parts import export_notebook
-                from lowtex_lab.notebook.runner import run_notebook
-
-                run_notebook(
-                    options.source, options.run_dir, options.parameters, timeout_s=options.timeout, tell=step.say
-                )
-                # here, where another notebook runs meanwhile; the report makes it where this one could not, or says why
-                with contextlib.suppress(DataError):
-                    export_notebook(options.run_dir / "notebooks" / options.source.name)
-            elif options.step == "miniature":
-                from lowtex_lab.miniature.store import ensure_miniature
-
-                ensure_miniature(options.profile)
-            else:
-                from lowtex_lab.notebook.report import write_report
-
-                write_report(options.run_dir)
+        settings = Settings.from_config(read_json(run_file))
+        with Step(name, settings.plan_file) as step:
+            _carry_out(name, settings, step.say)
     except LowtexError as error:
         print(f"lowtex: {error}", flush=True)
         return 2
@@ -134,9 +112,28 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"lowtex: {line}", flush=True)
             return 2
         traceback.print_exc()
-        print(f"lowtex: {name} met an error nobody expected: {error!r}; the log in .run has the rest", flush=True)
+        print(f"lowtex: {name} stopped by an unexpected error: {error!r}; the log in .run has the rest", flush=True)
         return 1
     return 0
+
+
+def _carry_out(name: str, settings: Settings, tell: Callable[[str], None]) -> None:
+    if name == "miniature":
+        from lowtex_lab.miniature.store import ensure_miniature
+
+        ensure_miniature(settings.profile)
+        return
+    from lowtex_lab.notebook.report import export_notebook, write_report
+
+    if name == "report":
+        write_report(settings.run_dir)
+        return
+    node = graph.node(name)
+    parameters = json.loads(settings.parameters(node))
+    run_notebook(settings.source(node), settings.folder(node), parameters, timeout_s=settings.timeout_s, tell=tell)
+    # here, where another notebook runs meanwhile; the report makes it where this one could not, or says why
+    with suppress(DataError):
+        export_notebook(settings.executed(node))
 
 
 def _interrupt(number, frame) -> None:

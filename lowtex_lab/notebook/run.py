@@ -37,7 +37,7 @@ from lowtex.paths import (
     shown,
     training_run_dir,
 )
-from lowtex.progress import headless, reporter
+from lowtex.progress import reporter
 from lowtex.provenance import provenance
 from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook import graph
@@ -92,11 +92,6 @@ class NotebookRun:
     def torch_device(self) -> torch.device:
         """The device to put tensors on."""
         return resolve_device(self.device)
-
-    @property
-    def headless(self) -> bool:
-        """Nobody watches; see `lowtex.progress.headless`."""
-        return headless()
 
     def root(self, name: str) -> Path:
         """The folder of data set ``name`` (``vkitti2``, ``kitti``, ``kitti_depth``); writes the miniature if it is

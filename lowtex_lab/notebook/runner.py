@@ -1,11 +1,13 @@
 """Running one notebook without a screen.
 
+Parameters are checked against the notebook's own first, because papermill itself would only warn of an unknown one.
 Papermill runs in a process of its own with a timeout round it, into a folder beside the target. The executed notebook
 and the record its last cell wrote are moved into place only when the exit code is 0 *and* that record is there,
 because papermill alone calls a timeout or a dead kernel completed. Otherwise what there is stays as
 ``<name>.FAILED.ipynb`` and an earlier good copy is not touched.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -16,48 +18,40 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from lowtex.data_paths import REPOSITORY
-from lowtex.errors import LowtexError
+from lowtex.errors import DataError, LowtexError, OptionError
 from lowtex.files import read_json, write_json, write_text
+from lowtex.options import typed
 from lowtex.paths import PACKAGE_VARIABLE, package_folder, shown
 from lowtex.progress import LONGEST_PAUSE_S, duration
-from lowtex_lab.notebook.parameters import check_parameters
 
 KERNEL = "python3"
 POLL_S = 0.2
 
+PAPERMILL = """\
+import sys
+sys.modules.setdefault("rfc3987_syntax", None)
+from papermill.cli import papermill
+papermill(prog_name="papermill")
+"""
+"""Papermill's command without three quarters of its import.
+
+nbformat validates by jsonschema, which builds a parser for internationalised addresses (`rfc3987_syntax`) if that
+package is there, and leaves the check out where it is missing. The format of notebooks has no such address.
+"""
+
+CELL_FILE = re.compile(r"(?:/[\w.~+-]+)*/ipykernel_\d+/\d+\.py")
+"""The temporary file that a traceback names in place of a cell."""
+
 
 class NotebookError(LowtexError):
     """A notebook did not run to its end."""
-
-
-@dataclass(frozen=True)
-class _Workspace:
-    """Where one run of a notebook writes before anything is moved into place."""
-
-    folder: Path
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "output.ipynb"
-
-    @property
-    def record(self) -> Path:
-        return self.folder / "result.json"
-
-    @property
-    def progress(self) -> Path:
-        return self.folder / "progress.txt"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "papermill.log"
 
 
 def run_notebook(
@@ -78,34 +72,80 @@ def run_notebook(
         NotebookError: a cell failed, the time was up, the kernel died, or the last cell left no record.
     """
     # papermill starts in the root of the checkout, and a link may lead to the source
-    source, run_dir = Path(source).resolve(), Path(run_dir)
+    source, folder = Path(source).resolve(), Path(run_dir) / "notebooks"
     checked = check_parameters(source, parameters)
-    target = run_dir / "notebooks" / source.name
-    failed = target.with_suffix(".FAILED.ipynb")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target, failed = folder / source.name, folder / f"{source.stem}.FAILED.ipynb"
+    folder.mkdir(parents=True, exist_ok=True)
     _remove_orphans(target)
     began, package = time.monotonic(), package_digest()
     with tempfile.TemporaryDirectory(
-        prefix=f".{source.stem}.{os.getpid()}.", dir=target.parent, ignore_cleanup_errors=True
+        prefix=f".{source.stem}.{os.getpid()}.", dir=folder, ignore_cleanup_errors=True
     ) as name:
-        work = _Workspace(Path(name))
-        work.progress.touch()
+        work = Path(name)
+        output = work / "output.ipynb"
         try:
             code = _execute(source, work, checked, timeout_s, tell)
             record = _judge(source, work, code)
         except NotebookError as error:
-            raise NotebookError(f"{error}{_keep(work.output, failed)}") from error
+            raise NotebookError(f"{error}{_keep(output, failed)}") from error
         record |= {
             "parameters": checked,
             "kernel": KERNEL,
             "package": package,
             "runner_wall_s": round(time.monotonic() - began, 1),
         }
-        write_text(target, portable(work.output.read_text(encoding="utf-8"), target))
+        text = output.read_text(encoding="utf-8").replace(str(output), str(target))
+        write_text(target, portable(text))
         write_json(target.with_suffix(".result.json"), record)
         for old in (failed, failed.with_suffix(".html")):
             old.unlink(missing_ok=True)
     return record
+
+
+def parameters_of(source: str | Path) -> dict[str, Any]:
+    """The names and default values in a notebook's cell tagged ``parameters``.
+
+    Raises:
+        DataError: not a notebook, or it has no such cell, or a default is not a plain literal.
+    """
+    source = Path(source)
+    try:
+        # as plain JSON: nbformat's import takes more than a second, and every call of the batch comes through here
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        code = "".join(tagged[0]["source"]) if len(tagged) == 1 else ""
+    except FileNotFoundError as error:
+        raise DataError(f"there is no notebook {source}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{source} is not a notebook ({error!r})") from error
+    if len(tagged) != 1:
+        raise DataError(f"{source} has {len(tagged)} cells tagged 'parameters'; it needs exactly one")
+    found = {}
+    for statement in ast.parse(code).body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        try:
+            found[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError, TypeError) as error:
+            line = ast.unparse(statement)
+            raise DataError(f"{source}: {line!r} in the parameters cell is not of the form name = literal") from error
+    return found
+
+
+def check_parameters(source: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` with each value brought to the type of the notebook's default; papermill itself would only warn.
+
+    Raises:
+        OptionError: a name the notebook does not have, or a value of another type.
+    """
+    known = parameters_of(source)
+    checked = {}
+    for name, value in given.items():
+        if name not in known:
+            raise OptionError(f"{Path(source).name} has no parameter {name!r}; it has: {', '.join(known)}")
+        kind = Any if known[name] is None else type(known[name])
+        plain = str(value) if isinstance(value, Path) else value
+        checked[name] = typed(f"parameter {name}", plain, kind, from_text=True)
+    return checked
 
 
 def package_digest() -> str:
@@ -117,28 +157,12 @@ def package_digest() -> str:
     return digest.hexdigest()[:12]
 
 
-CELL_FILE = re.compile(r"(?:/[\w.~+-]+)*/ipykernel_\d+/\d+\.py")
-"""The temporary file that a traceback names in place of a cell."""
-
-
-def portable(text: str, target: Path | None = None) -> str:
+def portable(text: str) -> str:
     """The text of an executed notebook without this machine's paths: they are relative to the checkout."""
-    content = _without_paths(json.loads(text))
-    if target is not None and "papermill" in content["metadata"]:
-        content["metadata"]["papermill"]["output_path"] = shown(target)
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _without_paths(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_paths(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without_paths(part) for part in value]
-    if not isinstance(value, str):
-        return value
-    value = value.replace(f"{REPOSITORY}/", "").replace(str(REPOSITORY), ".")
-    # looked for only where it is: a search through a megabyte of picture, base64, takes minutes
-    return CELL_FILE.sub("cell", value) if "/ipykernel_" in value else value
+    text = text.replace(f"{REPOSITORY}/", "").replace(str(REPOSITORY), ".")
+    # looked for only in lines that have it: a search through a megabyte of picture, base64, takes minutes
+    lines = text.splitlines(keepends=True)
+    return "".join(CELL_FILE.sub("cell", line) if "/ipykernel_" in line else line for line in lines)
 
 
 def stop_tree(process: subprocess.Popen) -> None:
@@ -149,55 +173,59 @@ def stop_tree(process: subprocess.Popen) -> None:
     except psutil.NoSuchProcess:
         return
     for member in family:
-        _quietly(member.terminate)
+        with suppress(psutil.NoSuchProcess):
+            member.terminate()
     for member in psutil.wait_procs(family, timeout=3)[1]:
-        _quietly(member.kill)
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
     process.wait()
 
 
-def _execute(source: Path, work: _Workspace, parameters: dict, timeout_s: float, tell: Callable[[str], None]) -> int:
+def _execute(source: Path, work: Path, parameters: dict, timeout_s: float, tell: Callable[[str], None]) -> int:
+    """Run papermill and pass the notebook's progress on; returns its exit code, and leaves no process behind."""
+    output, progress = work / "output.ipynb", work / "progress.txt"
     # papermill fills parameters into {name} in a path, and a doubled brace is a brace
-    paths = [str(path).replace("{", "{{").replace("}", "}}") for path in (source, work.output)]
-    words = [sys.executable, "-m", "lowtex_lab.notebook.fast_start", *paths, "-k", KERNEL, "-y"]
-    words += [json.dumps(parameters), "--no-progress-bar", "--start-timeout", "180"]
+    paths = [str(path).replace("{", "{{").replace("}", "}}") for path in (source, output)]
+    words = [sys.executable, "-c", PAPERMILL, *paths, "-k", KERNEL, "-y", json.dumps(parameters)]
+    words += ["--no-progress-bar", "--start-timeout", "180"]
     first_parent, began = os.getppid(), time.monotonic()
-    with work.log.open("wb") as log:
+    with (work / "papermill.log").open("wb") as log:
         process = subprocess.Popen(
             words, cwd=REPOSITORY, env=_environment(work), stdout=log, stderr=log, start_new_session=True
         )
+    heard = began
     try:
-        seen, heard = 0, began
-        while process.poll() is None:
-            time.sleep(POLL_S)
-            now = time.monotonic()
-            seen, lines = _new_lines(work.progress, seen)
-            for line in lines:
-                tell(line)
-            if lines:
-                heard = now
-            elif now - heard >= LONGEST_PAUSE_S:
-                heard = now
-                tell(f"{_position(work.output)}, {duration(now - began)} so far")
-            if now - began > timeout_s:
-                raise NotebookError(
-                    f"{source.stem}: stopped after its time limit of {duration(timeout_s)}, {_position(work.output)}; "
-                    "allow more with `lowtex run --timeout MINUTES`"
-                )
-            if os.getppid() != first_parent:
-                raise NotebookError(f"{source.stem}: stopped, because the run it belongs to has ended")
-        for line in _new_lines(work.progress, seen)[1]:
-            tell(line)
+        with progress.open("a+", encoding="utf-8", errors="replace") as relay:
+            relay.seek(0)
+            running = True
+            while running:
+                time.sleep(POLL_S)
+                # what was written up to its end is read after it
+                running, now = process.poll() is None, time.monotonic()
+                for line in relay:
+                    tell(line.rstrip("\n"))
+                    heard = now
+                if running and now - heard >= LONGEST_PAUSE_S:
+                    heard = now
+                    tell(f"{_position(output)}, {duration(now - began)} so far")
+                if running and now - began > timeout_s:
+                    raise NotebookError(
+                        f"{source.stem}: stopped after its time limit of {duration(timeout_s)}, {_position(output)}; "
+                        "allow more with `lowtex run --timeout MINUTES`"
+                    )
+                if os.getppid() != first_parent:
+                    raise NotebookError(f"{source.stem}: stopped, because the run it belongs to has ended")
         return process.returncode
     finally:
         stop_tree(process)
 
 
-def _judge(source: Path, work: _Workspace, code: int) -> dict[str, Any]:
+def _judge(source: Path, work: Path, code: int) -> dict[str, Any]:
     if code != 0:
         raise NotebookError(f"{source.stem}: {_reason(work, code)}")
-    if not work.record.is_file():
+    if not (work / "result.json").is_file():
         raise NotebookError(f"{source.stem}: every cell ran, but the last one left no record; it has to call finish()")
-    record = read_json(work.record)
+    record = read_json(work / "result.json")
     if record.get("notebook") != source.stem:
         raise NotebookError(f"{source.stem}: its record is of {record.get('notebook')!r}; see its call of start()")
     if record.get("python") != shown(sys.executable):
@@ -218,40 +246,42 @@ def _keep(output: Path, failed: Path) -> str:
     """Keep what a failed notebook has come to, and say where; papermill may have been stopped while it wrote it."""
     try:
         text = portable(output.read_text(encoding="utf-8"))
+        json.loads(text)
     except (OSError, ValueError):
         return ""
     write_text(failed, text)
     return f". What there is of it: {shown(failed)}"
 
 
-def _environment(work: _Workspace) -> dict[str, str]:
+def _environment(work: Path) -> dict[str, str]:
     share = str(Path(sys.prefix) / "share" / "jupyter")
     others = os.environ.get("JUPYTER_PATH")
     return os.environ | {
         "LOWTEX_HEADLESS": "1",
-        "LOWTEX_PROGRESS": str(work.progress),
-        "LOWTEX_RESULT": str(work.record),
+        "LOWTEX_PROGRESS": str(work / "progress.txt"),
+        "LOWTEX_RESULT": str(work / "result.json"),
         # this environment's own kernel goes before one of the same name in the home folder
         "JUPYTER_PATH": share + (os.pathsep + others if others else ""),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         # neither start-up files of the home folder, nor one history shared by kernels that run side by side
-        "IPYTHONDIR": str(work.folder / "ipython"),
+        "IPYTHONDIR": str(work / "ipython"),
         # the home folder may be read-only; a kernel's connection file belongs to this run anyway
-        "JUPYTER_RUNTIME_DIR": str(work.folder / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(work / "jupyter"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         PACKAGE_VARIABLE: str(package_folder()),
     }
 
 
-def _reason(work: _Workspace, code: int) -> str:
-    for position, cell in enumerate(_cells(work.output), start=1):
+def _reason(work: Path, code: int) -> str:
+    """The first error in the executed notebook, or else papermill's last words."""
+    for position, cell in enumerate(_cells(work / "output.ipynb"), start=1):
         for output in cell.get("outputs", []):
             if output.get("output_type") == "error":
                 value = output.get("evalue", "").strip()
                 return f"cell {position} raised {output.get('ename')}{': ' + value if value else ''}"
-    log = work.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = next((line.strip() for line in reversed(log) if line.strip()), "no message")
-    return f"papermill ended with exit code {code}, {_position(work.output)} ({last})"
+    log = (work / "papermill.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    position = _position(work / "output.ipynb")
+    return f"papermill ended with exit code {code}, {position} ({log[-1].strip() if log else 'no message'})"
 
 
 def _position(output: Path) -> str:
@@ -274,24 +304,9 @@ def _cells(output: Path) -> list[dict]:
         return []
 
 
-def _new_lines(path: Path, seen: int) -> tuple[int, list[str]]:
-    with path.open("rb") as file:
-        file.seek(seen)
-        text = file.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    return seen + len(whole), whole.decode("utf-8", errors="replace").splitlines()
-
-
 def _remove_orphans(target: Path) -> None:
     """What a runner that was killed could not remove; the process that made a folder is in its name."""
     for folder in target.parent.glob(f".{target.stem}.*.*"):
         owner = folder.name.removeprefix(f".{target.stem}.").partition(".")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _quietly(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except psutil.NoSuchProcess:
-        pass

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
+import torch
 from torch.utils.data import Dataset
 
 from lowtex.catalog import data_name, needed_roots, open_pairs, open_test_set, source_of, training_settings
@@ -17,7 +18,7 @@ from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.devices import device_of
-from lowtex.errors import CheckpointError, DataError, OptionError, require_choice
+from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import Evaluation, evaluate
 from lowtex.evaluation.protocols import Protocol
 from lowtex.evaluation.results import merge_rows, rows_from, write_rows
@@ -96,6 +97,42 @@ class Study:
         with self.run.training():
             return train_experiment(experiment, dataset, self.run.experiments_dir, options=options)
 
+    def train_side_by_side(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Path]:
+        """The folders of trained experiments by name and seed; trains only what is not finished.
+
+        One small network does not keep several cores busy, and its numbers depend on the number of threads. So on a
+        processor as many train at a time as this process has threads, each in a process of its own with one thread:
+        the numbers are the same on two cores and on sixteen, and those of `lowtex ablate`. On a GPU, which one
+        training fills, they are trained one after the other.
+
+        Raises:
+            LowtexError: one of them failed; the others are finished and kept.
+        """
+        from lowtex_lab.studies.batch import run_plan, tasks_of
+        from lowtex_lab.studies.rows import Entry
+        from lowtex_lab.studies.work import Place
+
+        chosen = [(name, seed) for name in names for seed in seeds]
+        if self.run.torch_device.type == "cpu":
+            place = Place(
+                run_dir=self.run.experiments_dir.parent,
+                root=self.run.root(self.train_on).absolute(),
+                profile=self.run.profile.name,
+                device="cpu",
+                threads=1,
+                pair_options=self.pair_options.get(self.train_on, {}),
+            )
+            plan = tasks_of(place, [Entry(name, self.experiment(name, seed), ()) for name, seed in chosen])
+            if plan:
+                jobs = min(torch.get_num_threads(), len(plan))
+                say(f"{len(plan)} trainings, {jobs} at a time, 1 thread each")
+                with self.run.training():
+                    failed = run_plan(place, plan, jobs)
+                if failed:
+                    label, reason = next(iter(failed.items()))
+                    raise LowtexError(f"{len(failed)} of {len(plan)} trainings failed; {label}: {reason}")
+        return {(name, seed): self.train(name, seed) for name, seed in chosen}
+
     def network(self, name: str, seed: int | None = None, **changes: object) -> DepthNet:
         """The trained network, in evaluation mode on the run's device."""
         return load_network(self.train(name, seed, **changes))[0].to(self.run.torch_device)
@@ -108,10 +145,6 @@ class Study:
         with self.run.training():
             folder = train_feature_net(experiment, dataset, self.run.experiments_dir, options=options)
         return load_feature_net(folder).to(self.run.torch_device)
-
-    def log(self, name: str, seed: int | None = None, **changes: object) -> pd.DataFrame:
-        """Every loss term of every step of a training."""
-        return pd.read_csv(self.train(name, seed, **changes) / "log.csv")
 
     def fine_tune(
         self,

@@ -25,8 +25,8 @@ from lowtex.datasets.calibration import read_kitti_calibration
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity
 from lowtex_lab.miniature import Scene, render
+from lowtex_lab.miniature.kitti import KITTI_RIG
 from lowtex_lab.miniature.kitti import write_kitti as write_miniature
-from lowtex_lab.miniature.kitti_calibration import KITTI_RIG
 
 MINIATURE_DRIVE = "2011_09_26_drive_9201_sync"
 

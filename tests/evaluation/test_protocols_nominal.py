@@ -12,7 +12,7 @@ from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.evaluation.results import rows_from
 from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig, nominal_to_metres
 from lowtex.networks import DepthNet
-from lowtex_lab.notebook.showing import show
+from lowtex_lab.notebook.helpers import show
 
 SIZE = (32, 64)
 # the colour cameras of 2011_09_26

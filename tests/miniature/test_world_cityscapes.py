@@ -10,7 +10,6 @@ from written_files import read, tree
 from lowtex.datasets import Cityscapes
 from lowtex.geometry import depth_to_disparity, warp_horizontal
 from lowtex_lab.miniature import Scene, cityscapes, render, write_cityscapes
-from lowtex_lab.miniature import ego_vehicle as bonnet
 from lowtex_lab.miniature.writing import MANIFEST
 
 SIZE = (128, 256)
@@ -100,14 +99,14 @@ def test_views_fit_by_the_stored_disparity(root, pairs):
         assert error[1] < 0.03 and error[1] < 0.6 * min(error[0], error[2])
         # and none of these pixels is covered by the bonnet in the right view
         columns = torch.arange(SIZE[1])[None] - disparity[0, 0]
-        assert not (bonnet.on_bonnet(RIG, 1, columns) & known).any()
+        assert not (cityscapes.on_bonnet(RIG, 1, columns) & known).any()
 
 
 def test_bonnet_is_in_every_picture_alike_and_without_disparity(root):
     columns = torch.arange(SIZE[1])[None]
     for camera, kind in enumerate(("leftImg8bit", "rightImg8bit")):
         first, second = (read(path(root, kind, "train", "graumark", k)).astype(float) for k in (0, 1))
-        there = bonnet.on_bonnet(RIG, camera, columns).numpy()
+        there = cityscapes.on_bonnet(RIG, camera, columns).numpy()
         body = there & np.roll(there, 1, 0)  # without the outline
         difference = np.abs(first - second).mean(-1)
         # noise and two gains are all that differs
@@ -120,8 +119,8 @@ def test_bonnet_is_in_every_picture_alike_and_without_disparity(root):
         torch.from_numpy(stored(root, "graumark", kind).astype(np.float32)).permute(2, 0, 1)[None] / 255
         for kind in ("leftImg8bit", "rightImg8bit")
     )
-    inside = bonnet.on_bonnet(RIG, 0, columns) & (torch.arange(SIZE[0])[:, None] > 0.92 * SIZE[0])
-    shifts = (RIG.focal_px * RIG.baseline_m / bonnet.AHEAD_M, 0.0)
+    inside = cityscapes.on_bonnet(RIG, 0, columns) & (torch.arange(SIZE[0])[:, None] > 0.92 * SIZE[0])
+    shifts = (RIG.focal_px * RIG.baseline_m / cityscapes.BONNET_AHEAD_M, 0.0)
     inside &= columns >= shifts[0] + 1
     near, far = (
         float((warp_horizontal(right, torch.full((1, 1, *SIZE), shift)) - left).abs().mean(1)[0][inside].mean())
@@ -145,7 +144,7 @@ def test_reader_gives_back_depth_rig_and_splits(root, pairs, crop, rows):
     assert (sample.rig.cx, sample.rig.cy, sample.rig.baseline_m) == pytest.approx((RIG.cx, RIG.cy, 0.209313))
     # no crop leaves any of the bonnet in sight
     for camera in (0, 1):
-        assert not bonnet.on_bonnet(RIG, camera, torch.arange(256)[None])[:rows].any()
+        assert not cityscapes.on_bonnet(RIG, camera, torch.arange(256)[None])[:rows].any()
     small = Cityscapes(root, "train", size=(96, 320), crop=crop)[0]
     assert small.image.shape == (3, 96, 320) and small.rig.focal_px == pytest.approx(RIG.focal_px * 320 / 256)
     assert small.rig.cy == pytest.approx((RIG.cy + 0.5) * 96 / rows - 0.5)

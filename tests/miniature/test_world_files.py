@@ -1,15 +1,14 @@
-"""What the writers leave on disk: Virtual KITTI 2's and KITTI's layouts, and how they are carried on with."""
+"""What the writers of Virtual KITTI 2's and KITTI's layouts leave on disk."""
 
 import numpy as np
 import pytest
 import torch
 from written_files import read, tree
 
-from lowtex.errors import OptionError
 from lowtex.files import read_json
 from lowtex_lab.miniature import Scene, kitti, render, vkitti2, write_kitti, write_vkitti2
-from lowtex_lab.miniature.kitti_calibration import KITTI_RIG
-from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, as_bgr8
+from lowtex_lab.miniature.kitti import KITTI_RIG
+from lowtex_lab.miniature.writing import MANIFEST, as_bgr8
 
 SIZE = (48, 160)
 FILES = (
@@ -178,76 +177,3 @@ def test_improved_ground_truth(kitti_root):
         assert 0.13 < known.mean() < 0.26
         off = np.abs(metres - depth[0].numpy())[known] / metres[known]
         assert np.median(off) < 0.015 and off.max() < 0.16
-
-
-def test_second_call_changes_nothing(vkitti2_root, monkeypatch):
-    before = {path: path.stat().st_mtime_ns for path in vkitti2_root.rglob("*")}
-    monkeypatch.setattr(vkitti2, "render", None)  # would fail if called
-    write_vkitti2(vkitti2_root, {"Scene02": 2, "Scene20": 1}, SIZE, ("clone", "fog"), progress=False)
-    assert before == {path: path.stat().st_mtime_ns for path in vkitti2_root.rglob("*")}
-
-
-@pytest.mark.parametrize("writer, frames", [("vkitti2", {"Scene02": 3}), ("kitti", {"train": 4, "test": 1})])
-def test_interrupted_writing_is_carried_on(tmp_path, monkeypatch, writer, frames):
-    module, write = {"vkitti2": (vkitti2, write_vkitti2), "kitti": (kitti, write_kitti)}[writer]
-    options = {"size": (32, 64), "progress": False}
-    write(tmp_path / "whole", frames, **options)
-    torch.set_num_threads(1)  # frames in order, so that the second one fails after the first is written
-
-    def stop(scene, frame, *rest, **more):
-        if frame == 1:
-            raise KeyboardInterrupt
-        return render(scene, frame, *rest, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "render", stop)
-        with pytest.raises(KeyboardInterrupt):
-            write(tmp_path / "cut", frames, **options)
-    part = tree(tmp_path / "cut")
-    assert any(name.endswith(UNFINISHED) for name in part) and not any(name.endswith(MANIFEST) for name in part)
-    assert any("0000" in name for name in part)
-    counted = []
-    monkeypatch.setattr(module, "render", lambda *a, **k: counted.append(a) or render(*a, **k))
-    write(tmp_path / "cut", frames, **options)
-    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
-    assert 0 < len(counted) < sum(frames.values())
-
-
-def test_other_parameters_replace_the_whole(tmp_path):
-    root = tmp_path / "root"
-    write_vkitti2(root, {"Scene02": 2}, (32, 64), progress=False)
-    write_vkitti2(root, {"Scene06": 1}, (32, 64), seed=3, progress=False)
-    write_vkitti2(tmp_path / "fresh", {"Scene06": 1}, (32, 64), seed=3, progress=False)
-    assert tree(root) == tree(tmp_path / "fresh")
-
-
-def test_a_folder_with_other_things_is_refused(tmp_path):
-    (tmp_path / "Scene02").mkdir()
-    (tmp_path / "Scene02" / "mine.txt").write_text("keep")
-    with pytest.raises(OptionError, match="not empty"):
-        write_vkitti2(tmp_path, {"Scene02": 1}, (32, 64), progress=False)
-    assert tree(tmp_path).keys() == {"Scene02/mine.txt"}
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OptionError, match="is a file"):
-        write_vkitti2(tmp_path / "file", {"Scene02": 1}, (32, 64), progress=False)
-
-
-@pytest.mark.parametrize(
-    "write, options, words",
-    [
-        (write_vkitti2, {"frames": {}}, "frames is empty"),
-        (write_vkitti2, {"frames": {"Scene02": 0}}, "Scene02"),
-        (write_vkitti2, {"frames": {"Street": 1}}, "Street"),
-        (write_vkitti2, {"variations": ("snow",)}, "snow"),
-        (write_vkitti2, {"variations": "clone"}, "list"),
-        (write_vkitti2, {"size": (96.5, 320)}, "size"),
-        (write_vkitti2, {"size": (8, 8)}, "size"),
-        (write_kitti, {"frames": {"exam": 3}}, "exam"),
-        (write_kitti, {"frames": {"test": True}}, "test"),
-        (write_kitti, {"size": (10, 320)}, "size"),
-    ],
-)
-def test_bad_options_leave_nothing_behind(tmp_path, write, options, words):
-    with pytest.raises(OptionError, match=words):
-        write(tmp_path / "new", progress=False, **options)
-    assert not (tmp_path / "new").exists()

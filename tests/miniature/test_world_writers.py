@@ -7,8 +7,10 @@ from written_files import tree
 from lowtex.errors import OptionError
 from lowtex_lab.miniature import (
     cityscapes,
+    kitti,
     make3d,
     stereo_folder,
+    vkitti2,
     write_cityscapes,
     write_kitti,
     write_make3d,
@@ -18,16 +20,18 @@ from lowtex_lab.miniature import (
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
 # module, name of what makes one frame in it, writer, amounts, size
-NEW = {
+WRITERS = {
+    "vkitti2": (vkitti2, "render", write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
+    "kitti": (kitti, "render", write_kitti, {"train": 4, "test": 1}, {"train": 2}, (32, 64)),
     "make3d": (make3d, "picture_and_grid", write_make3d, 3, 2, (64, 48)),
     "cityscapes": (cityscapes, "render", write_cityscapes, {"train": 5, "val": 1}, {"train": 1}, (32, 64)),
     "stereo": (stereo_folder, "render", write_stereo_folder, 3, 2, (32, 64)),
 }
 
 
-@pytest.mark.parametrize("layout", NEW)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeypatch, layout):
-    module, maker, write, amount, _, size = NEW[layout]
+    module, maker, write, amount, _, size = WRITERS[layout]
     whole = write(tmp_path / "whole", amount, size, progress=False)
     torch.set_num_threads(1)  # frames in order, so that the third one fails after two are written
     make, made = getattr(module, maker), []
@@ -43,7 +47,8 @@ def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             write(tmp_path / "cut", amount, size, progress=False)
     part = tree(tmp_path / "cut")
-    assert UNFINISHED in part and MANIFEST not in part and len(part) > 2
+    names = {name.rpartition("/")[2] for name in part}
+    assert UNFINISHED in names and MANIFEST not in names and len(part) > 2
     count = []
     with monkeypatch.context() as patch:
         patch.setattr(module, maker, lambda *a, **k: count.append(a) or make(*a, **k))
@@ -56,28 +61,45 @@ def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeyp
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
 
 
-@pytest.mark.parametrize("layout", NEW)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_other_parameters_replace_the_whole(tmp_path, layout):
-    _, _, write, amount, fewer, size = NEW[layout]
+    _, _, write, amount, fewer, size = WRITERS[layout]
     write(tmp_path / "root", amount, size, progress=False)
     write(tmp_path / "root", fewer, size, seed=3, progress=False)
     write(tmp_path / "fresh", fewer, size, seed=3, progress=False)
     assert tree(tmp_path / "root") == tree(tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("layout", NEW)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_foreign_folders_are_refused(tmp_path, layout):
-    _, _, write, amount, _, size = NEW[layout]
-    (tmp_path / "left").mkdir()
-    (tmp_path / "left" / "mine.png").write_text("keep")
+    _, _, write, amount, _, size = WRITERS[layout]
+    # KITTI's writer has two folders in the one it is given
+    mine = tmp_path / ("kitti_raw" if layout == "kitti" else "left") / "mine.png"
+    mine.parent.mkdir()
+    mine.write_text("keep")
     with pytest.raises(OptionError, match="not empty"):
         write(tmp_path, amount, size, progress=False)
-    assert tree(tmp_path).keys() == {"left/mine.png"}
+    assert tree(tmp_path).keys() == {str(mine.relative_to(tmp_path))}
+    if layout != "kitti":
+        with pytest.raises(OptionError, match="is a file"):
+            write(mine, amount, size, progress=False)
 
 
 @pytest.mark.parametrize(
     "write, options, words",
     [
+        (write_vkitti2, {"frames": {}}, "frames is empty"),
+        (write_vkitti2, {"frames": {"Scene02": 0}}, "Scene02"),
+        (write_vkitti2, {"frames": {"Street": 1}}, "Street"),
+        (write_vkitti2, {"frames": {"Scene02": 2}, "variation_frames": {"Street": 1}}, "variation_frames.*Street"),
+        (write_vkitti2, {"frames": {"Scene02": 2}, "variation_frames": {"Scene01": 0}}, "Scene01"),
+        (write_vkitti2, {"variations": ("snow",)}, "snow"),
+        (write_vkitti2, {"variations": "clone"}, "list"),
+        (write_vkitti2, {"size": (96.5, 320)}, "size"),
+        (write_vkitti2, {"size": (8, 8)}, "size"),
+        (write_kitti, {"frames": {"exam": 3}}, "exam"),
+        (write_kitti, {"frames": {"test": True}}, "test"),
+        (write_kitti, {"size": (10, 320)}, "size"),
         (write_make3d, {"images": 0}, "images"),
         (write_make3d, {"images": True}, "images"),
         (write_make3d, {"size": (100, 100)}, "4 to 3"),
@@ -110,10 +132,14 @@ def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
             f"{write.__module__}.in_parallel", lambda work, found, *rest, jobs=jobs, **more: jobs.extend(found)
         )
         write(tmp_path / layout, progress=False, **options)
-        streets[layout] = {job[0].name for job in jobs}
+        streets[layout] = {job[1].name for job in jobs}
     assert {layout: len(names) for layout, names in streets.items()} == {
-        "vkitti2": 2, "kitti": 5, "make3d": 4, "cityscapes": 6, "stereo": 1
-    }  # fmt: skip
+        "vkitti2": 2,
+        "kitti": 5,
+        "make3d": 4,
+        "cityscapes": 6,
+        "stereo": 1,
+    }
     assert len(set().union(*streets.values())) == 18
 
 

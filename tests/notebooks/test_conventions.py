@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from lowtex_lab.notebook import graph
-from lowtex_lab.notebook.parameters import parameters_of
+from lowtex_lab.notebook.runner import parameters_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -12,7 +12,6 @@ from lowtex.experiments import get_profile
 from lowtex.files import read_json
 from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook.run import NotebookRun
-from lowtex_lab.notebook.side_by_side import train_side_by_side
 from lowtex_lab.notebook.study import Study
 
 NAMES = ("baseline", "ours")
@@ -38,7 +37,7 @@ def study(tmp_path_factory):
 def folders(study):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    yield train_side_by_side(study, NAMES, (0, 1))
+    yield study.train_side_by_side(NAMES, (0, 1))
     torch.set_num_threads(before)
 
 
@@ -62,7 +61,7 @@ def test_the_networks_are_those_that_one_process_trains(study, folders, tmp_path
 
 def test_what_is_finished_is_not_trained_again(study, folders, capsys):
     networks = {folder: (folder / "network.safetensors").stat().st_mtime_ns for folder in folders.values()}
-    assert train_side_by_side(study, NAMES, (0, 1)) == folders
+    assert study.train_side_by_side(NAMES, (0, 1)) == folders
     assert "at a time" not in capsys.readouterr().out
     assert networks == {folder: (folder / "network.safetensors").stat().st_mtime_ns for folder in networks}
 
@@ -73,5 +72,5 @@ def test_one_that_fails_is_named_and_the_others_are_kept(study, folders):
     broken.mkdir()
     (broken / "state.pt").write_bytes(b"no state")
     with pytest.raises(LowtexError, match=r"1 of 2 trainings failed; census-s0: .*state.pt is damaged"):
-        train_side_by_side(study, ("encoder", "census", "ours"), (0,))
+        study.train_side_by_side(("encoder", "census", "ours"), (0,))
     assert (study.run.experiments_dir / f"encoder-s0-{study.experiment('encoder').key}" / "done.json").is_file()
