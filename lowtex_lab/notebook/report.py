@@ -17,7 +17,7 @@ from lowtex.errors import DataError, LowtexError
 from lowtex.progress import count
 from lowtex_lab.notebook import report_parts as parts
 from lowtex_lab.notebook.report_parts import Picture
-from lowtex_lab.plots.redrawing import comparable_groups, draw_standing, run_rows, texture_kind
+from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, run_rows, texture_kind
 from lowtex_lab.plots.tidy import is_miniature
 
 PICTURE_BUDGET = 13_000_000

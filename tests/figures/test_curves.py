@@ -9,15 +9,11 @@ from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 
 
-def test_training_curves_take_wide_and_long_logs():
-    wide = make_log()
-    long = wide.melt(id_vars=["experiment", "seed", "step", "learning_rate"], var_name="term", value_name="value")
-    for log in (wide, long):
-        figure = figures.training_curves(log, terms=["loss"])
-        drawn = figure.axes[0].lines[0]
-        first = wide[wide.experiment == "baseline"]
-        np.testing.assert_allclose(drawn.get_ydata(), first.loss)
-    assert "learning rate" not in texts(figures.training_curves(wide))
+def test_training_curves_draw_the_log_as_it_is():
+    log = make_log()
+    figure = figures.training_curves(log, terms=["loss"])
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), log[log.experiment == "baseline"].loss)
+    assert "learning rate" not in texts(figures.training_curves(log))
 
 
 def test_a_term_that_spans_decades_gets_a_logarithmic_axis():
@@ -41,17 +37,14 @@ def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
     assert pixels["B"].max() == pytest.approx(0.1)
 
 
-def test_loss_landscape_marks_truth_and_minimum_and_takes_a_mapping():
+def test_loss_landscape_marks_truth_and_minimum_and_needs_rows():
     tried = np.linspace(0, 10, 11)
-    figure = figures.loss_landscape({"pixels": (tried, (tried - 4) ** 2)}, truth_px=4.0, relative=False)
-    lines = figure.axes[0].lines
+    curves = pd.DataFrame({"loss": "pixels", "disparity_px": tried, "value": (tried - 4) ** 2})
+    lines = figures.loss_landscape(curves, truth_px=4.0, relative=False).axes[0].lines
     assert any(np.allclose(line.get_xdata(), 4.0) and line.get_linestyle() == "--" for line in lines)
     assert any(line.get_marker() == "v" and line.get_xdata()[0] == 4.0 for line in lines)
-
-
-def test_loss_landscape_without_rows():
     with pytest.raises(DataError, match="loss_landscape needs the columns loss, disparity_px, value"):
-        figures.loss_landscape({})
+        figures.loss_landscape(pd.DataFrame())
 
 
 def test_smoothness_drawing_states_computed_numbers():
@@ -61,13 +54,6 @@ def test_smoothness_drawing_states_computed_numbers():
     assert flat1 == flat2 == 0
     assert ramp1 == pytest.approx(stairs1) == pytest.approx(8 / 48)
     assert ramp2 == pytest.approx(0, abs=1e-12) and stairs2 > 0.3
-
-
-def test_white_wall_says_whether_it_is_measured():
-    measured = texts(figures.diagram_white_wall(make_landscape(), miniature=True))
-    assert "sketch" not in measured.lower() and "Measured at one pixel each" in measured and "miniature" in measured
-    with pytest.raises(DataError, match="needs the column truth_px"):
-        figures.diagram_white_wall(make_landscape().drop(columns="truth_px"))
 
 
 def test_timeline_places_tasks_and_needs_its_columns():

@@ -10,7 +10,7 @@ from figure_samples import make_sample, texts
 from lowtex.evaluation.metrics import depth_errors
 from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.arrays import depth_range, shorten, thicken
+from lowtex_lab.plots.images import depth_range, shorten, thicken
 from lowtex_lab.plots.samples import warp_differences
 from lowtex_lab.plots.style import depth_colormap, disparity_colormap
 

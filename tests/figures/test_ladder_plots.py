@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_samples import texts
-from made_scores import FACTORS, design, factorial_scores, rows_of
+from made_scores import FACTORS, design, factorial_scores
 
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
-from lowtex_lab.studies.budgets import budget_ratios
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.shapley import order_credits, order_steps
 
@@ -112,21 +111,6 @@ def test_orders_show_every_step_and_the_credit(scores):
     within(figure)
 
 
-def test_a_course_of_budgets_has_a_line_a_stratum_and_says_its_seeds():
-    made = {"ours": 0.5, "baseline": 1.0, "o": 0.3, "b": 0.4}
-    table = {name: np.outer(np.linspace(1, 1.1, 3), np.full(20, value)) for name, value in made.items()}
-    parts = [rows_of(table, **kind) for kind in ({}, {"stratum": "low", "kind": "known"})]
-    ratios = budget_ratios(pd.concat(parts), {200: ("ours", "baseline"), 800: ("o", "b")}, stratum_kind="known")
-    figure = figures.budget_course(ratios)
-    [axes] = figure.axes
-    lines = [list(line.get_ydata()) for line in axes.lines if line.get_marker() in "os"]
-    assert lines == [pytest.approx([0.5, 0.75])] * 2
-    told = texts(figure)
-    for text in ("200 3 seeds", "800 3 seeds", "low texture", "20 images", "steps of training"):
-        assert text in told, text
-    within(figure)
-
-
 def test_they_can_be_drawn_again_and_refuse_what_they_cannot_draw(cells, tmp_path):
     before = cells.copy(deep=True)
     picture = save_figure(figures.factorial_cells(cells, FACTORS, design().cells, {"++++": "ours"}), tmp_path / "cells")
@@ -139,8 +123,6 @@ def test_they_can_be_drawn_again_and_refuse_what_they_cannot_draw(cells, tmp_pat
         figures.factorial_cells(cells[cells["experiment"] != "+---"], FACTORS, design().cells)
     with pytest.raises(DataError, match="needs the column error"):
         figures.factorial_cells(cells.drop(columns="error"), FACTORS, design().cells)
-    with pytest.raises(DataError, match="needs the columns low, high, seeds"):
-        figures.budget_course(pd.DataFrame(columns=["steps", "stratum", "ratio"]))
     with pytest.raises(DataError, match="at most 2 strata"):
         steps = pd.DataFrame({"change": "a", "before": "nothing", "place": 1, "orders": 1, "ratio": 1.0, "seeds": 1,
                               "images": 1, "metric": "abs_rel", "stratum": ["all", "low", "high"]})  # fmt: skip

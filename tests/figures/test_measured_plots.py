@@ -41,21 +41,19 @@ def points(**changes) -> pd.DataFrame:
     )
 
 
-def test_a_panel_a_quantity_with_every_seed_and_the_means():
-    figure = figures.stage_lines(measured(), TITLES, "Stages", even={"read": 0.25}, miniature=True)
+def lines() -> pd.DataFrame:
+    table = measured()
+    return table.assign(
+        x=table["stage"], y=table["value"], name=table["experiment"], panel=table["quantity"].map(TITLES)
+    )
+
+
+def test_lines_of_several_seeds_are_their_means_and_every_seed_is_a_dot():
+    marks = {TITLES["read"]: 0.25}
+    figure = figures.line_panels(lines(), "stage", "", "Stages", "12 images", mark_y=marks, share_y=False)
     refuse_blank(figure)
-    told = texts(figure)
-    for part in (
-        "Stages",
-        "miniature data",
-        "3 seeds, 24 images",
-        "dots: single seeds",
-        "baseline",
-        "encoder",
-        "stage",
-    ):
-        assert part in told
-    first = figure.axes[0]
+    assert {"Stages", "12 images", "baseline", "encoder", "stage"} <= set(texts(figure).splitlines())
+    first, second = figure.axes
     assert " ".join(first.get_title(loc="left").split()) == TITLES["read"]
     means = {line.get_label(): line.get_ydata() for line in first.lines if not line.get_label().startswith("_")}
     assert means["encoder"] == pytest.approx(0.76 - 0.02 * np.arange(1, 5))
@@ -63,41 +61,21 @@ def test_a_panel_a_quantity_with_every_seed_and_the_means():
     assert sum(len(line.get_ydata()) for line in dots) == 2 * 3 * 4
     # two experiments never hide each other
     assert not set(dots[0].get_xdata()) & set(dots[1].get_xdata())
-
-
-def test_the_titles_keep_to_their_panels():
-    figure = figures.stage_lines(measured(), TITLES, "Stages")
+    assert [line.get_linestyle() for line in second.lines].count(":") == 0
+    assert second.get_ylim()[1] < 0.5 < first.get_ylim()[1] and first.get_ylim()[0] == 0
     figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    left, right = (axes._left_title.get_window_extent(renderer) for axes in figure.axes[:2])
+    left, right = (axes._left_title.get_window_extent() for axes in figure.axes)
     assert left.x1 < right.x0 and right.x1 <= figure.bbox.width
 
 
-def test_one_seed_is_said_and_a_negative_value_is_in_view():
-    table = measured(seeds=(0,))
-    table.loc[0, "value"] = -0.4
-    figure = figures.stage_lines(table, TITLES, "Stages")
-    assert "1 seed, 24 images · no spread is known" in texts(figure)
-    assert figure.axes[0].get_ylim()[0] < -0.4
-
-
-def test_unequal_seeds_are_said():
-    table = measured()
-    table = table[(table["experiment"] == "encoder") | (table["seed"] == 0)]
-    assert "1 to 3 seeds" in texts(figures.stage_lines(table, TITLES, "Stages"))
-
-
-@pytest.mark.parametrize(
-    "table, titles, told",
-    [
-        (measured().drop(columns="stage"), TITLES, "stage_lines needs the column stage"),
-        (measured(), {**TITLES, "other": "no such"}, "nothing was measured of other"),
-        (pd.concat([measured(), measured()]), TITLES, "one value of each seed"),
-    ],
-)
-def test_stage_lines_refuses(table, titles, told):
-    with pytest.raises(DataError, match=told):
-        figures.stage_lines(table, titles, "Stages")
+def test_lines_have_bands_and_bins_in_reading_order():
+    table = pd.DataFrame({"x": [">=0.08", "<0.01", "0.01-0.08"], "y": [3.0, 1.0, 2.0], "name": "pixels"})
+    table = table.assign(low=table["y"] - 0.5, high=table["y"] + 0.5)
+    [axes] = figures.line_panels(table, "contrast", "error", mark_y=1.5).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["< 0.01", "0.01–0.08", "≥ 0.08"]
+    assert list(axes.lines[0].get_ydata()) == [1.0, 2.0, 3.0]
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.5, 3.5) and axes.get_ylim()[1] > 3.5
 
 
 def test_a_scatter_has_a_panel_a_quantity_and_a_colour_a_name():
@@ -125,10 +103,10 @@ def test_a_scatter_refuses(table):
         figures.scatter_panels(table, "ratio", "Together?")
 
 
-@pytest.mark.parametrize("name", ["stage_lines", "scatter_panels"])
+@pytest.mark.parametrize("name", ["line_panels", "scatter_panels"])
 def test_drawn_again_from_what_was_kept(name, tmp_path):
     made = {
-        "stage_lines": lambda: figures.stage_lines(measured(), TITLES, "Stages"),
+        "line_panels": lambda: figures.line_panels(lines(), "stage", "", "Stages"),
         "scatter_panels": lambda: figures.scatter_panels(points(), "ratio", "Together?"),
     }[name]()
     picture = save_figure(made, tmp_path / name)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lowtex.errors import DataError
 from lowtex.evaluation.results import write_rows
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.redrawing import comparable_groups, draw_standing, texture_kind, timeline_rows
+from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, texture_kind, timeline_rows
 
 KINDS = ("none", "known")
 
@@ -47,7 +47,7 @@ def test_all_figures_come_back_after_their_pictures_are_lost(run):
         "summary_timeline.png",
     }
     assert [p.name for p in result.kept] == ["03_own.png"]
-    assert len(told) == 6 and "03_own: kept, it has no recipe" in told
+    assert len(told) == 6 and "03_own: kept, no plot of the kit drew it" in told
     after = {p.name: p.read_bytes() for p in (run / "figures").iterdir()}
     assert {name: after[name] for name in before} == before
     stamps = {p: p.stat().st_mtime_ns for p in result.drawn}

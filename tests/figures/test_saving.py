@@ -13,8 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.recipe import cook, record
-from lowtex_lab.plots.saving import load_recipe, redraw_card
+from lowtex_lab.plots.saving import keep, load_call, redraw_card
 
 
 def _bytes(folder):
@@ -114,7 +113,7 @@ def test_a_figure_of_one_s_own_is_kept_with_its_data(tmp_path):
     figure.subplots().plot([0, 1], [0, 1], linewidth=4)
     path = figures.save_figure(figure, tmp_path / "own.png", data=pd.DataFrame({"x": [0, 1]}))
     assert path == tmp_path / "own.png" and (tmp_path / "own.csv").read_text() == "x\n0\n1\n"
-    assert load_recipe(tmp_path / "own.json") is None and redraw_card(tmp_path / "own.json") is None
+    assert load_call(tmp_path / "own.json") is None and redraw_card(tmp_path / "own.json") is None
 
 
 def test_a_missing_or_damaged_companion_is_named(tmp_path, bars):
@@ -145,7 +144,7 @@ def test_texts_that_csv_readers_misread_survive(tmp_path):
     frame["experiment_key"] = [f"{i:03d}e1" for i in range(len(frame))]
     frame["experiment_key"] = frame.groupby(["experiment", "seed"])["experiment_key"].transform("first")
     path = figures.save_figure(figures.metric_bars(frame, kind="known"), tmp_path / "bars")
-    back = load_recipe(path.with_suffix(".json")).frames["rows"]
+    back = load_call(path.with_suffix(".json")).frames["rows"]
     pd.testing.assert_frame_equal(back, frame, check_dtype=False)
 
 
@@ -168,17 +167,18 @@ def test_arguments_come_back_as_they_were():
 
     def show(**arguments):
         kept.update(arguments)
+        return Figure()
 
-    show.undecorated = show
+    show.__wrapped__ = show
     figures.PLOTS["show"] = show
     try:
-        recipe = record("show", given)
-        json.dumps(recipe.arguments, allow_nan=False)
-        cook(recipe)
+        call = keep("show", given)
+        json.dumps(call.arguments, allow_nan=False)
+        call.draw()
     finally:
         del figures.PLOTS["show"]
     np.testing.assert_allclose(kept["picture"], given["picture"], atol=1e-6)
-    assert recipe.arrays["picture"].dtype == np.uint8
+    assert call.arrays["picture"].dtype == np.uint8
     np.testing.assert_allclose(kept["metres"], given["metres"], rtol=6e-4, atol=1e-4)
     np.testing.assert_allclose(kept["tiny"], given["tiny"], rtol=1e-6)
     assert kept["mask"].dtype == bool and np.array_equal(kept["mask"], given["mask"])

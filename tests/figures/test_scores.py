@@ -30,7 +30,7 @@ def test_bars_are_means_over_seeds_and_dots_are_the_seeds(rows):
             chosen = rows[(rows.experiment == method) & (rows.stratum == stratum) & (rows.stratum_kind == kind)]
             expected = chosen[chosen.metric == "abs_rel"].value.mean()
             assert heights[METHODS[method].color.lower(), position] == pytest.approx(expected)
-    dots = sorted(float(y) for line in axes.lines for y in line.get_ydata())
+    dots = sorted(float(y) for dots in axes.collections for y in dots.get_offsets()[:, 1])
     chosen = rows[rows.stratum_kind.isin(["none", "known"]) & (rows.metric == "abs_rel")]
     np.testing.assert_allclose(dots, sorted(chosen.value))
 
@@ -38,7 +38,7 @@ def test_bars_are_means_over_seeds_and_dots_are_the_seeds(rows):
 def test_one_seed_says_so_and_draws_no_spread():
     figure = figures.metric_bars(make_rows(seeds=(0,)), kind="known")
     assert "one seed, so no spread is known" in texts(figure)
-    assert not figure.axes[0].lines
+    assert not figure.axes[0].collections
 
 
 def test_bars_by_another_column_use_whole_images(rows):

@@ -8,7 +8,6 @@ from figure_samples import texts
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import refuse_blank
-from lowtex_lab.plots.smoothness_plots import _runs
 from lowtex_lab.studies.loss_analysis.smoothness_toys import band_table, lines
 
 
@@ -28,12 +27,11 @@ def test_shows_lines_terms_truth_and_errors():
         assert part in words
     plain = table[(table["line"] == "slanted, one side") & (table["terms"] == "first order") & ~table["known"]]
     assert f"off by {np.abs(plain['inside'] - plain['truth_px']).mean():.2f} px" in words
-    assert figure.recipe.function == "scan_lines" and len(figure.axes) == 4
+    assert figure.call.function == "scan_lines" and len(figure.axes) == 4
     assert table.equals(before)
 
 
 def test_runs_and_refusals():
-    assert _runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 1), (3, 3), (6, 6)] and _runs(np.zeros(3, bool)) == []
     table = bands()
     with pytest.raises(DataError, match="low"):
         figures.scan_lines(table.drop(columns="low"))

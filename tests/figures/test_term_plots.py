@@ -7,8 +7,8 @@ from figure_samples import texts
 
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.curves import loss_styles
 from lowtex_lab.plots.saving import refuse_blank
+from lowtex_lab.plots.style import loss_styles
 from lowtex_lab.studies.loss_analysis.error_terms import TERMS
 
 
@@ -21,35 +21,11 @@ def made(column: str, **more) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def profile() -> pd.DataFrame:
-    lines = [
-        {"padding": padding, "side": side, "distance_px": 2.0 * k + 1, "alike": 1 / (k + 1), "changed": 0.5 / (k + 1),
-         "attraction": 0.3 - 0.1 * k, "frames": 7}
-        for padding in ("zeros", "replicate") for side in ("left", "right") for k in range(5)
-    ]  # fmt: skip
-    return pd.DataFrame(lines)
-
-
 def test_every_term_has_a_look_of_its_own_whoever_stands_beside_it():
     styles = loss_styles(TERMS)
     assert len({(s.color, str(s.linestyle)) for s in styles.values()}) == len(TERMS)
     for name in TERMS:
         assert loss_styles([name])[name] == styles[name]
-
-
-def test_pulls():
-    pulls = pd.concat([made("toward", offset_px=offset) for offset in (1.0, 2.0)])
-    figure = figures.pull_by_offset(pulls, caption="street frames", miniature=True)
-    refuse_blank(figure)
-    words = texts(figure)
-    for promised in (*TERMS, "low texture", "high texture", "12 frames", "intervals over frames", "miniature data"):
-        assert promised in words, promised
-    low = figure.axes[0].get_lines()[0]
-    assert low.get_xdata().tolist() == [1.0, 2.0]
-    with pytest.raises(DataError, match="at most 4 strata"):
-        figures.pull_by_offset(pd.concat([pulls.assign(stratum=str(k)) for k in range(5)]))
-    with pytest.raises(DataError, match="toward"):
-        figures.pull_by_offset(pulls.drop(columns="toward"))
 
 
 def test_intervals_and_one_frame():
@@ -63,14 +39,3 @@ def test_intervals_and_one_frame():
     assert "1 frame" in words and "no interval" in words and "95%" not in words
     with pytest.raises(DataError, match="basin_px"):
         figures.term_intervals(made("found"), "basin_px", "width", "A title")
-
-
-def test_borders():
-    figure = figures.border_profile(profile(), miniature=True)
-    refuse_blank(figure)
-    words = texts(figure)
-    for promised in ("left border", "right border", "zeros", "replicate", "7 frames", "miniature data"):
-        assert promised in words, promised
-    assert figure.axes[1].xaxis_inverted() and not figure.axes[0].xaxis_inverted()
-    with pytest.raises(DataError, match="attraction"):
-        figures.border_profile(profile().drop(columns="attraction"))
