@@ -10,12 +10,11 @@ never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` f
 """
 
 # ruff: noqa: F401 - what notebooks call as `figures.…`
-from lowtex_lab.plots.ablation import ablation_ladder, factorial_cells, order_effects, paired_dots, weight_curves
+from lowtex_lab.plots.ablation import factorial_cells, weight_curves
 from lowtex_lab.plots.curves import line_panels, scatter_panels, timeline, training_curves
 from lowtex_lab.plots.diagrams import (
     diagram_blocks,
     diagram_decoders,
-    diagram_smoothness,
     diagram_stereo_loop,
     diagram_white_wall,
 )
@@ -42,6 +41,6 @@ from lowtex_lab.plots.results import (
 )
 from lowtex_lab.plots.rig_check import draw_rig_check, rig_check
 from lowtex_lab.plots.run_figures import draw_standing, redraw
-from lowtex_lab.plots.samples import data_sets_panel, pair_panel, point_cloud_bird_eye, stereo_anaglyph, warp_check
+from lowtex_lab.plots.samples import data_sets_panel, pair_panel, point_cloud_bird_eye, stereo_anaglyph
 from lowtex_lab.plots.saving import PLOTS, plot, save_figure
 from lowtex_lab.plots.style import METHODS, method_styles, styled

@@ -1,4 +1,4 @@
-"""The ablation seed by seed: methods side by side, every combination of changes, and one change after the other."""
+"""The ablation seed by seed: every combination of changes, and the sweep of a weight."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,22 +13,18 @@ from lowtex_lab.plots.style import (
     INK,
     METHODS,
     MUTED,
-    MethodStyle,
     finish,
     legend_row,
     log_axis,
     loss_styles,
     method_dots,
     method_lines,
-    method_styles,
     new_figure,
     note,
-    strata_panels,
     stratum_title,
 )
 from lowtex_lab.plots.tidy import (
     counted,
-    in_order,
     is_miniature,
     metric_label,
     metric_name,
@@ -45,70 +41,6 @@ FAR_OFF = 2.2
 
 OTHER = "#7f8c99"
 """Colour of cells that are neither all old nor all new."""
-
-
-@plot
-def paired_dots(
-    table: pd.DataFrame,
-    methods: Sequence[str] | None = None,
-    title: str = "The same seeds, method by method",
-    caption: str = "",
-    miniature: bool = False,
-):
-    """Each seed's error under each method, joined by a line: a line that falls is a seed that gained.
-
-    Args:
-        table: of `stats.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at most
-            three strata.
-        methods: which, from left to right; None = all, as they come.
-        title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
-
-    Raises:
-        DataError: missing columns, no rows, an unknown method, several metrics, too many strata, or two errors of
-            one seed.
-    """
-    what = "paired_dots"
-    require_columns(table, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
-    there = list(dict.fromkeys(table["experiment"].astype(str)))
-    methods = there if methods is None else list(methods)
-    if unknown := [name for name in methods if name not in there]:
-        raise DataError(f"{what}: no rows of {', '.join(unknown)}; there are: {', '.join(there)}")
-    table = table[table["experiment"].isin(methods)]
-    if table["metric"].nunique() > 1 or table.duplicated(["experiment", "seed", "stratum"]).any():
-        raise DataError(f"{what} takes one metric and one error of each seed")
-    styles = method_styles(methods)
-    figure, panels = strata_panels(table, what, 4.1)
-    table = table.assign(at=table["experiment"].map(methods.index))
-    for stratum, axes in panels.items():
-        own = table[table["stratum"] == stratum]
-        joined = own.pivot(index="seed", columns="at", values="error").reindex(columns=range(len(methods)))
-        for values in joined.to_numpy(float):
-            axes.plot(range(len(methods)), values, color="#b5b5b5", linewidth=1)
-        for place, name in enumerate(methods):
-            method_dots(axes, own[own["experiment"] == name], "at", "error", styles[name])
-            _mean(axes, joined[place].dropna(), place, styles[name].color, "x", 0.3)
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-            look = {"ha": "center", "va": "baseline", "fontsize": 9, "color": INK, "bbox": box}
-            note(axes, f"{joined[place].mean():.3f}", (place, joined[place].max()), (0, 7), **look)
-        long = len(methods) * len(panels) > 4
-        turned = {"rotation": 28, "ha": "right", "rotation_mode": "anchor"} if long else {}
-        axes.set_xticks(range(len(methods)), [styles[name].label for name in methods], **turned)
-        axes.set_xlim(-0.5, len(methods) - 0.5)
-        axes.grid(True, axis="y")
-    first = next(iter(panels.values()))
-    first.set_ylim(0, float(table["error"].max()) * 1.13)
-    first.set_ylabel(metric_label(str(table["metric"].iloc[0])))
-    said = [seed_count(table), "dots: single seeds, joined by a line each", "bars and numbers: their means", caption]
-    return finish(figure, title, *said, miniature=miniature or is_miniature(table))
-
-
-def _mean(axes, values, place: float, color: str, along: str, half: float) -> None:
-    """A bar at the mean of some values, across the axis ``along`` which methods stand."""
-    if len(values):
-        across, ends = [float(np.mean(values))] * 2, [place - half, place + half]
-        x, y = (ends, across) if along == "x" else (across, ends)
-        axes.plot(x, y, color=color, linewidth=2.4, alpha=0.6, solid_capstyle="butt", zorder=1)
 
 
 @plot
@@ -242,7 +174,8 @@ def _cell(axes, place: int, values: np.ndarray, failed: int, color: str) -> None
     spread = place + 0.09 * (np.arange(len(values)) - (len(values) - 1) / 2)
     axes.plot(spread, values, linestyle="", marker="o", markersize=4, color=color, alpha=0.8, markeredgewidth=0)
     if len(values):
-        _mean(axes, values, place, color, "x", 0.36)
+        bar = {"linewidth": 2.4, "alpha": 0.6, "solid_capstyle": "butt"}
+        axes.plot([place - 0.36, place + 0.36], [values.mean()] * 2, color=color, **bar)
         look = {"ha": "center", "va": "baseline", "fontsize": 8, "color": INK}
         note(axes, f"{values.mean():.3f}", (place, values.max()), (0, 5), **look)
     if not failed:
@@ -273,133 +206,3 @@ def _marks(axes, order, factors, cells, names) -> None:
 def _cell_color(cell: Mapping[str, str], factors: Mapping[str, Sequence[str]]) -> str:
     new = {cell[name] == levels[1] for name, levels in factors.items()}
     return OTHER if len(new) > 1 else METHODS["ours" if new == {True} else "baseline"].color
-
-
-@plot
-def ablation_ladder(
-    errors: pd.DataFrame,
-    steps: pd.DataFrame,
-    rungs: Sequence[str],
-    title: str = "One change after the other",
-    caption: str = "",
-    miniature: bool = False,
-):
-    """Errors of rows of a table in its order, top to bottom, and between two of them the step with its interval.
-
-    Args:
-        errors: of `studies.stats.effects.seed_errors`: rows ``experiment, seed, stratum, metric, error, images``, at
-            most three strata.
-        steps: of `studies.stats.effects.compare` of neighbouring rows: ``method, reference, stratum, ratio, low, high,
-            verdict``; ``verdict_corrected`` is taken where there.
-        rungs: the rows, first to last.
-        title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
-
-    Raises:
-        DataError: missing columns, no rows, a rung without rows, a step that is missing, too many strata.
-    """
-    what = "ablation_ladder"
-    require_columns(errors, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
-    require_columns(steps, ["method", "reference", "stratum", "ratio", "low", "high", "verdict"], what)
-    require_few_strata(errors, what)
-    judged = "verdict_corrected" if "verdict_corrected" in steps else "verdict"
-    by_pair = {(row["method"], row["reference"], row["stratum"]): row for row in steps.to_dict("records")}
-    styles = method_styles(rungs)
-    figure, panels = strata_panels(errors, what, 1.5 + 0.78 * len(rungs))
-    for stratum, axes in panels.items():
-        for place, name in enumerate(rungs):
-            own = errors[(errors["stratum"] == stratum) & (errors["experiment"] == name)]
-            if own.empty:
-                raise DataError(f"{what}: no rows of {name} in {stratum} pixels")
-            method_dots(axes, own.assign(place=place), "error", "place", styles[name])
-            _mean(axes, own["error"], place, styles[name].color, "y", 0.24)
-            note(axes, f"{own['error'].mean():.3f}", (own["error"].max(), place), (7, 0), fontsize=9, color=INK)
-            if place:
-                _step(axes, place - 0.5, by_pair.get((name, rungs[place - 1], stratum)), judged, what, name)
-        log_axis(axes.xaxis, [*errors["error"], float(errors["error"].max()) * 1.12])
-        axes.set_xlabel(metric_label(str(errors["metric"].iloc[0])).replace("\n", " "))
-        axes.grid(True, axis="x")
-        axes.tick_params(axis="y", length=0)
-    axes.set_yticks(range(len(rungs)), [styles[name].label for name in rungs])
-    axes.set_ylim(len(rungs) - 0.5, -0.5)
-    step = "between two rows: the lower one's error over the upper one's, 95% interval over seeds and images"
-    said = [seed_count(errors), step, "dots: single seeds, bars and numbers: their means", caption]
-    return finish(figure, title, *said, miniature=miniature or is_miniature(errors))
-
-
-def _step(axes, height: float, row: dict | None, judged: str, what: str, name: str) -> None:
-    if row is None:
-        raise DataError(f"{what}: no step to {name}; compare each row with the one above it")
-    known = np.isfinite(row["low"]) and np.isfinite(row["high"])
-    interval = f" [{row['low']:.2f}, {row['high']:.2f}]" if known else ""
-    # "cannot be judged: one seed" is too long for the gap between two rows
-    verdict = str(row[judged]).partition(":")[0]
-    color = {"helps": METHODS["ours"].color, "harms": ORANGE}.get(verdict, MUTED)
-    at = {"xycoords": ("axes fraction", "data"), "ha": "right", "color": color}
-    note(axes, f"× {row['ratio']:.2f}{interval}  {verdict}", (0.985, height), **at)
-
-
-@plot
-def order_effects(
-    steps: pd.DataFrame,
-    credits: pd.DataFrame,
-    title: str = "What a change is credited with depends on when it is added",
-    caption: str = "",
-    miniature: bool = False,
-):
-    """Each change's step after every set of others, a panel a change and a row a stratum; the line is its credit.
-
-    Args:
-        steps: of `lowtex_lab.studies.stats.shapley.order_steps`, at most two strata.
-        credits: of `lowtex_lab.studies.stats.shapley.order_credits`.
-        title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
-
-    Raises:
-        DataError: missing columns, no rows, or too many strata.
-    """
-    what = "order_effects"
-    needed = ["change", "before", "place", "orders", "ratio", "stratum", "seeds", "images", "metric"]
-    require_columns(steps, needed, what)
-    require_columns(credits, ["effect", "stratum", "ratio", "low", "high", "orders"], what)
-    strata, changes = in_order(steps["stratum"]), list(dict.fromkeys(steps["change"]))
-    if len(strata) > 2:
-        raise DataError(f"{what} takes at most 2 strata ({len(strata)} given)")
-    credited = credits.set_index(["stratum", "effect"])
-    sizes = credited.loc[strata[0]].loc[changes, "ratio"].map(np.log).abs()
-    largest = str(sizes.idxmax())
-    after = steps["before"].str.split(" + ", regex=False).map(lambda names: largest in names)
-    looks = {
-        f"{largest} still old": (~after & (steps["change"] != largest), METHODS["encoder"], -0.1),
-        f"{largest} new already": (after, METHODS["ours"], 0.1),
-        f"{largest} itself": (steps["change"] == largest, MethodStyle("", "#555555", "D"), 0.0),
-    }
-    figure = new_figure(1.4 + 2.3 * len(strata))
-    grid = figure.subplots(len(strata), len(changes), sharex=True, sharey=True, squeeze=False)
-    for row, stratum in enumerate(strata):
-        for axes, change in zip(grid[row], changes, strict=True):
-            here, line = (steps["stratum"] == stratum) & (steps["change"] == change), credited.loc[(stratum, change)]
-            if np.isfinite(line["low"]):
-                axes.axhspan(line["low"], line["high"], color="#dfe6ee", linewidth=0)
-            axes.axhline(line["ratio"], color=MUTED, linewidth=1.6, linestyle="--", label="credit, with its interval")
-            axes.axhline(1, color=INK, linewidth=0.8)
-            for said, (mask, style, side) in looks.items():
-                if (here & mask).any():
-                    points = steps[here & mask].assign(place=lambda table, by=side: table["place"] + by)
-                    method_dots(axes, points, "place", "ratio", style, label=said, alpha=0.85)
-            where = f"\n{stratum_title(stratum)}" if len(strata) > 1 else ""
-            axes.set_title(f"{change}: × {line['ratio']:.2f}{where}")
-            axes.grid(True, axis="y")
-            log_axis(axes.yaxis, [*steps["ratio"], *credits.loc[np.isfinite(credits["low"]), "ratio"], 1.0])
-    for axes in grid[-1]:
-        axes.set_xticks(range(1, len(changes) + 1))
-        axes.set_xlim(0.5, len(changes) + 0.5)
-        axes.set_xlabel("added as number …")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("step: ratio of errors")
-    legend_row(figure)
-    behind = f"{count(int(steps['seeds'].max()), 'seed')}, {count(int(steps['images'].max()), 'image')}"
-    said = [metric_name(steps["metric"].iloc[0]), behind]
-    orders = f"{len(steps) // len(strata)} in all, which make up {int(credits['orders'].max())} orders"
-    said += [f"a point: the step after one set of other changes, {orders}", "below 1 the change helps", caption]
-    return finish(figure, title, *said, miniature=miniature or is_miniature(steps))

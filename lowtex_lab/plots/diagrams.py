@@ -14,7 +14,6 @@ from lowtex_lab.plots.saving import plot
 from lowtex_lab.plots.style import (
     CAPTION_PT,
     INK,
-    METHODS,
     MUTED,
     TRUTH,
     WIDTH_IN,
@@ -337,42 +336,6 @@ def diagram_white_wall():
     axes.legend(loc="upper right", fontsize=8.5)
     text = "A sketch of the paper's argument, not a measurement; notebook 03 measures these curves."
     return finish(figure, "4. A white wall: where the pixels are silent, do feature maps speak?", text)
-
-
-@plot
-def diagram_smoothness():
-    """Drawing 5: what first- and second-order smoothness each call rough, computed on three rows of disparity."""
-    steps = np.arange(49)
-    ramp = 4 + 8 * steps / 48
-    rows = {
-        "a wall seen head-on": np.full(49, 8.0),
-        "a slanted wall along the street": ramp,
-        "stairs with the same ends": 4 + 2 * np.round(4 * steps / 48),
-    }
-    figure = new_figure(4.3)
-    panels = figure.subplots(2, 3, sharey="row", height_ratios=[1.25, 1])
-    first = {name: np.abs(np.diff(row)).mean() for name, row in rows.items()}
-    second = {name: np.abs(np.diff(row, n=2)).mean() for name, row in rows.items()}
-    top = max([*first.values(), *second.values()])
-    for column, (name, row) in enumerate(rows.items()):
-        upper, lower = panels[:, column]
-        upper.plot(steps, row, color=BLUE, linewidth=2.2)
-        upper.set(title=name, ylim=(0, 14), xlabel="pixel along the row")
-        upper.grid(True)
-        colors = (METHODS["encoder"].color, METHODS["ours"].color)
-        values = (first[name], second[name])
-        lower.barh([1, 0], values, color=colors, height=0.62)
-        for y, value in zip((1, 0), values, strict=True):
-            lower.text(value + 0.02 * top, y, f"{value:.2f}", va="center", fontsize=9.5)
-        lower.set(xlim=(0, 1.22 * top), xlabel="mean size of the difference, in px", ylim=(-0.5, 1.5))
-        lower.set_yticks([1, 0], ["first order", "second order"])
-        lower.tick_params(axis="y", length=0)
-    panels[0, 0].set_ylabel("disparity in px")
-    text = (
-        "Computed on the rows shown. A plane at any angle is a straight line in disparity: second order leaves it "
-        "alone, while first order charges the slope, and cannot tell it from stairs. The paper uses both."
-    )
-    return finish(figure, "5. Smoothness: first order taxes every slope, second order only bends", text)
 
 
 def _toy_maps(picture: np.ndarray) -> list[np.ndarray]:

@@ -397,9 +397,9 @@ def _ratios(axes, faster: pd.DataFrame, targets: pd.DataFrame | None) -> None:
         faster = faster.merge(targets[[*told, "bound"]], on=told, how="left")
     names = [name for name in CONTESTANTS if name in set(faster["contestant"])]
     # contestants of one line a little below one another, so that none hides another
-    aside = {name: 0.62 * ((index + 0.5) / len(names) - 0.5) for index, name in enumerate(names)}
     line = faster.groupby(_SUBJECT, sort=False).ngroup()
-    faster = faster.assign(y=line + faster["contestant"].map(aside))
+    of_line = faster["contestant"].map(names.index).groupby(line)
+    faster = faster.assign(y=line + 0.62 * ((of_line.rank("dense") - 0.5) / of_line.transform("nunique") - 0.5))
     ends = [0.9, *faster["value"], *faster["bound"].dropna(), 1.35 * float(faster["value"].max())]
     log_axis(axes.xaxis, ends)
     axes.axvline(1.0, color=MUTED, linewidth=1)

@@ -26,7 +26,6 @@ from lowtex_lab.plots.style import (
     INK,
     MUTED,
     NO_DATA,
-    TRUTH,
     WIDTH_IN,
     contrast_colormap,
     depth_colormap,
@@ -164,44 +163,6 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None):
     said.append(f"grey: no ground truth, or not seen by the {there} camera ({1 - judged.mean():.0%} of pixels)")
     said.append("points drawn larger" if is_sparse(depth) else "")
     title = "A stereo pair and what is known about it"
-    return finish(figure, title, *said, miniature=_is_miniature(sample, miniature))
-
-
-@plot
-def warp_check(sample: StereoSample, miniature: bool | None = None, reach_px: int = 6):
-    """Whether calibration, ground truth and pair agree: the warp error must be smallest at the true disparity.
-
-    Args:
-        sample: with ``other`` and ``depth``.
-        miniature: as in `pair_panel`.
-        reach_px: the error is drawn for disparities wrong by up to that many pixels.
-
-    Raises:
-        ValueError: the sample has no second view or no ground truth.
-    """
-    picture = as_picture(sample.image)
-    here, there = _sides(sample)
-    offsets = np.arange(-reach_px, reach_px + 0.01, 0.5)
-    errors = warp_differences(sample, offsets)
-    judged = warped_by_truth(sample)[1]
-    warped, shown = warped_by_truth(sample, spread=True)
-    height = image_rows_height(1, 2, picture.shape[:2], extra_in=0)
-    figure = new_figure(height + 3.6)
-    grid = figure.add_gridspec(2, 2, height_ratios=[height, 2.3])
-    place_image(figure.add_subplot(grid[0, 0]), picture, f"{here} view (the target)")
-    seen = hide_unjudged(warped, shown)
-    place_image(figure.add_subplot(grid[0, 1]), seen, f"{there} view, warped by the true disparity")
-    axes = figure.add_subplot(grid[1, :])
-    axes.plot(offsets, errors, color="#0072B2", marker="o", markersize=4)
-    axes.axvline(0, color=TRUTH, linestyle="--", linewidth=1.4)
-    note(axes, "true disparity", (0, 0.93), (5, 0), xycoords=("data", "axes fraction"), color=TRUTH, fontsize=9)
-    axes.set_ylim(0, None)
-    axes.grid(True)
-    axes.set(xlabel="pixels added to the true disparity", ylabel="mean absolute\ncolour difference")
-    best = float(offsets[int(np.nanargmin(errors))]) if np.isfinite(errors).any() else float("nan")
-    verdict = "smallest where it should be" if abs(best) < 0.75 else f"smallest {best:+.1f} px away: check the rig"
-    said = [sample.name, f"{int(judged.sum()):,} pixels with ground truth seen by both cameras", verdict]
-    title = "Do the pair, its calibration and its ground truth agree?"
     return finish(figure, title, *said, miniature=_is_miniature(sample, miniature))
 
 

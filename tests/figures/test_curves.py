@@ -47,15 +47,6 @@ def test_loss_landscape_marks_truth_and_minimum_and_needs_rows():
         figures.loss_landscape(pd.DataFrame())
 
 
-def test_smoothness_drawing_states_computed_numbers():
-    figure = figures.diagram_smoothness()
-    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes if axes.patches]
-    (flat1, flat2), (ramp1, ramp2), (stairs1, stairs2) = bars
-    assert flat1 == flat2 == 0
-    assert ramp1 == pytest.approx(stairs1) == pytest.approx(8 / 48)
-    assert ramp2 == pytest.approx(0, abs=1e-12) and stairs2 > 0.3
-
-
 def test_timeline_places_tasks_and_needs_its_columns():
     run = pd.DataFrame({"name": ["a", "b"], "start_s": [0.0, 5.0], "seconds": [5.0, 20.0]})
     figure = figures.timeline(run)

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_samples import texts
-from made_scores import design, factorial_scores, rows_of
+from made_scores import design, factorial_scores
 
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
-from lowtex_lab.studies.stats.effects import compare, corrected, seed_errors
+from lowtex_lab.studies.stats.effects import compare, corrected
 from lowtex_lab.studies.stats.factorial import factorial_effects, interaction_means
 
 
@@ -25,12 +25,6 @@ def scores():
 @pytest.fixture(scope="module")
 def effects(scores):
     return factorial_effects(scores, design(), stratum_kind="known", times=300)
-
-
-def methods(seeds=3) -> pd.DataFrame:
-    made = {name: np.full((seeds, 4), value) * np.linspace(1, 1.1, seeds)[:, None]
-            for name, value in (("baseline", 0.2), ("ours", 0.1))}  # fmt: skip
-    return seed_errors(rows_of(made), ["baseline", "ours"])
 
 
 def sweep(**changes) -> pd.DataFrame:
@@ -100,18 +94,6 @@ def test_interaction_shows_both_changes_and_the_seeds(scores):
     within(figure)
 
 
-def test_paired_dots_join_the_same_seed():
-    figure = figures.paired_dots(methods(), methods=["ours", "baseline"])
-    told = texts(figure)
-    for text in ("3 seeds, 4 images", "0.105", "0.210", "baseline", "ours (the paper's)", "AbsRel"):
-        assert text in told, text
-    joins = [
-        line.get_ydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2 and line.get_xdata()[1] == 1
-    ]
-    assert [list(map(float, y)) for y in joins[:3]] == [pytest.approx([0.1 * f, 0.2 * f]) for f in (1, 1.05, 1.1)]
-    within(figure)
-
-
 def test_weight_curves_mark_the_chosen_one():
     figure = figures.weight_curves(sweep(miniature=True))
     told = texts(figure)
@@ -162,9 +144,5 @@ def test_what_cannot_be_drawn_is_refused(effects, scores):
     means = interaction_means(scores, design(), "data term", "skips")
     with pytest.raises(DataError, match="one pair of factors"):
         figures.interaction_plot(pd.concat([means, means.assign(second="encoder")]))
-    with pytest.raises(DataError, match="no rows of encoder; there are: baseline, ours"):
-        figures.paired_dots(methods(), methods=["encoder"])
-    with pytest.raises(DataError, match="one error of each seed"):
-        figures.paired_dots(pd.concat([methods(), methods()]))
     with pytest.raises(DataError, match="no weight above 0"):
         figures.weight_curves(sweep().query("weight == 0"))

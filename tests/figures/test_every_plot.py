@@ -45,10 +45,6 @@ CASES = {
         ),
         ["ours (miniature) · 72×24 px, focal length 60 px", "no second view", "no ground truth to warp by"],
     ),
-    "warp_check": (
-        lambda: figures.warp_check(SAMPLE),
-        ["pixels added to the true disparity", "true disparity", "smallest where it should be", "miniature data"],
-    ),
     "stereo_anaglyph": (lambda: figures.stereo_anaglyph(SAMPLE), ["left view red, right view cyan"]),
     "texture_strata_overlay": (
         lambda: figures.texture_strata_overlay(SAMPLE.image, _masks()),
@@ -92,7 +88,6 @@ CASES = {
     "diagram_blocks": (figures.diagram_blocks, ["iResNet: Start", "4 ReLUs on the main path", "1 ReLU on the main"]),
     "diagram_decoders": (figures.diagram_decoders, ["U-Net", "nested grid", "stride\n32"]),
     "diagram_white_wall": (figures.diagram_white_wall, ["A sketch of the paper's argument, not a measurement"]),
-    "diagram_smoothness": (figures.diagram_smoothness, ["first order", "second order", "stairs with the same ends"]),
 }  # fmt: skip
 
 

@@ -9,8 +9,7 @@ from made_scores import FACTORS, design, factorial_scores
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import redraw_card, refuse_blank, save_figure
-from lowtex_lab.studies.stats.effects import compare, seed_errors
-from lowtex_lab.studies.stats.shapley import order_credits, order_steps
+from lowtex_lab.studies.stats.effects import seed_errors
 
 TRUTH = {("data term",): np.log(0.6), ("data term", "skips"): np.log(0.9), ("encoder",): np.log(1.05)}
 
@@ -81,36 +80,6 @@ def test_a_training_that_did_not_learn_is_off_the_scale_and_in_no_mean(cells):
     within(figure)
 
 
-def test_a_ladder_has_its_steps_between_the_rows(scores):
-    rungs = ["----", "+---", "++--", "++++"]
-    steps = compare(scores, list(zip(rungs[1:], rungs, strict=False)), stratum_kind="known", times=100)
-    figure = figures.ablation_ladder(seed_errors(scores, rungs, stratum_kind="known"), steps, rungs)
-    first = steps[steps["stratum"] == "all"].to_dict("records")
-    found = [t for t in figure.axes[0].texts if t.get_text().startswith("×")]
-    assert [t.xy[1] for t in found] == [0.5, 1.5, 2.5]
-    for text, row in zip(found, first, strict=True):
-        assert text.get_text() == f"× {row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]  {row['verdict']}"
-    assert {"helps"} <= {row["verdict"] for row in first}
-    within(figure)
-    with pytest.raises(DataError, match="no step to"):
-        figures.ablation_ladder(seed_errors(scores, rungs), steps.iloc[:1], rungs)
-
-
-def test_orders_show_every_step_and_the_credit(scores):
-    steps, credits = (make(scores, design(), stratum_kind="known", times=100) for make in (order_steps, order_credits))
-    figure = figures.order_effects(steps, credits)
-    told = texts(figure)
-    for text in ("data term itself", "data term new already", "data term still old", "3 seeds, 40 images",
-                 "32 in all, which make up 24 orders", "added as number …"):  # fmt: skip
-        assert text in told, text
-    assert len(figure.axes) == 8
-    for axes, change in zip(figure.axes[:4], FACTORS, strict=True):
-        points = [value for line in axes.lines if line.get_marker() in "sDo" for value in line.get_ydata()]
-        own = steps[(steps["change"] == change) & (steps["stratum"] == "all")]
-        assert sorted(points) == pytest.approx(sorted(own["ratio"]))
-    within(figure)
-
-
 def test_they_can_be_drawn_again_and_refuse_what_they_cannot_draw(cells, tmp_path):
     before = cells.copy(deep=True)
     picture = save_figure(figures.factorial_cells(cells, FACTORS, design().cells, {"++++": "ours"}), tmp_path / "cells")
@@ -123,7 +92,3 @@ def test_they_can_be_drawn_again_and_refuse_what_they_cannot_draw(cells, tmp_pat
         figures.factorial_cells(cells[cells["experiment"] != "+---"], FACTORS, design().cells)
     with pytest.raises(DataError, match="needs the column error"):
         figures.factorial_cells(cells.drop(columns="error"), FACTORS, design().cells)
-    with pytest.raises(DataError, match="at most 2 strata"):
-        steps = pd.DataFrame({"change": "a", "before": "nothing", "place": 1, "orders": 1, "ratio": 1.0, "seeds": 1,
-                              "images": 1, "metric": "abs_rel", "stratum": ["all", "low", "high"]})  # fmt: skip
-        figures.order_effects(steps, steps.assign(effect="a", low=0.9, high=1.1))
