@@ -313,12 +313,10 @@ def method_lines(axes, rows: pd.DataFrame, x: str, y: str, by: str, styles: dict
     for name, style in styles.items():
         own = rows[rows[by].astype(str) == name]
         if own[y].notna().any():
-            options = {"markersize": 5.5, "linestyle": style.linestyle, **look}
+            options = {"markersize": 5.5, "markeredgewidth": 0, "errorbar": None, "linestyle": style.linestyle, **look}
             options["marker"] = style.marker if options.get("marker") is None else options["marker"]
-            seaborn.lineplot(
-                own, x=x, y=y, color=style.color, label=style.label, legend=False, ax=axes,
-                **{"errorbar": None, "markeredgewidth": 0, **options},
-            )  # fmt: skip
+            options |= {"color": style.color, "label": style.label, "legend": False}
+            seaborn.lineplot(own, x=x, y=y, ax=axes, **options)
     axes.set(xlabel="", ylabel="")
 
 

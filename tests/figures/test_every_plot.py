@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from figure_samples import make_landscape, make_log, make_rows, make_sample, texts
+from figure_samples import make_landscape, make_log, make_rows, make_sample, texts, within
 
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import refuse_blank
@@ -109,32 +109,7 @@ def test_shows_what_it_promises_within_its_edges_and_changes_no_setting(name):
     assert dict(matplotlib.rcParams) == before
     assert figure.get_size_inches()[0] == 9.0
     assert figure.call.function == name
-    _require_room_for_texts(figure)
-
-
-def _require_room_for_texts(figure):
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    width, height = figure.bbox.width, figure.bbox.height
-    own = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text().strip() and t.get_visible()]
-    ticks = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _tick_texts(axis)}
-    for text in own:
-        if id(text) in ticks:
-            continue
-        box = text.get_window_extent(renderer)
-        inside = box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2
-        assert inside, f"{text.get_text()!r} leaves the figure: {box}"
-    title = figure._suptitle.get_window_extent(renderer)
-    for axes in figure.axes:
-        if axes.axison and axes.get_title(loc="left"):
-            heading = axes._left_title.get_window_extent(renderer)
-            assert heading.y1 <= title.y0 + 3, f"{axes.get_title(loc='left')!r} runs into the title"
-
-
-def _tick_texts(axis):
-    return [
-        label for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()] for label in (tick.label1, tick.label2)
-    ]
+    within(figure)
 
 
 @pytest.mark.parametrize("name", ["metric_bars", "error_vs_contrast", "error_by_distance"])
