@@ -15,7 +15,7 @@ from lowtex.evaluation.prediction import predict_photo
 from lowtex.files import atomic_path
 from lowtex.geometry import implausible_focal
 from lowtex.progress import Progress
-from lowtex_lab.plots.arrays import depth_bar, depth_range, show_depth
+from lowtex_lab.plots.images import depth_bar, depth_range, show_depth
 from lowtex_lab.plots.style import new_figure, place_image, styled
 
 PNG_UNITS = 256.0

@@ -22,7 +22,7 @@ from lowtex import files
 from lowtex.errors import DataError, LowtexError
 from lowtex.paths import RUN_FILE
 from lowtex.progress import count
-from lowtex_lab.plots.redrawing import comparable_groups, draw_standing, run_rows, texture_kind
+from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, run_rows, texture_kind
 from lowtex_lab.plots.tidy import is_miniature
 
 SUMMARY = "summary_"

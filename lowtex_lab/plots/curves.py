@@ -1,41 +1,36 @@
-"""Curves: training, what a loss sees as disparity varies, and when a run did what."""
+"""Curves: training, anything over a common axis, what was measured inside networks, and when a run did what."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lowtex.errors import DataError
 from lowtex.progress import count
-from lowtex_lab.plots.recipe import plot
+from lowtex_lab.plots.saving import plot
 from lowtex_lab.plots.style import (
     INK,
     METHODS,
     MUTED,
     TRUTH,
-    MethodStyle,
     finish,
     legend_row,
+    loss_styles,
+    method_dots,
+    method_lines,
     method_styles,
     new_figure,
-    spare_style,
+    panel_rows,
 )
-from lowtex_lab.plots.tidy import require_columns
+from lowtex_lab.plots.tidy import bin_text, in_order, is_miniature, require_columns
 
-_NOT_TERMS = {
-    "step",
-    "epoch",
-    "seed",
-    "experiment",
-    "experiment_key",
-    "learning_rate",
-    "wall_s",
-    "miniature",
-    "profile",
-}
+_NOT_TERMS = ["step", "epoch", "seed", "experiment", "experiment_key"]
+_NOT_TERMS += ["learning_rate", "wall_s", "miniature", "profile"]
 MOST_TERMS = 9
+MOST_PANELS = 6
 _TRAINING = "#E69F00"
 _STATUS = {"done": "#0072B2", "failed": "#D55E00", "cached": "#9aa5b1", "skipped": "#9aa5b1"}
 
@@ -48,7 +43,7 @@ def training_curves(
 
     Args:
         log: a training's ``log.csv`` (a row a step, a column a term), or several put together with the columns
-            ``experiment`` and ``seed``. Long form (``step, term, value``) is taken as well.
+            ``experiment`` and ``seed``.
         terms: which terms to draw, in that order; None = all, at most nine.
         title: replaces the standard one.
         miniature: mark it as such.
@@ -57,136 +52,159 @@ def training_curves(
         DataError: no ``step`` column, no row, or no such term.
     """
     require_columns(log, ["step"], "training_curves")
-    table = log
-    if {"term", "value"} <= set(log.columns):
-        keys = [c for c in log.columns if c not in ("term", "value")]
-        table = log.pivot_table(index=keys, columns="term", values="value", sort=False).reset_index()
-    numeric = [c for c in table.columns if c not in _NOT_TERMS and pd.api.types.is_numeric_dtype(table[c])]
+    numeric = [c for c in log.columns if c not in _NOT_TERMS and pd.api.types.is_numeric_dtype(log[c])]
     chosen = list(terms) if terms is not None else numeric[:MOST_TERMS]
     unknown = [term for term in chosen if term not in numeric]
     if unknown or not chosen:
         raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {', '.join(numeric)}")
-    keys = [c for c in ("experiment", "seed") if c in table.columns]
-    runs = list(table.groupby(keys, sort=False)) if keys else [((), table)]
-    named = [key[0] if "experiment" in keys else "training" for key, _ in runs]
-    styles = method_styles(named) if "experiment" in keys else {"training": METHODS["ours"]}
-    columns = 2 if len(chosen) in (2, 4) else min(3, len(chosen))
-    rows = -(-len(chosen) // columns)
-    figure = new_figure(1.1 + 2.3 * rows)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, term in zip(panels.flat, chosen, strict=False):
-        for name, (_, run) in zip(named, runs, strict=True):
+    keys = [c for c in ("experiment", "seed") if c in log.columns]
+    runs = [(key[0], run) for key, run in log.groupby(keys, sort=False)] if keys else [("", log)]
+    named = "experiment" in keys
+    styles = method_styles(name for name, _ in runs) if named else {}
+    figure, panels = panel_rows(len(chosen), 2.3, 2 if len(chosen) in (2, 4) else 3)
+    for axes, term in zip(panels, chosen, strict=True):
+        for name, run in runs:
+            style = styles.get(name, METHODS["ours"])
             run = run[["step", term]].dropna().sort_values("step")
-            if run.empty:
-                continue
-            style = styles[name]
             smooth = run[term].rolling(max(len(run) // 25, 1), min_periods=1, center=True).mean()
             axes.plot(run["step"], run[term], color=style.color, alpha=0.25, linewidth=0.7)
-            label = style.label if "experiment" in keys else None
-            axes.plot(run["step"], smooth, color=style.color, linewidth=1.7, label=label)
-        values = table[term].dropna()
+            axes.plot(run["step"], smooth, color=style.color, linewidth=1.7, label=style.label if named else None)
+        values = log[term].dropna()
         if len(values) and values.min() > 0 and values.quantile(0.98) > 30 * values.quantile(0.02):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(str(term).replace("_", " "))
-        axes.grid(True)
-    for axes in panels.flat[len(chosen) :]:
-        axes.set_axis_off()
-    for axes in panels.flat[max(len(chosen) - columns, 0) : len(chosen)]:
         axes.set_xlabel("optimiser step")
-    if "experiment" in keys:
+        axes.grid(True)
+    if named:
         legend_row(figure)
-    steps = int(table["step"].max()) + 1
-    caption = f"{count(len(runs), 'training')} of {steps:,} steps · light: as logged, dark: running mean"
-    return finish(figure, title, caption, miniature=miniature)
+    steps = int(log["step"].max()) + 1
+    said = [f"{count(len(runs), 'training')} of {steps:,} steps", "light: as logged, dark: running mean"]
+    return finish(figure, title, *said, miniature=miniature)
 
 
 @plot
-def loss_landscape(
-    curves: pd.DataFrame | Mapping[str, Sequence],
-    truth_px: float | None = None,
-    title: str = "What each loss sees as the disparity varies",
+def line_panels(
+    curves: pd.DataFrame,
+    x_label: str,
+    y_label: str,
+    title: str = "",
     caption: str = "",
-    relative: bool = True,
+    mark_x: float | None = None,
+    mark_label: str = "",
+    from_zero: bool = True,
     miniature: bool = False,
+    mark_y: float | Mapping[str, float] | None = None,
+    columns: int = 3,
+    share_y: bool = True,
 ):
-    """A loss at one pixel (or patch) against the disparity tried there; a panel for each place.
-
-    Every curve is divided by the largest value that its loss takes in any panel, so that losses of different units
-    share an axis and a loss that is flat on a white wall looks flat.
+    """Lines over a common axis, one for each name, in one panel or several.
 
     Args:
-        curves: rows ``loss, disparity_px, value`` with, if there are several places, ``place`` and ``truth_px``;
-            or a mapping loss name -> (disparities, values).
-        truth_px: the true disparity, where the rows do not say.
-        title, caption: texts.
-        relative: False shows the values as they are.
-        miniature: mark it as such.
+        curves: rows ``x, y, name`` and, for several panels, ``panel``. Several rows of a name at one ``x`` (seeds) are
+            dots, and the line is their mean; ``low`` and ``high``, where there, are drawn as a band. An ``x`` of text
+            stands in reading order. Names of methods and of data terms have their own colours.
+        x_label, y_label, title, caption: texts.
+        mark_x, mark_label: a dashed line at a known true value, and what it is.
+        from_zero: the vertical axis begins at 0, or below where values are.
+        miniature: mark it as such (also where the rows say so).
+        mark_y: a known value to draw dotted, in all panels or by panel.
+        columns: panels a row.
+        share_y: all panels have one vertical axis.
 
     Raises:
         DataError: missing columns or no rows.
     """
-    if isinstance(curves, Mapping):
-        parts = [pd.DataFrame({"loss": k, "disparity_px": np.asarray(v[0], float), "value": np.asarray(v[1], float)})
-                 for k, v in curves.items()]  # fmt: skip
-        curves = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    require_columns(curves, ["loss", "disparity_px", "value"], "loss_landscape")
-    if "place" not in curves.columns:
-        curves = curves.assign(place="")
-    places = list(dict.fromkeys(curves["place"].astype(str)))
-    styles = loss_styles(curves["loss"])
-    scale = curves.groupby("loss")["value"].max() if relative else None
-    figure = new_figure(3.6 if len(places) <= 3 else 5.8)
-    columns = min(len(places), 3)
-    panels = figure.subplots(-(-len(places) // columns), columns, sharey=relative, squeeze=False)
-    for axes, place in zip(panels.flat, places, strict=False):
-        inside = curves[curves["place"].astype(str) == place]
-        for index, (name, style) in enumerate(styles.items()):
-            curve = inside[inside["loss"] == name].sort_values("disparity_px")
-            if curve.empty:
-                continue
-            height = curve["value"] / (scale[name] or 1.0) if relative else curve["value"]
-            axes.plot(curve["disparity_px"], height, color=style.color, linestyle=style.linestyle, label=style.label)
-            best = int(np.argmin(height.to_numpy()))
-            axes.plot(curve["disparity_px"].iloc[best], height.iloc[best], marker="v", color=style.color,
-                      markersize=max(11 - 4 * index, 5))  # fmt: skip
-        true = inside["truth_px"].dropna() if "truth_px" in inside.columns else pd.Series(dtype=float)
-        at = float(true.iloc[0]) if len(true) else truth_px
-        if at is not None:
-            axes.axvline(at, color=TRUTH, linestyle="--", linewidth=1.3, label="true disparity")
-        if place:
-            axes.set_title(place)
+    require_columns(curves, ["x", "y", "name"], "line_panels")
+    curves = curves.assign(panel=curves["panel"].astype(str) if "panel" in curves.columns else "")
+    names, styles = list(dict.fromkeys(curves["panel"])), loss_styles(curves["name"])
+    steps = [] if pd.api.types.is_numeric_dtype(curves["x"]) else in_order(curves["x"])
+    if steps:
+        curves = curves.assign(x=curves["x"].map(steps.index))
+    # side by side, so that the seeds of one name do not hide another's
+    seeds = curves.duplicated(["panel", "name", "x"]).any()
+    aside = {name: 0.12 * (k - (len(styles) - 1) / 2) / max(len(styles) - 1, 1) for k, name in enumerate(styles)}
+    curves = curves.assign(x=curves["x"] + curves["name"].map(aside)) if seeds else curves
+    figure, panels = panel_rows(len(names), 2.5, columns, sharex=True, sharey=share_y)
+    for index, (axes, name) in enumerate(zip(panels, names, strict=True)):
+        inside = curves[curves["panel"] == name].sort_values("x")
+        method_lines(axes, inside, "x", "y", "name", styles, marker=None if len(inside) < 25 * len(styles) else "")
+        for label, own in inside.groupby(inside["name"].astype(str)):
+            if {"low", "high"} <= set(own.columns):
+                look = {"color": styles[label].color, "alpha": 0.15, "linewidth": 0}
+                axes.fill_between(own["x"], own["low"].astype(float), own["high"].astype(float), **look)
+            if seeds:
+                method_dots(axes, own, "x", "y", styles[label], marker="o", markersize=3.5, alpha=0.5)
+        known = mark_y.get(name) if isinstance(mark_y, Mapping) else mark_y
+        if known is not None:
+            axes.axhline(known, color=MUTED, linestyle=":", linewidth=1.2)
+        if mark_x is not None:
+            axes.axvline(mark_x, color=TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
+        if steps:
+            axes.set_xticks(range(len(steps)), map(bin_text, steps), rotation=25 if len(steps) > 4 else 0)
+        axes.set_title(_in_panel(name, min(len(names), columns)))
+        axes.set(xlabel=x_label, ylabel="" if index % columns else y_label)
         axes.grid(True)
-        axes.set_xlabel("disparity tried, in px")
-        if relative:
-            axes.set_ylim(0, 1.05)
-    for axes in panels.flat[len(places) :]:
-        axes.set_axis_off()
-    panels[0, 0].set_ylabel("loss / its largest value\nin any panel" if relative else "loss")
-    legend_row(figure)
-    return finish(figure, title, " · ".join(p for p in ("triangle: smallest value of the curve", caption) if p),
-                  miniature=miniature)  # fmt: skip
+    for axes, name in zip(panels, names, strict=True) if from_zero else ():
+        # after all lines are there: a limit that is set ends the axis's growing with them, in all panels
+        own = curves if share_y else curves[curves["panel"] == name]
+        top = float(own[own.columns.intersection(["y", "high"])].max().max())
+        axes.set_ylim(1.1 * min(0.0, float(own["y"].min())), 1.05 * max(top, 0.0) or 1.0)
+    if len(styles) > 1 or mark_label:
+        legend_row(figure)
+    return finish(figure, title, caption, miniature=miniature or is_miniature(curves))
 
 
-def loss_styles(losses) -> dict[str, MethodStyle]:
-    """Pixel terms take the baseline's colour, feature terms the paper's; others a spare one, always the same."""
-    fixed = {"pixels": "baseline", "features": "ours", "both": "encoder", "pixels + features": "encoder",
-             "features ssim": "encoder_features"}  # fmt: skip
-    spare = {"census": (0, "-"), "zncc": (1, "-"), "random features": (3, "-"),
-             "pixels at half size": ("pixels", "--"), "features at full size": ("features", "--")}  # fmt: skip
-    names = list(dict.fromkeys(map(str, losses)))
-    found = {}
-    others = method_styles(name for name in names if name not in fixed and name not in spare)
-    for name in names:
-        if name in fixed:
-            known = METHODS[fixed[name]]
-            found[name] = MethodStyle(name.replace("_", " "), known.color, known.marker)
-        elif name in spare:
-            slot, line = spare[name]
-            known = METHODS[fixed[slot]] if slot in fixed else spare_style(slot)
-            found[name] = MethodStyle(name, known.color, known.marker, line)
-    return {**found, **others}
+@plot
+def scatter_panels(
+    points: pd.DataFrame,
+    y_label: str,
+    title: str,
+    caption: str = "",
+    mark: tuple[float, float] | None = None,
+    miniature: bool = False,
+):
+    """One quantity against several others: a panel each, a dot a row, a colour a name.
+
+    Args:
+        points: rows ``panel, x, y, name``; ``panel`` is what the horizontal axis of its panel is called (at most six);
+            the names ``pixels`` and ``features`` have the colours of these losses.
+        y_label, title, caption: texts.
+        mark: (x, y) that say "no difference", drawn as lines.
+        miniature: mark it as such (also where the rows say so).
+
+    Raises:
+        DataError: missing columns, no rows, too many panels, or a value that is not finite.
+    """
+    what = "scatter_panels"
+    require_columns(points, ["panel", "x", "y", "name"], what)
+    headings = list(dict.fromkeys(points["panel"].astype(str)))
+    if len(headings) > MOST_PANELS or not np.isfinite(points[["x", "y"]].to_numpy(float)).all():
+        raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(headings)} given) of finite numbers")
+    styles = loss_styles(points["name"])
+    figure, panels = panel_rows(len(headings), 2.9, sharey=True)
+    for axes, heading in zip(panels, headings, strict=True):
+        inside = points[points["panel"].astype(str) == heading]
+        if mark is not None:
+            axes.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
+            axes.axhline(mark[1], color=MUTED, linewidth=1, linestyle=":")
+        for name, style in styles.items():
+            method_dots(axes, inside[inside["name"].astype(str) == name], "x", "y", style, label=style.label)
+        axes.set_xlabel(_in_panel(heading, len(headings)))
+        axes.margins(0.08)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.grid(True)
+    for axes in panels[::3]:
+        axes.set_ylabel(y_label)
+    if len(styles) > 1:
+        legend_row(figure)
+    return finish(figure, title, caption, miniature=miniature or is_miniature(points))
+
+
+def _in_panel(text: str, panels: int) -> str:
+    """Break a text so that it fits over or under one of several panels side by side."""
+    return textwrap.fill(text, 114 // min(panels, 3), break_long_words=False)
 
 
 @plot
@@ -218,12 +236,12 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     axes.set_xlim(0, end * 1.13)
     axes.grid(True, axis="x")
     axes.set_xlabel("seconds since the start")
-    total, said = float(run["seconds"].sum()), ""
+    said = ""
     if trains.sum() > 0:
         axes.legend([Patch(color=_TRAINING), Patch(color=_STATUS["done"])], ["training", "all else"], loc="upper right")
         said = f", {_seconds(trains.sum())} of it training"
-    caption = f"{count(len(run), 'task')} · {_seconds(total)} of work{said} · {_seconds(end)} wall time"
-    return finish(figure, title, caption)
+    work = f"{_seconds(float(run['seconds'].sum()))} of work{said}"
+    return finish(figure, title, count(len(run), "task"), work, f"{_seconds(end)} wall time")
 
 
 def _seconds(value: float) -> str:

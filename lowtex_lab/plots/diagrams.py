@@ -1,17 +1,154 @@
-"""The paper in five drawings (notebook 00), the three about its method: the loop, the white wall, the smoothness."""
+"""The paper in five drawings: the loop, residual blocks, skip connections, the white wall, the smoothness.
 
-from collections.abc import Mapping, Sequence
+Boxes, arrows and small pictures on a sheet measured in inches, and a toy street to fill them.
+"""
 
 import cv2
 import numpy as np
-import pandas as pd
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from lowtex_lab.plots.arrays import as_picture
-from lowtex_lab.plots.canvas import BLUE, GREEN, GREY, LIGHT_BLUE, ORANGE, Sheet, toy_street
-from lowtex_lab.plots.curves import loss_styles
-from lowtex_lab.plots.recipe import plot
-from lowtex_lab.plots.style import INK, METHODS, MUTED, TRUTH, finish, new_figure, place_image
-from lowtex_lab.plots.tidy import require_columns
+from lowtex.geometry import StereoRig, depth_to_disparity
+from lowtex_lab.plots.saving import plot
+from lowtex_lab.plots.style import (
+    CAPTION_PT,
+    INK,
+    MUTED,
+    TRUTH,
+    WIDTH_IN,
+    Figure,
+    finish,
+    loss_styles,
+    new_figure,
+    place_image,
+    wrap,
+)
+
+BLUE, LIGHT_BLUE, GREY, ORANGE, GREEN = "#0072B2", "#DCEBF6", "#EEF0F3", "#D55E00", "#CFE8DF"
+EDGE = "#7b828c"
+_COLORS = {"conv": LIGHT_BLUE, "BN": "white", "ReLU": "#E3E5E8", "pool": "#F6E7C6"}
+_WARN = "#F4B183"
+
+_BRANCH = ["BN", "ReLU", "conv 3×3", "BN", "ReLU", "conv 3×3"]
+_BLOCKS = {
+    "ResNet, every block": (["conv 3×3", "BN", "ReLU", "conv 3×3", "BN"], ["ReLU"], ["conv 1×1,\nstride 2", "BN"]),
+    "iResNet: Start": (
+        ["conv 3×3", "BN", "ReLU", "conv 3×3", "BN"],
+        [],
+        ["max-pool\n3×3, stride 2", "conv 1×1", "BN"],
+    ),
+    "iResNet: Middle": (_BRANCH, [], []),
+    "iResNet: End": (_BRANCH, ["BN", "ReLU"], []),
+}
+"""Block -> what stands on its branch, on the main path after the sum, and on its shortcut."""
+
+
+class Sheet:
+    """A blank figure whose coordinates are inches from the lower left corner.
+
+    Args:
+        height_in: of the whole figure.
+        title: drawn at the top (0.45 in are taken), with a caption at the bottom (0.2 in a line).
+        caption: as said.
+    """
+
+    def __init__(self, height_in: float, title: str, caption: str):
+        self.figure = Figure(figsize=(WIDTH_IN, height_in))
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, WIDTH_IN), ylim=(0, height_in))
+        self.axes.set_axis_off()
+        left = {"x": 0.01, "ha": "left"}
+        title, caption = wrap(self.figure, title, 12, "bold"), wrap(self.figure, caption, CAPTION_PT)
+        self.figure.suptitle(title, y=1 - 0.09 / height_in, va="top", fontsize=12, fontweight="bold", color=INK, **left)
+        self.figure.supxlabel(caption, y=0.06 / height_in, va="bottom", fontsize=CAPTION_PT, color=MUTED, **left)
+
+    def box(self, x: float, y: float, width: float, height: float, text: str = "", color: str = GREY, **options):
+        """A rounded box centred at (x, y), with text in it."""
+        look = {"facecolor": color, "edgecolor": options.pop("edge", EDGE), "linewidth": options.pop("line", 0.9)}
+        round_box = "round,pad=0,rounding_size=0.05"
+        corner = (x - width / 2, y - height / 2)
+        self.axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=round_box, zorder=3, **look))
+        if text:
+            self.text(x, y, text, **options)
+
+    def text(self, x: float, y: float, text: str, size: float = 9.0, ha: str = "center", va: str = "center", **options):
+        """Text at (x, y)."""
+        self.axes.text(x, y, text, fontsize=size, ha=ha, va=va, zorder=6, **options)
+
+    def arrow(self, start, end, color=INK, curve=0.0, line=1.3, linestyle="-", head=11):
+        """An arrow from point to point; ``curve`` bends it, ``head`` is the size of its tip."""
+        look = {"arrowstyle": "-|>", "mutation_scale": head, "shrinkA": 0, "shrinkB": 0, "zorder": 2}
+        look |= {"color": color, "linewidth": line, "linestyle": linestyle}
+        self.axes.add_patch(FancyArrowPatch(start, end, connectionstyle=f"arc3,rad={curve}", **look))
+
+    def path(self, points, color: str = INK, linestyle: str = "-", line: float = 1.3):
+        """A line through points with an arrow head at its end."""
+        points = np.asarray(points, float)
+        self.axes.plot(points[:-1, 0], points[:-1, 1], color=color, linestyle=linestyle, linewidth=line, zorder=2)
+        self.arrow(points[-2], points[-1], color=color, line=line, linestyle=linestyle)
+
+    def circle(self, x: float, y: float, radius: float, text: str = "", color: str = "white", **options):
+        """A circle with text in it."""
+        edge = options.pop("edge", INK)
+        self.axes.add_patch(Circle((x, y), radius, facecolor=color, edgecolor=edge, linewidth=1.1, zorder=4))
+        if text:
+            self.text(x, y, text, **options)
+
+    def picture(self, array, x: float, y: float, width: float, **options) -> float:
+        """An array as a picture centred at (x, y); returns its height in inches."""
+        height = width * array.shape[0] / array.shape[1]
+        corner, zorder = (x - width / 2, y - height / 2), options.pop("zorder", 3)
+        extent = (corner[0], corner[0] + width, corner[1], corner[1] + height)
+        self.axes.imshow(array, extent=extent, aspect="auto", zorder=zorder, **options)
+        frame = {"fill": False, "edgecolor": EDGE, "linewidth": 0.8, "zorder": zorder}
+        self.axes.add_patch(Rectangle(corner, width, height, **frame))
+        self.axes.set(xlim=(0, WIDTH_IN), ylim=(0, self.figure.get_figheight()))
+        return height
+
+
+def toy_street(height: int = 60, width: int = 200, side_m: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """A tiny street for diagrams only: a textured facade on the right, a plain wall on the left, a car, a road.
+
+    Args:
+        height, width: pixels.
+        side_m: the camera's place to the right of the left camera.
+
+    Returns:
+        picture ``(H,W,3)`` in [0, 1] and disparity ``(H,W)`` in pixels for a baseline of 0.54 m, 0 in the sky.
+    """
+    rig = StereoRig(0.62 * width, 0.54)
+    across = (np.arange(width) - width / 2) / rig.focal_px + np.zeros((height, 1))
+    down = (np.arange(height)[:, None] - 0.44 * height) / rig.focal_px + np.zeros((1, width))
+    picture = np.broadcast_to(np.array([0.74, 0.85, 0.95]), (height, width, 3)).copy()
+    depth = np.full((height, width), np.inf)
+
+    def paint(where: np.ndarray, distance: np.ndarray, color, pattern: np.ndarray) -> None:
+        inside = where & (distance > 0) & (distance < depth)
+        picture[inside] = np.clip(np.asarray(color) * pattern[inside][:, None], 0, 1)
+        depth[inside] = distance[inside]
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        road = np.where(down > 0.004, 1.6 / down, -1.0)
+        lane = np.abs(side_m + across * road + 0.2) < 0.12
+        paint(down > 0.004, road, [0.42, 0.42, 0.45], np.where(lane & (np.sin(road * 1.2) > 0), 2.1, 1.0))
+        for side, color in ((-1, [0.93, 0.92, 0.88]), (1, [0.66, 0.42, 0.32])):
+            wall = (side * 6.5 - side_m) / across
+            up = down * wall
+            windows = 1 - 0.45 * ((np.sin(wall * 1.6) > 0.2) & (np.sin(up * 2.2) > -0.1)) if side > 0 else 1 + 0 * up
+            rows = 1 + 0.1 * np.sign(np.sin(up * 12)) if side > 0 else 1
+            paint((side * across > 0) & (up > -6) & (up < 1.6) & (wall < 60), wall, color, windows * rows)
+        for x, distance, wide, high, color in (
+            (-2.6, 11.0, 1.9, 1.4, [0.62, 0.1, 0.1]),
+            (2.7, 19.0, 2.0, 1.6, [0.15, 0.25, 0.6]),
+        ):
+            at = np.full((height, width), distance)
+            ahead, up = side_m + across * at, down * at
+            body = (np.abs(ahead - x) < wide / 2) & (up < 1.6) & (up > 1.6 - high)
+            paint(body, at, color, np.where((up < 1.6 - 0.55 * high) & (np.abs(ahead - x) < 0.38 * wide), 0.45, 1.0))
+    known = torch.from_numpy(np.where(np.isfinite(depth), depth, 0.0))
+    return picture, depth_to_disparity(known, rig).numpy()
 
 
 @plot
@@ -62,121 +199,146 @@ def diagram_stereo_loop():
 
 
 @plot
-def diagram_white_wall(
-    curves: pd.DataFrame | None = None, image=None, marks: Mapping[str, Sequence[float]] | None = None,
-    miniature: bool = False,
-):  # fmt: skip
-    """Drawing 4: why a white wall teaches nothing through its pixels, and what the paper hopes from feature maps.
-
-    Args:
-        curves: measured rows ``place, loss, disparity_px, value, truth_px`` with the places ``A`` and ``B``, as in
-            `loss_landscape`; None draws a sketch of the argument on a toy street, and says so.
-        image: ``(3,H,W)`` in [0, 1] that the curves were measured on.
-        marks: where, as ``{"A": (x, y), "B": (x, y)}`` in its pixels.
-        miniature: mark measured curves as such.
-
-    Raises:
-        DataError: missing columns or no rows.
-    """
-    sketch = curves is None
-    if sketch:
-        curves = _sketched_curves()
-    require_columns(curves, ["place", "loss", "disparity_px", "value", "truth_px"], "diagram_white_wall")
-    figure = new_figure(4.7)
-    grid = figure.add_gridspec(2, 2, height_ratios=[1.25, 1.3])
-    picture = toy_street(90, 300)[0] if image is None else as_picture(image)
-    street = figure.add_subplot(grid[0, :])
-    place_image(street, picture)
-    places = marks or ({"A": (268, 34), "B": (22, 34)} if image is None else {})
-    for name, (x, y) in places.items():
-        street.plot(x, y, marker="o", markersize=17, markerfacecolor="white", markeredgecolor=ORANGE, markeredgewidth=2)
-        street.annotate(name, (x, y), ha="center", va="center", fontsize=10, fontweight="bold", color=INK)
-    styles = loss_styles(curves["loss"])
-    scale = curves.groupby("loss")["value"].max()
-    titles = {"A": "A: a textured place", "B": "B: a plain wall"}
-    if sketch:
-        titles = {"A": "A: a textured facade: both losses point to the truth",
-                  "B": "B: a white wall: no disparity looks wrong to the pixels"}  # fmt: skip
-    for column, place in enumerate(("A", "B")):
-        axes = figure.add_subplot(grid[1, column])
-        inside = curves[curves["place"] == place]
-        for name, style in styles.items():
-            curve = inside[inside["loss"] == name]
-            axes.plot(
-                curve["disparity_px"], curve["value"] / scale[name], color=style.color, label=f"compare {style.label}"
-            )
-        axes.axvline(inside["truth_px"].iloc[0], color=TRUTH, linestyle="--", linewidth=1.3, label="true disparity")
-        axes.set(title=titles[place], xlabel="disparity tried" + ("" if sketch else ", in px"), ylim=(0, 1.08))
-        if sketch:
-            axes.set_xticks([])
-            axes.set_yticks([])
-        if column == 0:
-            axes.set_ylabel("loss")
-        else:
-            axes.legend(loc="upper right", fontsize=8.5)
-    start = "A sketch of the paper's argument, not a measurement" if sketch else "Measured at one pixel each"
-    text = f"{start}; each loss is divided by its largest value in either panel. Notebook 03 measures these curves."
-    return finish(
-        figure, "4. A white wall: where the pixels are silent, do feature maps speak?", text, miniature=miniature
+def diagram_blocks():
+    """Drawing 2: the residual blocks of ResNet and of iResNet, and how often each stage rectifies its main path."""
+    sheet = Sheet(
+        6.3,
+        "2. The encoder: fewer ReLUs on the main path, and a shortcut that looks at every pixel",
+        "Blocks of two 3×3 convolutions (depth 18 and 34); deeper nets have 1×1, 3×3, 1×1 instead. The shortcuts drawn "
+        "are those of a stage's first block where the size and the channels change: a 1×1 convolution with stride 2 "
+        "reads one pixel in four. The block right after Start lacks its first BN. Parameter counts are equal "
+        "(Duta et al. 2020, arXiv 2004.04989).",
     )
+    for column, (name, parts) in enumerate(_BLOCKS.items()):
+        _block(sheet, 0.25 + 2.22 * column, 5.68, name, parts)
+    sheet.text(0.2, 1.5, "One stage of four blocks; orange: a ReLU on the main path", 9, ha="left", color=MUTED)
+    _stage(sheet, 1.2, "ResNet", ["block"] * 4, [True] * 4)
+    _stage(sheet, 0.86, "iResNet", ["Start", "Middle", "Middle", "End"], [False, False, False, True])
+    return sheet.figure
+
+
+def _block(sheet: Sheet, left: float, top: float, name: str, parts: tuple) -> None:
+    branch, after, shortcut = parts
+    main, side, step = left + 0.45, left + 1.45, 0.37
+    sheet.text(left + 0.9, top, name, 10, fontweight="bold")
+    enter, meet = top - 0.3, top - 2.9
+    end = meet - 0.32 - step * len(after)
+    sheet.arrow((main, enter), (main, end - 0.12), line=2.4, color=INK)
+    sheet.axes.plot([main, side, side], [enter - 0.08, enter - 0.08, meet], color=MUTED, linewidth=1.2, zorder=1)
+    sheet.arrow((side, meet), (main + 0.13, meet), color=MUTED, line=1.2)
+    for row, part in enumerate(branch):
+        sheet.box(side, enter - 0.36 - step * row, 0.86, 0.29, part, _COLORS[part.split()[0]])
+    for row, part in enumerate(shortcut):
+        tall = 0.44 if "\n" in part else 0.29
+        y = enter - 0.75 - 0.52 * row
+        color = _COLORS["pool"] if "pool" in part else _COLORS[part.split()[0]]
+        sheet.box(main, y, 0.86, tall, part, color, size=8.5)
+    if not shortcut:
+        sheet.text(main - 0.1, enter - 1.3, "nothing in\nthe way", 8.5, rotation=90, ha="right", color=MUTED)
+    sheet.circle(main, meet, 0.12, "+", size=11)
+    for row, part in enumerate(after):
+        warn = part == "ReLU"
+        look = {"edge": ORANGE, "fontweight": "bold"} if warn else {}
+        sheet.box(main, meet - 0.36 - step * row, 0.86, 0.29, part, _WARN if warn else _COLORS["BN"], **look)
+
+
+def _stage(sheet: Sheet, y: float, name: str, blocks: list[str], rectified: list[bool]) -> None:
+    sheet.text(0.2, y, name, 9.5, ha="left", fontweight="bold")
+    x = 1.6
+    for block, warn in zip(blocks, rectified, strict=True):
+        sheet.arrow((x - 0.66, y), (x - 0.42, y), head=9)
+        sheet.box(x, y, 0.84, 0.26, block, GREY)
+        if warn:
+            sheet.box(x + 0.61, y, 0.34, 0.22, "R", _WARN, edge=ORANGE, size=8.5, fontweight="bold")
+        x += 1.5
+    total = sum(rectified)
+    sheet.text(x - 0.35, y, f"{total} ReLU{'s' if total > 1 else ''} on the main path", 9, ha="left")
 
 
 @plot
-def diagram_smoothness():
-    """Drawing 5: what first- and second-order smoothness each call rough, computed on three rows of disparity."""
-    steps = np.arange(49)
-    ramp = 4 + 8 * steps / 48
-    rows = {
-        "a wall seen head-on": np.full(49, 8.0),
-        "a slanted wall along the street": ramp,
-        "stairs with the same ends": 4 + 2 * np.round(4 * steps / 48),
-    }
-    figure = new_figure(4.3)
-    panels = figure.subplots(2, 3, sharey="row", height_ratios=[1.25, 1])
-    first = {name: np.abs(np.diff(row)).mean() for name, row in rows.items()}
-    second = {name: np.abs(np.diff(row, n=2)).mean() for name, row in rows.items()}
-    top = max([*first.values(), *second.values()])
-    for column, (name, row) in enumerate(rows.items()):
-        upper, lower = panels[:, column]
-        upper.plot(steps, row, color=BLUE, linewidth=2.2)
-        upper.set(title=name, ylim=(0, 14), xlabel="pixel along the row")
-        upper.grid(True)
-        colors = (METHODS["encoder"].color, METHODS["ours"].color)
-        values = (first[name], second[name])
-        lower.barh([1, 0], values, color=colors, height=0.62)
-        for y, value in zip((1, 0), values, strict=True):
-            lower.text(value + 0.02 * top, y, f"{value:.2f}", va="center", fontsize=9.5)
-        lower.set(xlim=(0, 1.22 * top), xlabel="mean size of the difference, in px", ylim=(-0.5, 1.5))
-        lower.set_yticks([1, 0], ["first order", "second order"])
-        lower.tick_params(axis="y", length=0)
-    panels[0, 0].set_ylabel("disparity in px")
-    text = (
-        "Computed on the rows shown. A plane at any angle is a straight line in disparity: second order leaves it "
-        "alone, while first order charges the slope, and cannot tell it from stairs. The paper uses both."
+def diagram_decoders():
+    """Drawing 3: plain skip connections beside the nested grid, in which deeper levels feed every upper one."""
+    sheet = Sheet(
+        5.0,
+        "3. The decoder: plain skips beside a nested grid, where deeper levels feed all upper ones",
+        "Each circle is a map, X(level, column); column 0 is the encoder. Blue: from a deeper level, upsampled. Grey: "
+        "skip at one size. Orange rims: a disparity is read off there (04 gives two, at half and at full size). Grid "
+        "after UNet++ and HR-Depth.",
     )
-    return finish(figure, "5. Smoothness: first order taxes every slope, second order only bends", text)
+    plain = {(level, 4 - level) for level in range(4)}
+    nested = {(level, column) for level in range(4) for column in range(1, 5 - level)}
+    for left, name, nodes in ((0.95, "U-Net", plain), (5.05, "nested grid", nested)):
+        _grid(sheet, left, name, nodes)
+    for level in range(5):
+        sheet.text(0.48, _row(level), f"stride\n{2 ** (level + 1)}", 8.5, color=MUTED)
+    return sheet.figure
+
+
+def _row(level: int) -> float:
+    return 3.72 - 0.7 * level
+
+
+def _grid(sheet: Sheet, left: float, name: str, nodes: set[tuple[int, int]]) -> None:
+    place = {(level, column): (left + 0.25 + 0.8 * column, _row(level)) for level in range(5) for column in range(5)}
+    sheet.text(left, 4.45, name, 10.5, ha="left", fontweight="bold")
+    shown = {(level, 0) for level in range(5)} | nodes
+    for level in range(4):
+        (x, y), (x2, y2) = place[level, 0], place[level + 1, 0]
+        sheet.arrow((x, y - 0.23), (x2, y2 + 0.23), line=1.6)
+    for level, column in sorted(nodes):
+        x, y = place[level, column]
+        below = place[level + 1, column - 1]
+        sheet.arrow((below[0] + 0.16, below[1] + 0.16), (x - 0.16, y - 0.17), color=BLUE, line=1.8)
+        for earlier in range(column):
+            if (level, earlier) not in shown:
+                continue
+            start = place[level, earlier]
+            near = column - earlier == 1 or name == "U-Net"
+            if near:
+                sheet.arrow((start[0] + 0.23, y), (x - 0.23, y), color="#8a919b", line=1.2, head=9)
+            else:
+                ends = (start[0] + 0.12, y + 0.2), (x - 0.14, y + 0.19)
+                sheet.arrow(*ends, color="#b3b9c2", line=1.0, head=8, curve=-0.3)
+    for level, column in sorted(shown):
+        x, y = place[level, column]
+        look = {"edge": ORANGE, "fontweight": "bold"} if (level, column) in {(0, 4), (1, 3), (2, 2)} else {}
+        sheet.circle(x, y, 0.22, f"{level}{column}", color="white" if column == 0 else LIGHT_BLUE, size=9.5, **look)
+
+
+@plot
+def diagram_white_wall():
+    """Drawing 4: why a white wall teaches nothing through its pixels, and what the paper hopes from feature maps."""
+    figure = new_figure(4.7)
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.25, 1.3])
+    street = figure.add_subplot(grid[0, :])
+    place_image(street, toy_street(90, 300)[0])
+    for name, place in {"A": (268, 34), "B": (22, 34)}.items():
+        rim = {"markersize": 17, "markerfacecolor": "white", "markeredgecolor": ORANGE, "markeredgewidth": 2}
+        street.plot(*place, marker="o", **rim)
+        street.annotate(name, place, ha="center", va="center", fontsize=10, fontweight="bold", color=INK)
+    # on the wall the pixel loss has a narrow dent of 4 %, the feature loss a slope
+    facade, wall = {"pixels": (2.2, 0.92), "features": (7.0, 0.92)}, {"pixels": (1.5, 0.04), "features": (11.0, 0.45)}
+    shapes = {
+        "A: a textured facade: both losses point to the truth": (16.0, facade),
+        "B: a white wall: no disparity looks wrong to the pixels": (24.0, wall),
+    }
+    tried = np.linspace(0, 40, 161)
+    for column, (title, (truth, curves)) in enumerate(shapes.items()):
+        axes = figure.add_subplot(grid[1, column])
+        for name, style in loss_styles(curves).items():
+            width, depth = curves[name]
+            level = 1.0 if column == 0 else depth + 0.05
+            loss = level - depth * np.exp(-np.abs(tried - truth) / width)
+            axes.plot(tried, loss, color=style.color, label=f"compare {style.label}")
+        axes.axvline(truth, color=TRUTH, linestyle="--", linewidth=1.3, label="true disparity")
+        axes.set(title=title, xlabel="disparity tried", ylim=(0, 1.08), xticks=[], yticks=[])
+        axes.set_ylabel("loss" if column == 0 else "")
+    axes.legend(loc="upper right", fontsize=8.5)
+    text = "A sketch of the paper's argument, not a measurement; notebook 03 measures these curves."
+    return finish(figure, "4. A white wall: where the pixels are silent, do feature maps speak?", text)
 
 
 def _toy_maps(picture: np.ndarray) -> list[np.ndarray]:
     grey = cv2.GaussianBlur(picture.mean(axis=-1).astype(np.float32), (0, 0), 1.0)
     edges = [np.abs(cv2.Sobel(grey, cv2.CV_32F, *order)) for order in ((0, 1), (1, 0))]
     return [np.sqrt(np.minimum(edge / edge.max(), 0.4)) for edge in edges] + [grey]
-
-
-def _sketched_curves() -> pd.DataFrame:
-    """Shapes that state the argument: on the wall the pixel loss has a narrow dent of 4 %, the feature loss a slope."""
-    tried = np.linspace(0, 40, 161)
-    shapes = {
-        ("A", "pixels"): (16.0, 2.2, 0.92),
-        ("A", "features"): (16.0, 7.0, 0.92),
-        ("B", "pixels"): (24.0, 1.5, 0.04),
-        ("B", "features"): (24.0, 11.0, 0.45),
-    }
-    parts = []
-    for (place, loss), (truth, width, depth) in shapes.items():
-        level = {"A": 1.0, "B": depth + 0.05}[place]
-        value = level - depth * np.exp(-(np.abs(tried - truth) / width))
-        parts.append(
-            pd.DataFrame({"place": place, "loss": loss, "disparity_px": tried, "value": value, "truth_px": truth})
-        )
-    return pd.concat(parts, ignore_index=True)

@@ -1,26 +1,52 @@
-"""Pictures of one stereo sample: what was read, and whether its geometry is right."""
+"""One stereo sample or a few: what was read, whether its geometry is right, and its points from above."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from matplotlib.colors import to_rgb
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
-from lowtex_lab.plots.arrays import (
+from lowtex.geometry import StereoRig, depth_to_disparity, in_view, warp_horizontal
+from lowtex_lab.plots.images import (
     as_map,
     as_picture,
     depth_bar,
     depth_range,
-    gradient_energy,
     image_rows_height,
     is_sparse,
+    keep_proportions,
     show_depth,
     thicken,
 )
-from lowtex_lab.plots.recipe import plot
-from lowtex_lab.plots.style import NO_DATA, TRUTH, contrast_colormap, error_colormap, finish, new_figure, place_image
+from lowtex_lab.plots.saving import plot
+from lowtex_lab.plots.style import (
+    CAPTION_PT,
+    INK,
+    MUTED,
+    NO_DATA,
+    WIDTH_IN,
+    contrast_colormap,
+    depth_colormap,
+    depth_norm,
+    error_colormap,
+    finish,
+    new_figure,
+    note,
+    place_image,
+)
+
+COLUMNS = ("the view whose depth is asked for", "ground truth", "texture: image gradient", "other view, warped by it")
+
+HIGHEST_M = 1.0
+"""Predicted points higher above the camera than this are not drawn from above: a network gives the sky a depth, too."""
+
+
+def gradient_energy(picture: np.ndarray) -> np.ndarray:
+    """Length of the grey image's gradient, a plain measure of texture where nothing better is known."""
+    down, right = np.gradient(picture.mean(axis=-1))
+    return np.hypot(down, right)
 
 
 def true_disparity(sample: StereoSample, spread: bool = False) -> torch.Tensor:
@@ -94,18 +120,16 @@ def _is_miniature(sample: StereoSample, miniature: bool | None) -> bool:
 
 def hide_unjudged(picture: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """The picture, grey where ``judged`` is False."""
-    grey = np.array([int(NO_DATA[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
-    return np.where(judged[..., None], picture, grey)
+    return np.where(judged[..., None], picture, np.array(to_rgb(NO_DATA), np.float32))
 
 
 @plot
-def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float | None = None):
+def pair_panel(sample: StereoSample, miniature: bool | None = None):
     """One sample as it was read: both views, the other one warped by the truth, depth, and texture.
 
     Args:
         sample: with ``other`` and ``depth``.
         miniature: mark it as such; None = yes where the texture contrast is known.
-        far_m: end of the depth colours; None = from the data, at most 80 m.
 
     Raises:
         ValueError: the sample has no second view or no ground truth.
@@ -119,16 +143,10 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float
     place_image(axes[0, 1], as_picture(sample.other), f"{there} view")
     place_image(axes[1, 0], hide_unjudged(warped, judged), f"{there} view, warped by the true disparity")
     difference = np.where(judged, np.abs(warped - picture).mean(-1), np.nan)
-    error = place_image(
-        axes[1, 1],
-        difference,
-        "absolute difference from the target (colours 0 to 1)",
-        cmap=error_colormap(),
-        vmin=0,
-        vmax=0.25,
-    )
+    look = {"cmap": error_colormap(), "vmin": 0, "vmax": 0.25}
+    error = place_image(axes[1, 1], difference, "absolute difference from the target (colours 0 to 1)", **look)
     depth = as_map(sample.depth)
-    near, far = depth_range(depth, far_m=far_m)
+    near, far = depth_range(depth)
     shown = show_depth(axes[2, 0], depth, near, far, "ground-truth depth")
     if sample.texture_contrast is not None:
         texture, name, label = as_map(sample.texture_contrast), "known texture contrast", "contrast"
@@ -140,53 +158,12 @@ def pair_panel(sample: StereoSample, miniature: bool | None = None, far_m: float
     figure.colorbar(error, ax=axes[1, 1], extend="max", **bar).set_label("difference", fontsize=9)
     depth_bar(figure, shown, axes[2, 0], near, far, **bar)
     figure.colorbar(contrast, ax=axes[2, 1], extend="max", **bar).set_label(label, fontsize=9)
-    parts = [sample.name, f"{picture.shape[1]}×{picture.shape[0]} px"]
-    parts.append(f"focal length {sample.rig.focal_px:.1f} px, baseline {sample.rig.baseline_m:.3f} m")
-    parts.append(f"grey: no ground truth, or not seen by the {there} camera ({1 - judged.mean():.0%} of pixels)")
-    if is_sparse(depth):
-        parts.append("points drawn larger")
-    return finish(figure, "A stereo pair and what is known about it", " · ".join(parts),
-                  miniature=_is_miniature(sample, miniature))  # fmt: skip
-
-
-@plot
-def warp_check(sample: StereoSample, miniature: bool | None = None, reach_px: int = 6):
-    """Whether calibration, ground truth and pair agree: the warp error must be smallest at the true disparity.
-
-    Args:
-        sample: with ``other`` and ``depth``.
-        miniature: as in `pair_panel`.
-        reach_px: the error is drawn for disparities wrong by up to that many pixels.
-
-    Raises:
-        ValueError: the sample has no second view or no ground truth.
-    """
-    picture = as_picture(sample.image)
-    here, there = _sides(sample)
-    offsets = np.arange(-reach_px, reach_px + 0.01, 0.5)
-    errors = warp_differences(sample, offsets)
-    judged = warped_by_truth(sample)[1]
-    warped, shown = warped_by_truth(sample, spread=True)
-    figure = new_figure(image_rows_height(1, 2, picture.shape[:2], extra_in=3.6))
-    grid = figure.add_gridspec(2, 2, height_ratios=[image_rows_height(1, 2, picture.shape[:2], extra_in=0), 2.3])
-    place_image(figure.add_subplot(grid[0, 0]), picture, f"{here} view (the target)")
-    place_image(
-        figure.add_subplot(grid[0, 1]), hide_unjudged(warped, shown), f"{there} view, warped by the true disparity"
-    )
-    axes = figure.add_subplot(grid[1, :])
-    axes.plot(offsets, errors, color="#0072B2", marker="o", markersize=4)
-    axes.axvline(0, color=TRUTH, linestyle="--", linewidth=1.4)
-    axes.annotate("true disparity", (0, 0.93), xycoords=("data", "axes fraction"), xytext=(5, 0),
-                  textcoords="offset points", color=TRUTH, fontsize=9)  # fmt: skip
-    axes.set_ylim(0, None)
-    axes.grid(True)
-    axes.set_xlabel("pixels added to the true disparity")
-    axes.set_ylabel("mean absolute\ncolour difference")
-    best = float(offsets[int(np.nanargmin(errors))]) if np.isfinite(errors).any() else float("nan")
-    verdict = "smallest where it should be" if abs(best) < 0.75 else f"smallest {best:+.1f} px away: check the rig"
-    caption = f"{sample.name} · {int(judged.sum()):,} pixels with ground truth seen by both cameras · {verdict}"
-    return finish(figure, "Do the pair, its calibration and its ground truth agree?", caption,
-                  miniature=_is_miniature(sample, miniature))  # fmt: skip
+    said = [sample.name, f"{picture.shape[1]}×{picture.shape[0]} px"]
+    said.append(f"focal length {sample.rig.focal_px:.1f} px, baseline {sample.rig.baseline_m:.3f} m")
+    said.append(f"grey: no ground truth, or not seen by the {there} camera ({1 - judged.mean():.0%} of pixels)")
+    said.append("points drawn larger" if is_sparse(depth) else "")
+    title = "A stereo pair and what is known about it"
+    return finish(figure, title, *said, miniature=_is_miniature(sample, miniature))
 
 
 @plot
@@ -210,5 +187,156 @@ def stereo_anaglyph(sample: StereoSample, miniature: bool | None = None):
     place_image(axes, mixed)
     for row in np.linspace(0, mixed.shape[0] - 1, 9)[1:-1]:
         axes.axhline(row, color="white", linewidth=0.6, alpha=0.55)
-    caption = f"{sample.name} · left view red, right view cyan · a point and its match lie on one row"
-    return finish(figure, "Both views at once", caption, miniature=_is_miniature(sample, miniature))
+    said = [sample.name, "left view red, right view cyan", "a point and its match lie on one row"]
+    return finish(figure, "Both views at once", *said, miniature=_is_miniature(sample, miniature))
+
+
+@plot
+def data_sets_panel(samples: Mapping[str, StereoSample], miniature: Sequence[str] = (), title: str = ""):
+    """One sample a row: image, ground truth, texture, and the other view warped by the ground truth.
+
+    Each row has a depth range and a texture range of its own: the colours compare places of one image, never two data
+    sets. What a data set does not have (a second view, ground truth) is said in its place.
+
+    Args:
+        samples: name of the data set -> a sample of it.
+        miniature: those of the names that are the kit's own miniatures; marked in their row.
+        title: replaces the standard one.
+
+    Raises:
+        ValueError: no sample.
+    """
+    if not samples:
+        raise ValueError("data_sets_panel needs at least one sample")
+    heights = [sample.image.shape[1] / sample.image.shape[2] for sample in samples.values()]
+    cell = (WIDTH_IN - 0.5) / len(COLUMNS)
+    figure = new_figure(sum(heights) * cell + 0.52 * len(samples) + 1.1, layout="compressed")
+    axes = figure.subplots(len(samples), len(COLUMNS), height_ratios=heights, squeeze=False)
+    for row, (name, sample) in zip(axes, samples.items(), strict=True):
+        picture = as_picture(sample.image)
+        place_image(row[0], picture)
+        facts = f"{name}{' (miniature)' if name in miniature else ''} · {picture.shape[1]}×{picture.shape[0]} px"
+        if sample.other is not None:
+            facts += f", focal length {sample.rig.focal_px:.0f} px, baseline {sample.rig.baseline_m:.3f} m"
+        # the line runs over all columns, so it must not widen the first; the blank title keeps its height
+        row[0].set_title(" ", fontsize=9.5)
+        place = {"xycoords": "axes fraction", "va": "bottom", "fontsize": 9.5}
+        note(row[0], facts, (0, 1), (0, 4), **place).set_in_layout(False)
+        _truth(row[1], sample)
+        texture = gradient_energy(picture)
+        place_image(row[2], texture, cmap=contrast_colormap(), vmin=0, vmax=max(np.quantile(texture, 0.99), 1e-3))
+        _warp(row[3], sample)
+    for axis, text in zip(axes[-1], COLUMNS, strict=True):
+        axis.set_xlabel(text, fontsize=CAPTION_PT)
+    sparse = any(sample.depth is not None and is_sparse(as_map(sample.depth)) for sample in samples.values())
+    said = ["depth: near is bright", "texture: yellow is strong", "grey: no ground truth, or not in the other view"]
+    said.append("points of sparse ground truth drawn larger" if sparse else "")
+    title = title or "Every data set: image, ground truth, texture, a check of the rig"
+    return finish(figure, title, *said, miniature=set(miniature) == set(samples))
+
+
+def _truth(axes, sample: StereoSample) -> None:
+    if sample.depth is None:
+        _say(axes, sample, "no ground truth")
+        return
+    depth = as_map(sample.depth)
+    near, far = depth_range(depth)
+    show_depth(axes, depth, near, far, "")
+    # ground truth may have another shape than its image (Make3D's grid): the row keeps the image's
+    height, width = sample.image.shape[1:]
+    alike = abs(depth.shape[0] / depth.shape[1] - height / width) <= 0.01
+    keep_proportions([axes], None if alike else height / width)
+
+
+def _warp(axes, sample: StereoSample) -> None:
+    if sample.depth is None or sample.other is None:
+        _say(axes, sample, "no second view" if sample.other is None else "no ground truth to warp by")
+        return
+    warped, judged = warped_by_truth(sample, spread=True)
+    place_image(axes, hide_unjudged(warped, judged))
+
+
+def _say(axes, sample: StereoSample, text: str) -> None:
+    place_image(axes, np.full(tuple(sample.image.shape[1:]), 0.93), cmap="gray", vmin=0, vmax=1)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=MUTED)
+
+
+@plot
+def point_cloud_bird_eye(
+    depth,
+    rig: StereoRig,
+    image=None,
+    truth=None,
+    far_m: float = 60.0,
+    above_ground: bool = True,
+    miniature: bool = False,
+    title: str = "The scene from above",
+):
+    """The scene from above, metres to the side against metres ahead; where walls bend, depth is wrong.
+
+    Args:
+        depth: ``(1,H,W)`` or ``(H,W)`` metres, 0 = none.
+        rig: the camera at that size, with its principal point.
+        image: ``(3,H,W)``; colours the points as the camera saw them. None colours them by depth.
+        truth: ground-truth depth of the same size, drawn beside it at the same scale.
+        far_m: points farther ahead are left out.
+            Points without ground truth are left out of both, and with them the sky; without any ground truth, what is
+            predicted to be more than `HIGHEST_M` above the camera is: the sky, and roofs and treetops with it.
+        above_ground: leave out the road, which would cover everything: the points whose height (true height, where
+            ``truth`` is given) is that of the lowest ones.
+        miniature: mark it as such.
+        title: replaces the standard one, e.g. to name the method.
+
+    Raises:
+        ValueError: the rig has no principal point, or no point is left.
+    """
+    if rig.cx is None or rig.cy is None:
+        raise ValueError("point_cloud_bird_eye needs the principal point (cx, cy) of the rig")
+    clouds = {"prediction" if truth is not None else "points": as_map(depth)}
+    if truth is not None:
+        clouds["ground truth"] = as_map(truth)
+    seen = _seen_from_above(as_map(depth if truth is None else truth), rig, above_ground, truth is None)
+    colors = None if image is None else as_picture(image)
+    figure = new_figure(6.4 if truth is None else 5.2)
+    panels = figure.subplots(1, len(clouds), sharex=True, sharey=True, squeeze=False)[0]
+    half = far_m * 0.5
+    total = 0
+    for axes, (name, values) in zip(panels, clouds.items(), strict=True):
+        ahead = np.where(np.isfinite(values), values, 0.0)
+        side = (np.arange(values.shape[1]) - rig.cx) / rig.focal_px * ahead
+        kept = (ahead > 0) & (ahead < far_m) & (np.abs(side) < half)
+        kept &= seen
+        if colors is not None and colors.shape[:2] != values.shape:
+            raise ValueError(f"the image is {colors.shape[:2]}, the depth {values.shape}; resize one of them")
+        chosen = ahead[kept] if colors is None else colors[kept]
+        options = {} if colors is not None else {"cmap": depth_colormap(), "norm": depth_norm(1.0, far_m)}
+        axes.scatter(side[kept], ahead[kept], c=chosen, s=3.0, linewidths=0, rasterized=True, **options)
+        reach = (values.shape[1] - 1 - rig.cx) / rig.focal_px
+        low = -rig.cx / rig.focal_px
+        for slope in (low, reach):
+            axes.plot([0, slope * far_m], [0, far_m], color=MUTED, linewidth=0.8, linestyle=":")
+        axes.plot(0, 0, marker="^", color=INK, markersize=8)
+        axes.set(title=name, xlabel="to the right in m", xlim=(-half, half), ylim=(-1, far_m), aspect="equal")
+        axes.set_facecolor("#e6e9ef")  # so that white walls stay visible
+        axes.grid(True, color="white")
+        total += int(kept.sum())
+    if total == 0:
+        raise ValueError(f"no point lies within {far_m} m: nothing to draw")
+    panels[0].set_ylabel("ahead in m")
+    said = [f"{total:,} points", "dotted: edge of the field of view"]
+    if truth is None:
+        said.append(f"left out: what is more than {HIGHEST_M:g} m above the camera (sky, treetops)")
+    if above_ground:
+        said.append("points on the ground are left out" + (", by the ground truth" if truth is not None else ""))
+    return finish(figure, title, *said, miniature=miniature)
+
+
+def _seen_from_above(depth: np.ndarray, rig: StereoRig, above_ground: bool, predicted: bool) -> np.ndarray:
+    """Points to draw, bool ``(H,W)``: those with a depth, without the road and, where it is predicted, the sky.
+
+    The road's level is read off the lowest points.
+    """
+    known = np.isfinite(depth) & (depth > 0)
+    down = (np.arange(depth.shape[0])[:, None] - rig.cy) / rig.fy * np.where(known, depth, 0.0)
+    road = np.quantile(down[known], 0.95) - 0.35 if above_ground and known.any() else np.inf
+    return known & (down < road) & (down > (-HIGHEST_M if predicted else -np.inf))

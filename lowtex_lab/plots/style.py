@@ -1,6 +1,6 @@
 """The look every figure shares: fonts, colours, colour maps, the title and the caption line.
 
-Nothing here touches pyplot. A figure is a `matplotlib.figure.Figure` made directly, so no global state is left
+Nothing here draws through pyplot. A figure is a `matplotlib.figure.Figure` made directly, so no global state is left
 behind and nothing has to be closed; the settings in `STYLE` hold only while a plot is drawn or saved.
 """
 
@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.font_manager import FontProperties
+from matplotlib.text import Annotation
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from lowtex.errors import DataError
+from lowtex_lab.plots.tidy import in_order
 
 WIDTH_IN = 9.0
 """Width of every figure, inches: 1350 pixels saved at `DPI`, shown at about 900 in a README."""
@@ -100,9 +108,27 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     return styles
 
 
-def spare_style(slot: int) -> MethodStyle:
-    """The spare colour and marker of a number, without a name."""
-    return MethodStyle("", _SPARE[slot % len(_SPARE)], _SPARE_MARKERS[slot % len(_SPARE)])
+_LOSSES = {
+    "pixels": METHODS["baseline"],
+    "features": METHODS["ours"],
+    "both": METHODS["encoder"],
+    "pixels + features": METHODS["encoder"],
+    "features ssim": METHODS["encoder_features"],
+    "census": MethodStyle("", _SPARE[0], _SPARE_MARKERS[0]),
+    "zncc": MethodStyle("", _SPARE[1], _SPARE_MARKERS[1]),
+    "random features": MethodStyle("", _SPARE[3], _SPARE_MARKERS[3]),
+    "pixels at half size": MethodStyle("", METHODS["baseline"].color, METHODS["baseline"].marker, "--"),
+    "features at full size": MethodStyle("", METHODS["ours"].color, METHODS["ours"].marker, "--"),
+}
+
+
+def loss_styles(losses: Iterable[str]) -> dict[str, MethodStyle]:
+    """Pixel terms take the baseline's colour, feature terms the paper's; others a spare one, always the same."""
+    names = list(dict.fromkeys(map(str, losses)))
+    known = {name: _LOSSES[name] for name in names if name in _LOSSES}
+    lines = {name: style.linestyle if "size" in name else "-" for name, style in known.items()}
+    found = {name: MethodStyle(name, style.color, style.marker, lines[name]) for name, style in known.items()}
+    return {**found, **method_styles(name for name in names if name not in known)}
 
 
 def depth_colormap() -> Colormap:
@@ -178,15 +204,16 @@ def new_figure(height_in: float, *, width_in: float = WIDTH_IN, layout: str = "c
     return figure
 
 
-def finish(figure: MatplotlibFigure, title: str, caption: str = "", *, miniature: bool = False) -> MatplotlibFigure:
+def finish(figure: MatplotlibFigure, title: str, *said: str, miniature: bool = False) -> MatplotlibFigure:
     """Put the title above and the caption line below, and mark a miniature as one.
 
     Args:
         figure: made with `new_figure`; its layout engine makes room for both texts.
         title: one sentence; wrapped to the figure's width.
-        caption: what stands behind the picture: images, seeds, protocol.
+        said: parts of the caption, what stands behind the picture: images, seeds, protocol; empty ones are left out.
         miniature: the data are the kit's own small world, which the title must say.
     """
+    caption = " · ".join(part for part in said if part)
     title = f"{title} — miniature data" if miniature else title
     legend = figure.legends[0] if figure.legends and getattr(figure, "trimmed", None) is False else None
     rows = -(-len(legend.get_texts()) // figure.legend_columns) if legend else 0
@@ -243,6 +270,80 @@ def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
         content = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
         around = sum(part.get_window_extent(renderer).height for part in [*texts, *figure.legends])
         figure.set_figheight((content + around) / figure.dpi + 0.12 * (1 + len(texts) + len(figure.legends)))
+
+
+def strata_panels(rows: pd.DataFrame, what: str, height_in: float, most: int = 3, **options) -> tuple[Figure, dict]:
+    """A row of panels, one for each stratum of ``rows`` in reading order: the figure, and stratum -> axes.
+
+    Raises:
+        DataError: more than ``most`` strata.
+    """
+    strata = in_order(rows["stratum"])
+    if len(strata) > most:
+        raise DataError(f"{what} takes at most {most} strata ({len(strata)} given)")
+    figure = new_figure(height_in)
+    panels = figure.subplots(1, len(strata), sharey=True, squeeze=False, **options)[0]
+    for axes, stratum in zip(panels, strata, strict=True):
+        axes.set_title(stratum_title(stratum))
+    return figure, dict(zip(strata, panels, strict=True))
+
+
+def panel_rows(count: int, row_in: float, columns: int = 3, **options) -> tuple[Figure, list]:
+    """That many panels, ``columns`` a row and ``row_in`` inches high each; places left over stay blank."""
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    figure = new_figure(1.2 + row_in * rows)
+    panels = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for blank in panels[count:]:
+        blank.set_axis_off()
+    for axes in panels[max(count - columns, 0) : count]:
+        axes.tick_params(labelbottom=True)
+    return figure, panels[:count]
+
+
+def stratum_title(stratum: str) -> str:
+    """What stands above a panel."""
+    if stratum in ("low", "middle", "high"):
+        return f"{stratum} texture"
+    return "all pixels" if stratum == "all" else str(stratum)
+
+
+def method_lines(axes, rows: pd.DataFrame, x: str, y: str, by: str, styles: dict[str, MethodStyle], **look) -> None:
+    """A line for each name in the column ``by``, in its own look; several rows at one ``x`` give their mean."""
+    for name, style in styles.items():
+        own = rows[rows[by].astype(str) == name]
+        if own[y].notna().any():
+            options = {"markersize": 5.5, "markeredgewidth": 0, "errorbar": None, "linestyle": style.linestyle, **look}
+            options["marker"] = style.marker if options.get("marker") is None else options["marker"]
+            options |= {"color": style.color, "label": style.label, "legend": False}
+            seaborn.lineplot(own, x=x, y=y, ax=axes, **options)
+    axes.set(xlabel="", ylabel="")
+
+
+def method_dots(axes, rows: pd.DataFrame, x, y, style: MethodStyle, **look) -> None:
+    """Dots of one method, with a white rim that keeps neighbours apart."""
+    look = {"marker": style.marker, "color": style.color, "markersize": 6, "zorder": 3, **look}
+    axes.plot(rows[x], rows[y], linestyle="", **{"markeredgecolor": "white", "markeredgewidth": 0.7, **look})
+
+
+def note(axes, text: str, place: tuple, shift: tuple[float, float] = (0, 0), **look) -> Annotation:
+    """Write ``text`` at a place of the data (or ``xycoords``), moved by ``shift`` points."""
+    look = {"fontsize": 8.5, "va": "center", **look}
+    return axes.annotate(text, place, xytext=shift, textcoords="offset points", **look)
+
+
+def log_axis(axis, values, ticks: int = 8) -> None:
+    """A logarithmic axis over some values, with at most so many round numbers on it."""
+    least, most = float(np.min(values)) / 1.06, float(np.max(values)) * 1.06
+    name = axis.axis_name
+    axis.axes.set(**{f"{name}scale": "log", f"{name}lim": (least, most)})
+    places = MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]).tick_values(least, most)
+    if most / least > 5:
+        decades = 10.0 ** np.arange(np.floor(np.log10(least)), np.ceil(np.log10(most)) + 1)
+        places = np.outer(decades, (1, 2, 5)).ravel()
+    axis.set_major_locator(FixedLocator([place for place in places if least <= place <= most]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:.3g}")
 
 
 def place_image(axes, array, title: str = "", **options):

@@ -31,9 +31,7 @@ MOST_NAMED = 4
 
 NEEDED = ("experiment", "seed", "stratum_kind", "stratum", "metric", "value", "images")
 
-_INTERVAL = re.compile(
-    r"^(?:(?P<below><)(?P<b>[\d.]+)|(?P<lo>[\d.]+)-(?P<hi>[\d.]+)|(?P<above>>=)(?P<a>[\d.]+))\s*(?P<u>\D*)$"
-)
+_INTERVAL = re.compile(r"^(<|>=)?([\d.]+)(?:-([\d.]+))?\s*\D*$")
 
 _IMAGES = re.compile(r" (real|miniature):[0-9a-f]{12}$")
 
@@ -47,6 +45,11 @@ def metric_label(metric: str) -> str:
     """Axis label of a metric with its unit and which way is good."""
     name, unit, way = METRICS.get(metric, (metric, "", ""))
     return name + unit + (f"\n({way})" if way else "")
+
+
+def metric_name(metric: str) -> str:
+    """A metric's label without which way is good."""
+    return metric_label(metric).partition("\n")[0]
 
 
 def lower_is_better(metric: str) -> bool:
@@ -133,13 +136,57 @@ def in_order(strata: Iterable[str]) -> list[str]:
 def interval(stratum: str) -> tuple[float, float] | None:
     """Ends of a bin written ``<10 m``, ``10-20 m`` or ``>=80 m``; None for any other name."""
     found = _INTERVAL.match(str(stratum).strip())
-    if not found:
+    if not found or bool(found[1]) == bool(found[3]):
         return None
-    if found["below"]:
-        return -np.inf, float(found["b"])
-    if found["above"]:
-        return float(found["a"]), np.inf
-    return float(found["lo"]), float(found["hi"])
+    end = float(found[2])
+    return (end, float(found[3])) if found[3] else (-np.inf, end) if found[1] == "<" else (end, np.inf)
+
+
+def bin_text(name: str) -> str:
+    """A bin as it is written at an axis; any other name as it is."""
+    if interval(name) is None:
+        return name
+    return name.replace(">=", "≥ ").replace("<", "< ").replace("-", "–")
+
+
+def panel_and_bin(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns ``panel`` and ``bin``, read off strata like ``low/<10 m``; the panel of others is empty."""
+    parts = rows["stratum"].astype(str).str.rpartition("/")
+    return rows.assign(panel=parts[0], bin=parts[2])
+
+
+def counted(values: pd.Series, noun: str) -> str:
+    """``5 seeds``, or ``3 to 5 seeds`` where the values differ."""
+    low, high = _ends(values)
+    return count(high, noun) if low == high else f"{low} to {high} {noun}s"
+
+
+def number_range(values: pd.Series) -> str:
+    """``5``, or ``3 to 5`` where the values differ."""
+    low, high = _ends(values)
+    return f"{high}" if low == high else f"{low} to {high}"
+
+
+def _ends(values: pd.Series) -> tuple[int, int]:
+    numbers = pd.to_numeric(values).astype(int)
+    return int(numbers.min()), int(numbers.max())
+
+
+def seed_count(rows: pd.DataFrame) -> str:
+    """``5 seeds, 40 images``, from rows with ``seed`` and ``images``."""
+    return f"{count(int(rows['seed'].nunique()), 'seed')}, {counted(rows['images'], 'image')}"
+
+
+def require_few_strata(rows: pd.DataFrame, what: str, most: int = 3) -> list[str]:
+    """The strata of rows of one metric, in reading order.
+
+    Raises:
+        DataError: several metrics, or more than ``most`` strata.
+    """
+    strata = in_order(rows["stratum"])
+    if len(strata) > most or rows["metric"].nunique() > 1:
+        raise DataError(f"{what} takes one metric and at most {most} strata ({len(strata)} given)")
+    return strata
 
 
 def is_miniature(rows: pd.DataFrame) -> bool:
@@ -175,29 +222,26 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
             parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {splits}")
         else:
             parts.append(" + ".join(f"{d} {s}" for d, s in places.to_numpy()))
-    images = pd.to_numeric(rows["images"]).astype(int)
-    low, high = int(images.min()), int(images.max())
-    parts.append(f"n = {count(high, 'image')}" if low == high else f"n = {low} to {high} images")
-    per_method = rows.groupby("experiment")["seed"].nunique()
-    fewest, most = int(per_method.min()), int(per_method.max())
-    parts.append(count(most, "seed") if fewest == most else f"{fewest} to {most} seeds")
+    parts.append(f"n = {counted(rows['images'], 'image')}")
+    parts.append(counted(rows.groupby("experiment")["seed"].nunique(), "seed"))
     if "protocol" in rows.columns:
-        settings = []
-        for protocol, some in rows.groupby("protocol", sort=False):
-            first = some.iloc[0]
-            crop = first.get("crop", "none")
-            cap = first.get("cap_m")
-            words = [f"{crop} crop" if str(crop) not in ("none", "", "nan") else "no crop"]
-            words += [f"cap {float(cap):g} m"] if cap is not None and not pd.isna(cap) else []
-            words += (
-                [" and ".join(_scaling_text(s) for s in dict.fromkeys(some["scaling"]))] if "scaling" in some else []
-            )
-            words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
-            settings.append(f"protocol {protocol} ({', '.join(words)})")
-        parts.append(" + ".join(settings))
+        parts.append(" + ".join(_protocol_text(some) for _, some in rows.groupby("protocol", sort=False)))
     if "profile" in rows.columns:
         parts.append("profile " + "/".join(map(str, rows["profile"].unique())))
     return " · ".join([*parts, *more])
+
+
+def _protocol_text(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    crop, cap = str(first.get("crop", "none")), first.get("cap_m")
+    words = ["no crop" if crop in ("none", "", "nan") else f"{crop} crop"]
+    if cap is not None and not pd.isna(cap):
+        words.append(f"cap {float(cap):g} m")
+    if "scaling" in rows:
+        words.append(" and ".join(_scaling_text(scaling) for scaling in dict.fromkeys(rows["scaling"])))
+    if str(first.get("flip")).lower() == "true":
+        words.append("flip-averaged")
+    return f"protocol {first['protocol']} ({', '.join(words)})"
 
 
 def _scaling_text(scaling: str) -> str:

@@ -109,3 +109,31 @@ def texts(figure) -> str:
 
     found = [" ".join(t.get_text().split()) for t in figure.findobj(matplotlib.text.Text)]
     return "\n".join(t for t in found if t)
+
+
+def within(figure) -> None:
+    """Every word lies inside the figure, and no panel's heading runs into the title."""
+    import matplotlib.text
+
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    width, height = figure.bbox.width, figure.bbox.height
+    own = [t for t in figure.findobj(matplotlib.text.Text) if t.get_text().strip() and t.get_visible()]
+    ticks = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in _tick_texts(axis)}
+    for text in own:
+        if id(text) in ticks:
+            continue
+        box = text.get_window_extent(renderer)
+        inside = box.x0 > -2 and box.y0 > -2 and box.x1 < width + 2 and box.y1 < height + 2
+        assert inside, f"{text.get_text()!r} leaves the figure: {box}"
+    title = figure._suptitle.get_window_extent(renderer)
+    for axes in figure.axes:
+        if axes.axison and axes.get_title(loc="left"):
+            heading = axes._left_title.get_window_extent(renderer)
+            assert heading.y1 <= title.y0 + 3, f"{axes.get_title(loc='left')!r} runs into the title"
+
+
+def _tick_texts(axis):
+    return [
+        label for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()] for label in (tick.label1, tick.label2)
+    ]

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses import photometric_error
-from lowtex_lab import plots as figures
 from lowtex_lab.studies.loss_analysis.error_terms import error_terms
 from lowtex_lab.studies.loss_analysis.loss_gradients import (
     disparity_gradients,
@@ -90,10 +89,6 @@ def test_table_and_figure():
     assert by.loc[("features", "high"), "toward"] > 0.7 and np.isnan(by.loc[("features", "low"), "kept"])
     parts = table[(table["loss"] == "pixels") & (table["stratum"] != "all")]
     assert parts["pixels"].sum() == by.loc[("pixels", "all"), "pixels"]
-    figure = figures.gradient_by_texture(table, caption="a caption")
-    assert "2 images" in figure.get_supxlabel() and figure.recipe.function == "gradient_by_texture"
-    with pytest.raises(DataError, match="no strata"):
-        figures.gradient_by_texture(table[table["stratum"] == "all"])
     with pytest.raises(ValueError, match="at least one sample"):
         gradients_by_texture([], Grey())
 
@@ -111,8 +106,6 @@ def test_any_number_of_terms():
     assert list(table["loss"].unique()) == list(terms)
     by = table.set_index(["loss", "stratum"])
     assert all(by.loc[(name, "all"), "magnitude"] == pytest.approx(1.0) for name in terms)
-    figure = figures.gradient_by_texture(table)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(terms)
     with pytest.raises(OptionError, match="give a feature_net"):
         disparity_gradients(one, 1.0)
 

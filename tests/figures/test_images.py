@@ -1,6 +1,4 @@
-"""Figures of samples and predictions: the numbers they show are right on cases made by hand."""
-
-import re
+"""Pictures, maps and samples: the numbers they show are right on cases made by hand."""
 
 import numpy as np
 import pytest
@@ -10,18 +8,19 @@ from figure_samples import make_sample, texts
 from lowtex.evaluation.metrics import depth_errors
 from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.arrays import depth_range, shorten, thicken
-from lowtex_lab.plots.samples import warp_differences
+from lowtex_lab.plots.images import depth_range, shorten, thicken
+from lowtex_lab.plots.samples import warp_differences, warped_by_truth
+from lowtex_lab.plots.saving import refuse_blank
 from lowtex_lab.plots.style import depth_colormap, disparity_colormap
 
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_warp_check_is_smallest_at_the_truth_from_either_side(direction):
-    figure = figures.warp_check(make_sample(direction))
-    curve = next(line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 25)
-    offsets, errors = curve.get_xdata(), curve.get_ydata()
-    assert offsets[np.argmin(errors)] == 0
-    assert errors.min() < 0.1 * errors.max()
+def test_warp_differences_are_smallest_at_the_truth_from_either_side(direction):
+    offsets = np.arange(-6, 6.01, 0.5)
+    errors = warp_differences(make_sample(direction), offsets)
+    assert offsets[np.argmin(errors)] == 0 and errors.min() < 0.1 * errors.max()
+    wrong = warp_differences(make_sample(direction, focal_error=1.6), offsets)
+    assert abs(offsets[np.argmin(wrong)]) > 0.75, "a wrong calibration shows"
 
 
 def test_warp_differences_are_those_of_a_plain_loop():
@@ -42,19 +41,11 @@ def test_warp_differences_are_those_of_a_plain_loop():
     assert np.isnan(warp_differences(sample, (0,))).all()
 
 
-def test_warp_check_names_a_wrong_calibration():
-    words = texts(figures.warp_check(make_sample(focal_error=1.6)))
-    assert "check the rig" in words and "smallest where it should be" not in words
-
-
-def test_warp_check_leaves_out_what_the_other_camera_does_not_see():
-    def pixels(sample):
-        return int(re.search(r"([\d,]+) pixels", texts(figures.warp_check(sample))).group(1).replace(",", ""))
-
+def test_only_what_the_other_camera_sees_is_judged():
     sample = make_sample()
-    before = pixels(sample)
+    before = warped_by_truth(sample)[1].sum()
     sample.visible[:, :, 30:40] = False
-    assert before - pixels(sample) == 10 * 20  # the upper four of 24 rows have no ground truth
+    assert before - warped_by_truth(sample)[1].sum() == 10 * 20  # the upper four of 24 rows have no ground truth
 
 
 def test_a_sample_without_truth_or_second_view_is_refused():
@@ -72,9 +63,7 @@ def test_ground_truth_of_another_size_fits_the_picture():
     sample = make_sample()
     big = make_sample()
     big.depth = torch.nn.functional.interpolate(sample.depth[None], scale_factor=2, mode="nearest")[0]
-    for a, b in zip(figures.warp_check(sample).axes[2].lines[0].get_ydata(),
-                    figures.warp_check(big).axes[2].lines[0].get_ydata(), strict=True):  # fmt: skip
-        assert a == pytest.approx(b, abs=1e-5)  # kept maps have half precision
+    np.testing.assert_allclose(warp_differences(sample, (0, 1)), warp_differences(big, (0, 1)), atol=1e-5)
 
 
 def test_the_error_above_a_map_is_the_metric():
@@ -190,3 +179,59 @@ def test_long_names_keep_their_end():
     name = "2011_09_26/2011_09_26_drive_0001_sync/0000000005/l"
     assert shorten(name, 4).endswith("0000000005/l") and len(shorten(name, 4)) < 30
     assert shorten("short", 4) == "short"
+
+
+PICTURE = np.random.default_rng(0).random((3, 40, 30))
+GRID = np.linspace(2, 70, 11 * 60).reshape(11, 60)
+
+
+def test_windows_lie_where_they_should_in_both_panels():
+    windows, own = {"middle": (0.25, 0.75, 0.0, 1.0), "other": (0.5, 1.0, 0.2, 0.4)}, {"middle": (3 / 11, 8 / 11, 0, 1)}
+    figure = figures.crop_windows(PICTURE, GRID, windows, own, title="Kept", caption="why", miniature=True)
+    left, right = figure.axes[:2]
+    for axes in (left, right):
+        boxes = {patch.get_label(): patch.get_bbox() for patch in axes.patches}
+        assert set(boxes) == {"middle", "other", "middle: ground truth"}
+        assert boxes["middle"].bounds == pytest.approx((-0.5, 9.5, 30, 20))
+        assert boxes["other"].bounds == pytest.approx((5.5, 19.5, 6, 20))
+        assert boxes["middle: ground truth"].bounds == pytest.approx((-0.5, 40 * 3 / 11 - 0.5, 30, 40 * 5 / 11))
+    assert left.patches[0].get_edgecolor() == left.patches[2].get_edgecolor() != left.patches[1].get_edgecolor()
+    # the grid is drawn over the picture's extent, so a row of it lies where the picture has it
+    assert right.images[0].get_extent() == left.images[0].get_extent()
+    told = texts(figure)
+    for text in ("Kept", "why", "miniature data", "picture, 30×40", "ground truth, 60×11 values", "depth in m"):
+        assert text in told
+    refuse_blank(figure)
+    figure.draw_without_rendering()
+    assert left.get_window_extent().height == pytest.approx(right.get_window_extent().height, abs=1)
+
+
+def test_windows_outside_or_none_are_refused():
+    for box in ((0.5, 0.4, 0, 1), (0, 1.1, 0, 1), (0, 1, -0.1, 1), (0, 1, 0.3, 0.3)):
+        with pytest.raises(ValueError, match="window 'bad' is"):
+            figures.crop_windows(PICTURE, GRID, {"bad": box})
+    with pytest.raises(ValueError, match="1 to 4 windows, got 0"):
+        figures.crop_windows(PICTURE, GRID, {})
+    with pytest.raises(ValueError, match="1 to 4 windows, got 5"):
+        figures.crop_windows(PICTURE, GRID, {str(i): (0, 1, 0, 1) for i in range(5)})
+
+
+@pytest.mark.parametrize("aspect", [0.5, 1.0])
+def test_a_coarse_grid_gets_the_box_of_its_picture(aspect):
+    drawn = [
+        figures.prediction_panel([PICTURE], [GRID], {"ours": [GRID]}, aspect=aspect),
+        figures.prediction_panel([PICTURE] * 2, [GRID] * 2, {"ours": [GRID] * 2}, aspect=aspect),
+        figures.depth_grid({"picture": PICTURE, "truth": GRID}, "Title", aspect=aspect),
+        figures.image_grid({"picture": PICTURE, "truth": GRID}, "Title", aspect=aspect),
+    ]
+    for figure in drawn:
+        figure.draw_without_rendering()
+        boxes = [axes.get_window_extent() for axes in figure.axes if axes.images]
+        assert len(boxes) >= 2
+        for box in boxes:
+            assert box.height / box.width == pytest.approx(aspect, rel=0.01)
+    # without it every value is a square
+    figure = figures.depth_grid({"truth": GRID}, "Title")
+    figure.draw_without_rendering()
+    box = figure.axes[0].get_window_extent()
+    assert box.height / box.width == pytest.approx(11 / 60, rel=0.01)

@@ -1,11 +1,14 @@
-"""Drawing a run's figures again from its files alone: no training, no evaluation, no data set.
+"""All figures of a run from its files alone: no training, no evaluation, no data set.
 
-Two kinds. *Standing* figures are made from all rows of a run and are the same for every run: `STANDING` names them.
-Every other figure was saved by a notebook with its recipe beside it (`lowtex_lab.plots.saving`).
+Two kinds. *Standing* figures are made from all rows of a run and are the same for every run (`standing_figures`).
+Every other figure was saved by a notebook with the call that drew it (`lowtex_lab.plots.saving`).
 """
 
+import multiprocessing
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,16 +18,16 @@ import pandas as pd
 
 from lowtex import files
 from lowtex.errors import DataError, LowtexError
-from lowtex_lab.plots import curves, scores, tidy
-from lowtex_lab.plots.drawing_pool import draw_all
+from lowtex_lab.plots import curves, results, tidy
 from lowtex_lab.plots.saving import redraw_card, save_figure
 
-Named = Iterator[tuple[str, Callable]]
+LEAST_FIGURES = 4
+"""Fewer are drawn in this process: another one takes longer to start than they take to draw."""
 
 
 @dataclass
 class Redrawn:
-    """What `redraw` did: the pictures drawn, and those kept as they were because they have no recipe."""
+    """What `redraw` did: the pictures drawn, and those kept as they were because no plot of the kit drew them."""
 
     drawn: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
@@ -61,7 +64,7 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Re
         elif card.with_suffix(".png").is_file():
             result.kept.append(card.with_suffix(".png"))
         if tell is not None:
-            tell(f"{card.stem}: {'drawn' if path else 'kept, it has no recipe'}")
+            tell(f"{card.stem}: {'drawn' if path else 'kept, no plot of the kit drew it'}")
     if failures:
         raise DataError(f"{len(failures)} figures could not be drawn again: " + "; ".join(failures))
     if not result.drawn and not result.kept:
@@ -87,12 +90,11 @@ def draw_standing(
     sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
     newest = max((path.stat().st_mtime for path in sources), default=0.0)
     drawn, to_draw = [], {}
-    for maker in STANDING.values():
-        for name, draw in maker(rows, run_dir):
-            picture = run_dir / "figures" / f"{name}.png"
-            drawn.append(picture)
-            if not (only_missing and picture.is_file() and picture.stat().st_mtime > newest):
-                to_draw[name] = partial(_draw_and_save, draw, picture.with_suffix(""))
+    for name, draw in standing_figures(rows, run_dir):
+        picture = run_dir / "figures" / f"{name}.png"
+        drawn.append(picture)
+        if not (only_missing and picture.is_file() and picture.stat().st_mtime > newest):
+            to_draw[name] = partial(_draw_and_save, draw, picture.with_suffix(""))
     for name, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
         if isinstance(outcome, LowtexError):
             raise DataError(f"standing figure {name}: {outcome}") from outcome
@@ -103,6 +105,52 @@ def draw_standing(
 
 def _draw_and_save(draw: Callable, path: Path) -> Path:
     return save_figure(draw(), path)
+
+
+def standing_figures(rows: pd.DataFrame, run_dir: Path) -> Iterator[tuple[str, Callable]]:
+    """The figures that every run has: file name, and what draws it."""
+    for name, part in comparable_groups(rows):
+        kind = texture_kind(part)
+        for metric in ("abs_rel", "d1"):
+            chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
+            if len(chosen):
+                yield f"summary_{metric}_{name}", partial(results.metric_bars, chosen, metric, kind=kind)
+        for kind, draw in (
+            ("contrast", results.error_vs_contrast),
+            ("distance", results.error_by_distance),
+            ("known*distance", results.error_by_distance),
+        ):
+            chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
+            if len(chosen):
+                yield f"summary_{kind.replace('*', '_')}_{name}", partial(draw, chosen, kind=kind)
+    times = timeline_rows(run_dir)
+    if len(times):
+        yield "summary_timeline", partial(curves.timeline, times)
+
+
+def draw_all(draws: Sequence[Callable[[], Path | None]]) -> Iterator[Path | LowtexError | None]:
+    """What each of ``draws`` returns, in their order, as it comes; an error of the kit's is handed over, not raised.
+
+    A process for each core: matplotlib draws one figure at a time in a process.
+
+    Args:
+        draws: functions without arguments that can be pickled, each writing files of its own.
+    """
+    processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, len(draws))
+    if processes < 2 or len(draws) < LEAST_FIGURES or "fork" not in multiprocessing.get_all_start_methods():
+        yield from map(_outcome, draws)
+        return
+    # forked, a process has matplotlib and the rows at once; it draws and never computes with torch, whose threads a
+    # fork would lose
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(_outcome, draws)
+
+
+def _outcome(draw: Callable[[], Path | None]) -> Path | LowtexError | None:
+    try:
+        return draw()
+    except LowtexError as error:
+        return error
 
 
 def run_rows(run_dir: str | Path) -> pd.DataFrame:
@@ -151,37 +199,6 @@ def texture_kind(rows: pd.DataFrame) -> str | None:
     return next((kind for kind in ("known", "gradient") if kind in kinds), None)
 
 
-def _bars(rows: pd.DataFrame, run_dir: Path) -> Named:
-    for name, part in comparable_groups(rows):
-        kind = texture_kind(part)
-        for metric in ("abs_rel", "d1"):
-            chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
-            if len(chosen):
-                yield f"summary_{metric}_{name}", partial(scores.metric_bars, chosen, metric, kind=kind)
-
-
-def _contrast(rows: pd.DataFrame, run_dir: Path) -> Named:
-    for name, part in comparable_groups(rows):
-        chosen = part[(part["stratum_kind"] == "contrast") & (part["metric"] == "abs_rel")]
-        if len(chosen):
-            yield f"summary_contrast_{name}", partial(scores.error_vs_contrast, chosen)
-
-
-def _distance(rows: pd.DataFrame, run_dir: Path) -> Named:
-    for name, part in comparable_groups(rows):
-        for kind in ("distance", "known*distance"):
-            chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
-            if len(chosen):
-                short = kind.replace("*", "_")
-                yield f"summary_{short}_{name}", partial(scores.error_by_distance, chosen, kind=kind)
-
-
-def _timeline(rows: pd.DataFrame, run_dir: Path) -> Named:
-    frame = timeline_rows(run_dir)
-    if len(frame):
-        yield "summary_timeline", partial(curves.timeline, frame)
-
-
 def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
     """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, training_s, status``.
 
@@ -205,12 +222,3 @@ def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
         rows.append({**row, "status": "done"})
         last = max(last or start, start + seconds)
     return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "training_s", "status"])
-
-
-STANDING: dict[str, Callable[[pd.DataFrame, Path], Named]] = {
-    "bars": _bars,
-    "contrast": _contrast,
-    "distance": _distance,
-    "timeline": _timeline,
-}
-"""Figures that every run has: name -> function(rows, run_dir) that yields (file name, function drawing it)."""
