@@ -41,7 +41,7 @@ class StereoReader(Dataset):
             only within `tolerating_missing`, elsewhere they are an error.
         is_listed: the split is a text file given by its path, so that its name alone does not say which frames.
         resize: how images are brought to that size: a name of `RESIZES`.
-        prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
+        prepared: gives the same samples faster (`lowtex.datasets.prepared`), or None.
         image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
     """
 

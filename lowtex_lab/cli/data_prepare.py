@@ -2,9 +2,9 @@
 
 Images are decoded and resized once, in parallel, and kept as bytes in data/prepared (LOWTEX_PREPARED names another
 folder). Training and evaluation take samples from there without being asked, as long as the files they were made of are
-as they were; prepared again, only what changed is made anew. An interrupted preparation goes on where it stopped. A
-folder that --out names can be given as a data root, --data kitti=FOLDER, even when the originals are gone. For
-training, both views are kept; with --depth or --protocol, what an evaluation reads: one view and the ground truth.
+as they were; else the same command makes them anew. A folder that --out names can be given as a data root, --data
+kitti=FOLDER, even when the originals are gone. For training, both views are kept; with --depth or --protocol, what an
+evaluation reads: one view and the ground truth.
 Without --data it takes the miniature Virtual KITTI 2.
 """
 

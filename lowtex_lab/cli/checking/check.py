@@ -8,7 +8,7 @@ from pathlib import Path
 from lowtex.data_paths import is_miniature
 from lowtex.datasets import Cityscapes, KittiRaw, VirtualKitti2
 from lowtex.datasets.kitti_improved import DepthMaps
-from lowtex.datasets.prepared_use import is_prepared
+from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION

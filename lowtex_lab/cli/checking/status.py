@@ -9,9 +9,7 @@ from pathlib import Path
 from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
 from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS
 from lowtex.datasets.obtaining import ORIGINS
-from lowtex.datasets.prepared import read_header
-from lowtex.datasets.prepared_format import HEADER, prepared_base
-from lowtex.datasets.prepared_use import is_prepared
+from lowtex.datasets.prepared import is_prepared, prepared_base, read_header
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
@@ -101,13 +99,10 @@ def status(named: Mapping[str, Path], profile: str = "quick") -> list[DataStatus
 
 
 def prepared_folders() -> list[PreparedFolder]:
-    """What ``lowtex data prepare`` has made or begun."""
+    """What ``lowtex data prepare`` has made."""
     base = prepared_base()
     found = []
     for folder in sorted(entry for entry in base.iterdir() if is_prepared(entry)) if base.is_dir() else ():
-        if not (folder / HEADER).is_file():
-            found.append(PreparedFolder(folder, "begun, not finished: run the same lowtex data prepare again"))
-            continue
         try:
             header = read_header(folder)
             size = "native size" if not header["size"] else "{1}x{0}".format(*header["size"])
