@@ -27,8 +27,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from lowtex import __version__
-from lowtex.datasets.calibration import SIDES
-from lowtex.datasets.kitti_layout import KittiTree
+from lowtex.datasets.kitti import SIDES, KittiTree
 from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, packaged_frames
 from lowtex.disk_space import NoSpaceError, disk_problem, require_space, shown_size
 from lowtex.errors import DataError

@@ -75,7 +75,7 @@ def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[
         OptionError: two photos would be written under one name.
     """
     from lowtex.datasets.reader import entries
-    from lowtex.datasets.stereo_layout import IMAGE_SUFFIXES
+    from lowtex.datasets.stereo_folder import IMAGE_SUFFIXES
     from lowtex.errors import DataError, OptionError
 
     photos: list[Path] = []

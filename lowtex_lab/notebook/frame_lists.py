@@ -6,8 +6,7 @@ from pathlib import Path
 
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.splits import KITTI_FOLDER
-from lowtex.datasets.stereo_folder import StereoFolder
-from lowtex.datasets.stereo_layout import read_stems
+from lowtex.datasets.stereo_folder import StereoFolder, read_stems
 from lowtex.datasets.virtual_kitti2 import VirtualKitti2
 from lowtex.errors import DataError, OptionError
 from lowtex.files import write_text

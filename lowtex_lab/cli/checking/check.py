@@ -11,7 +11,7 @@ from lowtex.datasets.kitti_improved import DepthMaps
 from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE
-from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION
+from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION
 from lowtex.errors import DataError, require_choice
 from lowtex_lab.cli.checking.files import KINDS, Problem
 from lowtex_lab.cli.checking.passes import Looks

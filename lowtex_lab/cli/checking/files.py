@@ -16,17 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from lowtex.datasets import images
-from lowtex.datasets.calibration import (
-    read_kitti_calibration,
-    read_velodyne_to_camera,
-    read_vkitti2_baselines,
-    read_vkitti2_intrinsics,
-)
-from lowtex.datasets.cityscapes_camera import read_camera
+from lowtex.datasets.cityscapes import read_camera
+from lowtex.datasets.kitti import read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.make3d import read_grid
 from lowtex.datasets.measured_maps import read_map
 from lowtex.datasets.rig_file import read_rig_file
-from lowtex.datasets.velodyne import read_velodyne
+from lowtex.datasets.virtual_kitti2 import read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError
 
 KINDS = ("missing", "empty", "truncated", "wrong size", "wrong kind", "damaged", "unreadable")

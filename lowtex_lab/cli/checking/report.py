@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from lowtex.data_paths import is_miniature
-from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.files import atomic_path
 from lowtex.progress import count
 from lowtex_lab.cli.checking.check import RootCheck, SplitCheck
 from lowtex_lab.cli.checking.files import KINDS, Problem
+from lowtex_lab.cli.origins import ORIGINS
 
 SHOWN_FILES = 3
 SHOWN_DRIVES = 6

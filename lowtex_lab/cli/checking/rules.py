@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtex.datasets import READERS
-from lowtex.datasets.cityscapes_camera import fitted, read_camera
-from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, fitted, read_camera
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig
 from lowtex.datasets.reader import StereoReader
 from lowtex.datasets.rig_file import RIG_FILE

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
-from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS
-from lowtex.datasets.obtaining import ORIGINS
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS
 from lowtex.datasets.prepared import is_prepared, prepared_base, read_header
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
@@ -17,6 +16,7 @@ from lowtex.errors import DataError, LowtexError
 from lowtex.progress import count
 from lowtex_lab.cli.checking.check import official_frames, open_tolerantly
 from lowtex_lab.cli.checking.rules import RULES, TRUTHS, VIEWS
+from lowtex_lab.cli.origins import ORIGINS
 
 LONGEST_COUNT_S = 3.0
 """A folder's bytes are added up for that long at most; of a slow disk or a large set they are then a part."""
