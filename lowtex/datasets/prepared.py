@@ -376,6 +376,7 @@ def prepare(
         raise OptionError(f"{reader!r} has nothing to prepare; give the data set it was made of")
     folder = default_folder(reader) if folder is None else Path(folder).expanduser()
     lock = folder.with_name(f".{folder.name}.lock")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         # another process that prepares the same is waited for
@@ -385,7 +386,7 @@ def prepare(
                 if why_anew:
                     tell(f"{shown(folder)}: {why_anew}; it is made anew")
                 if why_anew is not None:
-                    _make(reader, folder, workers or min(MOST_WORKERS, os.cpu_count() or 1), progress, tell)
+                    _make(reader, folder, workers or min(MOST_WORKERS, cores), progress, tell)
             finally:
                 lock.unlink(missing_ok=True)
     told = "already prepared, and all right" if why_anew is None else "prepared"
