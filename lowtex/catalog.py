@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
-from lowtex.datasets.prepared_format import described
+from lowtex.datasets.prepared import described
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.experiments import TRAINABLE, Experiment

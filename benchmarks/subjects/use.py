@@ -10,7 +10,7 @@ from benchmarks.subjects.pairs import NETWORKS, depth_net, network_settings, pai
 from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of, size_of, told
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
-from lowtex.datasets.velodyne import project_velodyne, read_velodyne
+from lowtex.datasets.kitti import project_velodyne, read_velodyne
 from lowtex.evaluation.evaluate import score
 from lowtex.evaluation.prediction import predict_photo
 from lowtex.experiments import named_experiment

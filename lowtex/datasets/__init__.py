@@ -10,9 +10,7 @@ from lowtex.datasets.cityscapes import Cityscapes
 from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.kitti_improved import KittiImproved
 from lowtex.datasets.make3d import Make3D
-from lowtex.datasets.prepared import PreparedPairs
-from lowtex.datasets.prepared_use import is_prepared, open_prepared, prepared_for
-from lowtex.datasets.preparing import prepare
+from lowtex.datasets.prepared import PreparedPairs, is_prepared, open_prepared, prepare, prepared_for
 from lowtex.datasets.reader import RESIZES, StereoReader
 from lowtex.datasets.sample import StereoBatch, StereoSample, collate
 from lowtex.datasets.stereo_folder import StereoFolder

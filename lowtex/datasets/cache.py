@@ -65,12 +65,12 @@ class CachedPairs(Dataset):
 
         def load(index: int) -> None:
             if prepared is not None:
-                self._image[index], self._other[index], self._bare[index] = prepared.packed(index)
-                return
-            sample = dataset[index]
-            self._check(sample, first)
-            self._image[index] = (sample.image * 255.0).round()
-            self._other[index] = (sample.other * 255.0).round()
+                self._image[index], self._other[index], sample = prepared.packed(index)
+            else:
+                sample = dataset[index]
+                self._check(sample, first)
+                self._image[index] = (sample.image * 255.0).round()
+                self._other[index] = (sample.other * 255.0).round()
             self._bare[index] = replace(sample, image=None, other=None, depth=None, texture_contrast=None, visible=None)
 
         threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from lowtex.datasets.calibration import SIDES
 from lowtex.datasets.images import read_gray_png
-from lowtex.datasets.kitti import KittiRaw
-from lowtex.datasets.kitti_layout import KITTI_RAW_WAY_OUT, KittiTree
-from lowtex.datasets.reader import checked_root, depth_tensor, entries, tolerates_missing
+from lowtex.datasets.kitti import KITTI_RAW_WAY_OUT, SIDES, KittiRaw, KittiTree
+from lowtex.datasets.reader import checked_root, depth_tensor, entries, numbered, require_size, tolerates_missing
 from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, find_split
 from lowtex.errors import DataError
 
@@ -79,11 +77,8 @@ class KittiImproved(KittiRaw):
         """Depth maps of one camera of ``<date>/<drive>`` by frame number."""
         key = folder, side
         if key not in self._maps:
-            names = {}
-            for data in self._map_folders(folder, side):
-                matches = map(_MAP.fullmatch, entries(data)) if data.is_dir() else ()
-                names |= {int(match[1]): data / match[0] for match in matches if match}
-            self._maps[key] = names
+            found = [numbered(data, _MAP) for data in self._map_folders(folder, side)]
+            self._maps[key] = {number: path for maps in found for number, path in maps.items()}
         return self._maps[key]
 
     def _map_folders(self, folder: str, side: str) -> list[Path]:
@@ -127,11 +122,7 @@ class KittiImproved(KittiRaw):
         if path is None and not self.depth_required:
             return None
         values = read_gray_png(path or self._usual(f), 16, KITTI_DEPTH_WAY_OUT)
-        if values.shape != size:
-            raise DataError(
-                f"{path} is {values.shape[1]}x{values.shape[0]} pixels, but its image {target} is {size[1]}x{size[0]}; "
-                f"they belong to different frames, or one was resized: {KITTI_DEPTH_WAY_OUT}"
-            )
+        require_size(path, values.shape, target, size, KITTI_DEPTH_WAY_OUT)
         return depth_tensor(values.astype(np.float32) / 256.0)
 
 

@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from lowtex.data_paths import is_miniature
-from lowtex.datasets.images import read_bytes, read_text
+from lowtex.datasets.images import read_bytes
 from lowtex.datasets.reader import (
     StereoReader,
     checked_root,
     checked_size,
     depth_tensor,
     entries,
+    hint_below,
+    read_lines,
     report_missing,
     tolerates_missing,
 )
@@ -169,8 +171,7 @@ class Make3D(StereoReader):
     def _suggestion(self) -> str:
         if self.root.name in (*_IMAGE_FOLDERS, *_GRID_FOLDERS):
             return f" (give the folder above it, {self.root.parent})"
-        inner = next((name for name in entries(self.root) if (self.root / name / _IMAGE_FOLDERS[0]).is_dir()), None)
-        return "" if inner is None else f" (but {self.root / inner} seems to: give that folder)"
+        return hint_below(self.root, lambda inner: (inner / _IMAGE_FOLDERS[0]).is_dir())
 
     def _image(self, name: str) -> Path:
         return self._images.get(name, self.root / _IMAGE_FOLDERS[0] / f"img-{name}.jpg")
@@ -250,15 +251,10 @@ def read_ids(path: str | Path) -> list[str]:
     Raises:
         DataError: the file is missing or empty, or a line is something else; names the file and the line.
     """
-    ids = []
-    for number, line in enumerate(read_text(path, "write one id for each image").splitlines(), start=1):
+
+    def parse(line: str) -> str | None:
         word = line.strip()
-        if not word:
-            continue
         match = _IMAGE.fullmatch(word)
-        if not _ID.fullmatch(word):
-            raise DataError(f"{path} line {number}: {word!r} is no id; write a line for an image like 'op31-p-220t000'")
-        ids.append(match[1] if match else word)
-    if not ids:
-        raise DataError(f"{path} lists no image; write one id for each image")
-    return ids
+        return match[1] if match else word if _ID.fullmatch(word) else None
+
+    return read_lines(path, parse, "image", "op31-p-220t000")

@@ -63,12 +63,13 @@ def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
         scale = unit
     with np.errstate(over="ignore"):
         values = values.astype(np.float32) * np.float32(scale)
-    wrong = np.isnan(values)
-    if wrong.any():
-        raise DataError(
-            f"{path}: {int(wrong.sum()):,} of {wrong.size:,} values are not a number, first at {_first(wrong)}; "
-            "write 0 or infinity where there is no ground truth, so that a failed computation is not taken for a gap"
-        )
+    refuse_values(
+        values,
+        np.isnan(values),
+        path,
+        f"of {values.size:,} values are not a number",
+        "write 0 or infinity where there is no ground truth, so that a failed computation is not taken for a gap",
+    )
     values[np.isposinf(values)] = 0.0
     return values
 
@@ -115,11 +116,6 @@ def _read_numpy(path: Path) -> np.ndarray:
     if loaded.dtype.kind not in "fiu" or loaded.ndim != 2 or loaded.size == 0:
         raise DataError(f"{path} holds {loaded.dtype} of shape {loaded.shape}, not numbers (h, w); {MAP_WAY_OUT}")
     return loaded
-
-
-def _first(wrong: np.ndarray) -> str:
-    row, column = np.argwhere(wrong)[0]
-    return f"row {row}, column {column}"
 
 
 def refuse_values(values: np.ndarray, impossible: np.ndarray, path: Path, what: str, way_out: str) -> None:

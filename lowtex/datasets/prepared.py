@@ -1,59 +1,106 @@
-"""Prepared samples: a split decoded and resized once (`lowtex.datasets.preparing`), then read at memory speed.
+"""Prepared samples: a split decoded and resized once, then read at memory speed.
 
 They equal the reader's own samples bit for bit, ground truth included. `open_dataset` uses them without being asked,
-where they are there and made of the files as they are now.
+where they are there and made of the files as they are now. A folder of prepared samples holds three files:
+
+* ``views.npy``: one memory-mapped array ``(N, V, 3, H, W)`` uint8, V = 2 with the other camera's view.
+* ``maps.bin``: ground truth, map after map, each packed so that it comes back bit for bit.
+* ``prepared.json``: what the samples are, a record for each (rig, direction, checksums, where its maps lie), and size
+  and time of every file they were made of. It is written last: a folder without it is not finished, and is made anew.
 """
 
+import hashlib
+import inspect
+import json
+import os
+import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
+from lowtex import __version__
+from lowtex.data_paths import REPOSITORY, ROOT_MANIFEST, miniature_manifest
 from lowtex.datasets.images import unit_range
-from lowtex.datasets.prepared_format import (
-    FORMAT,
-    HEADER,
-    JOURNAL,
-    MAPS,
-    PREPARE_AGAIN,
-    SAMPLES,
-    VIEWS,
-    described,
-    relative,
-    source_path,
-    stamp,
-    unpack_map,
-)
-from lowtex.datasets.reader import StereoReader
+from lowtex.datasets.reader import StereoReader, entries, tolerates_missing
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError
-from lowtex.files import read_json
+from lowtex.errors import DataError, OptionError
+from lowtex.files import disk_problem, read_json, require_space, shown_size, write_text
 from lowtex.geometry import StereoRig
 from lowtex.paths import shown
-from lowtex.progress import count, say
+from lowtex.progress import Progress, count, say
 
-_REOPENED = ("_views", "_maps", "_seen", "_seen_maps")
-_HEADER_KEYS = ("format", "dataset", "root", "split", "size", "views", "depth", "options", "samples", "bytes")
+FORMAT = 2
+"""Raised whenever the files change their meaning."""
+
+HEADER, VIEWS, MAPS = "prepared.json", "views.npy", "maps.bin"
+OUR_FILES = (HEADER, VIEWS, MAPS, ROOT_MANIFEST)
+
+SAMPLE_MAPS = ("depth", "texture_contrast", "visible")
+"""The maps of a `StereoSample`."""
+
+SAME_SAMPLE = frozenset(
+    {"root", "split", "size", "camera", "variation", "depth_required", "typical_camera", "views", "depth"}
+)
+"""Options of readers that choose samples or files, and so show in names, in source files or in `described` itself.
+Folders (``raw_root`` and so on) show in source files too. Any other option is recorded by its value."""
+
+PREPARE_AGAIN = "lowtex data prepare makes it anew"
+
+MOST_WORKERS = 16
+
+_HEADER_KEYS = ("dataset", "root", "split", "size", "views", "depth", "options", "samples", "bytes")
+_SAME = ("dataset", "size", "views", "depth", "options", "names")
+_REOPENED = ("_views", "_maps", "_seen")
 
 
-@dataclass(frozen=True)
-class Sources:
-    """How the files that samples were made of are now.
+def prepared_base() -> Path:
+    """The folder that prepared data are looked for in: ``data/prepared``, or ``LOWTEX_PREPARED``."""
+    return Path(os.environ.get("LOWTEX_PREPARED") or REPOSITORY / "data" / "prepared").expanduser()
 
-    Attributes:
-        changed: samples of which a file has another size or time.
-        first: the first such file.
-        gone: how many files are not there any more, of ``files`` in all.
-    """
 
-    changed: list[int]
-    first: Path | None
-    gone: int
-    files: int
+def default_folder(reader: StereoReader) -> Path:
+    """``<base>/<data set>-<split>-<WxH>-<hash>``; the hash is of all that `described` says and of the names."""
+    about = described(reader)
+    about = {name: about[name] for name in (*_SAME, "root", "split")}
+    size = "native" if reader.size is None else f"{reader.size[1]}x{reader.size[0]}"
+    split = re.sub(r"[^\w.]+", "_", reader.split)
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
+    return prepared_base() / f"{about['dataset']}-{split}-{size}-{digest}"
+
+
+def described(reader: StereoReader) -> dict:
+    """What decides over the samples of a reader, apart from the files, as plain values."""
+    from lowtex.datasets import READERS
+
+    dataset = {kind: name for name, kind in READERS.items()}.get(type(reader), type(reader).__name__.lower())
+    unnamed = [option for option in inspect.signature(type(reader)).parameters if option not in SAME_SAMPLE]
+    options = {option: getattr(reader, option) for option in unnamed if not option.endswith("_root")}
+    if reader.resize != "area":
+        options["resize"] = reader.resize
+    # the kind of ground truth: an option where there is one, else what the reader found
+    depth = getattr(reader, "depth", getattr(reader, "truth_folder", True))
+    facts = {name: getattr(reader, name, None) for name in ("ground_truth", "rig_is_nominal", "image_bits")}
+    return {
+        "dataset": dataset,
+        "root": os.path.abspath(reader.root),
+        "split": reader.split,
+        "size": None if reader.size is None else list(reader.size),
+        "views": 2 if getattr(reader, "views", False) else 1,
+        "depth": "given" if depth is True else depth or None,
+        "options": options,
+        "names": list(reader.names),
+        **{name: value for name, value in facts.items() if value is not None},
+    }
 
 
 class PreparedPairs(StereoReader):
@@ -78,18 +125,11 @@ class PreparedPairs(StereoReader):
     def __init__(self, folder: str | Path, views: bool = True, depth: bool = True, check: bool = True):
         self.folder = self.root = Path(folder).expanduser()
         self.header = read_header(self.folder)
-        kept = self._json(SAMPLES)
         try:
-            self._samples, self._rigs = kept["samples"], [StereoRig(**values) for values in kept["rigs"]]
-            self._sources, self.names = kept["sources"], list(kept["names"])
+            self.names, self._records, self._sources = (self.header[k] for k in ("names", "records", "sources"))
+            self._rigs = [StereoRig(**values) for values in self.header["rigs"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(SAMPLES, repr(error)) from error
-        if len(self.names) != self.header["samples"] or len(self._samples) != len(self.names):
-            raise self._damaged(SAMPLES, f"{len(self._samples)} samples instead of {self.header['samples']}")
-        for name, expected in self.header["bytes"].items():
-            got = (stamp(self.folder / name) or (0,))[0]
-            if got != expected:
-                raise self._damaged(name, f"{got} bytes instead of {expected}")
+            raise self._damaged(HEADER, repr(error)) from error
         self.split, self.size = self.header["split"], self.header["size"] and tuple(self.header["size"])
         self.source_root = Path(self.header["root"])
         self.ground_truth = self.header.get("ground_truth")
@@ -98,104 +138,80 @@ class PreparedPairs(StereoReader):
         for option, value in self.header["options"].items():
             setattr(self, option, value)
         self.views, self.depth = views and self.header["views"] == 2, depth and self.header["depth"]
-        self._rows: Sequence[int] = range(len(self.names))
         self._open_files()
         if check:
-            self._report(self.sources())
-
-    def selected(self, reader: StereoReader) -> "PreparedPairs | None":
-        """These samples as ``reader`` gives them: its names in its order, without what it leaves out.
-
-        None where a name is not among them.
-        """
-        rows = {name: row for row, name in enumerate(self.names)}
-        if any(name not in rows for name in reader.names):
-            return None
-        chosen = object.__new__(PreparedPairs)
-        chosen.__dict__.update(self.__dict__, names=list(reader.names), _rows=[rows[name] for name in reader.names])
-        wanted = described(reader)
-        chosen.views, chosen.depth = wanted["views"] == 2, wanted["depth"]
-        chosen.source_root, chosen.split = Path(reader.root), reader.split
-        return chosen
+            self._check_sources()
 
     def packed(self, index: int) -> tuple[Tensor, Tensor | None, StereoSample]:
-        """The views as uint8 ``(3, H, W)``, and the sample without images and maps."""
-        record = self._samples[self._rows[index]]
-        bare = StereoSample(None, self._rigs[record["rig"]], self.names[index], direction=record["direction"])
-        image = torch.from_numpy(self._view(index, 0))
-        return image, torch.from_numpy(self._view(index, 1)) if self.views else None, bare
+        """The views as uint8 ``(3, H, W)``, and the sample with its maps but without images."""
+        record = self._records[index]
+        maps = {name: self._map(index, name, kept) for name, kept in record["maps"].items()} if self.depth else {}
+        bare = StereoSample(None, self._rigs[record["rig"]], self.names[index], direction=record["direction"], **maps)
+        return self._view(index, 0), self._view(index, 1) if self.views else None, bare
 
     def checksums(self, index: int) -> tuple[int, int | None, list]:
         """What a sample holds: checksums of its two views, and its rig with the checksums of its maps."""
-        record = self._samples[self._rows[index]]
+        record = self._records[index]
         views = (*record["crc"], None) if self.views else (record["crc"][0], None)
         maps = [(name, kept["crc"]) for name, kept in sorted(record["maps"].items())] if self.depth else []
         return views[0], views[1], [self._rigs[record["rig"]].as_dict(), maps]
 
-    def sources(self, reader: StereoReader | None = None) -> Sources:
-        """Compare the source files with how they were; with a reader, also which files it would read today."""
-        now = [stamp(source_path(self.source_root, path)) for path, _, _ in self._sources]
-        as_before = [
-            old is None or old == (size, time) for old, (_, size, time) in zip(now, self._sources, strict=True)
-        ]
-        changed, first = [], None
-        for index, row in enumerate(self._rows):
-            used = self._samples[row]["sources"]
-            bad = next((self._sources[i][0] for i in used if not as_before[i]), None)
-            if bad is None and reader is not None:
-                known = {self._sources[i][0] for i in used}
-                needed = (relative(path, reader.root) for path in reader.needed(index))
-                bad = next((path for path in needed if path not in known), None)
-            if bad is not None:
-                changed.append(index)
-                first = first or Path(source_path(self.source_root, bad))
-        used = {i for row in self._rows for i in self._samples[row]["sources"] if self._sources[i][1] is not None}
-        return Sources(changed, first, sum(now[i] is None for i in used), len(used))
-
     def needed(self, index: int) -> list[Path]:
         """The files the sample was made of, wherever they are now."""
-        record = self._samples[self._rows[index]]
-        return [Path(source_path(self.source_root, self._sources[i][0])) for i in record["sources"]]
+        return [self._source_path(self._sources[i][0]) for i in self._records[index]["sources"]]
+
+    def outdated(self, reader: StereoReader) -> str | None:
+        """Why these are no longer the samples that ``reader`` makes of its files, in words; None where they are.
+
+        One sample is also read from its files and compared bit for bit.
+        """
+        made_by, now = versions(self.header), versions(_VERSIONS)
+        if made_by != now:
+            return f"it was made by {made_by}, this is {now}"
+        stamped, changed = cache(stamp), []
+        for index in range(len(reader)):
+            before = [tuple(self._sources[i]) for i in self._records[index]["sources"]]
+            today = [(relative(path, reader.root), *stamped(path)) for path in reader.needed(index)]
+            changed += sorted(set(today) - set(before))[:1] or sorted(set(before) - set(today))[:1]
+        if changed:
+            first = self._source_path(changed[0][0])
+            return f"files of {len(changed)} of {count(len(self), 'sample')} changed since it was made, first: {first}"
+        ours, theirs = vars(self[0]), vars(reader._read(0))
+        if not all(_equal(ours[name], theirs[name]) for name in theirs):
+            return f"{reader.names[0]} read from its files differs from the one prepared"
+        return None
 
     def _read(self, index: int) -> StereoSample:
         image, other, bare = self.packed(index)
-        maps = self._samples[self._rows[index]]["maps"] if self.depth else {}
-        return replace(
-            bare,
-            image=unit_range(image),
-            other=None if other is None else unit_range(other),
-            **{name: self._map(index, name, record) for name, record in maps.items()},
-        )
+        return replace(bare, image=unit_range(image), other=None if other is None else unit_range(other))
 
-    def _view(self, index: int, view: int) -> np.ndarray:
-        row = self._rows[index]
-        pixels = np.array(self._views[row, view])
-        if not self._seen[row, view]:
-            if zlib.crc32(pixels) != self._samples[row]["crc"][view]:
-                raise self._damaged(VIEWS, f"checksum of {self.names[index]}")
-            self._seen[row, view] = True
-        return pixels
+    def _view(self, index: int, view: int) -> Tensor:
+        pixels = np.array(self._views[index, view])
+        self._check(VIEWS, (index, view), pixels, self._records[index]["crc"][view], self.names[index])
+        return torch.from_numpy(pixels)
 
-    def _map(self, index: int, name: str, record: dict) -> Tensor:
-        data = self._maps[record["place"] : record["place"] + record["bytes"]]
-        try:
-            values = unpack_map(record, data, check=record["place"] not in self._seen_maps)
-        except ValueError as error:
-            raise self._damaged(MAPS, f"{error} of {name} of {self.names[index]}") from error
-        self._seen_maps.add(record["place"])
-        return values
+    def _map(self, index: int, name: str, kept: dict) -> Tensor:
+        data = self._maps[kept["place"] : kept["place"] + kept["bytes"]].tobytes()
+        self._check(MAPS, (index, name), data, kept["crc"], f"{name} of {self.names[index]}")
+        return unpack_map(kept, data)
+
+    def _check(self, file: str, key: tuple, data: bytes | np.ndarray, crc: int, what: str) -> None:
+        if key not in self._seen and zlib.crc32(data) != crc:
+            raise self._damaged(file, f"checksum of {what}")
+        self._seen.add(key)
 
     def _open_files(self) -> None:
+        for name, expected in self.header["bytes"].items():
+            got = stamp(self.folder / name)[0] or 0
+            if got != expected:
+                raise self._damaged(name, f"{got} bytes instead of {expected}")
         try:
             self._views = np.load(self.folder / VIEWS, mmap_mode="r")
-            shape = (self.header["samples"], self.header["views"], 3, *self._views.shape[3:])
-            if self._views.dtype != np.uint8 or self._views.shape != shape:
-                raise ValueError(f"shape {self._views.shape}")
-            path = self.folder / MAPS
-            self._maps = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
-        except (ValueError, EOFError, FileNotFoundError) as error:
+        except (ValueError, EOFError) as error:
             raise self._damaged(VIEWS, str(error)) from error
-        self._seen, self._seen_maps = np.zeros(self._views.shape[:2], bool), set()
+        is_empty = not self.header["bytes"][MAPS]
+        self._maps = np.empty(0, np.uint8) if is_empty else np.memmap(self.folder / MAPS, np.uint8, "r")
+        self._seen: set[tuple] = set()
 
     def __getstate__(self) -> dict:
         # a memory map would be pickled with all it holds
@@ -205,26 +221,29 @@ class PreparedPairs(StereoReader):
         self.__dict__.update(state)
         self._open_files()
 
-    def _json(self, name: str):
-        try:
-            return read_json(self.folder / name)
-        except DataError as error:
-            raise self._damaged(name, str(error)) from error
+    def _source_path(self, inside: str) -> Path:
+        path = f"{self.source_root}{os.sep}{inside}"
+        # by name, so that a root may be a link
+        return Path(os.path.normpath(path) if inside.startswith("..") else path)
+
+    def _check_sources(self) -> None:
+        now = [stamp(self._source_path(path)) for path, _, _ in self._sources]
+        gone = {i for i, (size, _) in enumerate(now) if size is None}
+        changed = {i for i, (_, *before) in enumerate(self._sources) if i not in gone and [*now[i]] != before}
+        if changed:
+            samples = sum(not changed.isdisjoint(record["sources"]) for record in self._records)
+            raise DataError(
+                f"{self.folder}: {samples} of {count(len(self), 'sample')} made of files that changed since, first: "
+                f"{self._source_path(self._sources[min(changed)][0])}; {PREPARE_AGAIN}"
+            )
+        if gone:
+            say_once(
+                f"{shown(self.folder)}: gone are {len(gone)} of the {count(len(now), 'file')} it was made of; what was "
+                "prepared is used"
+            )
 
     def _damaged(self, name: str, why: str) -> DataError:
         return DataError(f"{self.folder / name} is damaged ({why}); {PREPARE_AGAIN}")
-
-    def _report(self, sources: Sources) -> None:
-        if sources.changed:
-            raise DataError(
-                f"{self.folder}: {len(sources.changed)} of {count(len(self), 'sample')} made of files that changed "
-                f"since, first: {sources.first}; lowtex data prepare makes those samples anew"
-            )
-        if sources.gone:
-            say_once(
-                f"{shown(self.folder)}: gone are {sources.gone} of the {count(sources.files, 'file')} it was made of; "
-                "what was prepared is used"
-            )
 
 
 def read_header(folder: Path) -> dict:
@@ -235,18 +254,61 @@ def read_header(folder: Path) -> dict:
     """
     path = folder / HEADER
     if not path.is_file():
-        if (folder / JOURNAL).is_file():
-            raise DataError(f"{folder} is not finished; the same lowtex data prepare goes on from where it stopped")
-        raise DataError(f"{folder} holds no prepared data ({HEADER} is missing); lowtex data prepare makes some")
+        raise DataError(
+            f"{folder} holds no finished prepared data ({HEADER} is missing); lowtex data prepare makes some"
+        )
     try:
         header = read_json(path)
-        if not all(name in header for name in _HEADER_KEYS):
-            raise DataError("a field is missing")
-    except (DataError, TypeError) as error:
+        if header["format"] == FORMAT and not all(name in header for name in _HEADER_KEYS):
+            raise KeyError("a field is missing")
+    except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); {PREPARE_AGAIN}") from error
     if header["format"] != FORMAT:
         raise DataError(f"{folder} was prepared by another version of lowtex; {PREPARE_AGAIN}")
     return header
+
+
+def is_prepared(folder: str | Path) -> bool:
+    """Whether a folder given as a data root is one that ``lowtex data prepare`` made."""
+    return (Path(folder).expanduser() / HEADER).is_file()
+
+
+def open_prepared(
+    dataset: str,
+    reader: type[StereoReader],
+    folder: str | Path,
+    split: str,
+    size: Sequence[int] | None,
+    options: Mapping[str, object],
+) -> PreparedPairs:
+    """A prepared folder given as a data root, so that the files it was made of need not be there at all.
+
+    Args:
+        dataset, reader: name and class of the reader that would be opened.
+        split, size, options: that it would get; they must be those the folder was prepared with.
+
+    Raises:
+        OptionError: it holds another data set, split or size than asked for, or lacks what an option asks for.
+        DataError: as `PreparedPairs`.
+    """
+    folder = Path(folder).expanduser()
+    header = read_header(folder)
+    got = {"data set": header["dataset"], "split": header["split"], "size": header["size"] and tuple(header["size"])}
+    got |= {"resize": "area", **header["options"], "views": header["views"] == 2, "depth": header["depth"]}
+    asked = {name: options.get(name, value) for name, value in got.items()}
+    # a root's own list goes before a packaged one of that name, and Make3D's name says how much of it there is
+    is_named = header["split"].partition(", ")[0] in (split, getattr(reader, "aliases", {}).get(split, split))
+    asked |= {"data set": dataset, "split": header["split"] if is_named else split, "size": size and tuple(size)}
+    if asked["depth"] is True:
+        asked["depth"] = header["depth"] or True
+    for name, value in asked.items():
+        # less than there is can be had
+        if value != got[name] and not (name in ("views", "depth") and not value):
+            raise OptionError(
+                f"{folder} was prepared with {name}={got[name]!r}, but {value!r} is asked for; give the folder of the "
+                "data set itself, or prepare it so"
+            )
+    return PreparedPairs(folder, bool(asked["views"]), bool(asked["depth"]))
 
 
 _said: set[str] = set()
@@ -257,3 +319,260 @@ def say_once(line: str) -> None:
     if line not in _said:
         _said.add(line)
         say(line)
+
+
+def prepared_for(reader: StereoReader, tell: Callable[[str], None] = say_once) -> PreparedPairs | None:
+    """What ``lowtex data prepare`` made of this very reader (`default_folder`); None if nothing, or not current.
+
+    Args:
+        reader: opened on its files.
+        tell: gets a line when samples are used, and one when they can't be; by default printed once a process.
+    """
+    if not len(reader) or tolerates_missing():
+        return None
+    folder = default_folder(reader)
+    if not folder.is_dir():
+        return None
+    try:
+        found = PreparedPairs(folder, check=False)
+    except DataError as error:
+        tell(f"prepared data are not used: {error}")
+        return None
+    if why_not := found.outdated(reader):
+        tell(f"{shown(folder)} is not used: {why_not}; {PREPARE_AGAIN}")
+        return None
+    tell(f"{shown(folder)}: its prepared samples are used")
+    return found
+
+
+def prepare(
+    reader: StereoReader,
+    folder: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    tell: Callable[[str], None] = say,
+) -> Path:
+    """Decode, resize and keep every sample of a reader, unless that was done before.
+
+    Args:
+        reader: opened on its files, with ``size=(H, W)``; its ground truth, if it reads any, is kept too.
+        folder: where to; None is `default_folder`, where `prepared_for` finds it. What is there already of the same
+            samples is checked, and kept if it is whole and current.
+        workers: threads; None is one a core, at most 16.
+        progress: show a bar.
+        tell: gets lines about what is done.
+
+    Returns:
+        The folder, for `PreparedPairs`.
+
+    Raises:
+        DataError: a source file is missing or damaged, or the disk is too small or can't be written to; nothing is
+            left of what was begun.
+        OptionError: the folder holds something else.
+    """
+    if isinstance(reader, PreparedPairs) or not len(reader):
+        raise OptionError(f"{reader!r} has nothing to prepare; give the data set it was made of")
+    folder = default_folder(reader) if folder is None else Path(folder).expanduser()
+    lock = folder.with_name(f".{folder.name}.lock")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with _disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # another process that prepares the same is waited for
+        with FileLock(lock):
+            try:
+                why_anew = _why_anew(reader, folder)
+                if why_anew:
+                    tell(f"{shown(folder)}: {why_anew}; it is made anew")
+                if why_anew is not None:
+                    _make(reader, folder, workers or min(MOST_WORKERS, cores), progress, tell)
+            finally:
+                lock.unlink(missing_ok=True)
+    told = "already prepared, and all right" if why_anew is None else "prepared"
+    size = sum(read_header(folder)["bytes"].values())
+    tell(f"{shown(folder)}: {count(len(reader), 'sample')} {told}, {shown_size(size)}")
+    return folder
+
+
+def _why_anew(reader: StereoReader, folder: Path) -> str | None:
+    """Why the samples must be made: "" where none are there, else in words; None where they are all right.
+
+    Raises:
+        OptionError: the folder holds something else, which must not be written over.
+    """
+    if not is_prepared(folder):
+        strangers = [name for name in entries(folder) if name not in OUR_FILES] if folder.is_dir() else []
+        if strangers:
+            raise OptionError(f"{folder} holds other files ({strangers[0]}, …); choose a new or empty folder")
+        return ""
+    try:
+        kept = PreparedPairs(folder, check=False)
+        wanted = described(reader)
+        for name in _SAME:
+            if kept.header[name] != wanted[name]:
+                raise OptionError(
+                    f"{folder} holds other prepared samples ({name} is {str(kept.header[name])[:60]} there, "
+                    f"{str(wanted[name])[:60]} here); choose another folder, or delete that one"
+                )
+        for index in range(len(kept)):
+            kept.packed(index)
+        return kept.outdated(reader)
+    except DataError as error:
+        return str(error).removesuffix(f"; {PREPARE_AGAIN}")
+
+
+def _make(reader: StereoReader, folder: Path, workers: int, progress: bool, tell: Callable[[str], None]) -> None:
+    about = described(reader)
+    first = reader._read(0)
+    shape = (len(reader), about["views"], *first.image.shape)
+    maps = sum(len(pack_map(value)[1]) for value in _maps(first).values()) * len(reader)
+    needed = int(np.prod(shape)) + maps
+    note = f", about {shown_size(maps)} of them for ground truth" if maps else ""
+    tell(f"{count(len(reader), 'sample')} to prepare in {shown(folder)}: {shown_size(needed)} of disk{note}")
+    require_space(folder.parent, needed, f"preparing {count(len(reader), 'sample')}")
+    manifest, threads = miniature_manifest(reader.root), torch.get_num_threads()
+    ours = [folder / name for name in OUR_FILES]
+    for path in ours:
+        path.unlink(missing_ok=True)
+    folder.mkdir(exist_ok=True)
+    bar = Progress(f"preparing {about['dataset']} {reader.split}", len(reader), "sample") if progress else nullcontext()
+    try:
+        with bar:
+            written = _write_samples(reader, folder, shape, workers, bar.update if progress else lambda: None)
+        if manifest is not None:
+            # so that prepared miniatures can't be taken for real data, wherever they are moved
+            write_text(folder / ROOT_MANIFEST, manifest.read_text(encoding="utf-8"))
+        write_text(folder / HEADER, json.dumps(_VERSIONS | about | written))
+    except BaseException:
+        for path in ours:
+            path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _write_samples(
+    reader: StereoReader, folder: Path, shape: tuple[int, ...], workers: int, one_done: Callable[[], None]
+) -> dict:
+    """Write views and maps; returns what the header says of them.
+
+    Threads decode, because OpenCV lets go of Python's lock while it does.
+    """
+    records, rigs, sources = [], {}, {}
+    with (
+        open(folder / VIEWS, "wb") as view_file,
+        open(folder / MAPS, "wb") as map_file,
+        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        np.lib.format.write_array_header_1_0(view_file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        # a few at a time, so that a slow disk does not fill the memory
+        for start in range(0, len(reader), 8 * workers):
+            part = range(start, min(start + 8 * workers, len(reader)))
+            for record, views, maps in pool.map(lambda index: _decoded(reader, index, shape), part):
+                view_file.writelines(views)
+                record["rig"] = rigs.setdefault(json.dumps(record["rig"]), len(rigs))
+                record["sources"] = [sources.setdefault(source, len(sources)) for source in record["sources"]]
+                for kept, data in zip(record["maps"].values(), maps, strict=True):
+                    kept["place"] = map_file.tell()
+                    map_file.write(data)
+                records.append(record)
+                one_done()
+        sizes = {VIEWS: view_file.tell(), MAPS: map_file.tell()}
+    index = {"records": records, "rigs": [*map(json.loads, rigs)], "sources": [*sources]}
+    return {"format": FORMAT, "samples": len(records), "bytes": sizes, **index}
+
+
+def _decoded(reader: StereoReader, index: int, shape: tuple[int, ...]) -> tuple[dict, list[np.ndarray], list[bytes]]:
+    """A sample's record, its views and its maps as they are written."""
+    # stamped before the files are read, so that a change meanwhile shows
+    sources = [(relative(path, reader.root), *stamp(path)) for path in reader.needed(index)]
+    sample = reader._read(index)
+    views = []
+    for image in (sample.image, sample.other)[: shape[1]]:
+        if image is None or tuple(image.shape) != shape[2:]:
+            got = "no other view" if image is None else f"{image.shape[2]}x{image.shape[1]} pixels"
+            raise OptionError(
+                f"{sample.name} has {got}, others have {shape[4]}x{shape[3]}; all prepared samples have one size and "
+                "as many views: choose a size, or another split"
+            )
+        pixels = (image * 255.0).round().to(torch.uint8)
+        if not torch.equal(unit_range(pixels), image):
+            raise DataError(f"{sample.name} has more than 8 bits a colour, which is all that can be prepared")
+        views.append(pixels.numpy())
+    maps = {name: pack_map(value) for name, value in _maps(sample).items()}
+    record = {
+        "direction": float(sample.direction),
+        "rig": sample.rig.as_dict(),
+        "crc": [zlib.crc32(view) for view in views],
+        "maps": {name: kept for name, (kept, _) in maps.items()},
+        "sources": sources,
+    }
+    return record, views, [data for _, data in maps.values()]
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_problem(error, error.filename or folder) from error
+
+
+def pack_map(values: Tensor) -> tuple[dict, bytes]:
+    """A map as a record (shape, packing, checksum) and bytes, such that `unpack_map` gives the same bits.
+
+    Args:
+        values: ``(1, h, w)`` bool or float32, whatever its values. Sparse ones take 8 bytes for each that is not 0.
+    """
+    array = np.ascontiguousarray(values.numpy())
+    packing, data = str(array.dtype), array.tobytes()
+    index = np.flatnonzero(np.frombuffer(data, np.uint32)) if packing == "float32" else None
+    if index is not None and 2 * index.size < array.size:
+        packing, data = "sparse", index.astype(np.uint32).tobytes() + array.reshape(-1)[index].tobytes()
+    return {"packing": packing, "shape": list(array.shape), "bytes": len(data), "crc": zlib.crc32(data)}, data
+
+
+def unpack_map(record: dict, data: bytes) -> Tensor:
+    """The map that `pack_map` packed, from its record and bytes."""
+    if record["packing"] != "sparse":
+        return torch.from_numpy(np.frombuffer(data, record["packing"]).reshape(record["shape"]).copy())
+    index, values = np.frombuffer(data, np.uint32).reshape(2, -1)
+    flat = np.zeros(int(np.prod(record["shape"])), np.float32)
+    flat[index] = values.view(np.float32)
+    return torch.from_numpy(flat.reshape(record["shape"]))
+
+
+def stamp(path: str | Path) -> tuple[int | None, int | None]:
+    """Size in bytes and time of change in nanoseconds; two None where the file is not there."""
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, None
+    return status.st_size, status.st_mtime_ns
+
+
+def relative(path: Path, root: Path) -> str:
+    """``path`` as written down: relative to the root, with ``..`` where it lies beside it."""
+    text, start = str(path), f"{root}{os.sep}"
+    inside = text[len(start) :] if text.startswith(start) else os.path.relpath(text, root)
+    return inside.replace(os.sep, "/")
+
+
+_VERSIONS = {"lowtex_version": __version__, "opencv_version": cv2.__version__}
+
+
+def versions(header: Mapping[str, object]) -> str:
+    """What the samples were decoded by, in words."""
+    return f"lowtex {header.get('lowtex_version')}, OpenCV {header.get('opencv_version')}"
+
+
+def _maps(sample: StereoSample) -> dict[str, Tensor]:
+    return {name: getattr(sample, name) for name in SAMPLE_MAPS if getattr(sample, name) is not None}
+
+
+def _equal(ours: object, theirs: object) -> bool:
+    if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
+        return torch.equal(ours, theirs)
+    return ours is theirs or (ours == theirs) is True

@@ -1,20 +1,24 @@
 """What all readers share: a pair of views at one size, and errors that count what is missing."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lowtex.datasets.images import read_rgb, resize_area, resize_lanczos, to_tensor
+from lowtex.datasets.images import read_rgb, read_text, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.geometry import StereoRig
+
+Value = TypeVar("Value")
 
 CAMERAS = {"left": "l", "right": "r", "both": "lr"}
 """The cameras a sample's target view may come from, by option."""
@@ -27,6 +31,9 @@ _OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
 
 DIRECTIONS = {"l": 1.0, "r": -1.0}
 """`StereoSample.direction` by side."""
+
+OTHER = {"l": "r", "r": "l"}
+"""The other camera of a pair."""
 
 
 class StereoReader(Dataset):
@@ -41,7 +48,7 @@ class StereoReader(Dataset):
             only within `tolerating_missing`, elsewhere they are an error.
         is_listed: the split is a text file given by its path, so that its name alone does not say which frames.
         resize: how images are brought to that size: a name of `RESIZES`.
-        prepared: gives the same samples faster (`lowtex.datasets.prepared_use`), or None.
+        prepared: gives the same samples faster (`lowtex.datasets.prepared`), or None.
         image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
     """
 
@@ -141,6 +148,77 @@ def entries(folder: Path) -> list[str]:
     except OSError as error:
         raise DataError(f"{folder} can't be listed ({error.strerror}); check its permissions and the disk") from error
     return sorted(name for name in names if not name.startswith(".") and name.lower() not in _OF_SYSTEMS)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, without those of `entries`' exceptions."""
+    return [folder / name for name in entries(folder) if (folder / name).is_dir()]
+
+
+def numbered(folder: Path, pattern: re.Pattern) -> dict[int, Path]:
+    """Files of a folder by the number that ``pattern`` finds in their names, none if there is no such folder.
+
+    A PNG goes before a JPEG of the same number.
+    """
+    # this order puts .png last, so that it stays
+    names = sorted(entries(folder), key=str.lower) if folder.is_dir() else []
+    return {int(match[1]): folder / match[0] for match in map(pattern.fullmatch, names) if match}
+
+
+def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
+    """Part of a message: which folder of ``root`` seems to be the one that was meant; empty if none."""
+    inner = next((folder for folder in subfolders(root) if is_root(folder)), None)
+    return "" if inner is None else f" (but {inner} seems to: give that folder)"
+
+
+class Tree:
+    """The files under a root, whose folders are listed once, when first asked for.
+
+    Raises:
+        DataError: the root is not a folder or is empty; the message ends with ``way_out``.
+    """
+
+    def __init__(self, root: str | Path, way_out: str):
+        self.root = checked_root(root, way_out)
+        self._kept: dict[Hashable, object] = {}
+
+    def _once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def read_lines(path: str | Path, parse: Callable[[str], Value | None], what: str, example: str) -> list[Value]:
+    """What a text file lists, one a line.
+
+    Args:
+        path: the file; empty lines don't count.
+        parse: makes something of a line, None where it is of another form.
+        what, example: what a line stands for, and such a line, for messages.
+
+    Raises:
+        DataError: the file is missing or lists nothing, or a line is something else; names the file and the line.
+    """
+    found = []
+    for number, line in enumerate(read_text(path, f"write one line for each {what}").splitlines(), start=1):
+        if line.strip():
+            found.append(parse(line))
+            if found[-1] is None:
+                raise DataError(
+                    f"{path} line {number}: {line.strip()!r}; write a line for each {what}, like {example!r}"
+                )
+    if not found:
+        raise DataError(f"{path} lists no {what}; write one line for each {what}")
+    return found
+
+
+def require_size(path: Path, shape: Sequence[int], image: Path, size: tuple[int, int], way_out: str) -> None:
+    """Raise unless a map of ``(height, width)`` is as large as the image it belongs to."""
+    if tuple(shape) != size:
+        raise DataError(
+            f"{path} is {shape[1]}x{shape[0]} pixels, but its image {image} is {size[1]}x{size[0]}; they belong to "
+            f"different frames, or one was resized: {way_out}"
+        )
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:

@@ -32,8 +32,10 @@ height: 375             # images of another size but the same shape are fine
 
 RIG_WAY_OUT = "write it anew: `lowtex data rig --template` prints an example"
 
-_NEEDED = ("focal_px", "baseline_m", "cx", "cy", "width", "height")
-_OPTIONAL = ("focal_y_px", "cx_right", "cx_offset_px", "image_bits", "depth_unit_m", "disparity_unit_px")
+EXAMPLE_VALUES = {**dict(re.findall(r"^(?:# )?(\w+): +([\d.]+)", EXAMPLE_RIG, re.MULTILINE)), "cx_offset_px": "0"}
+"""Every key there is, the needed ones first, and a likely value of each, for messages."""
+
+_NEEDED = tuple(EXAMPLE_VALUES)[:6]
 _POSITIVE = ("focal_px", "baseline_m", "width", "height", "focal_y_px", "depth_unit_m", "disparity_unit_px")
 _WHOLE = ("width", "height", "image_bits")
 _FRACTION = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
@@ -92,20 +94,9 @@ def read_rig_file(path: str | Path) -> RigFile:
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}; {RIG_WAY_OUT}")
     _check(values, path)
-    width, height = int(values["width"]), int(values["height"])
-    offset = values.get("cx_offset_px", values["cx"] - values["cx_right"] if "cx_right" in values else 0.0)
-    rig = StereoRig(
-        focal_px=values["focal_px"],
-        baseline_m=values["baseline_m"],
-        cx=values["cx"],
-        cy=values["cy"],
-        focal_y_px=values.get("focal_y_px"),
-        width=width,
-        height=height,
-        cx_offset_px=offset,
-    )
-    bits = int(values["image_bits"]) if "image_bits" in values else None
-    return RigFile(path, rig, bits, values.get("depth_unit_m"), values.get("disparity_unit_px"))
+    values["cx_offset_px"] = values.get("cx_offset_px", values["cx"] - values.pop("cx_right", values["cx"]))
+    units = {key: values.pop(key, None) for key in ("image_bits", "depth_unit_m", "disparity_unit_px")}
+    return RigFile(path, StereoRig(**values), **units)
 
 
 def _mapping(path: Path) -> dict:
@@ -127,8 +118,8 @@ def _mapping(path: Path) -> dict:
     lines: dict[str, int] = {}
     for key_node, _ in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key not in (*_NEEDED, *_OPTIONAL):
-            known = ", ".join((*_NEEDED, *_OPTIONAL))
+        if key not in EXAMPLE_VALUES:
+            known = ", ".join(EXAMPLE_VALUES)
             raise DataError(f"{path} line {line}: {key!r} is not known; take it out or give one of {known}")
         if key in lines:
             # YAML's readers would take the last one in silence
@@ -137,7 +128,7 @@ def _mapping(path: Path) -> dict:
     return values
 
 
-def _number(key: str, value: object, path: Path) -> float:
+def _number(key: str, value: object, path: Path) -> int | float:
     if isinstance(value, str):
         fraction = _FRACTION.fullmatch(value)
         try:
@@ -155,7 +146,7 @@ def _number(key: str, value: object, path: Path) -> float:
         raise DataError(f"{path}: {key} is {value}; write a finite number, like {EXAMPLE_VALUES[key]}")
     if key in _WHOLE and value != int(value):
         raise DataError(f"{path}: {key} is {value:g}; write a whole number, like {EXAMPLE_VALUES[key]}")
-    return float(value)
+    return int(value) if key in _WHOLE else float(value)
 
 
 def _check(values: dict[str, float], path: Path) -> None:
@@ -190,20 +181,3 @@ def _check(values: dict[str, float], path: Path) -> None:
                 f"{path}: {key} is {values[key]:g}, far outside an image of {size[0]:g}x{size[1]:g}; write the "
                 "principal point in pixels of that size, and width and height of the images the numbers belong to"
             )
-
-
-EXAMPLE_VALUES = {
-    "focal_px": "721.5377",
-    "baseline_m": "0.5327",
-    "cx": "609.5593",
-    "cy": "172.854",
-    "width": "1242",
-    "height": "375",
-    "focal_y_px": "721.5377",
-    "cx_right": "609.5593",
-    "cx_offset_px": "0",
-    "image_bits": "12",
-    "depth_unit_m": "0.001",
-    "disparity_unit_px": "0.00390625",
-}
-"""A likely value of each key, for messages."""

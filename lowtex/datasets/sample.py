@@ -1,6 +1,6 @@
 """The one sample every reader yields, and the batch the training loop takes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -51,14 +51,13 @@ class StereoBatch:
 
     def to(self, device: torch.device | str) -> "StereoBatch":
         """The same batch with its stacked tensors on ``device`` (the samples stay where they are)."""
-        return StereoBatch(
+        return replace(
+            self,
             image=self.image.to(device),
             rig=self.rig.to(device),
             direction=self.direction.to(device),
             other=None if self.other is None else self.other.to(device),
             network_image=None if self.network_image is None else self.network_image.to(device),
-            names=self.names,
-            samples=self.samples,
         )
 
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from lowtex.datasets.images import read_text
+from lowtex.datasets.reader import read_lines
 from lowtex.errors import DataError, OptionError
 
 KITTI_SPLITS = {
@@ -80,18 +80,15 @@ def read_list(path: str | Path, folder: re.Pattern = KITTI_FOLDER) -> list[Liste
     Raises:
         DataError: the file is missing or empty, or a line is something else; names the file and the line.
     """
-    frames = []
-    for number, line in enumerate(read_text(path, "write one line for each frame").splitlines(), start=1):
+
+    def parse(line: str) -> ListedFrame | None:
         words = line.split()
-        if not words:
-            continue
         if len(words) != 3 or not folder.fullmatch(words[0]) or not words[1].isdecimal() or words[2] not in ("l", "r"):
-            example = "Scene02/clone 7 l" if folder is VKITTI2_FOLDER else "2011_09_26/2011_09_26_drive_0001_sync 7 l"
-            raise DataError(f"{path} line {number}: {line.strip()!r}; write a line for a frame like {example!r}")
-        frames.append(ListedFrame(words[0], int(words[1]), words[2]))
-    if not frames:
-        raise DataError(f"{path} lists no frame; write one line for each frame")
-    return frames
+            return None
+        return ListedFrame(words[0], int(words[1]), words[2])
+
+    example = "Scene02/clone 7 l" if folder is VKITTI2_FOLDER else "2011_09_26/2011_09_26_drive_0001_sync 7 l"
+    return read_lines(path, parse, "frame", example)
 
 
 def own_lists(root: Path) -> list[str]:

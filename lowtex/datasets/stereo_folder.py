@@ -1,5 +1,6 @@
 """A folder of one's own rectified stereo pairs: ``left/``, ``right/`` and one ``rig.yaml``."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,19 +14,33 @@ from lowtex.datasets.images import read_rgb
 from lowtex.datasets.measured_maps import FARTHEST_M, MAP_SUFFIXES, read_map, refuse_unit, refuse_values
 from lowtex.datasets.reader import (
     DIRECTIONS,
+    OTHER,
     StereoReader,
     checked_camera,
+    checked_root,
     checked_size,
     depth_tensor,
+    entries,
+    hint_below,
+    read_lines,
     report_missing,
+    require_size,
     tolerates_missing,
 )
 from lowtex.datasets.rig_file import RIG_FILE, RigFile, read_rig_file
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import AVAILABLE, own_lists
-from lowtex.datasets.stereo_layout import FOLDERS, IMAGE_SUFFIXES, checked_pair_root, files_by_stem, read_stems
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig, disparity_to_depth
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+"""Image formats read, in small or capital letters."""
+
+OTHER_PICTURES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".exr", ".raw", ".dng", ".nef", ".cr2", ".arw", ".svg")
+"""Formats not read; to pass them over would make a smaller data set in silence."""
+
+FOLDERS = {"l": "left", "r": "right"}
+"""Folder of each side's images."""
 
 ALL = "all"
 """The split that holds every pair."""
@@ -130,7 +145,7 @@ class StereoFolder(StereoReader):
         """See `StereoReader.needed`."""
         stem, side = self._keys[index]
         paths = [self.image(stem, side)]
-        paths += [self.image(stem, _other(side))] if self.views else []
+        paths += [self.image(stem, OTHER[side])] if self.views else []
         if side == "l" and (stem in self.maps or self.depth_required):
             paths.append(self.map(stem))
         return [*paths, self.root / RIG_FILE]
@@ -139,7 +154,7 @@ class StereoFolder(StereoReader):
         """Path of one image; the likely name if there is none."""
         found = self.images[side].get(stem)
         if found is None:
-            twin = self.images.get(_other(side), {}).get(stem)
+            twin = self.images.get(OTHER[side], {}).get(stem)
             found = self.root / FOLDERS[side] / (twin.name if twin else f"{stem}.png")
         return found
 
@@ -181,7 +196,7 @@ class StereoFolder(StereoReader):
     def _check_twins(self, together: list[str]) -> None:
         if len(self.images) < 2 or tolerates_missing():
             return
-        alone = {side: [stem for stem in together if stem not in self.images[_other(side)]] for side in "lr"}
+        alone = {side: [stem for stem in together if stem not in self.images[OTHER[side]]] for side in "lr"}
         if alone["l"] or alone["r"]:
             side = "l" if alone["l"] else "r"
             raise DataError(
@@ -218,7 +233,7 @@ class StereoFolder(StereoReader):
             rig = self.rig_file.at(width, height, path)
             return rig if side == "l" else replace(rig, cx=rig.cx - rig.cx_offset_px)
 
-        other = self.image(stem, _other(side)) if self.views else None
+        other = self.image(stem, OTHER[side]) if self.views else None
         image, other, rig, native = self._views(target, other, native_rig, PAIR_WAY_OUT)
         depth = None
         if side == "l" and (stem in self.maps or self.depth_required):
@@ -230,11 +245,7 @@ class StereoFolder(StereoReader):
         is_disparity = self.truth_folder == "disparity"
         unit = self.rig_file.disparity_unit_px if is_disparity else self.rig_file.depth_unit_m
         values = read_map(path, self.truth_folder, unit)
-        if values.shape != size:
-            raise DataError(
-                f"{path} is {values.shape[1]}x{values.shape[0]}, but its image {target} is {size[1]}x{size[0]} pixels; "
-                "they belong to different pairs, or one was resized: write the map at the image's size"
-            )
+        require_size(path, values.shape, target, size, "write the map at the image's size")
         if not is_disparity:
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
             told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
@@ -255,5 +266,54 @@ class StereoFolder(StereoReader):
         return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)[None]
 
 
-def _other(side: str) -> str:
-    return "r" if side == "l" else "l"
+def read_stems(path: str | Path) -> list[str]:
+    """The stems that a text file lists, one a line; an image's ending may stand there or not.
+
+    Raises:
+        DataError: the file is missing or damaged, lists nothing, or lists a stem twice.
+    """
+    paths = read_lines(path, lambda line: Path(line.strip()), "pair", "0001")
+    stems = [p.stem if p.suffix.lower() in IMAGE_SUFFIXES else str(p) for p in paths]
+    stem, count = Counter(stems).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{path} lists {stem!r} {count} times; write each pair once")
+    return stems
+
+
+def checked_pair_root(root: str | Path, sides: str, way_out: str) -> Path:
+    """The root as a path, with the folders of ``sides`` in it (or not, within `tolerating_missing`).
+
+    Raises:
+        DataError: it is not such a folder; says which one seems to be, if that is one level below.
+    """
+    root = checked_root(root, way_out)
+    gone = [name for name in map(FOLDERS.get, sides) if not (root / name).is_dir()]
+    if gone and not tolerates_missing():
+        hint = hint_below(root, lambda inner: (inner / "left").is_dir())
+        raise DataError(f"{root} does not hold {' and '.join(f'{name}/' for name in gone)}{hint}; {way_out}")
+    return root
+
+
+def files_by_stem(folder: Path, suffixes: Sequence[str], way_out: str) -> dict[str, Path]:
+    """The files of a folder by stem, sorted; hidden files and those of other kinds don't count.
+
+    Raises:
+        DataError: no file counts, two have one stem, or one is a picture of a format that is not read.
+    """
+    if not folder.is_dir():
+        return {}
+    found: dict[str, Path] = {}
+    for path in (folder / name for name in entries(folder)):
+        suffix = path.suffix.lower()
+        if suffix in OTHER_PICTURES:
+            raise DataError(f"{path}: {suffix} is not read; write it as one of {', '.join(suffixes)}")
+        if suffix not in suffixes:
+            continue
+        if path.stem in found:
+            raise DataError(
+                f"{folder} holds {found[path.stem].name} and {path.name}, which have one stem; give it once"
+            )
+        found[path.stem] = path
+    if not found and not tolerates_missing():
+        raise DataError(f"{folder} holds no file of a kind that is read ({', '.join(suffixes)}); {way_out}")
+    return found

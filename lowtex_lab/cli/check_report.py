@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from lowtex.data_paths import is_miniature
-from lowtex.datasets.obtaining import ORIGINS
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS
 from lowtex.evaluation.results import write_csv
 from lowtex.progress import count
 from lowtex_lab.cli.checking import KINDS, Problem, RootCheck, SplitCheck
+from lowtex_lab.cli.origins import ORIGINS
 
 SHOWN_FILES = 3
 SHOWN_DRIVES = 6

@@ -18,23 +18,16 @@ from PIL import Image
 
 from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
-from lowtex.datasets.calibration import (
-    read_kitti_calibration,
-    read_velodyne_to_camera,
-    read_vkitti2_baselines,
-    read_vkitti2_intrinsics,
-)
-from lowtex.datasets.cityscapes_camera import fitted, read_camera
-from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, fitted, read_camera
+from lowtex.datasets.kitti import read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.kitti_improved import DepthMaps
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig, read_grid
 from lowtex.datasets.measured_maps import read_map
-from lowtex.datasets.prepared_use import is_prepared
+from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.rig_file import RIG_FILE, read_rig_file
 from lowtex.datasets.splits import AVAILABLE, is_test_split
-from lowtex.datasets.velodyne import read_velodyne
-from lowtex.datasets.vkitti2_layout import VKITTI2_FRAMES_A_VARIATION
+from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError, require_choice
 from lowtex.progress import Progress
 

@@ -136,10 +136,10 @@ def prepare_options(parser: argparse.ArgumentParser) -> None:
 def prepare(options: argparse.Namespace) -> int:
     """Images are decoded and resized once, in parallel, and kept as bytes in data/prepared (LOWTEX_PREPARED names
     another folder). Training and evaluation take samples from there without being asked, as long as the files they
-    were made of are as they were; prepared again, only what changed is made anew. An interrupted preparation goes on
-    where it stopped. A folder that --out names can be given as a data root, --data kitti=FOLDER, even when the
-    originals are gone. For training, both views are kept; with --depth or --protocol, what an evaluation reads: one
-    view and the ground truth. Without --data it takes the miniature Virtual KITTI 2.
+    were made of are as they were; else the same command makes them anew. A folder that --out names can be given as a
+    data root, --data kitti=FOLDER, even when the originals are gone. For training, both views are kept; with --depth or
+    --protocol, what an evaluation reads: one view and the ground truth. Without --data it takes the miniature Virtual
+    KITTI 2.
 
     example:
       lowtex data prepare --data kitti=~/kitti_raw --split train --size 640x192

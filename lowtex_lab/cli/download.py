@@ -26,8 +26,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from lowtex import __version__
-from lowtex.datasets.calibration import SIDES
-from lowtex.datasets.kitti_layout import KittiTree
+from lowtex.datasets.kitti import SIDES, KittiTree
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.errors import DataError
 from lowtex.files import NoSpaceError, disk_problem, read_json, require_space, shown_size, write_json

@@ -276,7 +276,7 @@ def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[
         DataError: a path does not exist, or a folder holds no image.
     """
     from lowtex.datasets.reader import entries
-    from lowtex.datasets.stereo_layout import IMAGE_SUFFIXES
+    from lowtex.datasets.stereo_folder import IMAGE_SUFFIXES
 
     photos: list[Path] = []
     for path in paths:

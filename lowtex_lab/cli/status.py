@@ -9,11 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
-from lowtex.datasets.cityscapes_layout import CITYSCAPES_COUNTS
-from lowtex.datasets.obtaining import ORIGINS
-from lowtex.datasets.prepared import read_header
-from lowtex.datasets.prepared_format import HEADER, prepared_base
-from lowtex.datasets.prepared_use import is_prepared
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS
+from lowtex.datasets.prepared import is_prepared, prepared_base, read_header
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
@@ -23,6 +20,7 @@ from lowtex.paths import shown
 from lowtex.progress import count
 from lowtex_lab.cli.check_report import aligned, wrapped
 from lowtex_lab.cli.checking import RULES, TRUTHS, VIEWS, official_frames, open_tolerantly
+from lowtex_lab.cli.origins import ORIGINS
 
 LONGEST_COUNT_S = 3.0
 """A folder's bytes are added up for that long at most; of a slow disk or a large set they are then a part."""
@@ -120,13 +118,11 @@ def status(named: Mapping[str, Path], profile: str = "quick") -> list[DataStatus
 
 
 def prepared_folders() -> list[tuple[Path, str]]:
-    """What ``lowtex data prepare`` has made or begun: each folder, and what it holds or why it can't be used."""
+    """What ``lowtex data prepare`` has made: each folder, and what it holds or why it can't be used."""
     base = prepared_base()
     found = []
     for folder in sorted(entry for entry in base.iterdir() if is_prepared(entry)) if base.is_dir() else ():
         try:
-            if not (folder / HEADER).is_file():
-                raise DataError("begun, not finished: run the same lowtex data prepare again")
             header = read_header(folder)
             size = "native size" if not header["size"] else "{1}x{0}".format(*header["size"])
             what = f"{header['dataset']} {header['split']}: {count(header['samples'], 'sample')} of {size}"

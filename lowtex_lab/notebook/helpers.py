@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from lowtex.datasets import KittiImproved, KittiRaw, StereoFolder
 from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.stereo_layout import read_stems
+from lowtex.datasets.stereo_folder import read_stems
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import Evaluation, compare, predict
 from lowtex.evaluation.postprocessing import resize_map

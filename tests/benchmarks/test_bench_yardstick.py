@@ -15,8 +15,8 @@ from benchmarks.yardstick.geometry import ViewSynthesis
 from benchmarks.yardstick.items import SCALES, evaluated, projected_scan, stereo_item
 from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet, Extractor
+from lowtex.datasets.kitti import project_velodyne
 from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.velodyne import project_velodyne
 from lowtex.evaluation.evaluate import score
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses import StereoObjective, structural_dissimilarity

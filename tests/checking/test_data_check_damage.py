@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pytest
-import test_damage_cityscapes as cityscapes
-import test_damage_make3d as make3d
-import test_dataset_damage as damage
+import test_damage as damage
 from dataset_trees import FOLDER, depth_values, write_kitti, write_kitti_depth, write_map, write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import write_make3d
+from dataset_trees_make3d import IDS, write_make3d
 
 from lowtex_lab.cli.checking import RootCheck, SplitCheck, check_root
 
@@ -61,7 +59,7 @@ def whole_cityscapes(root: Path) -> Path:
 def whole_make3d(root: Path) -> Path:
     write_make3d(root)
     (root / "splits").mkdir()
-    (root / "splits" / "test.txt").write_text("".join(f"{name}\n" for name in make3d.IDS))
+    (root / "splits" / "test.txt").write_text("".join(f"{name}\n" for name in IDS))
     return root
 
 
@@ -81,8 +79,8 @@ TABLES = {
     "kitti": damage.KITTI,
     "kitti_depth": damage.IMPROVED,
     "vkitti2": damage.VKITTI2,
-    "cityscapes": cityscapes.CASES,
-    "make3d": make3d.CASES,
+    "cityscapes": damage.CITYSCAPES,
+    "make3d": damage.MAKE3D,
 }
 CASES = [(name, case) for name, table in TABLES.items() for case in table]
 

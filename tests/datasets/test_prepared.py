@@ -1,15 +1,25 @@
-"""Prepared samples are bit for bit the reader's own, whatever the data set."""
+"""Prepared samples: bit for bit the reader's own, used where they are current, and one clear error where not."""
 
+import errno
 import inspect
 import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
 
 import numpy as np
 import pytest
 import torch
 from dataset_trees import (
     ALL_SCENES,
+    DATE,
+    DRIVE,
     HEIGHT,
     WIDTH,
+    laser_point,
     picture,
     write_kitti,
     write_kitti_depth,
@@ -19,10 +29,13 @@ from dataset_trees import (
 )
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
-from prepared_helpers import SIZE, assert_same, pairs, prepared_of, quiet
 
+from lowtex.catalog import data_name
+from lowtex.checkpoints import load_network
+from lowtex.data_paths import fingerprint, is_miniature
 from lowtex.datasets import (
     READERS,
+    CachedPairs,
     Cityscapes,
     KittiImproved,
     KittiRaw,
@@ -30,13 +43,71 @@ from lowtex.datasets import (
     PreparedPairs,
     StereoFolder,
     VirtualKitti2,
+    open_dataset,
+    prepare,
+    prepared_for,
 )
-from lowtex.datasets.prepared_format import SAME_SAMPLE, pack_map, unpack_map
+from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
+from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import ground_truth_of
+from lowtex_lab import cli
+
+SIZE = (12, 20)
+
+
+def pairs(root, **options) -> KittiRaw:
+    """All pairs of a KITTI tree, without ground truth."""
+    return KittiRaw(root, "available", SIZE, **{"depth": None, **options})
+
+
+def quiet(reader, **options):
+    """The folder of a reader's prepared samples."""
+    return prepare(reader, progress=False, tell=lambda line: None, **options)
+
+
+def prepared_of(reader) -> PreparedPairs:
+    return PreparedPairs(quiet(reader))
+
+
+def assert_same(ours, theirs):
+    """Two samples are equal to the last bit and in every type."""
+    for name, value in vars(theirs).items():
+        got = getattr(ours, name)
+        if isinstance(value, torch.Tensor):
+            assert got.dtype == value.dtype and got.shape == value.shape, name
+            if value.dtype == torch.float32:
+                got, value = got.view(torch.int32), value.view(torch.int32)
+            assert torch.equal(got, value), name
+        else:
+            assert got == value and type(got) is type(value), name
 
 
 def make_vkitti2(root):
+    """Scenes with all that a miniature knows in one of them."""
     write_vkitti2(root, ALL_SCENES)
+    for frame in range(2):
+        frames = root / "Scene01" / "clone" / "frames"
+        contrast = np.random.default_rng(frame).integers(0, 4000, (HEIGHT, WIDTH)).astype(np.uint16)
+        write_map(frames / "lowtexContrast" / "Camera_0" / f"contrast_{frame:05d}.png", contrast)
+        visible = np.random.default_rng(frame).integers(0, 2, (HEIGHT, WIDTH)).astype(np.uint8)
+        write_map(frames / "lowtexVisible" / "Camera_0" / f"visible_{frame:05d}.png", visible)
+
+
+def make_improved(root):
+    write_kitti(root / "kitti_raw")
+    write_kitti_depth(root / "kitti_depth", frames=(0, 7))
+
+
+def write_stereo(root):
+    for name, seed in (("left", 0), ("right", 1)):
+        for stem in ("a", "b"):
+            write_picture(root / name / f"{stem}.png", picture(seed))
+    (root / "depth").mkdir()
+    for stem in ("a", "b"):
+        values = np.random.default_rng(0).random((HEIGHT, WIDTH), np.float32) * 50
+        np.save(root / "depth" / f"{stem}.npy", values)
+    rig = {"focal_px": 30.0, "baseline_m": 0.2, "cx": 20.1, "cy": 12.0, "cx_right": 18.0, "width": WIDTH}
+    (root / "rig.yaml").write_text("".join(f"{key}: {value}\n" for key, value in rig.items()) + f"height: {HEIGHT}\n")
 
 
 MAKERS = {
@@ -44,11 +115,14 @@ MAKERS = {
     "kitti velodyne x": (write_kitti, lambda root: KittiRaw(root, "available", SIZE, views=False)),
     "kitti velodyne z": (write_kitti, lambda root: KittiRaw(root, "available", SIZE, depth="velodyne_z")),
     "kitti, native size": (write_kitti, lambda root: KittiRaw(root, "available", None)),
+    "kitti, improved": (make_improved, lambda root: KittiImproved(root / "kitti_depth", "available", SIZE)),
     "vkitti2 pairs": (make_vkitti2, lambda root: VirtualKitti2(root, "train", SIZE, depth=False)),
-    "vkitti2 with depth": (make_vkitti2, lambda root: VirtualKitti2(root, "test", SIZE, camera="both")),
+    "vkitti2 with maps": (make_vkitti2, lambda root: VirtualKitti2(root, "eigen_like/test", SIZE)),
     "make3d": (write_make3d, lambda root: Make3D(root, "test", (32, 64))),
     "make3d uncropped": (write_make3d, lambda root: Make3D(root, "test", (64, 48), crop=None)),
     "cityscapes": (write_cityscapes, lambda root: Cityscapes(root, "available", SIZE, camera="both")),
+    "stereo": (write_stereo, lambda root: StereoFolder(root, "all", SIZE, camera="both")),
+    "stereo, one view": (write_stereo, lambda root: StereoFolder(root, "all", SIZE, depth=False, views=False)),
 }
 
 
@@ -65,53 +139,6 @@ def test_equals_the_readers_own_samples(kind, tmp_path):
     with pytest.raises(IndexError):
         kept[len(reader)]
     assert [len(kept.needed(i)) for i in range(len(kept))] == [len(reader.needed(i)) for i in range(len(kept))]
-
-
-def test_equals_the_readers_own_samples_of_improved_ground_truth(kitti, tmp_path):
-    write_kitti_depth(tmp_path / "kitti_depth", frames=(0, 7))
-    reader = KittiImproved(tmp_path / "kitti_depth", "available", SIZE, raw_root=kitti[0])
-    kept = prepared_of(reader)
-    assert [kept[i].depth is not None for i in range(len(kept))] == [True, True]
-    for index in range(len(reader)):
-        assert_same(kept[index], reader[index])
-
-
-def test_equals_the_readers_own_samples_of_a_stereo_folder(tmp_path):
-    write_stereo(tmp_path)
-    reader = StereoFolder(tmp_path, "all", SIZE, camera="both")
-    kept = prepared_of(reader)
-    assert kept[0].depth is not None and kept[1].depth is None
-    for index in range(len(reader)):
-        assert_same(kept[index], reader[index])
-    without = prepared_of(StereoFolder(tmp_path, "all", SIZE, depth=False, views=False))
-    assert without[0].depth is None and without[0].other is None
-
-
-def write_stereo(root):
-    for name, seed in (("left", 0), ("right", 1)):
-        for stem in ("a", "b"):
-            write_picture(root / name / f"{stem}.png", picture(seed))
-    (root / "depth").mkdir()
-    for stem in ("a", "b"):
-        values = np.random.default_rng(0).random((HEIGHT, WIDTH), np.float32) * 50
-        np.save(root / "depth" / f"{stem}.npy", values)
-    rig = {"focal_px": 30.0, "baseline_m": 0.2, "cx": 20.1, "cy": 12.0, "cx_right": 18.0, "width": WIDTH}
-    (root / "rig.yaml").write_text("".join(f"{key}: {value}\n" for key, value in rig.items()) + f"height: {HEIGHT}\n")
-
-
-def test_equals_the_readers_own_samples_with_all_that_a_miniature_knows(tmp_path):
-    write_vkitti2(tmp_path, ALL_SCENES)
-    for frame in range(2):
-        frames = tmp_path / "Scene01" / "clone" / "frames"
-        contrast = np.random.default_rng(frame).integers(0, 4000, (HEIGHT, WIDTH)).astype(np.uint16)
-        write_map(frames / "lowtexContrast" / "Camera_0" / f"contrast_{frame:05d}.png", contrast)
-        visible = np.random.default_rng(frame).integers(0, 2, (HEIGHT, WIDTH)).astype(np.uint8)
-        write_map(frames / "lowtexVisible" / "Camera_0" / f"visible_{frame:05d}.png", visible)
-    reader = VirtualKitti2(tmp_path, "test", SIZE)
-    assert reader[0].visible.dtype == torch.bool and reader[0].texture_contrast is not None
-    kept = prepared_of(reader)
-    for index in range(len(reader)):
-        assert_same(kept[index], reader[index])
 
 
 def test_equals_the_readers_own_real_samples(real_data):
@@ -149,14 +176,399 @@ def test_a_map_comes_back_bit_for_bit(values):
     record, data = pack_map(torch.from_numpy(values))
     got = unpack_map(json.loads(json.dumps(record)), data).numpy()
     assert got.dtype == values.dtype and got.shape == values.shape and got.tobytes() == values.tobytes()
-    with pytest.raises(ValueError, match="checksum"):
-        unpack_map(record, data[1:] + b"\1")
+    assert len(data) <= values.nbytes
 
 
-def test_maps_take_no_more_room_than_they_need():
-    scan = np.zeros((1, 100, 100), np.float32)
-    scan[0, 50, 20:60] = 12.3456
-    centimetres = np.random.default_rng(0).integers(0, 65536, (1, 100, 100)).astype(np.float32) / 100.0
-    assert len(pack_map(torch.from_numpy(scan))[1]) == 8 * 40
-    assert len(pack_map(torch.from_numpy(centimetres))[1]) == 2 * 100 * 100
-    assert len(pack_map(torch.zeros(1, 100, 100, dtype=torch.bool))[1]) == 100 * 100 // 8
+def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys, monkeypatch):
+    folder = quiet(pairs(kitti[0]))
+    expected = [pairs(kitti[0])[i] for i in range(3)]
+    for _ in range(2):
+        dataset = open_dataset("kitti", kitti[0], "available", SIZE, depth=None)
+    assert capsys.readouterr().out.count("prepared samples are used") == 1
+    assert isinstance(dataset, KittiRaw) and dataset.prepared.folder == folder
+    monkeypatch.setattr(KittiRaw, "_read", lambda *_: pytest.fail("read from its files"))
+    for index in range(3):
+        assert_same(dataset[index], expected[index])
+    cached = CachedPairs(dataset)
+    for index in range(3):
+        assert_same(cached[index], expected[index])
+    assert CachedPairs(PreparedPairs(folder)).names == dataset.names
+
+
+@pytest.mark.parametrize(
+    "options", [{"depth": "velodyne_z"}, {"size": (24, 40)}, {"camera": "both"}, {"views": True}, {"depth": None}]
+)
+def test_does_not_serve_readers_of_more_or_of_something_else(options, kitti):
+    quiet(KittiRaw(kitti[0], "available", SIZE, views=False))
+    assert prepared_for(KittiRaw(kitti[0], "available", **{"size": SIZE, "views": False, **options})) is None
+
+
+def test_another_crop_is_something_else(tmp_path):
+    write_make3d(tmp_path / "m")
+    quiet(Make3D(tmp_path / "m", size=(32, 64)))
+    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64))) is not None
+    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64), crop=None)) is None
+
+
+def test_another_way_to_resize_is_something_else(kitti):
+    folder = quiet(pairs(kitti[0]))
+    usual, sharp = (
+        open_dataset("kitti", kitti[0], "available", SIZE, depth=None, resize=resize) for resize in (None, "lanczos")
+    )
+    assert usual.prepared is not None and sharp.prepared is None
+    assert 0 < float((usual[0].image - sharp[0].image).abs().mean()) < 0.1
+    assert data_name(usual, "kitti").startswith("kitti real:")
+    assert data_name(sharp, "kitti").startswith("kitti lanczos real:")
+    with pytest.raises(OptionError, match="prepared with resize='area', but 'lanczos' is asked for"):
+        open_dataset("kitti", folder, "available", SIZE, depth=None, resize="lanczos")
+    with pytest.raises(OptionError, match="resize='cubic' is not known; choose one of: area, lanczos"):
+        open_dataset("kitti", kitti[0], "available", SIZE, resize="cubic")
+    kept = open_dataset("kitti", quiet(sharp), "available", SIZE, depth=None)
+    assert data_name(kept, "kitti").startswith("kitti lanczos real:")
+    assert_same(kept[1], sharp[1])
+    assert prepared_for(sharp) is not None and prepared_for(usual).resize == "area"
+
+
+def test_a_reader_that_changed_is_noticed(kitti, monkeypatch):
+    quiet(pairs(kitti[0]))
+    monkeypatch.setattr("lowtex.datasets.reader.resize_area", lambda image, size: 255 - image[: size[0], : size[1]])
+    lines = []
+    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
+    assert "differs from the one prepared" in lines[0] and "lowtex data prepare" in lines[0]
+
+
+def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
+    reader = KittiRaw(kitti[0], "available", SIZE)
+    expected = [reader[i] for i in range(3)]
+    folder = quiet(reader)
+    shutil.rmtree(kitti[1] / "velodyne_points")
+    shutil.rmtree(kitti[1] / "image_03")
+    kept = PreparedPairs(folder)
+    assert "gone are 6 of the 11 files it was made of" in capsys.readouterr().out
+    shutil.rmtree(kitti[0])
+    again = open_dataset("kitti", folder, "available", SIZE, views=True)
+    for index in range(3):
+        assert_same(kept[index], expected[index])
+        assert_same(again[index], expected[index])
+
+
+def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
+    folder = quiet(KittiRaw(kitti[0], "available", SIZE, views=False))
+    bare = open_dataset("kitti", folder, "available", SIZE, depth=None, views=False)
+    assert bare[0].depth is None and bare[0].other is None
+    for asked, options in {
+        "data set": {"name": "vkitti2"},
+        "split": {"split": "train"},
+        "size": {"size": (96, 320)},
+        "views": {"views": True},
+        "depth": {"depth": "velodyne_z"},
+    }.items():
+        with pytest.raises(OptionError, match=f"{folder.name} was prepared with {asked}="):
+            open_dataset(**{"name": "kitti", "root": folder, "split": "available", "size": SIZE, **options})
+
+
+def test_a_prepared_list_of_the_root_itself_serves_under_its_name(kitti, tmp_path):
+    (kitti[0] / "splits").mkdir()
+    (kitti[0] / "splits" / "train.txt").write_text(f"{DATE}/{DRIVE} 0 l\n")
+    folder = quiet(KittiRaw(kitti[0], "train", SIZE, depth=None))
+    assert open_dataset("kitti", folder, "train", SIZE, depth=None).split == "train"
+    with pytest.raises(OptionError, match="was prepared with split='train', but 'eigen_full/train' is asked for"):
+        open_dataset("kitti", folder, "eigen_full/train", SIZE, depth=None)
+    write_make3d(tmp_path / "m")
+    folder = quiet(Make3D(tmp_path / "m", size=SIZE))
+    assert open_dataset("make3d", folder, "test", SIZE, crop="c1").split == "test, 3 of 134"
+
+
+def test_prepared_miniatures_stay_miniatures(kitti):
+    (kitti[0] / "miniature.json").write_text('{"world_version": 1}\n')
+    folder = quiet(pairs(kitti[0]))
+    names = pairs(kitti[0]).names
+    shutil.move(kitti[0], f"{kitti[0]}_away")
+    assert is_miniature(PreparedPairs(folder).root)
+    assert fingerprint(folder, names) == fingerprint(f"{kitti[0]}_away", names)
+
+
+def test_goes_to_other_processes(kitti):
+    kept = PreparedPairs(quiet(KittiRaw(kitti[0], "available", SIZE)))
+    data = pickle.dumps(kept)
+    assert len(data) < 10_000
+    assert_same(pickle.loads(data)[2], kept[2])
+
+
+def counted(monkeypatch) -> list[int]:
+    """Indices of the samples that are decoded from now on."""
+    seen, read = [], KittiRaw._read
+    monkeypatch.setattr(KittiRaw, "_read", lambda self, index: seen.append(index) or read(self, index))
+    return seen
+
+
+def test_what_is_whole_and_current_is_kept(kitti, monkeypatch):
+    quiet(pairs(kitti[0]))
+    seen, lines = counted(monkeypatch), []
+    prepare(pairs(kitti[0]), progress=False, tell=lines.append)
+    assert seen == [0], "one to compare"
+    assert len(lines) == 1 and "3 samples already prepared, and all right" in lines[0]
+
+
+def test_a_killed_one_is_not_used_and_made_anew(kitti):
+    reader = pairs(kitti[0])
+    folder = quiet(reader)
+    (folder / "prepared.json").unlink()
+    os.truncate(folder / "views.npy", 999)
+    with pytest.raises(DataError, match=f"{folder.name} holds no finished prepared data .* lowtex data prepare makes"):
+        PreparedPairs(folder)
+    lines = []
+    assert prepared_for(reader, tell=lines.append) is None
+    assert "no finished prepared data" in lines[0]
+    assert_same(prepared_of(reader)[2], reader[2])
+
+
+def touch_later(path):
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+CHANGES = {
+    "an image": (1, lambda raw: write_picture(raw / DATE / DRIVE / "image_03/data/0000000001.png", picture(99))),
+    "the time of a scan": (1, lambda raw: touch_later(raw / DATE / DRIVE / "velodyne_points/data/0000000007.bin")),
+    "the calibration": (3, lambda raw: touch_later(raw / DATE / "calib_cam_to_cam.txt")),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_changed_source_is_noticed_and_named_and_preparing_mends_it(kind, kitti):
+    many, change = CHANGES[kind]
+    folder = quiet(KittiRaw(kitti[0], "available", SIZE))
+    change(kitti[0])
+    reader = KittiRaw(kitti[0], "available", SIZE)
+    with pytest.raises(DataError, match=f"{many} of 3 samples made of files that changed since, first: {kitti[0]}/"):
+        PreparedPairs(folder)
+    lines = []
+    assert prepared_for(reader, tell=lines.append) is None
+    assert f"is not used: files of {many} of 3 samples changed" in lines[0] and "lowtex data prepare" in lines[0]
+    prepare(reader, progress=False, tell=lines.append)
+    assert "it is made anew" in lines[1]
+    for index in range(3):
+        assert_same(PreparedPairs(folder)[index], reader[index])
+
+
+def test_a_scan_that_came_later_is_noticed(tmp_path):
+    drive = write_kitti(tmp_path / "raw", scans=(0,))
+    assert prepared_of(KittiRaw(tmp_path / "raw", "available", SIZE))[1].depth is None
+    data = drive / "velodyne_points" / "data"
+    shutil.copy(data / "0000000000.bin", data / "0000000001.bin")
+    reader = KittiRaw(tmp_path / "raw", "available", SIZE)
+    assert prepared_for(reader) is None
+    assert prepared_of(reader)[1].depth is not None
+
+
+def test_no_room_is_told_before_anything_is_written(kitti, base, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
+    with pytest.raises(DataError, match="preparing 3 samples needs about 4.3 kB, but .* has 1.0 kB left"):
+        quiet(pairs(kitti[0]))
+    assert not list(base.glob("*")), "not even a folder with a lock in it"
+
+
+def test_a_disk_that_fills_up_is_one_clear_error_and_leaves_nothing_half(kitti, base, monkeypatch):
+    def full(record):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lowtex.datasets.prepared.np.lib.format.write_array_header_1_0", lambda *_: full(0))
+    with pytest.raises(DataError, match="no space left while writing .*kitti-available-20x12.*; free some space"):
+        quiet(pairs(kitti[0]))
+    assert not list(base.glob("*"))
+
+
+def test_a_failure_leaves_no_folder_but_what_is_not_ours(kitti, base, tmp_path):
+    image = kitti[1] / "image_03" / "data" / "0000000001.png"
+    image.write_bytes(b"")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".thesis").write_text("important")
+    for folder in (None, tmp_path / "mine"):
+        with pytest.raises(DataError, match="0000000001.png is empty"):
+            quiet(pairs(kitti[0]), folder=folder)
+    assert not list(base.glob("*")) and os.listdir(tmp_path / "mine") == [".thesis"]
+    write_picture(image, picture(3))
+    assert_same(prepared_of(pairs(kitti[0]))[1], pairs(kitti[0])[1])
+
+
+def test_two_at_once_do_it_once(tmp_path):
+    write_kitti(tmp_path / "raw", frames=range(20), scans=())
+    code = """
+import sys, time
+from lowtex.datasets import KittiRaw, prepare
+read = KittiRaw._read
+KittiRaw._read = lambda self, index: time.sleep(0.05) or read(self, index)
+prepare(KittiRaw(sys.argv[1], "available", (12, 20)), workers=1, progress=False)
+"""
+    words = [sys.executable, "-c", code, str(tmp_path / "raw")]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    text = "".join(process.communicate(timeout=60)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    assert text.count("20 samples prepared") == text.count("20 samples already prepared") == 1
+
+
+def test_a_folder_of_something_else_is_left_alone(kitti, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("important")
+    with pytest.raises(OptionError, match="mine holds other files .thesis.tex"):
+        quiet(pairs(kitti[0]), folder=tmp_path / "mine")
+    quiet(pairs(kitti[0]), folder=tmp_path / "out")
+    with pytest.raises(OptionError, match="out holds other prepared samples .views is 2 there, 1 here"):
+        quiet(pairs(kitti[0], views=False), folder=tmp_path / "out")
+    with pytest.raises(OptionError, match="size is .12, 20. there, .24, 40. here"):
+        quiet(KittiRaw(kitti[0], "available", (24, 40), depth=None), folder=tmp_path / "out")
+    with pytest.raises(OptionError, match="nothing to prepare"):
+        quiet(PreparedPairs(tmp_path / "out"))
+    with pytest.raises(DataError, match="mine holds no finished prepared data"):
+        PreparedPairs(tmp_path / "mine")
+
+
+def test_samples_that_can_not_be_kept_are_refused(tmp_path):
+    class Growing(KittiRaw):
+        def _read(self, index):
+            sample = super()._read(index)
+            sample.image = sample.image[:, : 10 + index]
+            return sample
+
+    class Fine(KittiRaw):
+        def _read(self, index):
+            sample = super()._read(index)
+            sample.image = torch.rand_like(sample.image)
+            return sample
+
+    write_kitti(tmp_path)
+    with pytest.raises(OptionError, match="40x1[12] pixels, others have 40x10; .* choose a size"):
+        quiet(Growing(tmp_path, "available", None, views=False))
+    with pytest.raises(DataError, match="more than 8 bits"):
+        quiet(Fine(tmp_path, "available", SIZE))
+
+
+def test_another_version_makes_it_anew(kitti):
+    folder = quiet(pairs(kitti[0]))
+    header = json.loads((folder / "prepared.json").read_text())
+    (folder / "prepared.json").write_text(json.dumps({**header, "opencv_version": "0.1"}))
+    lines = []
+    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
+    assert "OpenCV 0.1" in lines[0]
+    prepare(pairs(kitti[0]), folder, progress=False, tell=lines.append)
+    assert prepared_for(pairs(kitti[0])) is not None
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+def rename_field(path):
+    path.write_text(path.read_text().replace('"records"', '"record"'))
+
+
+DAMAGES = {
+    "views.npy, a bit": (lambda f: flip(f / "views.npy", -300), "views.npy is damaged .checksum"),
+    "views.npy, its beginning": (lambda f: flip(f / "views.npy", 2), "views.npy is damaged"),
+    "views.npy, cut": (lambda f: os.truncate(f / "views.npy", 999), "views.npy is damaged .999 bytes instead of"),
+    "views.npy, missing": (lambda f: (f / "views.npy").unlink(), "views.npy is damaged .0 bytes"),
+    "maps.bin, a bit": (lambda f: flip(f / "maps.bin", 9), "maps.bin is damaged .checksum of depth"),
+    "maps.bin, empty": (lambda f: (f / "maps.bin").write_bytes(b""), "maps.bin is damaged .0 bytes"),
+    "prepared.json, a field": (lambda f: rename_field(f / "prepared.json"), "prepared.json is damaged"),
+    "prepared.json, cut": (lambda f: os.truncate(f / "prepared.json", 30), "prepared.json is damaged"),
+    "prepared.json, other": (lambda f: (f / "prepared.json").write_text("[1]"), "prepared.json is damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_one_clear_error_and_preparing_mends_it(kind, kitti):
+    damage, message = DAMAGES[kind]
+    reader = KittiRaw(kitti[0], "available", SIZE)
+    folder = quiet(reader)
+    damage(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        kept = PreparedPairs(folder)
+        [kept[index] for index in range(3)]
+    assert "lowtex data prepare" in str(caught.value) and str(folder) in str(caught.value)
+    quiet(reader)
+    assert_same(PreparedPairs(folder)[2], reader[2])
+
+
+def test_a_damaged_one_does_not_stop_who_can_read_the_files(kitti):
+    (quiet(pairs(kitti[0])) / "prepared.json").write_text("{")
+    lines = []
+    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
+    assert lines[0].startswith("prepared data are not used: ") and "prepared.json is damaged" in lines[0]
+
+
+def test_the_command(kitti, base, capsys):
+    words = ["data", "prepare", "--data", f"kitti={kitti[0]}", "--split", "available", "--size", "64x32"]
+    assert cli.main(words) == 0
+    assert "3 samples to prepare" in capsys.readouterr().out
+    [folder] = base.iterdir()
+    assert folder.name.startswith("kitti-available-64x32-")
+    assert np.load(folder / "views.npy", mmap_mode="r").shape == (3, 2, 3, 32, 64)
+    assert cli.main(words) == 0
+    assert "3 samples already prepared, and all right" in capsys.readouterr().out
+    assert cli.main([*words, "--protocol", "eigen_raw_z", "--workers", "1", "--out", str(base / "z")]) == 0
+    kept = PreparedPairs(base / "z")
+    assert kept.ground_truth == "velodyne_z" and kept[0].other is None
+    assert_same(kept[0], KittiRaw(kitti[0], "available", (32, 64), depth="velodyne_z", views=False)[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "640"], "--size '640' must read WIDTHxHEIGHT"),
+        (["--size", "0x192"], "--size '0x192' must read"),
+        (["--workers", "0"], "--workers 0 must be 1 or more"),
+        (["--protocol", "nonsense"], "nonsense"),
+        (["--data", "nonsense=."], "nonsense"),
+        (["--reader", "crop=c1"], "no option 'crop'"),
+    ],
+)
+def test_wrong_options_of_the_command(words, message, kitti, capsys):
+    assert cli.main(["data", "prepare", "--data", f"kitti={kitti[0]}", "--split", "available", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def rows_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+def test_what_was_prepared_is_trained_on_and_evaluated_with_and_without_the_files(tmp_path, base, capsys):
+    drive = write_kitti(tmp_path / "raw", frames=range(4), scans=range(4))
+    for scan in (drive / "velodyne_points" / "data").iterdir():
+        # inside the crop, where points are scored
+        scan.write_bytes(np.array([laser_point(15, 20, 10.0)], np.float32).tobytes())
+    smoke, split = ["--profile", "smoke"], ["--split", "available"]
+    from_files = [*smoke, *split, "--data", f"kitti={tmp_path / 'raw'}"]
+    networks, tables = [], []
+
+    def train(options, name):
+        assert cli.main(["train", "baseline", *options, "--out", str(tmp_path / name)]) == 0
+        networks.extend(path for path in (tmp_path / name).iterdir() if path.name.startswith("baseline"))
+
+    def score(options):
+        capsys.readouterr()
+        assert cli.main(["evaluate", "--checkpoint", str(networks[0]), "--protocol", "eigen_raw", *options]) == 0
+        tables.append(rows_of(capsys.readouterr().out))
+
+    train(from_files, "files")
+    score(from_files)
+    for words in ([], ["--protocol", "eigen_raw"]):
+        assert cli.main(["data", "prepare", *from_files, *words]) == 0
+    capsys.readouterr()
+    train(from_files, "both")
+    assert "its prepared samples are used" in capsys.readouterr().out
+    score(from_files)
+    shutil.rmtree(tmp_path / "raw")
+    kept = {PreparedPairs(folder).views: folder for folder in base.iterdir()}
+    train([*smoke, *split, "--data", f"kitti={kept[True]}"], "prepared")
+    score([*smoke, *split, "--data", f"kitti={kept[False]}"])
+
+    assert networks[0].name == networks[1].name, "one experiment, because these are the same files"
+    assert len(tables[0]) > 1 and tables[0] == tables[1] == tables[2]
+    first, *others = (load_network(network)[0].state_dict() for network in networks)
+    for other in others:
+        assert all(torch.equal(first[name], other[name]) for name in first)

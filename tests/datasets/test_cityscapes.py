@@ -24,9 +24,7 @@ from dataset_trees_cityscapes import (
 )
 
 from lowtex.datasets import Cityscapes, collate, open_dataset
-from lowtex.datasets.cityscapes import PUBLISHED_LISTS
-from lowtex.datasets.cityscapes_camera import TYPICAL_RIG
-from lowtex.datasets.cityscapes_layout import CityFrame, listed_frame
+from lowtex.datasets.cityscapes import PUBLISHED_LISTS, TYPICAL_RIG, CityFrame, listed_frame
 from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.splits import cityscapes_frames
 from lowtex.errors import DataError, OptionError
@@ -155,27 +153,6 @@ def test_published_lists_find_each_frame_in_its_folder(tmp_path):
 )
 def test_forms_of_a_listed_frame(line, side):
     assert listed_frame(line) == CityFrame("", "aachen", 29, 19, side)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "aachen",
-        "aachen/aachen_29_19 l",
-        "aachen/aachen_000029_000019 m",
-        "aachen/aachen_000029_000019_disparity.png",
-        "aachen/aachen_000029_000019_leftImg8bit.jpg aachen/aachen_000029_000020_rightImg8bit.jpg",
-        "aachen/aachen_000029_000019_leftImg8bit.jpg aachen/aachen_000029_000019_leftImg8bit.jpg",
-        "aachen/aachen_000029_000019_leftImg8bit.jpg r",
-        "aachen/aachen_000029_000019 l l",
-        "2011_09_26/2011_09_26_drive_0001_sync 7 l",
-    ],
-)
-def test_damaged_list(tmp_path, line):
-    write_cityscapes(tmp_path)
-    (tmp_path / "list.txt").write_text(f"aachen/aachen_000003_000001 l\n{line}\n")
-    with pytest.raises(DataError, match=r"list\.txt line 2: .*write a line for a frame like 'aachen/"):
-        Cityscapes(tmp_path, tmp_path / "list.txt")
 
 
 def test_needed_and_what_may_be_absent(tmp_path):

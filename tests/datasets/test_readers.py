@@ -1,8 +1,9 @@
-"""`needed`: exactly the files a sample is read from, whether there or not; and opening what is incomplete."""
+"""What all readers share: decoding and resizing, splits, the files a sample is read from, and what is incomplete."""
 
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,10 +14,12 @@ from dataset_trees import (
     FOLDER,
     depth_values,
     in_capitals,
+    picture,
     with_system_files,
     write_kitti,
     write_kitti_depth,
     write_map,
+    write_picture,
     write_vkitti2,
 )
 from dataset_trees_cityscapes import write_cityscapes
@@ -24,20 +27,222 @@ from dataset_trees_make3d import IDS, write_make3d
 from stereo_trees import STEMS, write_stereo, write_truth
 from stereo_trees import depth_values as stereo_depth
 
-from lowtex.datasets import (
-    Cityscapes,
-    KittiImproved,
-    KittiRaw,
-    Make3D,
-    StereoFolder,
-    StereoReader,
-    VirtualKitti2,
-    reader,
+from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, StereoReader, VirtualKitti2
+from lowtex.datasets.cityscapes import read_city_list
+from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
+from lowtex.datasets.make3d import read_ids
+from lowtex.datasets.reader import tolerates_missing, tolerating_missing
+from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
+from lowtex.datasets.splits import (
+    CITYSCAPES_SPLITS,
+    KITTI_SPLITS,
+    ListedFrame,
+    cityscapes_frames,
+    find_split,
+    own_lists,
+    packaged_frames,
+    read_list,
 )
-from lowtex.datasets.reader import tolerating_missing
-from lowtex.datasets.splits import own_lists
-from lowtex.errors import DataError
+from lowtex.datasets.stereo_folder import read_stems
+from lowtex.errors import DataError, OptionError
 from lowtex_lab.cli.checking import check_root
+
+
+def test_png_and_jpeg_whatever_the_name(tmp_path):
+    rgb = picture(0)
+    write_picture(tmp_path / "a.png", rgb)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), rgb)
+    flat = np.full((16, 16, 3), (200, 40, 90), np.uint8)
+    (tmp_path / "b.png").write_bytes(cv2.imencode(".jpg", flat[:, :, ::-1])[1].tobytes())
+    assert np.abs(read_rgb(tmp_path / "b.png").astype(int) - flat).max() <= 3
+
+
+def test_every_cut_of_an_image_is_an_error(tmp_path):
+    whole = {}
+    for suffix in (".png", ".jpg"):
+        whole[suffix] = cv2.imencode(suffix, picture(1))[1].tobytes()
+    path = tmp_path / "cut"
+    for suffix, data in whole.items():
+        for length in range(1, len(data) - 1, max(1, len(data) // 150)):
+            path.write_bytes(data[:length])
+            with pytest.raises(DataError, match="cut"):
+                read_rgb(path)
+        # what follows the end is not part of the image
+        path.write_bytes(data + b"trailing")
+        assert read_rgb(path).shape == (24, 40, 3), suffix
+
+
+def test_every_wrong_byte_of_a_png_is_an_error(tmp_path):
+    data = cv2.imencode(".png", picture(2, 4, 5))[1].tobytes()
+    path = tmp_path / "wrong.png"
+    for place in range(len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(DataError, match=r"wrong\.png"):
+            read_rgb(path)
+
+
+def test_end_of_a_thumbnail_does_not_hide_a_missing_end(tmp_path):
+    data = cv2.imencode(".jpg", picture(3))[1].tobytes()
+    thumbnail = b"\xff\xe1\x00\x08ab\xff\xd9cd"
+    assert read_ok(tmp_path, data[:2] + thumbnail[:10] + data[2:])
+    (tmp_path / "t.jpg").write_bytes(data[:2] + thumbnail + data[2:-2])
+    with pytest.raises(DataError, match="truncated"):
+        read_rgb(tmp_path / "t.jpg")
+
+
+def read_ok(folder, data: bytes) -> bool:
+    (folder / "ok.jpg").write_bytes(data)
+    return read_rgb(folder / "ok.jpg").shape == (24, 40, 3)
+
+
+def test_any_kind_takes_what_a_data_set_must_not_hold(tmp_path):
+    gray = picture(4)[:, :, 0]
+    write_map(tmp_path / "gray.png", gray)
+    with pytest.raises(DataError, match="8-bit gray"):
+        read_rgb(tmp_path / "gray.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "gray.png", any_kind=True), np.dstack([gray] * 3))
+    write_map(tmp_path / "photo.bmp", picture(5)[:, :, ::-1])
+    np.testing.assert_array_equal(read_rgb(tmp_path / "photo.bmp", any_kind=True), picture(5))
+    write_map(tmp_path / "black.png", np.zeros((4, 4), np.uint16))
+    assert not read_rgb(tmp_path / "black.png", any_kind=True).any()
+    (tmp_path / "notes.txt").write_text("not an image at all")
+    with pytest.raises(DataError, match="notes.txt can't be decoded"):
+        read_rgb(tmp_path / "notes.txt", any_kind=True)
+
+
+def test_gray_png_keeps_the_numbers(tmp_path):
+    values = np.arange(24, dtype=np.uint16).reshape(4, 6) * 2849
+    write_map(tmp_path / "depth.png", values)
+    got = read_gray_png(tmp_path / "depth.png")
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, values)
+
+
+def test_resize_is_the_mean_of_whole_blocks():
+    image = picture(6, 24, 40)
+    got = resize_area(image, (12, 10)).astype(float)
+    mean = image.reshape(12, 2, 10, 4, 3).mean((1, 3))
+    assert np.abs(got - mean).max() <= 0.5
+    assert resize_area(image, (24, 40)) is image
+
+
+def test_lanczos_is_the_windowed_sinc_over_what_it_shrinks():
+    """Per axis: weights sinc(x) sinc(x / 3), |x| < 3, x in pixels of the result; a plain stripe of 20 columns to 5."""
+    row = picture(8, 1, 20)[0].astype(float)
+    got = resize_lanczos(np.repeat(row[None].astype(np.uint8), 6, 0), (6, 5))[2]
+    x = (np.arange(20) + 0.5)[None] / 4 - (np.arange(5) + 0.5)[:, None]
+    weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+    expected = (weights @ row) / weights.sum(1, keepdims=True)
+    assert np.abs(got - expected.clip(0, 255)).max() <= 0.6
+
+
+@pytest.mark.parametrize("size", [(48, 80), (12, 80), (48, 20)])
+@pytest.mark.parametrize("resize", [resize_area, resize_lanczos])
+def test_resize_keeps_pixel_centres(size, resize):
+    """A ramp stays the ramp of the resized rig: x -> (x + 0.5) s - 0.5."""
+    ramp = np.repeat(np.arange(40, dtype=np.uint8)[None] * 6, 24, 0)[:, :, None].repeat(3, 2)
+    got = resize(ramp, size)[size[0] // 2, :, 0].astype(float)
+    expected = ((np.arange(size[1]) + 0.5) * 40 / size[1] - 0.5) * 6
+    middle = slice(size[1] // 8, -size[1] // 8)
+    assert np.abs(got - expected)[middle].max() <= 0.51
+
+
+def test_tensor_is_rgb_in_unit_range():
+    got = to_tensor(np.array([[[255, 0, 51]]], np.uint8))
+    torch.testing.assert_close(got, torch.tensor([1.0, 0.0, 0.2]).reshape(3, 1, 1))
+    assert got.dtype == torch.float32 and got.is_contiguous()
+
+
+@pytest.mark.parametrize(("name", "count"), KITTI_SPLITS.items())
+def test_counts_and_form(name, count):
+    frames = packaged_frames(name)
+    assert len(frames) == count == len(set(frames))
+    assert {frame.side for frame in frames} == ({"l"} if name.endswith("test") else {"l", "r"})
+    assert all(frame.folder[11:21] == frame.folder[:10] and frame.frame >= 0 for frame in frames)
+
+
+def test_facts_of_the_eigen_lists():
+    test = packaged_frames("eigen/test")
+    drives = [frame.folder for frame in test]
+    assert sorted(drives.count(drive) for drive in set(drives)) == [22] + [25] * 27
+    assert set(packaged_frames("eigen_benchmark/test")) < set(test)
+    for part in ("eigen_full/train", "eigen_full/val", "eigen_zhou/train", "eigen_zhou/val"):
+        assert not {frame.folder for frame in packaged_frames(part)} & set(drives), part
+    train = packaged_frames("eigen_full/train")
+    assert sum(frame.side == "l" for frame in train) == 22600
+    assert not set(train) & set(packaged_frames("eigen_full/val"))
+
+
+@pytest.mark.parametrize("name", KITTI_SPLITS)
+def test_line_by_line_as_published(real_data, name):
+    published = []
+    for line in (real_data / "splits" / f"{name}_files.txt").read_text().splitlines():
+        folder, frame, side = line.split()
+        published.append((folder, int(frame), side))
+    assert [tuple(frame) for frame in packaged_frames(name)] == published
+
+
+@pytest.mark.parametrize(("name", "count"), CITYSCAPES_SPLITS.items())
+def test_cityscapes_lists(real_data, name, count):
+    lines = (
+        (real_data / "splits" / "cityscapes" / f"cityscapes_{name.split('/')[1]}_files.txt").read_text().splitlines()
+    )
+    assert len(lines) == count
+    expected = [
+        " ".join(f"{frame}_{side}Img8bit.jpg" for side in ("left", "right")) for frame in cityscapes_frames(name)
+    ]
+    assert expected == lines
+
+
+def test_frame_numbers_with_and_without_zeros(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text(f"{FOLDER} 0000000007 l\n\n  {FOLDER} 7 r\r\n")
+    assert read_list(path) == [ListedFrame(FOLDER, 7, "l"), ListedFrame(FOLDER, 7, "r")]
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_windows_writes_them(tmp_path, coding):
+    """Notepad puts a byte order mark first, PowerShell's > writes UTF-16; both end lines with CR LF."""
+    path = tmp_path / "mine.txt"
+
+    def listed(line: str) -> Path:
+        path.write_bytes(f"{line}\r\n\r\n".encode(coding))
+        return path
+
+    assert read_list(listed(f"{FOLDER} 7 l")) == [ListedFrame(FOLDER, 7, "l")]
+    assert read_stems(listed("pair_1.png")) == ["pair_1"]
+    assert read_ids(listed("op31-p-220t000")) == ["op31-p-220t000"]
+    assert read_city_list(listed("aachen/aachen_000029_000019 l"))[0].city == "aachen"
+    (tmp_path / "rig.yaml").write_bytes(EXAMPLE_RIG.encode(coding))
+    assert read_rig_file(tmp_path / "rig.yaml").rig.width == 1242
+
+
+def test_order_of_meanings(tmp_path, monkeypatch):
+    aliases = {"test": "eigen/test"}
+    found = find_split("test", tmp_path, tuple(KITTI_SPLITS), aliases)
+    assert (found.name, len(found.frames), found.is_test) == ("eigen/test", 697, True)
+    assert find_split("available", tmp_path, (), {}).frames is None
+    # a list inside the root goes before the packaged one of that name
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "test.txt").write_text(f"{FOLDER} 1 l\n")
+    assert find_split("test", tmp_path, tuple(KITTI_SPLITS), aliases).frames == [ListedFrame(FOLDER, 1, "l")]
+    # and a file of that name in the working folder after it
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eigen").mkdir()
+    (tmp_path / "eigen" / "test").write_text(f"{FOLDER} 1 l\n")
+    assert len(find_split("eigen/test", tmp_path, tuple(KITTI_SPLITS), aliases).frames) == 697
+    own = tmp_path / "train_files.txt"
+    own.write_text(f"{FOLDER} 1 r\n")
+    found = find_split(own, tmp_path, (), {})
+    assert found.frames == [ListedFrame(FOLDER, 1, "r")] and not found.is_test
+
+
+def test_unknown_split_lists_what_there_is(tmp_path):
+    write_kitti(tmp_path)
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "rainy.txt").write_text(f"{FOLDER} 1 l\n")
+    with pytest.raises(OptionError, match="'trian' is not known; choose rainy, train, val, test, .*, 'available'"):
+        KittiRaw(tmp_path, "trian")
 
 
 def relative(paths: list[Path], root: Path) -> set[str]:
@@ -158,7 +363,7 @@ def test_kitti_opens_in_pieces_and_names_what_is_gone(tmp_path):
         "2011_09_28/calib_cam_to_cam.txt",
         "2011_09_28/calib_velo_to_cam.txt",
     }
-    assert not reader.tolerates_missing()
+    assert not tolerates_missing()
     with pytest.raises(DataError, match="calib_cam_to_cam"):
         KittiRaw(tmp_path, "available")
 

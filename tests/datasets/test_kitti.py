@@ -1,4 +1,4 @@
-"""KITTI raw and its improved ground truth: tiny trees read back exactly, and facts of the real samples."""
+"""KITTI raw, its laser and its improved ground truth: tiny trees read back exactly, and facts of the real samples."""
 
 import cv2
 import numpy as np
@@ -12,16 +12,19 @@ from dataset_trees import (
     FOCAL,
     FOLDER,
     HEIGHT,
+    LASER_BEHIND,
     WIDTH,
     depth_values,
+    laser_point,
     picture,
+    scan,
     seed_of,
     write_kitti,
     write_kitti_depth,
 )
 
 from lowtex.datasets import KittiImproved, KittiRaw, collate, open_dataset
-from lowtex.datasets.calibration import read_kitti_calibration
+from lowtex.datasets.kitti import KittiTree, project_velodyne, read_kitti_calibration, read_velodyne
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity
 from lowtex_lab.miniature import Scene, render
@@ -292,3 +295,64 @@ def test_real_pair_agrees_with_a_classical_matcher(real_readers):
 def test_real_packaged_split_counts_what_is_missing(real_data):
     with pytest.raises(DataError, match="697 of 697 frames of split 'eigen/test' are missing"):
         KittiRaw(real_data / "kitti_raw", "test")
+
+
+@pytest.fixture
+def projection(tmp_path) -> np.ndarray:
+    write_kitti(tmp_path)
+    tree = KittiTree(tmp_path)
+    folder = "2011_09_26/2011_09_26_drive_0001_sync"
+    return tree.calibration(folder).velodyne_projection("l", tree.velodyne_to_camera(folder))
+
+
+def test_hand_made_points(projection):
+    depth = project_velodyne(scan(), projection, WIDTH, HEIGHT, forward=False)
+    expected = np.zeros((HEIGHT, WIDTH), np.float32)
+    expected[5, 7], expected[6, 8], expected[HEIGHT - 1, WIDTH - 1] = 10.0, 9.0, 40.0
+    np.testing.assert_allclose(depth, expected, rtol=1e-5)
+    forward = project_velodyne(scan(), projection, WIDTH, HEIGHT)
+    np.testing.assert_allclose(forward, np.where(expected > 0, expected + LASER_BEHIND, 0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_nearest_wins_in_any_order(projection, order):
+    points = np.array([laser_point(6, 8, z) for z in (30.0, 8.0, 12.0, 50.0)][::order], np.float32)
+    assert project_velodyne(points, projection, WIDTH, HEIGHT, forward=False)[6, 8] == pytest.approx(8.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("shift", [-0.49, 0.49])
+def test_rounds_to_the_nearest_pixel_less_one(projection, shift):
+    points = np.array([laser_point(6 + shift, 8 - shift, 10.0)], np.float32)
+    assert np.argwhere(project_velodyne(points, projection, WIDTH, HEIGHT)).tolist() == [[6, 8]]
+
+
+def test_empty_view_is_all_zero(projection):
+    assert not project_velodyne(np.zeros((0, 4), np.float32), projection, WIDTH, HEIGHT).any()
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("side", ["l", "r"])
+def test_real_scan_equals_a_plain_loop(real_data, side, forward):
+    tree = KittiTree(real_data / "kitti_raw")
+    folder = "2011_09_26/2011_09_26_drive_0001_sync"
+    calibration = tree.calibration(folder)
+    points = read_velodyne(tree.velodyne(folder, 25))[::4]
+    projection = calibration.velodyne_projection(side, tree.velodyne_to_camera(folder))
+    width, height = calibration.size[side]
+    assert (width, height) == (1242, 375)
+    nearest: dict[tuple[int, int], float] = {}
+    homogeneous = np.c_[points[:, :3].astype(np.float64), np.ones(len(points))]
+    for laser, (u, v, z) in zip(homogeneous, homogeneous @ projection.T, strict=True):
+        if laser[0] < 0:
+            continue
+        column, row = round(u / z) - 1, round(v / z) - 1
+        if 0 <= column < width and 0 <= row < height:
+            value = laser[0] if forward else z
+            nearest[row, column] = min(value, nearest.get((row, column), np.inf))
+    expected = np.zeros((height, width), np.float32)
+    for place, value in nearest.items():
+        expected[place] = value
+    depth = project_velodyne(points, projection, width, height, forward)
+    assert (depth > 0).sum() > 4000
+    np.testing.assert_array_equal(depth > 0, expected > 0)
+    np.testing.assert_allclose(depth, expected, rtol=1e-6)
