@@ -9,7 +9,8 @@ from made_scores import FACTORS, design, factorial_scores
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import refuse_blank
-from lowtex_lab.studies.stats.effects import compare, corrected, seed_errors
+from lowtex_lab.studies.stats.effect_rules import corrected
+from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import factorial_effects, interaction_means
 
 
@@ -73,7 +74,11 @@ def test_forest_of_comparisons_needs_no_order(scores):
 
 
 def test_interaction_shows_both_changes_and_the_seeds(scores):
-    figure = figures.interaction_plot(interaction_means(scores, design(), "data term", "skips", stratum_kind="known"))
+    figure = figures.interaction_plot(
+        interaction_means(
+            seed_errors(scores, design().experiments, stratum_kind="known"), design(), "data term", "skips"
+        )
+    )
     told = texts(figure)
     for text in ("skips: plain", "skips: nested", "pixels", "features", "all pixels", "low texture",
                  "5 seeds, 40 images", "geometric mean of 4 combinations", "miniature data",
@@ -120,7 +125,7 @@ def test_what_cannot_be_drawn_is_refused(effects, scores):
         figures.effect_forest(pd.concat([effects, effects]))
     with pytest.raises(DataError, match="got no rows"):
         figures.effect_forest(effects.iloc[:0])
-    means = interaction_means(scores, design(), "data term", "skips")
+    means = interaction_means(seed_errors(scores, design().experiments), design(), "data term", "skips")
     with pytest.raises(DataError, match="one pair of factors"):
         figures.interaction_plot(pd.concat([means, means.assign(second="encoder")]))
     with pytest.raises(DataError, match="no weight above 0"):
