@@ -180,7 +180,7 @@ def test_a_checkpoint_knows_its_experiment_and_scale(nominal, unit, tmp_path):
     experiment = tiny("baseline", network__nominal_baseline=nominal)
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
     network, info = load_network(folder / "network.safetensors")
-    assert info["experiment"] == experiment and info["size"] == SIZE
+    assert info["experiment"] == experiment and info["size"] == SIZE and not network.training
     assert network.metres_per_unit == pytest.approx(unit)  # the rig's baseline of 0.5 m over the nominal one
     assert network.reference_focal == pytest.approx(60 / 96)
     depth = network.depth(torch.rand(1, 3, *SIZE), RIG)
@@ -198,6 +198,18 @@ def test_fine_tuning_starts_from_the_given_weights_and_scale(tmp_path):
     for name in a:
         if a[name].is_floating_point() and "running" not in name:
             torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
+
+
+def test_fine_tuning_with_another_camera_keeps_the_metres_it_learnt(tmp_path):
+    class OtherCamera(Pairs):
+        def __getitem__(self, index: int) -> StereoSample:
+            return replace(super().__getitem__(index), rig=replace(RIG, focal_px=90.0, baseline_m=1.0))
+
+    first = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    later = change(tiny("baseline", steps=1), data__source="real:other", start_from=training.content_hash(first))
+    second = training.train_experiment(later, OtherCamera(), tmp_path, start=first, options=CPU)
+    # not the new baseline over the nominal one (10), but the old metres (5), for a lens half as long again
+    assert load_network(second)[0].metres_per_unit == pytest.approx(5.0 * 1.5)
 
 
 def test_fine_tuning_compares_the_maps_its_start_compared(tmp_path):

@@ -6,7 +6,7 @@ import torch
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.texture import STRATA, gradient_energy, luminance, strata, strata_makers
+from lowtex.evaluation.texture import STRATA, gradient_energy, gradient_strata, luminance, strata, strata_makers
 from lowtex.geometry import StereoRig
 
 
@@ -31,6 +31,15 @@ def test_strata_share_out_the_image(kind):
     total = sum(mask.astype(int) for mask in masks.values())
     assert total.shape == (48, 160) and (total == 1).all()
     assert all(mask.dtype == bool for mask in masks.values())
+
+
+def test_thresholds_of_the_gradient_are_where_they_are_said_to_be():
+    """A ramp of equal steps along the row has that step as its gradient everywhere inside."""
+    for step, expected in ((0.015, "low"), (0.03, "middle"), (0.055, "middle"), (0.07, "high")):
+        ramp = (torch.arange(12) * step).expand(3, 40, 12)
+        sample = StereoSample(ramp.contiguous(), StereoRig(60.0, 0.5, width=12, height=40), "ramp")
+        masks = gradient_strata(sample, window_px=3)
+        assert masks[expected][20, 6], f"{step} is {expected}"
 
 
 def test_luminance_weights():

@@ -56,7 +56,7 @@ def test_five_maps_at_strides_2_to_32(family, depth, channels):
 
 def test_channels_at_a_width():
     assert [scaled_channels(c, 0.375) for c in (16, 64, 128, 256, 512)] == [8, 24, 48, 96, 192]
-    assert scaled_channels(16, 0.1) == 8
+    assert scaled_channels(16, 0.1) == 8 and scaled_channels(64, 0.3) == 16, "a multiple of eight"
     assert scaled_channels(20, 1.0) == 20
     assert IResNetEncoder(34, width=0.375).channels == [24, 24, 48, 96, 192]
 
