@@ -95,9 +95,10 @@ def rig_check(
         draw(figure.add_subplot(cells[index // columns, index % columns]))
     _mark_points(figure, points[points.pair == name], rig.width / native_rig.width)
     a_line = len(plots) // lines_of_plots
+    # one grid a line, or labels would not keep clear of the plot beside them
+    cells = [grid[2 + line].subgridspec(1, a_line) for line in range(lines_of_plots)]
     for index, draw in enumerate(plots):
-        cells = grid[2 + index // a_line].subgridspec(1, a_line)
-        draw(figure.add_subplot(cells[index % a_line]))
+        draw(figure.add_subplot(cells[index // a_line][index % a_line]))
     scaled = "" if native_rig.width == rig.width else f" (of {native_rig.width} px width)"
     said = [f"pair {name}, {rig.width}×{rig.height} px{scaled}"]
     said.append(f"points, shifts and rows: {count(pairs, 'pair')}, at native size")
