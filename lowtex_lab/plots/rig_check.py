@@ -119,7 +119,9 @@ def draw_rig_check(check):
     """The figure of a `lowtex_lab.rig.check.RigCheck`."""
     given = {name: getattr(check, name) for name in inspect.signature(rig_check).parameters}
     truth = check.truth.iloc[:: max(1, -(-len(check.truth) // _POINTS_IN_PLOT))]
-    return rig_check(**{**given, "truth": truth if len(truth) else None})
+    # numbers that the CSV keeps whole, so that the picture drawn again is the same to the bit
+    tables = {name: given[name].round(6) for name in ("curves", "points")}
+    return rig_check(**{**given, **tables, "truth": truth.round(6) if len(truth) else None})
 
 
 def _write(axes, lines: list, height_in: float) -> None:
