@@ -129,6 +129,7 @@ def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatc
         ("run --data kitty=/", "'kitty' is not known; choose one of: vkitti2, kitti, kitti_depth"),
         ("run --data kitti=no/such/folder", "no/such/folder is not a folder; check --data kitti=FOLDER"),
         ("run --data kitti=~nosuchuser/x", "~nosuchuser/x is not a folder; check --data kitti=FOLDER"),
+        ("run --run-dir ~nosuchuser/x --only 99", "99"),
         ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
         ("run --set seed", "must read name=value"),
         ("run --cores 0", "argument --cores: '0' must be a whole number >= 1"),

@@ -52,11 +52,6 @@ def metric_name(metric: str) -> str:
     return metric_label(metric).partition("\n")[0]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether a small value is good."""
-    return METRICS.get(metric, ("", "", "lower is better"))[2] == "lower is better"
-
-
 def require_columns(rows: pd.DataFrame, columns: Iterable[str], what: str) -> None:
     """Raise `DataError` where a column is missing or no row is left; names the figure and what is there."""
     missing = [column for column in columns if column not in rows.columns]
