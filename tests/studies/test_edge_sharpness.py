@@ -1,6 +1,6 @@
 """Edges on hand-made scenes: a wall before another, predicted sharply, blurred, displaced, at another scale, or not."""
 
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,16 +13,14 @@ from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature import write_vkitti2
 from lowtex_lab.studies.diagnostics.edge_sharpness import (
-    KINDS,
     QUANTITIES,
     edge_errors,
     edge_scores,
-    find_edges,
+    edge_strength,
     measure,
     profiles,
     strongest_edges,
 )
-from lowtex_lab.studies.stats.effects import compare
 
 HEIGHT, WIDTH = 48, 320
 NEAR, FAR = 1 / 10, 1 / 40
@@ -43,10 +41,12 @@ def sample_of(inverse, contrast=None):
     depth = np.divide(1.0, inverse, out=np.zeros_like(inverse), where=inverse > 0)
     height, width = inverse.shape
     return StereoSample(
-        image=torch.zeros(3, height, width), rig=StereoRig(0.6 * width, 0.5, width=width, height=height),
-        name="Scene01/clone/00000/l", depth=torch.from_numpy(depth)[None].float(),
+        image=torch.zeros(3, height, width),
+        rig=StereoRig(0.6 * width, 0.5, width=width, height=height),
+        name="Scene01/clone/00000/l",
+        depth=torch.from_numpy(depth)[None].float(),
         texture_contrast=None if contrast is None else torch.from_numpy(contrast)[None].float(),
-    )  # fmt: skip
+    )
 
 
 def errors(truth, predicted, stratum="all", contrast=None):
@@ -66,21 +66,25 @@ def ramp(width_px):
     return np.tile(FAR + (NEAR - FAR) * np.clip(place / width_px + 0.5, 0, 1), (HEIGHT, 1))
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.01])
-def test_the_truth_itself_is_perfect(slope):
-    found = errors(scene(slope=slope), scene(slope=slope))
-    assert set(found) == set(QUANTITIES)
-    assert found == pytest.approx(
-        {"missed": 0, "off_px": 0, "stray_px": 0, "width_px": 1, "far_spill_px": 0, "near_spill_px": 0}, abs=1e-5
-    )
+SLANT = np.linspace(NEAR - FAR, 0, WIDTH)
+"""Inverse depth that falls to the right by as much as the step: a flat prediction's chance to look steep."""
+
+
+def blurred(inverse, sigma):
+    return ndimage.gaussian_filter1d(inverse, sigma, axis=1)
+
+
+@pytest.mark.parametrize("truth", [scene(), scene(slope=0.01), scene() + SLANT])
+def test_the_truth_itself_is_perfect(truth):
+    perfect = dict.fromkeys(QUANTITIES, 0) | {"width_px": 1}
+    assert errors(truth, truth) == pytest.approx(perfect, abs=1e-5)
 
 
 @pytest.mark.parametrize("by, missed", [(1, 0), (2, 0), (3, 1)])
 def test_a_displaced_step_is_found_at_its_distance_and_spills_over_one_side(by, missed):
     outward, inward = (errors(scene(), moved(scene(), sign * by)) for sign in (-1, 1))
     for found in (outward, inward):
-        assert (found["missed"], found["width_px"]) == (missed, pytest.approx(1))
-        assert found["off_px"] == pytest.approx(by)
+        assert (found["missed"], found["width_px"], found["off_px"]) == pytest.approx((missed, 1, by))
     assert (outward["far_spill_px"], outward["near_spill_px"]) == pytest.approx((by, 0), abs=1e-6)
     assert (inward["far_spill_px"], inward["near_spill_px"]) == pytest.approx((0, by), abs=1e-6)
 
@@ -96,38 +100,18 @@ def test_a_ramp_has_its_width(width_px):
         assert found["far_spill_px"] == pytest.approx(np.clip(0.5 - places / width_px, 0, 1).sum(), rel=0.05)
 
 
-def test_a_slanted_wall_is_no_step():
-    # both walls fall towards the right by as much as the step, which is a flat prediction's chance to look steep
-    truth = scene() + np.linspace(NEAR - FAR, 0, WIDTH)
-    assert errors(truth, truth)["width_px"] == pytest.approx(1)
-    assert errors(truth, np.full_like(truth, 0.05))["width_px"] == 64
-    soft = errors(truth, ndimage.gaussian_filter1d(truth, 2.0, axis=1))
-    assert soft["width_px"] == pytest.approx(np.sqrt(2 * np.pi) * 2, rel=0.04)
+@pytest.mark.parametrize("truth, sigma", [(scene(), 1.0), (scene(), 2.0), (scene() + SLANT, 2.0)])
+def test_a_gaussian_blur_has_the_width_of_its_slope(truth, sigma):
+    soft = blurred(truth, sigma)
+    assert errors(truth, soft)["width_px"] == pytest.approx(np.sqrt(2 * np.pi) * sigma, rel=0.04)
+    noisy = soft + 1e-4 * np.random.default_rng(0).random(soft.shape)
+    assert errors(truth, noisy) == pytest.approx(errors(truth, 7.3 * noisy)), "nothing depends on the scale"
 
 
-def test_a_gaussian_blur_has_the_width_of_its_slope():
-    for sigma in (1.0, 2.0):
-        blurred = ndimage.gaussian_filter1d(scene(), sigma, axis=1)
-        assert errors(scene(), blurred)["width_px"] == pytest.approx(np.sqrt(2 * np.pi) * sigma, rel=0.03)
-
-
-def test_no_step_is_missed_everywhere():
-    found = errors(scene(), np.full((HEIGHT, WIDTH), 0.05))
-    assert (found["missed"], found["off_px"], found["width_px"]) == (1, 10, 64)
-    assert "stray_px" not in found
-    # what one side lacks the other has too much of, and no more than the four pixels looked at
-    assert found["far_spill_px"] + found["near_spill_px"] == pytest.approx(4)
-
-
-def test_a_sharp_and_displaced_step_is_told_from_a_soft_one_in_place():
-    displaced, soft = errors(scene(), moved(scene(), 3)), errors(scene(), ramp(6))
-    assert displaced["width_px"] < soft["width_px"] and displaced["off_px"] > soft["off_px"]
-
-
-def test_nothing_depends_on_the_scale():
-    soft = ndimage.gaussian_filter(scene(), 1.5) + 1e-4 * np.random.default_rng(0).random((HEIGHT, WIDTH))
-    one, other = errors(scene(), soft), errors(scene(), 7.3 * soft)
-    assert one == pytest.approx(other)
+@pytest.mark.parametrize("truth", [scene(), scene() + SLANT])
+def test_no_step_is_missed_everywhere(truth):
+    found = errors(truth, np.full_like(truth, 0.05))
+    assert (found["missed"], found["off_px"], found["width_px"]) == (1, 10, 64) and "stray_px" not in found
 
 
 def test_wrinkles_make_no_step_sharp_and_strays_are_counted():
@@ -156,7 +140,7 @@ def test_sides_are_told_by_their_known_contrast():
     mixed = errors(truth, predicted, "one plain", contrast)
     assert mixed["missed"] == pytest.approx(22 / 72) and "stray_px" not in mixed
     lines = pd.DataFrame(edge_errors(sample_of(truth, contrast), predicted))
-    assert set(lines["stratum_kind"]) == set(KINDS) and "neither plain" not in set(lines["stratum"])
+    assert set(lines["stratum_kind"]) == {"none", "sides", "direction"} and "neither plain" not in set(lines["stratum"])
     assert "sides" not in set(pd.DataFrame(edge_errors(sample_of(truth), predicted))["stratum_kind"])
 
 
@@ -171,72 +155,48 @@ def test_columns_are_rows_of_the_turned_picture():
 def test_sky_counts_as_far_and_a_slanted_plane_has_no_edges():
     assert errors(scene(sky=True), np.maximum(scene(sky=True), 1 / 300))["far_spill_px"] == pytest.approx(0)
     plane = np.tile(np.linspace(0.02, 0.2, WIDTH), (HEIGHT, 1))
-    assert not find_edges(plane).places[:, 10:-10].any() and edge_errors(sample_of(plane), plane) == []
+    assert not edge_strength(plane)[:, 10:-10].any() and edge_errors(sample_of(plane), plane) == []
 
 
 def test_two_edges_in_reach_leave_place_but_no_profile():
     truth = scene()
     truth[:, EDGE + 3 :] = FAR
-    found = errors(truth, truth)
-    assert found == {"missed": 0, "off_px": 0, "stray_px": 0}
+    assert errors(truth, truth) == {"missed": 0, "off_px": 0, "stray_px": 0}
 
 
-def test_profiles_go_from_far_to_near():
+def test_profiles_and_strongest_edges_by_hand():
     rows = np.tile(np.arange(12.0), (2, 1))
     found = profiles(rows, np.array([[0, 5], [1, 6]]), np.array([1, -1]), 2)
-    assert found.tolist() == [[4, 5, 6, 7], [8, 7, 6, 5]]
-
-
-def test_the_strongest_are_kept_and_never_more_than_there_are():
+    assert found.tolist() == [[4, 5, 6, 7], [8, 7, 6, 5]], "from far to near"
     rows = np.ones((1, 60))
     rows[:, 20:] += 0.1
     rows[:, 40:] += 0.5
     assert np.argwhere(strongest_edges(rows, 1)).tolist() == [[0, 39]]
-    assert np.argwhere(strongest_edges(rows, 9)).tolist() == [[0, 19], [0, 39]]
+    assert np.argwhere(strongest_edges(rows, 9)).tolist() == [[0, 19], [0, 39]], "never more than there are"
 
 
-@pytest.mark.parametrize("bad", [np.ones((4, 4)), np.zeros((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), np.nan)])
-def test_a_prediction_that_cannot_be_measured_is_refused_by_name(bad):
-    with pytest.raises(DataError, match=r"Scene01/clone/00000/l.*\(48, 320\)"):
-        edge_errors(sample_of(scene()), bad)
-
-
-def test_sparse_truth_is_refused():
+def test_what_cannot_be_measured_is_refused_by_name():
+    for bad in (np.ones((4, 4)), np.zeros((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), np.nan)):
+        with pytest.raises(DataError, match=r"Scene01/clone/00000/l.*\(48, 320\)"):
+            edge_errors(sample_of(scene()), bad)
     sparse = scene()
     sparse[:, 1::2] = 0
     sparse[1::2] = 0
     with pytest.raises(DataError, match="dense ground truth"):
-        edge_errors(replace(sample_of(sparse)), scene())
+        edge_errors(sample_of(sparse), scene())
 
 
-def test_scores_go_into_the_statistics():
-    lines = [
-        pd.DataFrame(edge_errors(replace(sample_of(scene()), name=f"Scene01/clone/{image:05d}/l"), ramp(width))).assign(
-            experiment=name, experiment_key=name, seed=seed
-        )
-        for name, width in (("ours", 2), ("baseline", 4))
-        for seed in range(3)
-        for image in range(12)
-    ]
-    scores = edge_scores(pd.concat(lines), "width_px")
-    assert "quantity" not in scores and len(scores) == 2 * 3 * 12 * 2, "all, and rows"
-    effect = compare(scores, [("ours", "baseline")], "width_px", times=50)
-    assert effect["ratio"].iloc[0] == pytest.approx(0.5, rel=0.03) and effect["metric"].iloc[0] == "width_px"
-    with pytest.raises(OptionError, match="quantity='blur'"):
-        edge_scores(pd.concat(lines), "blur")
-    with pytest.raises(DataError, match="missed"):
-        edge_scores(pd.concat(lines).query("quantity == 'width_px'"), "missed")
-
-
-class Flat(torch.nn.Module):
-    def depth(self, image, rig):
-        return torch.full((len(image), 1, *image.shape[-2:]), 20.0)
-
-
-def test_measure_of_a_network_without_edges(tmp_path):
+def test_measure_of_a_network_without_edges_and_its_scores(tmp_path):
     root = write_vkitti2(tmp_path, {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
-    frame = measure(Flat(), root, (64, 192))
-    assert {"image", "stratum_kind", "stratum", "pixels", "quantity", "value"} == set(frame.columns)
+    flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
+    frame = measure(flat, root, (64, 192))
     whole = frame[frame["stratum_kind"] == "none"]
     assert (whole.loc[whole["quantity"] == "missed", "value"] == 1).all() and whole["image"].nunique() > 1
     assert np.isfinite(frame["value"]).all() and (frame["value"] >= 0).all()
+    scores = edge_scores(frame, "width_px")
+    assert set(scores.columns) == {"image", "stratum_kind", "stratum", "pixels", "width_px"}
+    assert (scores["width_px"] == 64).all() and len(scores) == (frame["quantity"] == "width_px").sum()
+    with pytest.raises(OptionError, match="quantity='blur'"):
+        edge_scores(frame, "blur")
+    with pytest.raises(DataError, match="missed"):
+        edge_scores(frame.query("quantity == 'width_px'"), "missed")

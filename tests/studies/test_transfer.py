@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from lowtex.catalog import open_test_set
 from lowtex.errors import DataError
+from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.protocols import get_protocol
 from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.studies.diagnostics import transfer
@@ -46,8 +48,6 @@ def test_every_protocol_has_scores_of_the_network_and_its_rivals(measured):
 
 
 def test_scores_are_those_of_the_evaluation(world, measured):
-    from lowtex.evaluation.evaluate import evaluate
-
     dataset = open_test_set("eigen_raw", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
     expected = evaluate(SimpleNamespace(depth=near_below), dataset, "eigen_raw").means().iloc[0]
     own = measured[(measured["protocol"] == "eigen_raw") & (measured["predictor"] == transfer.NETWORK)]
@@ -72,15 +72,15 @@ def test_a_network_that_gives_one_map_is_as_good_as_its_own_rival(world):
         return F.interpolate(halves, image.shape[-2:], mode="nearest").expand(len(image), -1, -1, -1)
 
     found = transfer.measure(SimpleNamespace(depth=layout), world / "vkitti2", SIZE)
-    whole = found[found["stratum_kind"] == "none"].pivot(index=["protocol", "image"], columns="predictor",
-                                                         values="abs_rel")  # fmt: skip
+    whole = found[found["stratum_kind"] == "none"]
+    whole = whole.pivot(index=["protocol", "image"], columns="predictor", values="abs_rel")
     assert np.allclose(whole[transfer.NETWORK], whole[transfer.OTHER_PICTURE])
     assert not np.allclose(whole[transfer.NETWORK], whole[transfer.ONE_DEPTH])
 
 
 def test_rivals_become_experiments_that_effects_can_compare(measured):
     scores = transfer.with_rivals(measured.assign(experiment="ours", experiment_key="k", seed=0, profile="smoke"))
-    rival = transfer.rival_of("ours")
+    rival = "ours: one depth"
     assert {"ours", rival, "ours: another picture"} == set(scores["experiment"])
     chosen = scores[scores["protocol"] == "make3d_c1"]
     effect = compare(chosen, [("ours", rival)], times=20).iloc[0]
@@ -97,17 +97,4 @@ def test_real_data_and_missing_miniatures_are_refused(tmp_path, world):
     with pytest.raises(DataError, match="no miniature of kitti at .*lowtex data miniature"):
         transfer.sibling_roots(lonely)
     with pytest.raises(DataError, match="lack predictor"):
-        transfer.with_rivals(open_frame())
-
-
-def open_frame():
-    import pandas as pd
-
-    return pd.DataFrame({"experiment": ["ours"], "protocol": ["eigen_raw"]})
-
-
-def test_at_most_twenty_spread_evenly():
-    assert transfer._spread(3) == [0, 1, 2]
-    chosen = transfer._spread(100)
-    assert len(chosen) == transfer.MOST_IMAGES and (chosen[0], chosen[-1]) == (0, 99)
-    assert max(np.diff(chosen)) - min(np.diff(chosen)) <= 1
+        transfer.with_rivals(pd.DataFrame({"experiment": ["ours"], "protocol": ["eigen_raw"]}))
