@@ -12,15 +12,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature import write_vkitti2
-from lowtex_lab.studies.diagnostics.edge_sharpness import (
-    QUANTITIES,
-    edge_errors,
-    edge_scores,
-    edge_strength,
-    measure,
-    profiles,
-    strongest_edges,
-)
+from lowtex_lab.studies.diagnostics import edge_sharpness as edges
 
 HEIGHT, WIDTH = 48, 320
 NEAR, FAR = 1 / 10, 1 / 40
@@ -50,7 +42,7 @@ def sample_of(inverse, contrast=None):
 
 
 def errors(truth, predicted, stratum="all", contrast=None):
-    lines = pd.DataFrame(edge_errors(sample_of(truth, contrast), predicted))
+    lines = pd.DataFrame(edges.edge_errors(sample_of(truth, contrast), predicted))
     return lines[lines["stratum"] == stratum].set_index("quantity")["value"].to_dict()
 
 
@@ -76,7 +68,7 @@ def blurred(inverse, sigma):
 
 @pytest.mark.parametrize("truth", [scene(), scene(slope=0.01), scene() + SLANT])
 def test_the_truth_itself_is_perfect(truth):
-    perfect = dict.fromkeys(QUANTITIES, 0) | {"width_px": 1}
+    perfect = dict.fromkeys(edges.QUANTITIES, 0) | {"width_px": 1}
     assert errors(truth, truth) == pytest.approx(perfect, abs=1e-5)
 
 
@@ -139,9 +131,9 @@ def test_sides_are_told_by_their_known_contrast():
     assert errors(truth, predicted, "both plain", contrast)["missed"] == pytest.approx(22 / 24)
     mixed = errors(truth, predicted, "one plain", contrast)
     assert mixed["missed"] == pytest.approx(22 / 72) and "stray_px" not in mixed
-    lines = pd.DataFrame(edge_errors(sample_of(truth, contrast), predicted))
+    lines = pd.DataFrame(edges.edge_errors(sample_of(truth, contrast), predicted))
     assert set(lines["stratum_kind"]) == {"none", "sides", "direction"} and "neither plain" not in set(lines["stratum"])
-    assert "sides" not in set(pd.DataFrame(edge_errors(sample_of(truth), predicted))["stratum_kind"])
+    assert "sides" not in set(pd.DataFrame(edges.edge_errors(sample_of(truth), predicted))["stratum_kind"])
 
 
 def test_columns_are_rows_of_the_turned_picture():
@@ -155,7 +147,7 @@ def test_columns_are_rows_of_the_turned_picture():
 def test_sky_counts_as_far_and_a_slanted_plane_has_no_edges():
     assert errors(scene(sky=True), np.maximum(scene(sky=True), 1 / 300))["far_spill_px"] == pytest.approx(0)
     plane = np.tile(np.linspace(0.02, 0.2, WIDTH), (HEIGHT, 1))
-    assert not edge_strength(plane)[:, 10:-10].any() and edge_errors(sample_of(plane), plane) == []
+    assert not edges.edge_strength(plane)[:, 10:-10].any() and edges.edge_errors(sample_of(plane), plane) == []
 
 
 def test_two_edges_in_reach_leave_place_but_no_profile():
@@ -166,37 +158,37 @@ def test_two_edges_in_reach_leave_place_but_no_profile():
 
 def test_profiles_and_strongest_edges_by_hand():
     rows = np.tile(np.arange(12.0), (2, 1))
-    found = profiles(rows, np.array([[0, 5], [1, 6]]), np.array([1, -1]), 2)
+    found = edges.profiles(rows, np.array([[0, 5], [1, 6]]), np.array([1, -1]), 2)
     assert found.tolist() == [[4, 5, 6, 7], [8, 7, 6, 5]], "from far to near"
     rows = np.ones((1, 60))
     rows[:, 20:] += 0.1
     rows[:, 40:] += 0.5
-    assert np.argwhere(strongest_edges(rows, 1)).tolist() == [[0, 39]]
-    assert np.argwhere(strongest_edges(rows, 9)).tolist() == [[0, 19], [0, 39]], "never more than there are"
+    assert np.argwhere(edges.strongest_edges(rows, 1)).tolist() == [[0, 39]]
+    assert np.argwhere(edges.strongest_edges(rows, 9)).tolist() == [[0, 19], [0, 39]], "never more than there are"
 
 
 def test_what_cannot_be_measured_is_refused_by_name():
     for bad in (np.ones((4, 4)), np.zeros((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), np.nan)):
         with pytest.raises(DataError, match=r"Scene01/clone/00000/l.*\(48, 320\)"):
-            edge_errors(sample_of(scene()), bad)
+            edges.edge_errors(sample_of(scene()), bad)
     sparse = scene()
     sparse[:, 1::2] = 0
     sparse[1::2] = 0
     with pytest.raises(DataError, match="dense ground truth"):
-        edge_errors(sample_of(sparse), scene())
+        edges.edge_errors(sample_of(sparse), scene())
 
 
 def test_measure_of_a_network_without_edges_and_its_scores(tmp_path):
     root = write_vkitti2(tmp_path, {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
     flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
-    frame = measure(flat, root, (64, 192))
+    frame = edges.measure(flat, root, (64, 192))
     whole = frame[frame["stratum_kind"] == "none"]
     assert (whole.loc[whole["quantity"] == "missed", "value"] == 1).all() and whole["image"].nunique() > 1
     assert np.isfinite(frame["value"]).all() and (frame["value"] >= 0).all()
-    scores = edge_scores(frame, "width_px")
+    scores = edges.edge_scores(frame, "width_px")
     assert set(scores.columns) == {"image", "stratum_kind", "stratum", "pixels", "width_px"}
     assert (scores["width_px"] == 64).all() and len(scores) == (frame["quantity"] == "width_px").sum()
     with pytest.raises(OptionError, match="quantity='blur'"):
-        edge_scores(frame, "blur")
+        edges.edge_scores(frame, "blur")
     with pytest.raises(DataError, match="missed"):
-        edge_scores(frame.query("quantity == 'width_px'"), "missed")
+        edges.edge_scores(frame.query("quantity == 'width_px'"), "missed")

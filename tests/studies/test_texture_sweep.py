@@ -13,17 +13,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json, write_json
 from lowtex_lab.miniature import Scene, render, write_vkitti2
-from lowtex_lab.studies.diagnostics import texture_sweep
-from lowtex_lab.studies.diagnostics.texture_sweep import (
-    BARE,
-    CACHE,
-    FRAMES,
-    KINDS,
-    LEVELS,
-    measure,
-    rerender,
-    sweep_samples,
-)
+from lowtex_lab.studies.diagnostics import texture_sweep as sweep
 from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
 
 SIZE = (48, 160)
@@ -45,14 +35,14 @@ def root(written, tmp_path):
 
 def test_factor_one_is_the_world_as_it_is():
     pair = render(Scene("Scene01"), 3, SIZE, "morning")
-    (left, depth_left), (right, depth_right) = rerender(Scene("Scene01"), 3, "1", SIZE, "morning", views=True)
+    (left, depth_left), (right, depth_right) = sweep.rerender(Scene("Scene01"), 3, "1", SIZE, "morning", views=True)
     assert torch.equal(left, pair.left) and torch.equal(right, pair.right)
     assert torch.equal(depth_left, pair.depth_left) and torch.equal(depth_right, pair.depth_right)
 
 
 def test_only_texture_changes():
     pair = render(Scene("Scene02"), 5, (96, 320))
-    found = {level: rerender(Scene("Scene02"), 5, level, (96, 320))[0] for level in LEVELS}
+    found = {level: sweep.rerender(Scene("Scene02"), 5, level, (96, 320))[0] for level in sweep.LEVELS}
     assert all(torch.equal(depth, pair.depth_left) for _, depth in found.values())
     sky = (pair.depth_left == 0).expand(3, -1, -1)
     # noise is the same at every factor, so what is left of a difference to factor 0 is the texture
@@ -64,10 +54,10 @@ def test_only_texture_changes():
         tones[level] = float(image[high].mean())
     assert added["0.25"] == pytest.approx(added["1"] / 4, rel=0.1) and added["1"] > 0.002
     assert added["2"] == pytest.approx(2 * added["1"], rel=0.15)
-    assert np.ptp([tone for level, tone in tones.items() if level != BARE]) < 0.005, "the mean colour stays"
+    assert np.ptp([tone for level, tone in tones.items() if level != sweep.BARE]) < 0.005, "the mean colour stays"
     # lane marks and windows are left at factor 0, and gone from the last level
     detail = pair.contrast_left[0] == 0.1
-    gone = (found["0"][0] - found[BARE][0])[:, detail].abs().mean()
+    gone = (found["0"][0] - found[sweep.BARE][0])[:, detail].abs().mean()
     assert detail.any() and gone > 0.05
     # plain surfaces do not move between factors 0 and 2, noise included, but where a thin thing stands before them
     plain = (pair.contrast_left == 0) & (pair.depth_left > 0)
@@ -80,43 +70,43 @@ def test_only_texture_changes():
 @pytest.mark.parametrize("size", [None, (24, 80)])
 def test_samples_are_the_readers(root, size):
     reader = VirtualKitti2(root, split="test", size=size)
-    samples = sweep_samples(root, "1", size=size, views=True)
+    samples = sweep.sweep_samples(root, "1", size=size, views=True)
     assert [s.name for s in samples] == list(reader.names)
     for mine, index in zip(samples, range(len(reader)), strict=True):
         disk = reader[index]
         assert torch.equal(mine.image, disk.image) and torch.equal(mine.other, disk.other)
         assert torch.equal(mine.depth, disk.depth) and torch.equal(mine.texture_contrast, disk.texture_contrast)
         assert mine.rig == disk.rig and mine.direction == disk.direction
-    bare = sweep_samples(root, "0", 1, size=size)
+    bare = sweep.sweep_samples(root, "0", 1, size=size)
     assert len(bare) == 1 and bare[0].other is None and not torch.equal(bare[0].image, samples[0].image)
     assert torch.equal(bare[0].texture_contrast, samples[0].texture_contrast), "strata are those of factor 1"
 
 
 def test_rendered_once(root, monkeypatch):
-    first = sweep_samples(root, "0.5", views=True)
-    monkeypatch.setattr(texture_sweep, "rerender", lambda *_: pytest.fail("rendered again"))
-    for a, b in zip(first, sweep_samples(root, "0.5", views=True), strict=True):
+    first = sweep.sweep_samples(root, "0.5", views=True)
+    monkeypatch.setattr(sweep, "rerender", lambda *_: pytest.fail("rendered again"))
+    for a, b in zip(first, sweep.sweep_samples(root, "0.5", views=True), strict=True):
         assert torch.equal(a.image, b.image) and torch.equal(a.other, b.other)
-    assert len(list((root.parent / CACHE).rglob("*.jpg"))) == 6
+    assert len(list((root.parent / sweep.CACHE).rglob("*.jpg"))) == 6
     with pytest.raises(pytest.fail.Exception, match="rendered again"):
-        sweep_samples(root, "0.25")
+        sweep.sweep_samples(root, "0.25")
 
 
 def test_refusals(root):
     with pytest.raises(OptionError, match="level='0.7'.*0.25"):
-        sweep_samples(root, "0.7")
+        sweep.sweep_samples(root, "0.7")
     with pytest.raises(OptionError, match="frames=0"):
-        sweep_samples(root, "1", 0)
+        sweep.sweep_samples(root, "1", 0)
     manifest = read_json(root / "miniature.json")
     write_json(root / "miniature.json", {**manifest, "world_version": "0-other"})
     with pytest.raises(DataError, match="another version"):
-        sweep_samples(root)
+        sweep.sweep_samples(root)
     write_json(root / "miniature.json", {**manifest, "layout": "kitti_raw"})
     with pytest.raises(DataError, match="kitti_raw"):
-        sweep_samples(root)
+        sweep.sweep_samples(root)
     (root / "miniature.json").unlink()
     with pytest.raises(DataError, match="nothing to render again"):
-        measure(torch.nn.Identity(), root, SIZE)
+        sweep.measure(torch.nn.Identity(), root, SIZE)
 
 
 def test_another_depth_on_disk_is_found_out(root):
@@ -125,7 +115,7 @@ def test_another_depth_on_disk_is_found_out(root):
     depth[-1, 0] += 1
     cv2.imwrite(str(path), depth)
     with pytest.raises(DataError, match="Scene01/clone/00001/l.* 1 pixels"):
-        sweep_samples(root, "0.5")
+        sweep.sweep_samples(root, "0.5")
 
 
 def from_tone(slope):
@@ -134,32 +124,34 @@ def from_tone(slope):
 
 
 def test_measure(written, monkeypatch):
-    rows = measure(from_tone(20.0), written, SIZE)
+    rows = sweep.measure(from_tone(20.0), written, SIZE)
     levels = rows[["factor", "painted"]].drop_duplicates().itertuples(index=False, name=None)
-    assert set(levels) == set(LEVELS.values()) and rows["image"].nunique() == min(FRAMES, 3)
+    assert set(levels) == set(sweep.LEVELS.values()) and rows["image"].nunique() == min(sweep.FRAMES, 3)
     by_window = rows["stratum_kind"].isin(window_makers(SIZE[1]))
-    assert set(rows["stratum_kind"]) == {"none", *KINDS, *window_makers(SIZE[1])}
+    assert set(rows["stratum_kind"]) == {"none", *sweep.KINDS, *window_makers(SIZE[1])}
     assert (rows[by_window]["factor"] == 1).all() and (rows[by_window]["moved"] == 0).all()
     # every test image, not only those that are rendered again
-    monkeypatch.setattr(texture_sweep, "FRAMES", 1)
-    fewer = measure(from_tone(20.0), written, SIZE)
+    monkeypatch.setattr(sweep, "FRAMES", 1)
+    fewer = sweep.measure(from_tone(20.0), written, SIZE)
     again = fewer["stratum_kind"].isin(window_makers(SIZE[1]))
     assert fewer[~again]["image"].nunique() == 1 and again.sum() == by_window.sum()
     rows = rows[~by_window]
     counted = rows.groupby(["image", "stratum_kind", "stratum"])["pixels"]
-    assert (counted.nunique() == 1).all() and (counted.size() == len(LEVELS)).all(), "the same pixels at every level"
+    assert (counted.nunique() == 1).all() and (counted.size() == len(sweep.LEVELS)).all(), (
+        "the same pixels at every level"
+    )
     known = rows[rows["stratum_kind"] == "known"].groupby(["factor", "painted", "image"])["pixels"].sum()
     whole = rows[rows["stratum_kind"] == "none"].set_index(["factor", "painted", "image"])["pixels"]
     assert (known == whole.reindex(known.index)).all()
     moved = rows[rows["stratum"] == "high"].groupby(["factor", "painted"])["moved"].mean()
     assert moved[1.0, True] == 0 < moved[0.5, True] < moved[0.0, True] < moved[0.0, False]
-    assert (measure(from_tone(0.0), written, SIZE)["moved"] == 0).all()
+    assert (sweep.measure(from_tone(0.0), written, SIZE)["moved"] == 0).all()
 
 
 def test_measure_is_the_usual_score_at_factor_one(written):
     sample = VirtualKitti2(written, split="test", size=SIZE)[0]
     network = from_tone(20.0)
-    rows = measure(network, written, SIZE)
+    rows = sweep.measure(network, written, SIZE)
     depth = network.depth(sample.image[None], None)[0, 0].numpy()
     truth = sample.depth[0].numpy()
     inside = strata(sample, "known")["low"] & (truth > 1e-3) & (truth < 80)

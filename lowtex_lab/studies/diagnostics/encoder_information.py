@@ -12,6 +12,7 @@ the path without convolutions of 3x3.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,7 @@ def shortcut_of(encoder: Encoder, stage: int) -> Callable[[Tensor], Tensor]:
 
 def stage_of(encoder: Encoder, stage: int) -> Callable[[Tensor], Tensor]:
     """A whole stage, from the encoder's map before it to the one after it."""
-    blocks = blocks_of(encoder, stage)
-    return lambda x: blocks(_entered(encoder, stage, x))
+    return lambda x: blocks_of(encoder, stage)(_entered(encoder, stage, x))
 
 
 def _entered(encoder: Encoder, stage: int, x: Tensor) -> Tensor:
@@ -190,18 +190,20 @@ def _collect(
     for first in range(0, len(samples), _BATCH):
         some = samples[first : first + _BATCH]
         image = torch.stack([sample.image for sample in some]).to(device)
+        depth = torch.stack([sample.depth for sample in some]).to(image)
+        # the sky, which has no truth, is infinitely far
+        inverse = torch.where(depth > 0, 1 / depth.clamp(min=1e-3), 0.0)
         draw = generator(0, "encoder information", first)
         with torch.no_grad():
             maps = encoder(image)
-        for stage in STAGES:
-            x, output = maps[stage - 1], maps[stage]
+        for stage, (x, output) in enumerate(pairwise(maps), 1):
             size = output.shape[-2:]
             chosen = [torch.randperm(size[0] * size[1], generator=draw)[:each].to(device) for _ in some]
             values = {
                 "output": output,
                 # what one position of the output covers: 2 x 2 of the input's size
                 "image": F.pixel_unshuffle(F.adaptive_avg_pool2d(image, x.shape[-2:]), 2),
-                "depth": torch.cat([_inverse_depth(sample, size) for sample in some]).to(image),
+                "depth": F.adaptive_avg_pool2d(inverse, size),
             }
             for name, value in values.items():
                 flat = value.flatten(2).transpose(1, 2)
@@ -217,14 +219,6 @@ def _shares(encoder: Encoder, stage: int, x: Tensor, draw: torch.Generator) -> d
         gradient = dependence(part, x, draw)
         found[f"{name}_positions"] = float((gradient != 0).any(dim=1).float().mean())
     return {**found, "stage_favourite": float(by_place(gradient).max())}
-
-
-def _inverse_depth(sample: StereoSample, size: tuple[int, int]) -> Tensor:
-    """``(1, 1, h, w)`` in 1/m, mean over what a position covers; the sky, which has no truth, is infinitely far."""
-    if sample.depth is None:
-        raise DataError(f"{sample.name} has no ground truth to read inverse depth against; give a root with depth")
-    inverse = torch.where(sample.depth > 0, 1 / sample.depth.clamp(min=1e-3), 0.0)
-    return F.adaptive_avg_pool2d(inverse[None].float(), size)
 
 
 def _spread(root: Path, split: str, size: tuple[int, int]) -> list[StereoSample]:

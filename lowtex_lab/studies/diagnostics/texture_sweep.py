@@ -25,7 +25,7 @@ from lowtex.data_paths import ROOT_MANIFEST
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json
@@ -110,11 +110,9 @@ def sweep_samples(
 
     Raises:
         DataError: real data, of which nothing can be rendered again; or a miniature of another version of the world.
-        OptionError: an unknown level, no frames, or what the reader refuses.
+        OptionError: an unknown level, or what the reader refuses.
     """
     require_choice("level", level, LEVELS)
-    if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:
-        raise OptionError(f"frames={frames!r} must be a whole number of 1 or more")
     manifest, reader = _manifest(Path(root)), _reader(Path(root), size, split)
     samples = []
     for index in np.unique(np.linspace(0, len(reader) - 1, min(frames, len(reader))).round().astype(int)):

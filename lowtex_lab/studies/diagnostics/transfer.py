@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lowtex.catalog import data_name, needed_roots, open_test_set, source_of
+from lowtex.catalog import data_name, open_test_set, source_of
 from lowtex.data_paths import MINIATURE_FOLDERS, Roots, is_miniature
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import Evaluation, predict, score
@@ -34,11 +34,9 @@ BATCH = 8
 
 NETWORK, ONE_DEPTH, OTHER_PICTURE = "network", "one depth", "another picture"
 
-RIVALS = {
-    ONE_DEPTH: "one depth everywhere: the median of all the depths that the network gives on this data set",
-    OTHER_PICTURE: "the network's prediction for the picture half the data set away: a layout, but not this one",
-}
-"""Predictors that never look at the picture they are scored on."""
+RIVALS = (ONE_DEPTH, OTHER_PICTURE)
+"""Predictors that never look at the picture they are scored on: the median of all the depths that the network gives on
+this data set, everywhere; and its prediction for the picture half the data set away, a layout, but not this one."""
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
@@ -92,9 +90,9 @@ def sibling_roots(root: str | Path) -> Roots:
             "`lowtex run --data kitti=FOLDER --data make3d=FOLDER ...`"
         )
     paths = {name: root.parent / folder for name, folder in MINIATURE_FOLDERS.items()} | {"vkitti2": root}
-    for name in dict.fromkeys(name for protocol in PROTOCOLS for name in needed_roots(protocol)):
-        if not paths[name].is_dir():
-            raise DataError(f"no miniature of {name} at {paths[name]}; `lowtex data miniature` writes all of a profile")
+    for name, path in paths.items():
+        if not path.is_dir():
+            raise DataError(f"no miniature of {name} at {path}; `lowtex data miniature` writes all of a profile")
     # as nobody named them, readers of improved ground truth find the pictures beside it
     return Roots(paths)
 
