@@ -143,7 +143,7 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
     """
     frames, usual = [], {}
     for level in sorted(LEVELS, key=lambda label: label != NORMAL):
-        samples, rows = sweep_samples(root, level, size=size), []
+        samples, rows = sweep_samples(root, level, FRAMES, size=size), []
         for sample, inverse in zip(samples, predict(network, samples), strict=True):
             compared = compare(inverse, sample, PROTOCOL, quantity="inverse_depth")
             moved = np.abs(compared.prediction / usual.setdefault(sample.name, compared.prediction) - 1)
