@@ -12,7 +12,8 @@ from lowtex.catalog import open_test_set
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.protocols import get_protocol
-from lowtex_lab.miniature.store import ensure_miniature
+from lowtex.files import write_json
+from lowtex_lab.miniature import write_cityscapes, write_kitti, write_make3d
 from lowtex_lab.studies.diagnostics import transfer
 from lowtex_lab.studies.measures import ADDED, MEASURES
 from lowtex_lab.studies.stats.effects import compare
@@ -22,7 +23,13 @@ SIZE = (64, 192)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return ensure_miniature("smoke", tmp_path_factory.mktemp("miniature"), progress=False)
+    """A few pictures of each data set, beside an empty root of Virtual KITTI 2."""
+    folder, few = tmp_path_factory.mktemp("miniature"), {"train": 1, "val": 2, "test": 3}
+    write_kitti(folder, few, SIZE, progress=False)
+    write_make3d(folder / "make3d", 2, (284, 213), progress=False)
+    write_cityscapes(folder / "cityscapes", {"train": 1, "val": 2}, (172, 344), progress=False)
+    write_json(folder / "vkitti2" / "miniature.json", {"layout": "vkitti2"})
+    return folder
 
 
 def near_below(image, rig):
@@ -91,12 +98,11 @@ def test_rivals_become_experiments_that_effects_can_compare(measured):
     assert effect["ratio"] == pytest.approx(means["ours"] / means[rival])
 
 
-def test_real_data_and_missing_miniatures_are_refused(tmp_path, world):
+def test_real_data_and_missing_miniatures_are_refused(tmp_path):
     with pytest.raises(DataError, match="holds real data.*--data kitti=FOLDER"):
         transfer.measure(SimpleNamespace(depth=near_below), tmp_path, SIZE)
     lonely = tmp_path / "vkitti2"
-    lonely.mkdir()
-    (lonely / "miniature.json").write_text((world / "vkitti2" / "miniature.json").read_text())
+    write_json(lonely / "miniature.json", {"layout": "vkitti2"})
     with pytest.raises(DataError, match="no miniature of kitti at .*lowtex data miniature"):
         transfer.sibling_roots(lonely)
     with pytest.raises(DataError, match="lack predictor"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lowtex.catalog import data_name, open_test_set, source_of
+from lowtex.catalog import data_name, needed_roots, open_test_set, source_of
 from lowtex.data_paths import MINIATURE_FOLDERS, Roots, is_miniature
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import Evaluation, predict, score
@@ -90,9 +90,9 @@ def sibling_roots(root: str | Path) -> Roots:
             "`lowtex run --data kitti=FOLDER --data make3d=FOLDER ...`"
         )
     paths = {name: root.parent / folder for name, folder in MINIATURE_FOLDERS.items()} | {"vkitti2": root}
-    for name, path in paths.items():
-        if not path.is_dir():
-            raise DataError(f"no miniature of {name} at {path}; `lowtex data miniature` writes all of a profile")
+    for name in (name for protocol in PROTOCOLS for name in needed_roots(protocol)):
+        if not paths[name].is_dir():
+            raise DataError(f"no miniature of {name} at {paths[name]}; `lowtex data miniature` writes all of a profile")
     # as nobody named them, readers of improved ground truth find the pictures beside it
     return Roots(paths)
 
