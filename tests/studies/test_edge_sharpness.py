@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature import write_vkitti2
 from lowtex_lab.studies.diagnostics import edge_sharpness as edges
@@ -178,17 +178,10 @@ def test_what_cannot_be_measured_is_refused_by_name():
         edges.edge_errors(sample_of(sparse), scene())
 
 
-def test_measure_of_a_network_without_edges_and_its_scores(tmp_path):
+def test_measure_of_a_network_without_edges(tmp_path):
     root = write_vkitti2(tmp_path, {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
     flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
     frame = edges.measure(flat, root, (64, 192))
     whole = frame[frame["stratum_kind"] == "none"]
     assert (whole.loc[whole["quantity"] == "missed", "value"] == 1).all() and whole["image"].nunique() > 1
     assert np.isfinite(frame["value"]).all() and (frame["value"] >= 0).all()
-    scores = edges.edge_scores(frame, "width_px")
-    assert set(scores.columns) == {"image", "stratum_kind", "stratum", "pixels", "width_px"}
-    assert (scores["width_px"] == 64).all() and len(scores) == (frame["quantity"] == "width_px").sum()
-    with pytest.raises(OptionError, match="quantity='blur'"):
-        edges.edge_scores(frame, "blur")
-    with pytest.raises(DataError, match="missed"):
-        edges.edge_scores(frame.query("quantity == 'width_px'"), "missed")

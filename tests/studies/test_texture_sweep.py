@@ -99,7 +99,7 @@ def test_refusals(root):
         sweep.sweep_samples(root, "1", 0)
     manifest = read_json(root / "miniature.json")
     write_json(root / "miniature.json", {**manifest, "world_version": "0-other"})
-    with pytest.raises(DataError, match="another version"):
+    with pytest.raises(DataError, match="version 0-other of its world"):
         sweep.sweep_samples(root)
     write_json(root / "miniature.json", {**manifest, "layout": "kitti_raw"})
     with pytest.raises(DataError, match="kitti_raw"):

@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, require_choice
+from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import predict
 from lowtex.evaluation.postprocessing import resize_map
 from lowtex.evaluation.texture import EDGE_FRACTION, EDGE_STEP, LOW_CONTRAST, edge_strata
@@ -180,24 +180,6 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
         for sample, inverse in zip(samples, predict(network, samples), strict=True):
             lines += edge_errors(sample, resize_map(inverse, *sample.depth.shape[-2:]))
     return pd.DataFrame(lines)
-
-
-def edge_scores(measured: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """One quantity as `studies.stats.effects.compare` and `studies.stats.factorial` take it: a column named after it.
-
-    Args:
-        measured: ``evidence.measured("edges", names)``.
-        quantity: of `QUANTITIES`.
-
-    Raises:
-        OptionError: another quantity.
-        DataError: it was not measured.
-    """
-    require_choice("quantity", quantity, QUANTITIES)
-    chosen = measured[measured["quantity"] == quantity]
-    if chosen.empty:
-        raise DataError(f"no row has quantity {quantity!r}; `lowtex ablate --measure edges` takes it")
-    return chosen.drop(columns="quantity").rename(columns={"value": quantity}).reset_index(drop=True)
 
 
 def _along_rows(

@@ -166,11 +166,11 @@ def _manifest(root: Path) -> dict:
             "take the miniature (leave data_root empty)"
         )
     manifest = read_json(root / ROOT_MANIFEST)
-    if manifest.get("layout") != "vkitti2":
-        raise DataError(f"{root} is a miniature of {manifest.get('layout')}; the sweep needs the one of vkitti2")
-    if manifest.get("world_version") != world_version("vkitti2"):
+    layout, version = manifest.get("layout"), manifest.get("world_version")
+    if layout != "vkitti2" or version != world_version("vkitti2"):
         raise DataError(
-            f"{root} was written by another version of the miniature world; write it again (lowtex data miniature)"
+            f"{root} is a miniature of {layout}, version {version} of its world; the sweep needs vkitti2, version "
+            f"{world_version('vkitti2')}: write it again (lowtex data miniature)"
         )
     return manifest
 
