@@ -34,7 +34,7 @@ def _draw(name: str, pictures: dict[str, np.ndarray] | None = None):
             shown = AnnotationBbox(OffsetImage(pictures[node], zoom=0.62), (x, y), pad=0.1)
             boxes[node] = axes.add_artist(shown).patch
         else:
-            words = axes.text(x, y, text, ha="center", va="center", **_DRAWINGS["looks"][look])
+            words = axes.text(x, y, text, ha="center", va="center", in_layout=False, **_DRAWINGS["looks"][look])
             boxes[node] = words.get_bbox_patch()
     for names, look in drawing["edges"]:
         for start, end in pairwise(names.split()):
