@@ -142,9 +142,8 @@ def test_measure_gives_every_quantity_of_every_stage_the_same_each_time(root, fa
     strided, read = family in ("resnet", "strided"), table["shortcut_positions"]
     assert (read.loc[2:] == 0.25).all() if strided else (read > 0.4).all(), "a strided shortcut reads one of four"
     # the branch goes round it; nothing goes round ResNet's first max-pool
-    assert (table["stage_positions"].loc[2:] == 1).all() and (table.loc[1, "stage_positions"] < 1) == (
-        family == "resnet"
-    )
+    assert (table["stage_positions"].loc[2:] == 1).all()
+    assert (table.loc[1, "stage_positions"] < 0.95) == (family == "resnet")
     pd.testing.assert_frame_equal(found, info.measure(network, root, SIZE))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

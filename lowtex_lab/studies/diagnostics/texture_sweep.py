@@ -13,7 +13,6 @@ network can *learn* where there is none is another question, which only a traini
 
 import math
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +112,7 @@ def sweep_samples(
         OptionError: an unknown level, or what the reader refuses.
     """
     require_choice("level", level, LEVELS)
-    manifest, reader = _manifest(Path(root)), _reader(Path(root), size, split)
+    manifest, reader = _manifest(Path(root)), VirtualKitti2(root, split=split, size=size, views=False)
     samples = []
     for index in np.unique(np.linspace(0, len(reader) - 1, min(frames, len(reader))).round().astype(int)):
         sample = reader[int(index)]
@@ -153,7 +152,8 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
                 rows.append({**row, "moved": float(moved[inside].mean())})
         factor, painted = LEVELS[level]
         frames.append(pd.DataFrame(rows).assign(factor=factor, painted=painted))
-    whole = evaluate(network, _reader(Path(root), size, "test"), PROTOCOL, strata=window_makers(size[1])).per_image
+    dataset = VirtualKitti2(root, split="test", size=size, views=False)
+    whole = evaluate(network, dataset, PROTOCOL, strata=window_makers(size[1])).per_image
     frames.append(whole[whole["stratum_kind"] != "none"].assign(factor=1.0, painted=True, moved=0.0))
     columns = ["factor", "painted", "image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1", "moved"]
     return pd.concat(frames, ignore_index=True)[columns]
@@ -173,11 +173,6 @@ def _manifest(root: Path) -> dict:
             f"{world_version('vkitti2')}: write it again (lowtex data miniature)"
         )
     return manifest
-
-
-@lru_cache(maxsize=4)
-def _reader(root: Path, size: tuple[int, int] | None, split: str) -> VirtualKitti2:
-    return VirtualKitti2(root, split=split, size=size, views=False)
 
 
 def _pictures(root: Path, manifest: dict, sample: StereoSample, level: str, views: bool) -> list[np.ndarray]:
