@@ -237,7 +237,7 @@ def errors_over_bins(
     below are taken within a seed and an image, and tell whether two methods differ.
 
     Args:
-        errors: of `studies.texture_evidence.errors_by_stratum`: rows ``experiment, stratum, metric, error, low,
+        errors: of `studies.level_scores.errors_by_stratum`: rows ``experiment, stratum, metric, error, low,
             high, seeds, images`` and ``pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each,
             or columns ``panel`` and ``bin`` say where a row belongs.
         ratios: of `studies.stats.effects.compare`, of the same strata: ``method, stratum, ratio, low, high``.

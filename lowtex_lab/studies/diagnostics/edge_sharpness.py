@@ -12,8 +12,6 @@ edges come from another detector; *sharpness*, and *spill*, both along the row a
 errors: smaller is better. None depends on the prediction's global scale, which is taken out first.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,7 +21,7 @@ from scipy import ndimage
 
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, require_choice
+from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import predict
 from lowtex.evaluation.postprocessing import resize_map
 from lowtex.evaluation.texture import EDGE_FRACTION, EDGE_STEP, LOW_CONTRAST, edge_strata
@@ -39,9 +37,6 @@ QUANTITIES = {
 }
 """Quantity -> what it is; pixels are those of a picture 320 wide (all lengths grow with the width)."""
 
-KINDS = ("none", "sides", "direction")
-"""Kinds of strata: all edges; by the known contrast of the two surfaces; and steps along rows or columns."""
-
 CAP_M = 80.0
 """Whatever is farther counts as this far, in truth and prediction: sky has no depth to be wrong about."""
 
@@ -52,50 +47,38 @@ WIDEST_PX = 64
 """A prediction without any step at all is this wide."""
 
 
-@dataclass(frozen=True)
-class Edges:
-    """Steps along the rows of one map of inverse depth.
-
-    Attributes:
-        places: bool ``(h, w - 1)``; ``[y, x]`` lies between pixels x and x + 1 and is the strongest within 2 pixels.
-        strength: ``(h, w - 1)``, size of the step over the larger of the two values, in [0, 1], after the slope of the
-            surface is taken off (the median of the steps around).
-    """
-
-    places: np.ndarray
-    strength: np.ndarray
-
-
-def find_edges(inverse: np.ndarray, reach: int = 4) -> Edges:
-    """All local maxima of the relative step along the rows of inverse depth ``(h, w)``, > 0.
+def edge_strength(inverse: np.ndarray, reach: int = 4) -> np.ndarray:
+    """Relative size of every edge along the rows of inverse depth ``(h, w)``, > 0; 0 where there is no edge.
 
     Args:
         inverse: 1 / metres, or any multiple.
-        reach: the surface's own slope is taken over twice as many pixels on either side.
+        reach: the surface's own slope is the median of the steps within twice as many pixels, and is taken off.
+
+    Returns:
+        ``(h, w - 1)`` in [0, 1]: ``[y, x]`` is the step between pixels x and x + 1 over the larger of the two values,
+        where no other within half of ``reach`` is stronger.
     """
     steps = np.diff(inverse, axis=1)
     slope = ndimage.median_filter(steps, size=(1, 4 * reach + 1), mode="nearest")
     strength = np.abs(steps - slope) / np.maximum(inverse[:, 1:], inverse[:, :-1])
     strongest = ndimage.maximum_filter1d(strength, 2 * max(1, reach // 2) + 1, axis=1)
-    return Edges((strength == strongest) & (strength > 1e-9), strength)
+    return np.where((strength == strongest) & (strength > 1e-9), strength, 0.0)
 
 
 def true_edges(inverse: np.ndarray, bends: np.ndarray, reach: int = 4) -> np.ndarray:
     """True edge places ``(h, w - 1)`` along the rows; ``bends``: the edge pixels of `edge_strata` without a margin."""
-    found = find_edges(inverse, reach)
     # between two slopes of one sign the step itself may be nothing
     steps = np.abs(np.diff(inverse, axis=1)) > EDGE_STEP * np.maximum(inverse[:, 1:], inverse[:, :-1])
-    return found.places & (found.strength > EDGE_STEP) & steps & bends[:, 1:] & bends[:, :-1]
+    return (edge_strength(inverse, reach) > EDGE_STEP) & steps & bends[:, 1:] & bends[:, :-1]
 
 
 def strongest_edges(inverse: np.ndarray, number: int, reach: int = 4) -> np.ndarray:
     """The ``number`` strongest edge places ``(h, w - 1)`` along the rows, or all where there are fewer."""
-    found = find_edges(inverse, reach)
-    strength = np.where(found.places, found.strength, 0.0).ravel()
-    kept = np.argsort(-strength, kind="stable")[:number]
+    strength = edge_strength(inverse, reach)
+    kept = np.argsort(-strength, axis=None, kind="stable")[:number]
     places = np.zeros(strength.shape, dtype=bool)
-    places[kept[strength[kept] > 0]] = True
-    return places.reshape(found.strength.shape)
+    places.flat[kept] = True
+    return places & (strength > 0)
 
 
 def profiles(inverse: np.ndarray, places: np.ndarray, signs: np.ndarray, reach: int) -> np.ndarray:
@@ -150,9 +133,10 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
         inverse: predicted inverse depth ``(h, w)`` at the ground truth's size, > 0, at any scale.
 
     Returns:
-        dicts of image, stratum_kind, stratum, pixels (true edge places), quantity, value. Strata with fewer than
-        `LEAST` places are left out, and so are ``sides`` where contrast is not known. ``stray_px`` starts from
-        predicted edges, which have no true sides, and is given for the other kinds only.
+        dicts of image, stratum_kind (``none``: all edges; ``sides``: by the known contrast of the two surfaces;
+        ``direction``: steps along rows or columns), stratum, pixels (true edge places), quantity, value. Strata with
+        fewer than `LEAST` places are left out, and so are ``sides`` where contrast is not known. ``stray_px`` starts
+        from predicted edges, which have no true sides, and is given for the other kinds only.
 
     Raises:
         DataError: ground truth that is missing or not dense; a prediction of another size or not positive.
@@ -163,18 +147,23 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
             f"{sample.name}: predicted inverse depth must be positive, of size {target.shape}, got size "
             f"{inverse.shape}, smallest {np.min(inverse):g}"
         )
-    inverse = at_true_scale(sample, inverse)
-    contrast = None if sample.texture_contrast is None else sample.texture_contrast[0].cpu().numpy()
-    turned = None if contrast is None else contrast.T
-    found = {
-        "rows": _along_rows(target, inverse, true["rows"], contrast, reach),
-        "columns": _along_rows(target.T, inverse.T, true["columns"].T, turned, reach),
+    inverse, known = at_true_scale(sample, inverse), sample.texture_contrast is not None
+    plain = sample.texture_contrast[0].cpu().numpy() < LOW_CONTRAST if known else np.zeros(target.shape, bool)
+    parts = {
+        "rows": _along_rows(target, inverse, true["rows"], plain, reach),
+        "columns": _along_rows(target.T, inverse.T, true["columns"].T, plain.T, reach),
     }
-    return [
-        {"image": sample.name, "stratum_kind": kind, "stratum": stratum, "pixels": len(part.places), **line}
-        for kind, stratum, part in _strata(found, contrast is not None)
-        for line in part.quantities(reach)
-    ]
+    both = {name: np.concatenate([part[name] for part in parts.values()]) for name in parts["rows"]}
+    strata = [("none", "all", both), *(("direction", name, part) for name, part in parts.items())]
+    for number, name in enumerate(("neither plain", "one plain", "both plain") if known else ()):
+        own = {key: values[both["plain"] == number] for key, values in both.items() if key != "stray"}
+        strata.append(("sides", name, own))
+    lines = []
+    for kind, stratum, part in strata:
+        place = {"image": sample.name, "stratum_kind": kind, "stratum": stratum, "pixels": len(part["distance"])}
+        if place["pixels"] >= LEAST:
+            lines += [place | {"quantity": name, "value": value} for name, value in _quantities(part, reach).items()]
+    return lines
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
@@ -193,83 +182,46 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     return pd.DataFrame(lines)
 
 
-def edge_scores(measured: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """One quantity as `studies.stats.effects.compare` and `studies.stats.factorial` take it: a column named after it.
-
-    Args:
-        measured: ``evidence.measured("edges", names)``.
-        quantity: of `QUANTITIES`.
-
-    Raises:
-        OptionError: another quantity.
-        DataError: it was not measured.
-    """
-    require_choice("quantity", quantity, QUANTITIES)
-    chosen = measured[measured["quantity"] == quantity]
-    if chosen.empty:
-        raise DataError(f"no row has quantity {quantity!r}; `lowtex ablate --measure edges` takes it")
-    return chosen.drop(columns="quantity").rename(columns={"value": quantity}).reset_index(drop=True)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Edge places of one image, or of a stratum of it: each array has a value a place, ``lone`` says where the profile
-    holds no second edge; ``stray`` has one a predicted edge."""
-
-    places: np.ndarray
-    distance: np.ndarray
-    sides: np.ndarray
-    lone: np.ndarray
-    slopes: np.ndarray
-    height: np.ndarray
-    far: np.ndarray
-    near: np.ndarray
-    stray: np.ndarray
-
-    def only(self, chosen: np.ndarray) -> "_Part":
-        own = {name: values[chosen] for name, values in vars(self).items() if name != "stray"}
-        return _Part(**own, stray=self.stray[:0])
-
-    def quantities(self, reach: int) -> Iterator[dict]:
-        """Lines of quantity and value, lengths in pixels of a picture 320 wide."""
-        unit = 4 / reach
-        values = {"missed": float((self.distance > reach / 2).mean()), "off_px": float(self.distance.mean() * unit)}
-        if len(self.stray):
-            values["stray_px"] = float(self.stray.mean() * unit)
-        lone = self.lone
-        if lone.sum() >= LEAST:
-            # of the mean profile, since in a single one the steepest pixel may be a wrinkle; and of means of inverse
-            # depth, not of shares of each step, which a slanted wall beside a small step would decide
-            steepest = float(self.slopes[lone].mean(axis=0).max() / self.height[lone].mean())
-            values["width_px"] = unit / max(steepest, unit / WIDEST_PX)
-            values["far_spill_px"] = float(self.far[lone].mean() * unit)
-            values["near_spill_px"] = float(self.near[lone].mean() * unit)
-        return ({"quantity": name, "value": value} for name, value in values.items())
-
-
 def _along_rows(
-    target: np.ndarray, inverse: np.ndarray, true: np.ndarray, contrast: np.ndarray | None, reach: int
-) -> _Part:
+    target: np.ndarray, inverse: np.ndarray, true: np.ndarray, plain: np.ndarray, reach: int
+) -> dict[str, np.ndarray]:
+    """What `_quantities` needs, a value a true edge place: its distance to the next predicted edge, how many of its two
+    sides are plain, whether no other edge is in reach, and the profile across it; ``stray``: a value a predicted edge.
+    """
     predicted = strongest_edges(inverse, int(true.sum()), reach)
     places = np.argwhere(true)
     y, x = places.T
     steps = target[y, x + 1] - target[y, x]
     crowd = ndimage.convolve1d(true.astype(int), np.ones(2 * reach - 1, int), axis=1, mode="constant")
-    lone = (crowd[y, x] == 1) & (x >= reach - 1) & (x + reach < target.shape[1])
-    inside = places.copy()
-    inside[:, 1] = np.clip(x, reach - 1, max(reach - 1, target.shape[1] - reach - 1))
+    inside = np.stack([y, np.clip(x, reach - 1, max(reach - 1, target.shape[1] - reach - 1))], axis=1)
     t, p = (profiles(values, inside, np.sign(steps), reach) for values in (target, inverse))
-    size = np.abs(steps)[:, None]
-    share = (p - t) / size
-    sides = np.full(len(places), -1)
-    if contrast is not None:
-        sides = (contrast[y, x] < LOW_CONTRAST).astype(int) + (contrast[y, x + 1] < LOW_CONTRAST)
-    return _Part(
-        places, _distances(predicted, reach)[true], sides, lone,
-        np.diff(p, axis=1), size[:, 0],
-        np.clip(share[:, :reach], 0, 1).sum(axis=1), np.clip(-share[:, reach:], 0, 1).sum(axis=1),
-        _distances(true, reach)[predicted],
-    )  # fmt: skip
+    share = (p - t) / np.abs(steps)[:, None]
+    return {
+        "distance": _distances(predicted, reach)[true],
+        "plain": plain[y, x].astype(int) + plain[y, x + 1],
+        "lone": (crowd[y, x] == 1) & (inside[:, 1] == x),
+        "slopes": np.diff(p, axis=1),
+        "height": np.abs(steps),
+        "far": np.clip(share[:, :reach], 0, 1).sum(axis=1),
+        "near": np.clip(-share[:, reach:], 0, 1).sum(axis=1),
+        "stray": _distances(true, reach)[predicted],
+    }
+
+
+def _quantities(part: dict[str, np.ndarray], reach: int) -> dict[str, float]:
+    """`QUANTITIES` of some edge places, lengths in pixels of a picture 320 wide."""
+    unit, distance, lone = 4 / reach, part["distance"], part["lone"]
+    values = {"missed": float((distance > reach / 2).mean()), "off_px": float(distance.mean() * unit)}
+    if len(part.get("stray", ())):
+        values["stray_px"] = float(part["stray"].mean() * unit)
+    if lone.sum() >= LEAST:
+        # of the mean profile, since in a single one the steepest pixel may be a wrinkle; and of means of inverse
+        # depth, not of shares of each step, which a slanted wall beside a small step would decide
+        steepest = float(part["slopes"][lone].mean(axis=0).max() / part["height"][lone].mean())
+        values["width_px"] = unit / max(steepest, unit / WIDEST_PX)
+        values["far_spill_px"] = float(part["far"][lone].mean() * unit)
+        values["near_spill_px"] = float(part["near"][lone].mean() * unit)
+    return values
 
 
 def _distances(places: np.ndarray, reach: int) -> np.ndarray:
@@ -279,15 +231,3 @@ def _distances(places: np.ndarray, reach: int) -> np.ndarray:
         return np.full(places.shape, most)
     away = cv2.distanceTransform((~places).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.minimum(away.astype(float), most)
-
-
-def _strata(found: dict[str, _Part], known: bool) -> Iterator[tuple[str, str, _Part]]:
-    """Kind, stratum and its places, where there are enough of them."""
-    both = _Part(**{
-        name: np.concatenate([getattr(part, name) for part in found.values()]) for name in vars(found["rows"])
-    })  # fmt: skip
-    named = [("none", "all", both), *(("direction", name, part) for name, part in found.items())]
-    if known:
-        sides = ("neither plain", "one plain", "both plain")
-        named += [("sides", name, both.only(both.sides == number)) for number, name in enumerate(sides)]
-    return (entry for entry in named if len(entry[2].places) >= LEAST)

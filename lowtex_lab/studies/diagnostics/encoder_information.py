@@ -10,9 +10,9 @@ first one. Its shortcut is the way round the first block's branch. The main path
 the path without convolutions of 3x3.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,25 +31,20 @@ from lowtex.seeding import generator
 STAGES = (1, 2, 3, 4)
 
 QUANTITIES: dict[str, str] = {
-    "zeroed": "share of the main path's values that a ReLU on it sets to 0, mean over the stage's ReLUs",
     "zeroed_stage": "share of the main path's values that are set to 0 at least once in the stage",
     "shortcut_positions": "share of the input's positions that the shortcut's output depends on",
-    "shortcut_values": "share of the input's values that the shortcut's output depends on",
     "stage_positions": "share of the input's positions that the stage's output depends on",
-    "stage_values": "share of the input's values that the stage's output depends on",
     "stage_favourite": "share of the stage's squared gradient on the place of 2x2 that gets most (0.25: all alike)",
-    "input_read": "R² of the stage's input, read linearly from its output",
     "image_read": "R² of the image at the size of the stage's input, read linearly from the stage's output",
     "depth_read": "R² of the true inverse depth, read linearly from the stage's output",
-    "effective_rank": "dimensions that the stage's output fills, over its channels",
 }
-"""What `measure` gives for each stage. A position is a place of the map, a value is one channel there."""
+"""What `measure` gives for each stage. A position is a place of the map, with all its channels."""
 
 MOST_IMAGES = 24
 """Images looked at, spread evenly over a split."""
 
 MOST_POSITIONS = 4000
-"""Positions of a map that linear readings and ranks are made of, drawn over all images."""
+"""Positions of a map that linear readings are made of, drawn over all images."""
 
 RIDGE = 1e-3
 """Of the linear readings, as a share of a channel's variance."""
@@ -58,51 +53,34 @@ _BATCH = 4
 _CONSTANT = 1e-6
 
 
-@dataclass(frozen=True)
-class StageTrace:
-    """What passed through one stage.
-
-    Attributes:
-        input: ``(B, C, H, W)``, the encoder's map before it.
-        output: ``(B, C', H/2, W/2)``, the map after it, >= 0.
-        before_relu: what lay on the main path before each ReLU on it, in order; each of the output's shape.
-    """
-
-    input: Tensor
-    output: Tensor
-    before_relu: list[Tensor] = field(default_factory=list)
-
-    def zeroed(self) -> Tensor:
-        """``(R, B, C', H/2, W/2)`` bool: values that each of the R ReLUs on the main path sets to 0."""
-        return torch.stack([values <= 0 for values in self.before_relu])
-
-
-def trace(encoder: Encoder, image: Tensor) -> list[StageTrace]:
-    """The four stages of an encoder on images ``(B, 3, H, W)`` in [0, 1]; no gradients.
-
-    Raises:
-        DataError: an encoder of another family than ResNet and iResNet.
-        ValueError: images of another shape.
-    """
-    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-    stages = [blocks_of(encoder, stage) for stage in STAGES]
-    with torch.no_grad(), _watching([part for blocks in stages for b in blocks for part in _parts(b)], seen):
-        maps = encoder(image)
-        return [
-            StageTrace(maps[k], maps[k + 1], [values for block in blocks for values in _sums(encoder, block, seen)])
-            for k, blocks in enumerate(stages)
-        ]
-
-
 def blocks_of(encoder: Encoder, stage: int) -> nn.Sequential:
     """The blocks of stage 1 to 4.
 
     Raises:
-        DataError: an encoder of another family.
+        DataError: an encoder of another family than ResNet and iResNet.
     """
     if not isinstance(encoder, ResNetEncoder | IResNetEncoder):
         raise DataError(f"an encoder of class {type(encoder).__name__} has no stages known here; use ResNet or iResNet")
     return getattr(encoder, f"layer{stage}")
+
+
+@torch.no_grad()
+def zeroed(encoder: Encoder, stage: int, x: Tensor) -> Tensor:
+    """Which values of a stage's main path each of its R ReLUs there sets to 0: bool ``(R, B, C', H/2, W/2)``.
+
+    Args:
+        encoder: in evaluation mode.
+        stage: 1 to 4.
+        x: ``(B, C, H, W)``, the encoder's map before the stage.
+    """
+    found, x = [], _entered(encoder, stage, x)
+    for block in blocks_of(encoder, stage):
+        if getattr(block, "rectify_main", False):
+            found.append(x <= 0)
+        x = block(x)
+        if isinstance(encoder, ResNetEncoder) or block.role == "end":
+            found.append(x == 0)
+    return torch.stack(found)
 
 
 def shortcut_of(encoder: Encoder, stage: int) -> Callable[[Tensor], Tensor]:
@@ -113,8 +91,11 @@ def shortcut_of(encoder: Encoder, stage: int) -> Callable[[Tensor], Tensor]:
 
 def stage_of(encoder: Encoder, stage: int) -> Callable[[Tensor], Tensor]:
     """A whole stage, from the encoder's map before it to the one after it."""
-    blocks = blocks_of(encoder, stage)
-    return lambda x: blocks(_entered(encoder, stage, x))
+    return lambda x: blocks_of(encoder, stage)(_entered(encoder, stage, x))
+
+
+def _entered(encoder: Encoder, stage: int, x: Tensor) -> Tensor:
+    return encoder.before_stages(x) if stage == 1 else x
 
 
 def dependence(part: Callable[[Tensor], Tensor], x: Tensor, draw: torch.Generator) -> Tensor:
@@ -137,41 +118,6 @@ def by_place(gradient: Tensor) -> Tensor:
     """
     energy = F.pixel_unshuffle((gradient.double() ** 2).sum(dim=1, keepdim=True), 2).sum(dim=(0, 2, 3))
     return energy / energy.sum()
-
-
-def _entered(encoder: Encoder, stage: int, x: Tensor) -> Tensor:
-    return encoder.before_stages(x) if stage == 1 else x
-
-
-def _last_norm(block: nn.Module) -> nn.Module | None:
-    return block.bn3 if block.bottleneck else block.bn2
-
-
-def _parts(block: nn.Module) -> Iterator[nn.Module]:
-    yield from (part for part in (block, _last_norm(block), block.downsample) if part is not None)
-
-
-def _sums(encoder: Encoder, block: nn.Module, seen: dict[nn.Module, tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """What the ReLUs on a block's main path get, in order; put together from what was seen of its parts."""
-    entered = seen[block][0]
-    if isinstance(encoder, ResNetEncoder):
-        return [seen[_last_norm(block)][1] + (entered if block.downsample is None else seen[block.downsample][1])]
-    at_start = [entered] if block.rectify_main else []
-    # the End block's batch norm has the sum already
-    return [*at_start, seen[_last_norm(block)][1]] if block.role == "end" else at_start
-
-
-@contextmanager
-def _watching(modules: Sequence[nn.Module], seen: dict[nn.Module, tuple[Tensor, Tensor]]) -> Iterator[None]:
-    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen[module] = inputs[0], output
-
-    handles = [module.register_forward_hook(note) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def read_linearly(fit: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], ridge: float = RIDGE) -> float:
@@ -201,17 +147,6 @@ def read_linearly(fit: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor], r
     return float(1 - (error**2).sum() / ((y_new - y_new.mean(0)) ** 2).sum())
 
 
-def effective_rank(samples: Tensor) -> float:
-    """How many dimensions ``(N, C)`` samples fill: the exponential of the entropy of the shares of variance along
-    their principal axes (Roy and Vetterli 2007). Between 1 and C; 0 where nothing varies."""
-    centred = samples.double() - samples.double().mean(0)
-    variances = torch.linalg.eigvalsh(centred.T @ centred / len(centred)).clamp(min=0)
-    if float(variances.sum()) <= 0:
-        return 0.0
-    shares = variances / variances.sum()
-    return float(torch.exp(-torch.special.xlogy(shares, shares).sum()))
-
-
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
     """`QUANTITIES` of a network's encoder, stage by stage, on test images of Virtual KITTI 2 or its miniature.
 
@@ -232,83 +167,58 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     """
     if network.training:
         raise OptionError("the network is in training mode, where batch norms would change; call network.eval() first")
-    fit = _collect(network.encoder, _spread(root, "val", size))
+    fit, _ = _collect(network.encoder, _spread(root, "val", size))
     samples = _spread(root, "test", size)
-    test = _collect(network.encoder, samples, with_shares=True)
-    lines = []
-    for stage in STAGES:
-        (x, targets, _), (x_new, targets_new, found) = fit[stage], test[stage]
-        found |= {f"{name}_read": read_linearly((x, targets[name]), (x_new, targets_new[name])) for name in targets}
-        found["effective_rank"] = effective_rank(x_new) / x_new.shape[1]
-        lines += [
-            {"stage": stage, "quantity": name, "value": found[name], "images": len(samples)}
-            for name in QUANTITIES
-            if np.isfinite(found[name])
-        ]
-    return pd.DataFrame(lines)
+    test, shares = _collect(network.encoder, samples, with_shares=True)
+    # the last batch may be smaller: every image counts alike
+    table = pd.DataFrame(shares).groupby("stage").mean()
+    for name in ("image", "depth"):
+        pairs = [[(part[stage, "output"], part[stage, name]) for part in (fit, test)] for stage in STAGES]
+        table[f"{name}_read"] = [read_linearly(*pair) for pair in pairs]
+    lines = table[list(QUANTITIES)].rename_axis(columns="quantity").stack().rename("value").reset_index()
+    return lines.dropna().assign(images=len(samples))
 
 
 def _collect(
     encoder: Encoder, samples: Sequence[StereoSample], with_shares: bool = False
-) -> dict[int, tuple[Tensor, dict[str, Tensor], dict[str, float]]]:
-    """By stage: features and targets at drawn positions, and, if asked for, shares (means over images)."""
+) -> tuple[dict[tuple[int, str], Tensor], list[dict[str, float]]]:
+    """Values ``(N, C)`` at drawn positions, by stage and what they are of: the stage's ``output``, and there ``image``
+    and ``depth``; then the shares of each stage, one dict an image, if asked for."""
     device = next(encoder.parameters()).device
-    parts: dict[int, list] = {stage: [] for stage in STAGES}
-    shares: dict[int, list[dict[str, float]]] = {stage: [] for stage in STAGES}
+    parts, shares = defaultdict(list), []
     each = max(MOST_POSITIONS // len(samples), 1)
     for first in range(0, len(samples), _BATCH):
         some = samples[first : first + _BATCH]
         image = torch.stack([sample.image for sample in some]).to(device)
+        depth = torch.stack([sample.depth for sample in some]).to(image)
+        # the sky, which has no truth, is infinitely far
+        inverse = torch.where(depth > 0, 1 / depth.clamp(min=1e-3), 0.0)
         draw = generator(0, "encoder information", first)
-        for stage, passed in zip(STAGES, trace(encoder, image), strict=True):
-            parts[stage].append(_drawn(passed, image, some, each, draw))
+        with torch.no_grad():
+            maps = encoder(image)
+        for stage, (x, output) in enumerate(pairwise(maps), 1):
+            size = output.shape[-2:]
+            chosen = [torch.randperm(size[0] * size[1], generator=draw)[:each].to(device) for _ in some]
+            values = {
+                "output": output,
+                # what one position of the output covers: 2 x 2 of the input's size
+                "image": F.pixel_unshuffle(F.adaptive_avg_pool2d(image, x.shape[-2:]), 2),
+                "depth": F.adaptive_avg_pool2d(inverse, size),
+            }
+            for name, value in values.items():
+                flat = value.flatten(2).transpose(1, 2)
+                parts[stage, name] += [flat[i, places] for i, places in enumerate(chosen)]
             if with_shares:
-                # the last batch may be smaller: every image counts alike
-                shares[stage] += [_shares(encoder, stage, passed, draw)] * len(some)
-    found = {}
-    for stage in STAGES:
-        features, targets = zip(*parts[stage], strict=True)
-        joined = {name: torch.cat([target[name] for target in targets]) for name in targets[0]}
-        found[stage] = torch.cat(features), joined, pd.DataFrame(shares[stage]).mean().to_dict()
-    return found
+                shares += [{"stage": stage, **_shares(encoder, stage, x, draw)}] * len(some)
+    return {key: torch.cat(values) for key, values in parts.items()}, shares
 
 
-def _shares(encoder: Encoder, stage: int, passed: StageTrace, draw: torch.Generator) -> dict[str, float]:
-    zeroed = passed.zeroed()
-    found = {"zeroed": float(zeroed.float().mean()), "zeroed_stage": float(zeroed.any(dim=0).float().mean())}
+def _shares(encoder: Encoder, stage: int, x: Tensor, draw: torch.Generator) -> dict[str, float]:
+    found = {"zeroed_stage": float(zeroed(encoder, stage, x).any(dim=0).float().mean())}
     for name, part in (("shortcut", shortcut_of(encoder, stage)), ("stage", stage_of(encoder, stage))):
-        gradient = dependence(part, passed.input, draw)
+        gradient = dependence(part, x, draw)
         found[f"{name}_positions"] = float((gradient != 0).any(dim=1).float().mean())
-        found[f"{name}_values"] = float((gradient != 0).float().mean())
     return {**found, "stage_favourite": float(by_place(gradient).max())}
-
-
-def _drawn(
-    passed: StageTrace, image: Tensor, samples: Sequence[StereoSample], each: int, draw: torch.Generator
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Features ``(N, C')`` at drawn positions of the output, and what is to be read from them there."""
-    size = passed.output.shape[-2:]
-    # what one position of the output covers: 2 x 2 of the input, or of the image at that size
-    targets = {
-        "input": F.pixel_unshuffle(passed.input, 2),
-        "image": F.pixel_unshuffle(F.adaptive_avg_pool2d(image, passed.input.shape[-2:]), 2),
-        "depth": torch.cat([_inverse_depth(sample, size) for sample in samples]).to(image),
-    }
-    chosen = [torch.randperm(size[0] * size[1], generator=draw)[:each] for _ in samples]
-
-    def at(values: Tensor) -> Tensor:
-        flat = values.flatten(2).transpose(1, 2)
-        return torch.cat([flat[i, places.to(flat.device)] for i, places in enumerate(chosen)])
-
-    return at(passed.output), {name: at(values) for name, values in targets.items()}
-
-
-def _inverse_depth(sample: StereoSample, size: tuple[int, int]) -> Tensor:
-    """``(1, 1, h, w)`` in 1/m, mean over what a position covers; the sky, which has no truth, is infinitely far."""
-    if sample.depth is None:
-        raise DataError(f"{sample.name} has no ground truth to read inverse depth against; give a root with depth")
-    inverse = torch.where(sample.depth > 0, 1 / sample.depth.clamp(min=1e-3), 0.0)
-    return F.adaptive_avg_pool2d(inverse[None].float(), size)
 
 
 def _spread(root: Path, split: str, size: tuple[int, int]) -> list[StereoSample]:

@@ -16,6 +16,7 @@ from lowtex.catalog import open_test_set
 from lowtex.data_paths import Roots
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
+from lowtex.evaluation.evaluate import predict
 from lowtex.evaluation.texture import strata
 from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
 from lowtex.losses import auto_mask, identity_threshold, photometric_error
@@ -54,18 +55,14 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     Raises:
         DataError: files are missing, or no pixel of any image counts.
     """
-    device = next(network.parameters()).device
     dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size, views=True)
     lines = []
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        with torch.no_grad():
-            depth = network.depth(sample.image[None].to(device), sample.rig).cpu()
+    for sample in (dataset[index] for index in range(len(dataset))):
+        depth = torch.from_numpy(1 / predict(network, [sample]))[:, None].float()
         dropped = ignored(sample, depth)
         truth = F.interpolate(sample.depth[None].float(), dropped.shape, mode="nearest-exact")[0, 0].numpy()
-        shift = sample.direction * depth_to_disparity(depth.float(), sample.rig)
         # the sky, without depth, has nothing to be wrong about
-        counted = (truth > 0) & in_view(shift)[0, 0].numpy()
+        counted = (truth > 0) & in_view(sample.direction * depth_to_disparity(depth, sample.rig))[0, 0].numpy()
         kind = "gradient" if sample.texture_contrast is None else "known"
         for stratum, mask in strata(sample, kind, dropped.shape).items():
             chosen = mask & counted

@@ -12,12 +12,9 @@ network can *learn* where there is none is another question, which only a traini
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -27,12 +24,12 @@ from lowtex.data_paths import ROOT_MANIFEST
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.images import read_rgb, resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, LowtexError, OptionError
+from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json
 from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, one_thread, view, world_at
-from lowtex_lab.miniature.sensor import NOISE, expose
+from lowtex_lab.miniature.sensor import expose
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.vkitti2 import JPEG, centimetres
 from lowtex_lab.miniature.weather import weather
@@ -47,85 +44,61 @@ KINDS = ("known", "distance")
 """Strata of `measure`; texture is that of factor 1, so that a stratum holds the same pixels throughout. At factor 1
 alone low texture under every definition (`studies.texture_windows`) comes on top, of all test images."""
 
+NORMAL, BARE = "1", "0, bare"
+LEVELS = {f"{factor:g}": (factor, True) for factor in (2.0, 1.0, 0.5, 0.25, 0.1, 0.0)} | {BARE: (0.0, False)}
+"""Level -> the factor on every surface's contrast, and whether painted details are kept; from strong texture to none.
+"""
+
 CACHE = "texture_sweep"
 _CACHE_VERSION = 1
 """Grows whenever `rerender` would give other pixels from the same world."""
 
 
-@dataclass(frozen=True)
-class Level:
-    """How much texture there is: the factor on every surface's contrast; ``painted``: painted details are kept."""
-
-    factor: float
-    painted: bool = True
-
-    def __post_init__(self):
-        if not (math.isfinite(self.factor) and self.factor >= 0):
-            raise OptionError(f"factor={self.factor} must be a number of 0 or more; 1 is the world as it is")
-
-    @property
-    def label(self) -> str:
-        """``0.25``, or ``0, bare`` without painted details."""
-        return f"{self.factor:g}" + ("" if self.painted else ", bare")
-
-
-LEVELS = (*(Level(factor) for factor in (2.0, 1.0, 0.5, 0.25, 0.1, 0.0)), Level(0.0, painted=False))
-"""From strong texture to none."""
-
-
 @torch.no_grad()
 @one_thread()
 def rerender(
-    scene: Scene,
-    frame: int,
-    level: Level,
-    size: tuple[int, int] = (96, 320),
-    variation: str = "clone",
-    cameras: Sequence[int] = (0,),
+    scene: Scene, frame: int, level: str, size: tuple[int, int], variation: str = "clone", views: bool = False
 ) -> list[tuple[Tensor, Tensor]]:
-    """Images ``(3, H, W)`` in [0, 1] and depths ``(1, H, W)`` metres (0 = sky) of cameras 0 (left) and 1 (right).
+    """Images ``(3, H, W)`` in [0, 1] and depths ``(1, H, W)`` metres (0 = sky) of the left view, or of both.
 
-    `lowtex_lab.miniature.render.render` with the surfaces' contrasts multiplied; with factor 1 it gives the same bits.
+    `lowtex_lab.miniature.render.render` with the surfaces' contrasts multiplied; at `NORMAL` it gives the same bits.
     """
-    height, width = size
-    rig, look = VKITTI2_RIG.resized(width, height), weather(variation)
+    (height, width), (factor, painted) = size, LEVELS[level]
+    rig = VKITTI2_RIG.resized(width, height)
     (x, y, z), heading = scene.pose(frame, variation)
     world = world_at(scene, z, variation)
     table = world.lit.table.clone()
-    table[COLUMNS["contrast"]] *= level.factor
-    if not level.painted:
+    table[COLUMNS["contrast"]] *= factor
+    if not painted:
         table[COLUMNS["pattern"]] = 0
     world = replace(world, lit=replace(world.lit, table=table))
     cos, sin = math.cos(heading), math.sin(heading)
-    views = []
-    for camera in cameras:
+    made = []
+    for camera in range(1 + views):
         offset = camera * rig.baseline_m
-        origin = (x + offset * cos, y, z - offset * sin)
-        light, depth, _, _ = view(world, origin, (cos, sin), rig, height, width)
-        image = expose(light, scene.seed, scene.name, frame, variation, camera, streaks=look.streaks)
-        views.append((image, depth))
-    return views
+        light, depth, _, _ = view(world, (x + offset * cos, y, z - offset * sin), (cos, sin), rig, height, width)
+        streaks = weather(variation).streaks
+        made.append((expose(light, scene.seed, scene.name, frame, variation, camera, streaks=streaks), depth))
+    return made
 
 
 def sweep_samples(
     root: str | Path,
-    factor: float = 1.0,
+    level: str = NORMAL,
     frames: int = FRAMES,
     *,
-    painted: bool = True,
     size: tuple[int, int] | None = None,
     split: str = "test",
     views: bool = False,
 ) -> list[StereoSample]:
     """Samples of a miniature Virtual KITTI 2 with another contrast of texture, left view.
 
-    What has been rendered is kept beside ``root`` in `CACHE`, where that folder can be written to.
+    What has been rendered is kept beside ``root`` in `CACHE`.
 
     Args:
         root: the miniature.
-        factor: on the contrast of every surface, 0 or more.
+        level: of `LEVELS`.
         frames: how many, spread evenly over the split; all where it has fewer.
-        painted: False takes windows, doors, lane marks and the like away.
         size: (height, width) of the images; None = as written.
         split: of `lowtex.datasets.VirtualKitti2`.
         views: render the right view too.
@@ -136,51 +109,17 @@ def sweep_samples(
 
     Raises:
         DataError: real data, of which nothing can be rendered again; or a miniature of another version of the world.
-        OptionError: a factor below 0, no frames, or what the reader refuses.
+        OptionError: an unknown level, or what the reader refuses.
     """
-    level = Level(float(factor), painted)
-    if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:
-        raise OptionError(f"frames={frames!r} must be a whole number of 1 or more")
-    manifest = _manifest(Path(root))
-    reader = _reader(Path(root), size, split)
-    chosen = np.unique(np.linspace(0, len(reader) - 1, min(frames, len(reader))).round().astype(int))
-    cameras = (0, 1) if views else (0,)
+    require_choice("level", level, LEVELS)
+    manifest, reader = _manifest(Path(root)), VirtualKitti2(root, split=split, size=size, views=False)
     samples = []
-    for index in chosen:
+    for index in np.unique(np.linspace(0, len(reader) - 1, min(frames, len(reader))).round().astype(int)):
         sample = reader[int(index)]
-        pictures = [_picture(Path(root), manifest, sample, level, camera, cameras) for camera in cameras]
-        pictures = [to_tensor(resize_area(p, tuple(sample.image.shape[-2:]))) for p in pictures]
-        samples.append(replace(sample, image=pictures[0], other=pictures[1] if views else None))
+        pictures = _pictures(Path(root), manifest, sample, level, views)
+        image, *other = (to_tensor(resize_area(one, tuple(sample.image.shape[-2:]))) for one in pictures)
+        samples.append(replace(sample, image=image, other=other[0] if views else None))
     return samples
-
-
-def texture_reaching(
-    root: str | Path, factor: float = 1.0, frames: int = FRAMES, kind: str = "known*distance"
-) -> pd.DataFrame:
-    """How much of the surfaces' texture arrives in the picture: what the same picture at factor 0 lacks.
-
-    A texture finer than a pixel is averaged away before it is seen, and what is left stands in the sensor's noise.
-
-    Args:
-        root, factor, frames: as in `sweep_samples`.
-        kind: of strata, by the known contrast of factor 1.
-
-    Returns:
-        stratum, texture (root mean square of the difference, [0, 1] a colour), over_noise (texture over the deviation
-        of the sensor's noise), pixels, images.
-    """
-    sums: dict[str, np.ndarray] = {}
-    samples, plain_ones = sweep_samples(root, factor, frames), sweep_samples(root, 0.0, frames)
-    for sample, plain in zip(samples, plain_ones, strict=True):
-        squared = (sample.image - plain.image).square().mean(0).numpy()
-        for stratum, mask in strata(sample, kind).items():
-            sums[stratum] = sums.get(stratum, 0) + np.array([squared[mask].sum(), mask.sum()], dtype=float)
-    lines = []
-    for stratum, (total, pixels) in ((name, total) for name, total in sums.items() if total[1]):
-        texture = float(np.sqrt(total / pixels))
-        line = {"stratum": stratum, "texture": texture, "over_noise": texture / NOISE}
-        lines.append({**line, "pixels": int(pixels), "images": len(samples)})
-    return pd.DataFrame(lines)
 
 
 def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFrame:
@@ -201,37 +140,23 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
     Raises:
         DataError: as `sweep_samples`.
     """
-    normal = Level(1.0)
-    before: dict[str, np.ndarray] = {}
-    masks: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-
-    def masks_of(sample: StereoSample, kind: str) -> dict[str, np.ndarray]:
-        # texture, distance and so the strata of an image are the same at every level
-        if (sample.name, kind) not in masks:
-            masks[sample.name, kind] = strata(sample, kind)
-        return masks[sample.name, kind]
-
-    makers = {kind: lambda sample, _, kind=kind: masks_of(sample, kind) for kind in KINDS}
-    lines = []
-    for level in (normal, *(level for level in LEVELS if level != normal)):
-        samples = sweep_samples(root, level.factor, FRAMES, painted=level.painted, size=size)
+    frames, usual = [], {}
+    for level in sorted(LEVELS, key=lambda label: label != NORMAL):
+        samples, rows = sweep_samples(root, level, FRAMES, size=size), []
         for sample, inverse in zip(samples, predict(network, samples), strict=True):
             compared = compare(inverse, sample, PROTOCOL, quantity="inverse_depth")
-            usual = before.setdefault(sample.name, compared.prediction)
-            change = np.abs(compared.prediction / usual - 1)
-            for row in score(inverse, sample, PROTOCOL, strata=makers, quantity="inverse_depth"):
-                inside = compared.valid
-                if row["stratum_kind"] != "none":
-                    inside = inside & masks_of(sample, row["stratum_kind"])[row["stratum"]]
-                lines.append(_line(level, row, float(change[inside].mean())))
-    whole = evaluate(network, _reader(Path(root), size, "test"), PROTOCOL, strata=window_makers(size[1]))
-    rows = whole.per_image[whole.per_image["stratum_kind"] != "none"].to_dict("records")
-    return pd.DataFrame([*lines, *(_line(normal, row, 0.0) for row in rows)])
-
-
-def _line(level: Level, row: dict, moved: float) -> dict:
-    kept = {name: row[name] for name in ("image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1")}
-    return {"factor": level.factor, "painted": level.painted, **kept, "moved": moved}
+            moved = np.abs(compared.prediction / usual.setdefault(sample.name, compared.prediction) - 1)
+            masks = {kind: strata(sample, kind) for kind in KINDS} | {"none": {"all": True}}
+            for row in score(inverse, sample, PROTOCOL, strata=KINDS, quantity="inverse_depth"):
+                inside = compared.valid & masks[row["stratum_kind"]][row["stratum"]]
+                rows.append({**row, "moved": float(moved[inside].mean())})
+        factor, painted = LEVELS[level]
+        frames.append(pd.DataFrame(rows).assign(factor=factor, painted=painted))
+    dataset = VirtualKitti2(root, split="test", size=size, views=False)
+    whole = evaluate(network, dataset, PROTOCOL, strata=window_makers(size[1])).per_image
+    frames.append(whole[whole["stratum_kind"] != "none"].assign(factor=1.0, painted=True, moved=0.0))
+    columns = ["factor", "painted", "image", "stratum_kind", "stratum", "pixels", "abs_rel", "d1", "moved"]
+    return pd.concat(frames, ignore_index=True)[columns]
 
 
 def _manifest(root: Path) -> dict:
@@ -241,50 +166,28 @@ def _manifest(root: Path) -> dict:
             "take the miniature (leave data_root empty)"
         )
     manifest = read_json(root / ROOT_MANIFEST)
-    if manifest.get("layout") != "vkitti2":
-        raise DataError(f"{root} is a miniature of {manifest.get('layout')}; the sweep needs the one of vkitti2")
-    if manifest.get("world_version") != world_version("vkitti2"):
+    layout, version = manifest.get("layout"), manifest.get("world_version")
+    if layout != "vkitti2" or version != world_version("vkitti2"):
         raise DataError(
-            f"{root} was written by another version of the miniature world; write it again (lowtex data miniature)"
+            f"{root} is a miniature of {layout}, version {version} of its world; the sweep needs vkitti2, version "
+            f"{world_version('vkitti2')}: write it again (lowtex data miniature)"
         )
     return manifest
 
 
-@lru_cache(maxsize=4)
-def _reader(root: Path, size: tuple[int, int] | None, split: str) -> VirtualKitti2:
-    return VirtualKitti2(root, split=split, size=size, views=False)
-
-
-def _picture(
-    root: Path, manifest: dict, sample: StereoSample, level: Level, camera: int, cameras: Sequence[int]
-) -> np.ndarray:
-    """``(H, W, 3)`` uint8 RGB as it would have been written and read; rendered only where it is not kept yet."""
+def _pictures(root: Path, manifest: dict, sample: StereoSample, level: str, views: bool) -> list[np.ndarray]:
+    """``(H, W, 3)`` uint8 RGB of the left view, or of both, as they would have been written and read; rendered once."""
     name, variation, frame, _ = sample.name.split("/")
     height, width = manifest["size"]
     folder = f"{manifest['world_version']}-{_CACHE_VERSION}-s{manifest['seed']}-{height}x{width}"
-    paths = [
-        root.parent / CACHE / folder / f"{name}_{variation}_{frame}_x{level.label.replace(', ', '-')}_c{c}.jpg"
-        for c in (0, 1)
-    ]
-    try:
-        return read_rgb(paths[camera])
-    except DataError:
-        pass  # not there yet, or damaged
-    scene = Scene(name, int(manifest["seed"]))
-    for number, (image, depth) in zip(
-        cameras, rerender(scene, int(frame), level, (height, width), variation, cameras), strict=True
-    ):
-        if number == 0:
-            _require_same_depth(centimetres(depth), sample)
-        picture = as_bgr8(image)
-        try:
-            write_image(paths[number], picture, *JPEG)
-        except LowtexError:
-            pass  # a root on a full or read-only disk: then it is rendered every time
-        if number == camera:
-            code = cv2.imencode(".jpg", picture, list(JPEG))[1]
-            found = cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGR2RGB)
-    return found
+    stem = f"{name}_{variation}_{frame}_x{level.replace(', ', '-')}"
+    paths = [root.parent / CACHE / folder / f"{stem}_c{camera}.jpg" for camera in range(1 + views)]
+    if not all(path.is_file() for path in paths):
+        made = rerender(Scene(name, int(manifest["seed"])), int(frame), level, (height, width), variation, views)
+        _require_same_depth(centimetres(made[0][1]), sample)
+        for path, (image, _) in zip(paths, made, strict=True):
+            write_image(path, as_bgr8(image), *JPEG)
+    return [read_rgb(path) for path in paths]
 
 
 def _require_same_depth(rendered: np.ndarray, sample: StereoSample) -> None:

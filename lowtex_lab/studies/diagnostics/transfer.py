@@ -10,7 +10,6 @@ scores = with_rivals(evidence.measured("transfer", ["ours"]))
 compare(scores[scores["protocol"] == "make3d_c1"], [("ours", "ours: one depth")])
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +34,9 @@ BATCH = 8
 
 NETWORK, ONE_DEPTH, OTHER_PICTURE = "network", "one depth", "another picture"
 
-RIVALS = {
-    ONE_DEPTH: "one depth everywhere: the median of all the depths that the network gives on this data set",
-    OTHER_PICTURE: "the network's prediction for the picture half the data set away: a layout, but not this one",
-}
-"""Predictors that never look at the picture they are scored on."""
+RIVALS = (ONE_DEPTH, OTHER_PICTURE)
+"""Predictors that never look at the picture they are scored on: the median of all the depths that the network gives on
+this data set, everywhere; and its prediction for the picture half the data set away, a layout, but not this one."""
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
@@ -80,11 +77,6 @@ def with_rivals(measured: pd.DataFrame) -> pd.DataFrame:
     return measured.assign(experiment=names)
 
 
-def rival_of(experiment: str, rival: str = ONE_DEPTH) -> str:
-    """What `with_rivals` calls a network's rival."""
-    return f"{experiment}: {rival}"
-
-
 def sibling_roots(root: str | Path) -> Roots:
     """The roots of all miniatures of a profile, from that of Virtual KITTI 2.
 
@@ -98,7 +90,7 @@ def sibling_roots(root: str | Path) -> Roots:
             "`lowtex run --data kitti=FOLDER --data make3d=FOLDER ...`"
         )
     paths = {name: root.parent / folder for name, folder in MINIATURE_FOLDERS.items()} | {"vkitti2": root}
-    for name in dict.fromkeys(name for protocol in PROTOCOLS for name in needed_roots(protocol)):
+    for name in (name for protocol in PROTOCOLS for name in needed_roots(protocol)):
         if not paths[name].is_dir():
             raise DataError(f"no miniature of {name} at {paths[name]}; `lowtex data miniature` writes all of a profile")
     # as nobody named them, readers of improved ground truth find the pictures beside it
@@ -107,32 +99,23 @@ def sibling_roots(root: str | Path) -> Roots:
 
 def _scores(network: DepthNet, protocol: Protocol, roots: Roots, size: tuple[int, int]) -> pd.DataFrame:
     dataset = open_test_set(protocol, roots, None, size)
-    chosen = _spread(len(dataset))
-    samples = [dataset[index] for index in chosen]
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), MOST_IMAGES)).round().astype(int))
+    samples = [dataset[int(index)] for index in chosen]
     told = {"eval_data": data_name(dataset, source_of(protocol).root), "split": dataset.split}
-    maps = np.concatenate(
-        [predict(network, samples[i : i + BATCH], flip=protocol.flip) for i in range(0, len(samples), BATCH)]
-    )
-    half = len(samples) // 2
-    typical = np.full_like(maps[0], np.median(maps))
+    parts = [samples[start : start + BATCH] for start in range(0, len(samples), BATCH)]
+    maps = np.concatenate([predict(network, part, flip=protocol.flip) for part in parts])
     predictions = {
         NETWORK: maps,
-        ONE_DEPTH: [typical] * len(samples),
-        OTHER_PICTURE: np.roll(maps, half, axis=0),
+        ONE_DEPTH: np.full_like(maps, np.median(maps)),
+        OTHER_PICTURE: np.roll(maps, len(maps) // 2, axis=0),
     }
     frames = []
     for predictor, inverses in predictions.items():
-        rows = [
-            row
-            for inverse, sample in zip(inverses, samples, strict=True)
-            for row in score(inverse, sample, protocol, strata="gradient", quantity="inverse_depth")
-        ]
+        rows = []
+        for inverse, sample in zip(inverses, samples, strict=True):
+            rows += score(inverse, sample, protocol, strata="gradient", quantity="inverse_depth")
         if not rows:
             raise DataError(f"no pixel of {told['eval_data']} counts by protocol {protocol.name}; nothing was scored")
         scored = per_image_rows(Evaluation(protocol, pd.DataFrame(rows)), "", **told)
         frames.append(scored.drop(columns=["experiment", "experiment_key", "seed"]).assign(predictor=predictor))
     return pd.concat(frames, ignore_index=True)
-
-
-def _spread(number: int) -> Sequence[int]:
-    return np.unique(np.linspace(0, number - 1, min(number, MOST_IMAGES)).round().astype(int)).tolist()

@@ -1,6 +1,7 @@
 """What the auto-mask leaves out, on pairs made by hand."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.seeding import generator
-from lowtex_lab.studies.diagnostics.mask_shares import ignored
+from lowtex_lab.miniature import write_vkitti2
+from lowtex_lab.studies.diagnostics.mask_shares import ignored, measure
 
 SIZE = (16, 64)
 RIG = StereoRig(focal_px=40.0, baseline_m=0.5, width=SIZE[1], height=SIZE[0])
@@ -49,3 +51,12 @@ def test_a_single_view_is_refused():
     sample = replace(made_pair(0.1), other=None, name="drive/00001/l")
     with pytest.raises(ValueError, match="drive/00001/l has no second view"):
         ignored(sample, torch.ones(1, 1, *SIZE))
+
+
+def test_measure_counts_what_has_depth_and_a_match(tmp_path):
+    root = write_vkitti2(tmp_path / "vkitti2", {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
+    flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
+    frame = measure(flat, root, (64, 192))
+    assert set(frame["stratum_kind"]) == {"known"} and frame["ignored"].between(0, 1).all()
+    parts = frame.groupby(["image", frame["stratum"] == "all"])["pixels"].sum().unstack()
+    assert (parts[True] == parts[False]).all() and (parts[True] < 64 * 192).all(), "the sky is left out"
