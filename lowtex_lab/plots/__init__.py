@@ -20,8 +20,6 @@ from lowtex_lab.plots.diagrams import (
 )
 from lowtex_lab.plots.effects import claim_effects, effect_forest, interaction_plot
 from lowtex_lab.plots.images import (
-    crop_windows,
-    depth_grid,
     encoder_maps,
     image_grid,
     prediction_panel,
@@ -41,6 +39,6 @@ from lowtex_lab.plots.results import (
 )
 from lowtex_lab.plots.rig_check import draw_rig_check, rig_check
 from lowtex_lab.plots.run_figures import draw_standing, redraw
-from lowtex_lab.plots.samples import data_sets_panel, pair_panel, point_cloud_bird_eye, stereo_anaglyph
+from lowtex_lab.plots.samples import point_cloud_bird_eye, stereo_anaglyph
 from lowtex_lab.plots.saving import PLOTS, plot, save_figure
 from lowtex_lab.plots.style import METHODS, method_styles, styled

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lowtex.errors import DataError
@@ -27,12 +26,18 @@ from lowtex_lab.plots.style import (
 )
 from lowtex_lab.plots.tidy import bin_text, in_order, is_miniature, require_columns
 
-_NOT_TERMS = ["step", "epoch", "seed", "experiment", "experiment_key"]
-_NOT_TERMS += ["learning_rate", "wall_s", "miniature", "profile"]
-MOST_TERMS = 9
+TERMS = {
+    "total": "total loss",
+    "data": "data term",
+    "pixel": "difference of colours",
+    "feature": "difference of feature maps",
+    "smooth_first": "first-order smoothness",
+    "smooth_second": "second-order smoothness",
+    "masked": "share of pixels masked out",
+}
+"""Column of a training's log -> what it is called in a figure. None of them has a unit."""
+
 MOST_PANELS = 6
-_TRAINING = "#E69F00"
-_STATUS = {"done": "#0072B2", "failed": "#D55E00", "cached": "#9aa5b1", "skipped": "#9aa5b1"}
 
 
 @plot
@@ -44,7 +49,7 @@ def training_curves(
     Args:
         log: a training's ``log.csv`` (a row a step, a column a term), or several put together with the columns
             ``experiment`` and ``seed``.
-        terms: which terms to draw, in that order; None = all, at most nine.
+        terms: which columns to draw, in that order; None = those of `TERMS` that are there.
         title: replaces the standard one.
         miniature: mark it as such.
 
@@ -52,36 +57,36 @@ def training_curves(
         DataError: no ``step`` column, no row, or no such term.
     """
     require_columns(log, ["step"], "training_curves")
-    numeric = [c for c in log.columns if c not in _NOT_TERMS and pd.api.types.is_numeric_dtype(log[c])]
-    chosen = list(terms) if terms is not None else numeric[:MOST_TERMS]
-    unknown = [term for term in chosen if term not in numeric]
+    chosen = [term for term in TERMS if term in log] if terms is None else list(terms)
+    unknown = [term for term in chosen if term not in log]
     if unknown or not chosen:
-        raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {', '.join(numeric)}")
-    keys = [c for c in ("experiment", "seed") if c in log.columns]
+        found = ", ".join(map(str, log.columns))
+        raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {found}")
+    keys = [column for column in ("experiment", "seed") if column in log]
     runs = [(key[0], run) for key, run in log.groupby(keys, sort=False)] if keys else [("", log)]
     named = "experiment" in keys
-    styles = method_styles(name for name, _ in runs) if named else {}
+    styles = method_styles(name for name, _ in runs) if named else {"": METHODS["ours"]}
     figure, panels = panel_rows(len(chosen), 2.3, 2 if len(chosen) in (2, 4) else 3)
     for axes, term in zip(panels, chosen, strict=True):
         for name, run in runs:
-            style = styles.get(name, METHODS["ours"])
+            style = styles[name if named else ""]
             run = run[["step", term]].dropna().sort_values("step")
             smooth = run[term].rolling(max(len(run) // 25, 1), min_periods=1, center=True).mean()
             axes.plot(run["step"], run[term], color=style.color, alpha=0.25, linewidth=0.7)
-            axes.plot(run["step"], smooth, color=style.color, linewidth=1.7, label=style.label if named else None)
+            look = {"color": style.color, "linestyle": style.linestyle, "linewidth": 1.7}
+            axes.plot(run["step"], smooth, label=style.label if named else None, **look)
         values = log[term].dropna()
         if len(values) and values.min() > 0 and values.quantile(0.98) > 30 * values.quantile(0.02):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(str(term).replace("_", " "))
+        axes.set_title(TERMS.get(term, str(term).replace("_", " ")))
         axes.set_xlabel("optimiser step")
         axes.grid(True)
     if named:
         legend_row(figure)
-    steps = int(log["step"].max()) + 1
-    said = [f"{count(len(runs), 'training')} of {steps:,} steps", "light: as logged, dark: running mean"]
-    return finish(figure, title, *said, miniature=miniature)
+    said = f"{count(len(runs), 'training')} of {int(log['step'].max()) + 1:,} steps"
+    return finish(figure, title, said, "light: as logged, dark: running mean", miniature=miniature)
 
 
 @plot
@@ -212,35 +217,26 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     """What a run did when: a bar a task, its seconds written beside it.
 
     Args:
-        run: rows ``name, start_s, seconds``, optionally ``status`` (``done``, ``failed``, ``cached``) and
-            ``training_s``: how much of the task was training, drawn first in its bar, whenever it was.
+        run: rows ``name, start_s, seconds, training_s``; the last is how much of the task was training, drawn first in
+            its bar, whenever it was.
         title: replaces the standard one.
 
     Raises:
         DataError: missing columns or no rows.
     """
-    require_columns(run, ["name", "start_s", "seconds"], "timeline")
-    status = run["status"].astype(str) if "status" in run.columns else pd.Series("done", index=run.index)
-    trains = run["training_s"].to_numpy(float) if "training_s" in run.columns else np.zeros(len(run))
+    require_columns(run, ["name", "start_s", "seconds", "training_s"], "timeline")
     figure = new_figure(1.3 + 0.3 * len(run))
     axes = figure.subplots()
+    bars = axes.barh(run["name"], run["seconds"], left=run["start_s"], height=0.62, color="#0072B2", label="all else")
+    axes.barh(run["name"], run["training_s"], left=run["start_s"], height=0.62, color="#E69F00", label="training")
+    axes.bar_label(bars, [_seconds(value) for value in run["seconds"]], padding=4, color=INK)
     end = float((run["start_s"] + run["seconds"]).max())
-    for row, (task, state) in enumerate(zip(run.itertuples(), status, strict=True)):
-        axes.barh(row, task.seconds, left=task.start_s, height=0.62, color=_STATUS.get(state, MUTED))
-        words = _seconds(task.seconds) + ("" if state == "done" else f", {state}")
-        if trains[row] > 0:
-            axes.barh(row, trains[row], left=task.start_s, height=0.62, color=_TRAINING)
-        axes.text(task.start_s + task.seconds + 0.008 * end, row, words, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(run)), list(run["name"].astype(str)))
     axes.invert_yaxis()
     axes.set_xlim(0, end * 1.13)
     axes.grid(True, axis="x")
     axes.set_xlabel("seconds since the start")
-    said = ""
-    if trains.sum() > 0:
-        axes.legend([Patch(color=_TRAINING), Patch(color=_STATUS["done"])], ["training", "all else"], loc="upper right")
-        said = f", {_seconds(trains.sum())} of it training"
-    work = f"{_seconds(float(run['seconds'].sum()))} of work{said}"
+    axes.legend(loc="upper right")
+    work = f"{_seconds(run['seconds'].sum())} of work, {_seconds(run['training_s'].sum())} of it training"
     return finish(figure, title, count(len(run), "task"), work, f"{_seconds(end)} wall time")
 
 

@@ -144,12 +144,6 @@ def bin_text(name: str) -> str:
     return name.replace(">=", "≥ ").replace("<", "< ").replace("-", "–")
 
 
-def panel_and_bin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the columns ``panel`` and ``bin``, read off strata like ``low/<10 m``; the panel of others is empty."""
-    parts = rows["stratum"].astype(str).str.rpartition("/")
-    return rows.assign(panel=parts[0], bin=parts[2])
-
-
 def counted(values: pd.Series, noun: str) -> str:
     """``5 seeds``, or ``3 to 5 seeds`` where the values differ."""
     low, high = _ends(values)
