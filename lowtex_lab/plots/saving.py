@@ -229,7 +229,7 @@ def _filled_in(value: Any, card_path: Path) -> Any:
                 return stored[value["$array"]]
         # by itself pandas takes the word None for a gap and a hash for a number
         text = {"dtype": dict.fromkeys(value["text"], object), "keep_default_na": False, "na_values": [""]}
-        return pd.read_csv(path, **text, float_precision="round_trip")
+        return pd.read_csv(path, **text)
     except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise DataError(f"{path} is missing or damaged ({error}); run the notebook that makes it again") from error
 
