@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from lowtex.progress import count
 from lowtex_lab.plots.saving import plot, to_array
@@ -34,7 +33,6 @@ MAPS = {
 """How a map is coloured that is not of depth: dark blue to yellow, white to red, dark blue to green to yellow."""
 
 MARK_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73")
-STRATA_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 
 
 def as_picture(image) -> np.ndarray:
@@ -110,82 +108,14 @@ def depth_bar(figure, image, near_m: float, far_m: float, **options):
     return bar
 
 
-def _draw(
-    cells: Sequence[tuple[str, str, np.ndarray | None]],
-    columns: int,
-    bars: Mapping[str, str],
-    top: float | None = None,
-    aspect: float | None = None,
-    far_m: float | None = None,
-) -> tuple[Figure, np.ndarray, float]:
-    """A grid of pictures and maps, read row by row.
-
-    Args:
-        cells: (what stands above, how it is coloured, what is shown); ``(H,W,3)`` is a picture, a bool ``(H,W)`` white
-            where true, another ``(H,W)`` a map. None leaves the place to the text.
-        columns: cells a row.
-        bars: coloured how -> label of the colour bar below; at most one a column.
-        top: of ``value`` and ``error``, the value of the last colour; None = the 99th percentile. The first is 0.
-        aspect: height over width to draw every panel with; None = every pixel square.
-        far_m: end of the depth colours; None = what the depth maps span, at most 80 m.
-
-    Returns:
-        The figure, its panels ``(rows, columns)``, and where the depth colours end, in m.
-    """
-    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
-    shapes = [next((array.shape for *_, array in row if array is not None), (1, 2)) for row in rows]
-    heights = [aspect or shape[0] / shape[1] for shape in shapes]
-    height_in = (WIDTH_IN / columns - 0.2) * sum(heights) + 0.3 * len(rows) + 1.6
-    figure = new_figure(height_in, layout="compressed")
-    panels = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
-    values = {"depth": [np.zeros(0)]}
-    for _, kind, array in cells:
-        if array is not None and array.ndim == 2 and array.dtype != bool:
-            values.setdefault(kind, []).append(array.ravel())
-    near, far = depth_range(np.concatenate(values["depth"]), far_m)
-    ends = {kind: np.nanquantile(np.concatenate(maps), 0.99) for kind, maps in values.items() if kind != "depth"}
-    ends = {kind: end if top is None else top for kind, end in ends.items()}
-    scales = {}
-    for panel, (text, kind, array) in zip(panels.flat, cells, strict=False):
-        if array is None:
-            panel.set_axis_off()
-            panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=9)
-            continue
-        if array.ndim == 3 or array.dtype == bool:
-            place_image(panel, array, text, cmap="gray", vmin=-0.35, vmax=1)
-        elif kind == "depth":
-            scales[kind] = show_depth(panel, array, near, far, text)
-        else:
-            look = {"cmap": MAPS[kind](), "vmin": 0, "vmax": ends[kind] or 1.0}
-            scales[kind] = place_image(panel, thicken(array), text, **look)
-        if aspect is not None:
-            panel.set_aspect(aspect * array.shape[1] / array.shape[0])
-    for blank in panels.flat[len(cells) :]:
-        blank.set_axis_off()
-    drawn = [kind for kind in bars if kind in scales]
-    for place, kind in enumerate(drawn):
-        half = columns // 2
-        under = panels if len(drawn) == 1 else panels[-1, half:] if place else panels[-1, :half]
-        look = {"ax": under.ravel().tolist(), "location": "bottom", "aspect": 38, "shrink": 0.7}
-        # a share of the height of what stands above the bar, which it must not touch
-        look["pad"] = 0.15 / (len(rows) if len(drawn) == 1 else 1)
-        if kind == "depth":
-            depth_bar(figure, scales[kind], near, far, **look)
-        else:
-            beyond = any(np.nanmax(maps) > ends[kind] for maps in values[kind])
-            bar = figure.colorbar(scales[kind], extend="max" if beyond else "neither", **look)
-            bar.set_label(bars[kind], fontsize=9)
-    return figure, panels, far
-
-
 @plot
 def image_grid(
-    pictures: Mapping[str, object],
+    pictures: Mapping[str, object] | Sequence[tuple[str, object]],
     title: str,
     columns: int = 2,
     caption: str = "",
     top: float | None = None,
-    colors: str | Mapping[str, str] = "value",
+    colors: str | Mapping[str, str] | Sequence[str] = "value",
     bar: str = "",
     marks: Mapping[str, object] | None = None,
     miniature: bool = False,
@@ -197,12 +127,14 @@ def image_grid(
 
     Args:
         pictures: what stands above -> a picture ``(3,H,W)`` in [0, 1] or a map ``(H,W)``, ``(1,H,W)``; a bool map is
-            shown as kept (white) and left out (dark); not-a-number is grey. None leaves the place to the text.
+            shown as kept (white) and left out (dark); not-a-number is grey. None leaves the place to the text. Pairs
+            where a text comes twice.
         title, caption: texts.
         columns: pictures a row.
-        top: value that gets the last colour; None = the 99th percentile of all maps together. The first is 0.
-        colors: of the maps, or of each by its name: ``value`` (dark blue to yellow), ``error`` (white to red),
-            ``channel`` (violet to yellow) or ``depth`` (metres, 0 = none, logarithmic, with a colour bar).
+        top: value that gets the last colour; None = the 99th percentile of all maps of a kind. The first is 0.
+        colors: of the maps, of each by its name, or of each by its place: ``value`` (dark blue to yellow), ``error``
+            (white to red), ``channel`` (violet to yellow) or ``depth`` (metres, 0 = none, logarithmic, with a colour
+            bar).
         bar: label of the colour bar of ``error``, or of ``value`` where no map is in error colours; empty draws none.
         marks: name -> (x, y), points to mark in every colour picture.
         miniature: mark it as such.
@@ -214,29 +146,72 @@ def image_grid(
     Raises:
         ValueError: no picture, unknown colours, another shape, or a window that is not inside its picture.
     """
-    kinds = dict.fromkeys(pictures, colors if isinstance(colors, str) else "value")
-    kinds |= {} if isinstance(colors, str) else colors
-    if not pictures or set(kinds.values()) - {"depth", *MAPS}:
-        raise ValueError(f"image_grid takes pictures in depth, {', '.join(MAPS)}; got {len(pictures)} in {colors!r}")
-    cells = [(name, kinds[name], _shown(picture)) for name, picture in pictures.items()]
-    bars = {"depth": "depth in m"} | ({"error" if "error" in kinds.values() else "value": bar} if bar else {})
-    figure, panels, _ = _draw(cells, columns, bars, top, aspect, far_m)
-    shown = {name: (panel, array) for panel, (name, _, array) in zip(panels.flat, cells, strict=False)}
-    maps = [(kind, array) for _, kind, array in cells if array is not None and array.ndim == 2]
-    for panel, array in shown.values():
-        if array is not None and array.ndim == 3:
-            _mark(panel, marks or {})
-    for name, windows in (boxes or {}).items():
-        _outline(*shown[name], windows)
-    grey = "grey: no value" if any(kind == "depth" or np.isnan(array).any() for kind, array in maps) else ""
-    return finish(figure, title, caption, grey, miniature=miniature)
+    pairs = list(pictures.items()) if isinstance(pictures, Mapping) else pictures
+    names, arrays = [name for name, _ in pairs], [_shown(picture) for _, picture in pairs]
+    kinds = [colors] * len(pairs) if isinstance(colors, str) else colors
+    kinds = [kinds.get(name, "value") for name in names] if isinstance(kinds, Mapping) else kinds
+    if not pairs or set(kinds) - {"depth", *MAPS}:
+        raise ValueError(f"image_grid takes pictures in depth, {', '.join(MAPS)}; got {len(pairs)} in {colors!r}")
+    values = {"depth": [np.zeros(0)]}
+    for kind, array in zip(kinds, arrays, strict=True):
+        if array is not None and array.ndim == 2 and array.dtype != bool:
+            values.setdefault(kind, []).append(array.ravel())
+    near, far = depth_range(np.concatenate(values["depth"]), far_m)
+    ends = {
+        kind: top or float(np.nanquantile(np.concatenate(maps), 0.99)) for kind, maps in values.items() if maps[0].size
+    }
+    figure, panels, heights_in = _panels(arrays, columns, aspect)
+    scales, holes = {}, len(values["depth"]) > 1 or any(np.isnan(a).any() for maps in values.values() for a in maps)
+    for panel, text, kind, array in zip(panels.flat, names, kinds, arrays, strict=False):
+        if array is None:
+            panel.set_axis_off()
+            panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=9)
+            continue
+        if array.ndim == 3 or array.dtype == bool:
+            place_image(panel, array, text, cmap="gray", vmin=-0.35, vmax=1)
+            _mark(panel, marks or {} if array.ndim == 3 else {})
+        elif kind == "depth":
+            scales[kind] = show_depth(panel, array, near, far, text)
+        else:
+            look = {"cmap": MAPS[kind](), "vmin": 0, "vmax": ends[kind] or 1.0}
+            scales[kind] = place_image(panel, thicken(array), text, **look)
+        if aspect is not None:
+            panel.set_aspect(aspect * array.shape[1] / array.shape[0])
+        _outline(panel, array, (boxes or {}).get(text, {}))
+    for blank in panels.flat[len(pairs) :]:
+        blank.set_axis_off()
+    labels = {"depth": "depth in m"} | ({"error" if "error" in kinds else "value": bar} if bar else {})
+    below = [kind for kind in labels if kind in scales]
+    for place, kind in enumerate(below):
+        half = columns // 2
+        under = panels if len(below) == 1 else panels[-1, half:] if place else panels[-1, :half]
+        # 0.3 inches below the pictures, as a share of their height
+        pad = 0.3 / sum(heights_in if len(below) == 1 else heights_in[-1:])
+        look = {"ax": under.ravel().tolist(), "location": "bottom", "aspect": 38, "shrink": 0.7, "pad": pad}
+        if kind == "depth":
+            depth_bar(figure, scales[kind], near, far, **look)
+        else:
+            look["extend"] = "max" if any(np.nanmax(maps) > ends[kind] for maps in values[kind]) else "neither"
+            figure.colorbar(scales[kind], **look).set_label(labels[kind], fontsize=9)
+    return finish(figure, title, caption, "grey: no value" if holes else "", miniature=miniature)
 
 
 def _shown(picture) -> np.ndarray | None:
-    array = None if picture is None else to_array(picture)
-    if array is None or (array.ndim == 3 and 3 in (array.shape[0], array.shape[-1])):
-        return array if array is None else as_picture(array)
-    return as_map(array)
+    if picture is None:
+        return None
+    array = to_array(picture)
+    return as_picture(array) if array.ndim == 3 and 3 in (array.shape[0], array.shape[-1]) else as_map(array)
+
+
+def _panels(
+    arrays: Sequence[np.ndarray | None], columns: int, aspect: float | None
+) -> tuple[Figure, np.ndarray, list[float]]:
+    """A figure, its panels ``(rows, columns)``, and the height in inches that the first picture of a row asks for."""
+    rows = [arrays[i : i + columns] for i in range(0, len(arrays), columns)]
+    shapes = [next((array.shape for array in row if array is not None), (1, 2)) for row in rows]
+    heights_in = [WIDTH_IN / columns * (aspect or shape[0] / shape[1]) for shape in shapes]
+    figure = new_figure(sum(heights_in) + 0.3 * len(rows) + 1.6, layout="compressed")
+    return figure, figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights_in), heights_in
 
 
 def _mark(panel, marks: Mapping[str, object]) -> None:
@@ -294,7 +269,7 @@ def encoder_maps(
     wrong = [a.shape for a in arrays if a.ndim != 3]
     if wrong or not arrays:
         raise ValueError(f"encoder_maps takes maps (C,h,w), got {wrong or 'none'}")
-    pictures = {} if image is None else {"image": image} | {" " * place: None for place in range(1, channels)}
+    pictures = [] if image is None else [("image", image), *[("", None)] * (channels - 1)]
     for level, array in enumerate(arrays, start=1):
         best = np.argsort(-array.reshape(len(array), -1).std(axis=1), kind="stable")[:channels]
         for place, channel in enumerate(best):
@@ -303,13 +278,12 @@ def encoder_maps(
                 # an edge detector that fires in a few places only has equal percentiles
                 low, high = float(array[channel].min()), float(array[channel].max())
             size = f"stride {2**level}: {array.shape[2]}×{array.shape[1]}, {len(array)} ch."
-            name = f"stride {2**level}, channel {channel}" if place else size
-            pictures[name] = np.clip((array[channel] - low) / max(high - low, 1e-9), 0, 1)
+            name = f"channel {channel}" if place else size
+            pictures.append((name, np.clip((array[channel] - low) / max(high - low, 1e-9), 0, 1)))
     caption = f"the {channels} channels with the largest spread of each map · each stretched to its own range"
     return image_grid(pictures, title, channels, caption, top=1.0, colors="channel", miniature=miniature)
 
 
-@plot
 def prediction_panel(
     images: Sequence,
     truths: Sequence,
@@ -332,7 +306,7 @@ def prediction_panel(
         truths: a depth map ``(1,h,w)`` or ``(h,w)`` in metres for each image, 0 = none; or None where there is none.
         predictions: method name -> one depth map in metres for each image, at its truth's size (any size without).
         names: what to write above each image.
-        far_m: end of the depth colours; None = what the maps span, at most 80 m.
+        far_m: end of the depth colours; None = what the truths span, at most 80 m.
         error_top: relative error that gets the darkest colour.
         title: replaces the standard one.
         miniature: mark it as such.
@@ -351,30 +325,33 @@ def prediction_panel(
     names = names or (["image"] if alone else [f"image {i + 1}" for i in range(len(images))])
     labels = {method: style.label for method, style in method_styles(predictions).items()}
     maps = [None if truth is None else as_map(truth).astype(np.float32) for truth in truths]
-    with_truth = any(truth is not None and (truth > 0).any() for truth in maps)
+    maps = [truth if truth is not None and (truth > 0).any() else None for truth in maps]
+    with_truth = any(truth is not None for truth in maps)
     stacks = []
     for place, (image, truth) in enumerate(zip(images, maps, strict=True)):
-        stack = [(shorten(names[place], max(len(images), 2)), "picture", as_picture(image))]
-        known = truth is not None and bool((truth > 0).any())
+        stack = [(shorten(names[place], max(len(images), 2)), as_picture(image), "value")]
         if with_truth:
-            text = "" if place and known else "ground truth"
-            stack.append((text, "depth", truth) if known else ("no ground truth", "depth", None))
+            stack.append(("no ground truth" if truth is None else "" if place else "ground truth", truth, "depth"))
         for method, label in labels.items():
             depth = as_map(predictions[method][place]).astype(np.float32)
-            stack.append(("" if place else label, "depth", depth))
+            stack.append(("" if place else label, depth, "depth"))
             if with_truth:
-                error = _relative_error(depth, truth, method) if known else None
-                text = f"AbsRel {np.nanmean(error):.3f}" if known else "no ground truth"
-                stack.append((f"{label}: {text}" if alone and known else text, "error", error))
+                error = None if truth is None else _relative_error(depth, truth, method)
+                text = "no ground truth" if error is None else f"AbsRel {np.nanmean(error):.3f}"
+                stack.append((f"{label}: {text}" if alone else text, error, "error"))
         stacks.append(stack)
     cells = stacks[0] if alone else [cell for row in zip(*stacks, strict=True) for cell in row]
-    bars = {"depth": "depth in m", "error": "relative error, |prediction − truth| / truth"}
-    figure, _, far = _draw(cells, 2 if alone else len(images), bars, error_top, aspect, far_m)
-    said = [count(len(images), "image"), "near is bright", f"colours end at {far:.0f} m"]
+    said = [count(len(images), "image"), "near is bright"]
     if with_truth:
         said.append("AbsRel = mean of |prediction − truth| / truth over the pixels shown")
-        said.append("grey: no ground truth" + (" (points drawn larger)" if any(map(is_sparse, maps)) else ""))
-    return finish(figure, title, *said, miniature=miniature)
+    if any(map(is_sparse, maps)):
+        said.append("points drawn larger")
+    options = {"colors": [kind for *_, kind in cells], "bar": "relative error, |prediction − truth| / truth"}
+    if with_truth and far_m is None:
+        far_m = depth_range(np.concatenate([truth.ravel() for truth in maps if truth is not None]))[1]
+    options |= {"top": error_top, "miniature": miniature, "aspect": aspect, "far_m": far_m}
+    columns = 2 if alone else len(images)
+    return image_grid([cell[:2] for cell in cells], title, columns, " · ".join(said), **options)
 
 
 def shorten(text: str, columns: int) -> str:
@@ -390,30 +367,26 @@ def _relative_error(prediction: np.ndarray, truth: np.ndarray, method: str) -> n
     return np.where(known, np.abs(prediction - truth) / np.where(known, truth, 1), np.nan)
 
 
-@plot
 def texture_strata_overlay(image, masks: Mapping[str, object], miniature: bool = False, title: str = ""):
-    """Which pixels belong to which stratum: the picture, and the picture tinted by stratum with its share of pixels.
+    """Which pixels belong to which stratum: the picture, and for each stratum its pixels and their share.
 
     Args:
         image: ``(3,H,W)`` in [0, 1].
-        masks: stratum name -> bool ``(H,W)`` or ``(1,H,W)`` at the image's size; at most six.
+        masks: stratum name -> bool ``(H,W)`` or ``(1,H,W)`` at the image's size.
         miniature: mark it as such.
         title: replaces the standard one.
 
     Raises:
-        ValueError: no mask, more than six, or a mask of another size.
+        ValueError: a mask of another size.
     """
-    picture = as_picture(image)
-    if not 1 <= len(masks) <= len(STRATA_COLORS):
-        raise ValueError(f"texture_strata_overlay takes 1 to {len(STRATA_COLORS)} masks, got {len(masks)}")
-    tinted = np.repeat(picture.mean(-1, keepdims=True), 3, axis=-1)
-    handles = []
-    for (name, mask), color in zip(masks.items(), STRATA_COLORS, strict=False):
+    pictures = {"image": as_picture(image)}
+    for name, mask in masks.items():
         member = as_map(mask).astype(bool)
-        if member.shape != picture.shape[:2]:
-            raise ValueError(f"mask {name!r} is {member.shape}, the image {picture.shape[:2]}; resize it first")
-        tinted[member] = 0.4 * tinted[member] + 0.6 * np.array(to_rgb(color))
-        handles.append(Patch(color=color, label=f"{name}: {member.mean():.0%} of pixels"))
-    figure, *_ = _draw([("image", "picture", picture), ("strata", "picture", tinted)], 2, {})
-    figure.legend(handles=handles, loc="outside lower right", ncols=min(len(handles), 3))
-    return finish(figure, title or "Which pixels count as low texture", miniature=miniature)
+        if member.shape != pictures["image"].shape[:2]:
+            raise ValueError(
+                f"mask {name!r} is {member.shape}, the image {pictures['image'].shape[:2]}; resize it first"
+            )
+        # what belongs to it keeps its colours
+        shown = np.where(member[..., None], pictures["image"], 0.12)
+        pictures[f"{name}: {member.mean():.0%} of pixels"] = shown
+    return image_grid(pictures, title or "Which pixels count as low texture", miniature=miniature)

@@ -9,23 +9,8 @@ from matplotlib.transforms import blended_transform_factory
 
 from lowtex.errors import DataError
 from lowtex.progress import count
-from lowtex_lab.plots import tidy
+from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
-from lowtex_lab.plots.style import (
-    INK,
-    MUTED,
-    TRUTH,
-    Figure,
-    MethodStyle,
-    finish,
-    legend_row,
-    log_axis,
-    method_dots,
-    method_styles,
-    new_figure,
-    note,
-    stratum_title,
-)
 
 MOST_LABELLED = 20
 _LABEL_CHARACTERS = 100
@@ -84,39 +69,39 @@ def metric_bars(
     tidy.require_comparable(chosen, what, free=[by, "eval_data", "split"] if by == "protocol" else [by])
     values = tidy.per_seed(chosen.astype({by: str}), by, what)
     groups = tidy.in_order(values[by])
-    styles = method_styles(values["experiment"])
+    styles = style.method_styles(values["experiment"])
     several = bool((values.groupby("experiment")["seed"].nunique() > 1).any())
-    figure = new_figure(3.9)
+    figure = style.new_figure(3.9)
     axes = figure.subplots()
     where = {"x": by, "y": "value", "hue": "experiment", "order": groups, "hue_order": list(styles), "legend": False}
-    colors = {name: style.color for name, style in styles.items()}
+    colors = {name: look.color for name, look in styles.items()}
     seaborn.barplot(values, **where, palette=colors, saturation=1, gap=0.08, errorbar=None, ax=axes)
     if several:
-        look = {"palette": dict.fromkeys(styles, "white"), "edgecolor": INK, "linewidth": 0.8, "size": 4}
+        look = {"palette": dict.fromkeys(styles, "white"), "edgecolor": style.INK, "linewidth": 0.8, "size": 4}
         seaborn.stripplot(values, **where, **look, dodge=len(styles) > 1, jitter=False, ax=axes)
     highest = values.groupby(["experiment", by])["value"].max()
-    for (method, style), bars in zip(styles.items(), axes.containers, strict=True):
-        bars.set_label(style.label)
+    for (method, look), bars in zip(styles.items(), axes.containers, strict=True):
+        bars.set_label(look.label)
         for bar in bars if len(styles) * len(groups) <= MOST_LABELLED else ():
             middle = bar.get_x() + bar.get_width() / 2
             place = (middle, highest[method, groups[round(middle)]])
-            note(axes, f"{bar.get_height():.3g}", place, (0, 5), ha="center", va="baseline", fontsize=8)
+            style.note(axes, f"{bar.get_height():.3g}", place, (0, 5), ha="center", va="baseline", fontsize=8)
     axes.set_ylim(0, float(values["value"].max()) * 1.14)
     # what is longer than its group is wide breaks at a space
     room = max(_LABEL_CHARACTERS // len(groups), 4)
     short = [tidy.without_hash(group) for group in groups]
     told = short if len(set(short)) == len(groups) else groups
-    texts = [tidy.bin_text(stratum_title(g)) if by == "stratum" else g.replace("_", " ") for g in told]
+    texts = [tidy.bin_text(style.stratum_title(g)) if by == "stratum" else g.replace("_", " ") for g in told]
     axes.set_xticks(range(len(groups)), [textwrap.fill(text, room, break_long_words=False) for text in texts])
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")
     axes.set(xlabel=_GROUP_LABELS.get(by, by), ylabel=tidy.metric_label(metric))
-    legend_row(figure)
+    style.legend_row(figure)
     seeds = "dots: single seeds, bars: their mean" if several else "one seed, so no spread is known"
     kinds = [k for k in chosen["stratum_kind"].astype(str).unique() if k not in ("none", "all")]
     split_by = kinds[0] if by == "stratum" and kinds else by
     title = title or f"{tidy.metric_name(metric)} by {_BY.get(split_by, split_by.replace('_', ' '))}"
-    return finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
+    return style.finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
 
 
 @plot
@@ -164,7 +149,7 @@ def _over_bins(rows: pd.DataFrame, metric: str, kind: str, axis: str, title: str
     bars = "bars: smallest to largest of the seeds"
     said = tidy.caption(chosen, bars if errors["seeds"].max() > 1 else "one seed, so no spread is known")
     figure = _draw_bins(_placed(errors), None, axis, what)
-    return finish(figure, title, said, miniature=tidy.is_miniature(chosen))
+    return style.finish(figure, title, said, miniature=tidy.is_miniature(chosen))
 
 
 @plot
@@ -216,10 +201,12 @@ def errors_over_bins(
     said += [f"{name} {errors[name].iloc[0]}" for name in ("protocol", "profile") if name in errors]
     if ratios is not None:
         said.append("ratios: within a seed and an image")
-    return finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(errors))
+    return style.finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(errors))
 
 
-def _draw_bins(errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, what: str, reference: str = "") -> Figure:
+def _draw_bins(
+    errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, what: str, reference: str = ""
+) -> style.Figure:
     """A column a panel: errors over bins, ratios where there are any, and where known the share of pixels in a bin."""
     panels, bins = tidy.in_order(errors["panel"]), tidy.in_order(errors["bin"])
     if len(panels) > MOST_PANELS or errors.duplicated(["experiment", "panel", "bin"]).any():
@@ -229,20 +216,20 @@ def _draw_bins(errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, wha
         tables["ratio"] = ratios[ratios["panel"].isin(panels) & ratios["bin"].isin(bins)]
     heights = {"error": 3.2, "ratio": 2.3}
     heights = [heights[part] for part in tables] + [0.8] * ("pixels" in errors)
-    figure = new_figure(1.2 + 0.92 * sum(heights))
+    figure = style.new_figure(1.2 + 0.92 * sum(heights))
     options = {"sharex": True, "sharey": "row", "squeeze": False, "height_ratios": heights}
     grid = figure.subplots(len(heights), len(panels), **options)
-    styles = method_styles(errors["experiment"])
+    styles = style.method_styles(errors["experiment"])
     for column, panel in zip(grid.T, panels, strict=True):
-        for place, (method, style) in enumerate(styles.items()):
+        for place, (method, look) in enumerate(styles.items()):
             shift = DODGE * ((place + 0.5) / len(styles) - 0.5)
             for axes, (part, table) in zip(column, tables.items(), strict=False):
                 own = table[(table["panel"] == panel) & (table["experiment"] == method)]
-                _curve(axes, own.set_index("bin").reindex(bins), part, shift, style)
+                _curve(axes, own.set_index("bin").reindex(bins), part, shift, look)
         if "pixels" in errors:
             share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
             column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
-        column[0].set_title(stratum_title(panel))
+        column[0].set_title(style.stratum_title(panel))
         crowded = len(panels) > 1 and len(bins) > 3
         texts = [tidy.bin_text(name.removesuffix(" m")) for name in bins]
         column[-1].set_xticks(range(len(bins)), texts, rotation=30 if crowded else 0)
@@ -254,14 +241,14 @@ def _draw_bins(errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, wha
     grid[0, 0].set_ylabel(tidy.metric_label(str(errors["metric"].iloc[0])))
     if "ratio" in tables:
         for axes in grid[1]:
-            axes.axhline(1, color=MUTED, linewidth=1, zorder=1)
+            axes.axhline(1, color=style.MUTED, linewidth=1, zorder=1)
         ends = tables["ratio"][["ratio", "low", "high"]].to_numpy(float).ravel()
-        log_axis(grid[1, 0].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
-        grid[1, 0].set_ylabel(f"ratio to {method_styles([reference])[reference].label}\n(below 1 is better)")
+        style.log_axis(grid[1, 0].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
+        grid[1, 0].set_ylabel(f"ratio to {style.method_styles([reference])[reference].label}\n(below 1 is better)")
     if "pixels" in errors:
         grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         grid[-1, 0].set_ylabel("share of\npixels")
-    legend_row(figure, 4)
+    style.legend_row(figure, 4)
     return figure
 
 
@@ -276,25 +263,25 @@ def _placed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(panel=parts[0], bin=parts[2])
 
 
-def _curve(axes, rows: pd.DataFrame, column: str, shift: float, style: MethodStyle) -> None:
+def _curve(axes, rows: pd.DataFrame, column: str, shift: float, method: style.MethodStyle) -> None:
     # a bin without a value leaves no hole in the line
     known = rows[column].notna().to_numpy()
     if known.any():
         x, rows = np.flatnonzero(known) + shift, rows[known].astype({column: float, "low": float, "high": float})
-        look = {"color": style.color, "marker": style.marker, "linestyle": style.linestyle}
-        axes.plot(x, rows[column], markersize=5, linewidth=1.5, label=style.label, **look)
-        axes.vlines(x, rows["low"], rows["high"], color=style.color, linewidth=1.6, alpha=0.6)
+        look = {"color": method.color, "marker": method.marker, "linestyle": method.linestyle}
+        axes.plot(x, rows[column], markersize=5, linewidth=1.5, label=method.label, **look)
+        axes.vlines(x, rows["low"], rows["high"], color=method.color, linewidth=1.6, alpha=0.6)
 
 
 YARDSTICK = "yardstick"
 CONTESTANTS = {
-    YARDSTICK: MethodStyle("yardstick", "#4D4D4D", "|"),
-    "kit": MethodStyle("the kit, fp32", "#0072B2", "o"),
-    "kit_bf16": MethodStyle("the kit, network in bf16", "#E69F00", "s"),
-    "kit_prepared": MethodStyle("prepared on disk", "#009E73", "^"),
-    "kit_memory": MethodStyle("kept in memory", "#CC79A7", "v"),
+    YARDSTICK: ("yardstick", "#4D4D4D"),
+    "kit": ("the kit, fp32", "#0072B2"),
+    "kit_bf16": ("the kit, network in bf16", "#E69F00"),
+    "kit_prepared": ("prepared on disk", "#009E73"),
+    "kit_memory": ("kept in memory", "#CC79A7"),
 }
-"""Contestant -> how it is called and drawn."""
+"""Contestant -> how it is called, and its colour."""
 
 KIND_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#D55E00", "#009E73", "#bbbbbb")
 _SUBJECT = ["group", "subject", "network", "batch", "height", "width", "data"]
@@ -302,16 +289,13 @@ _NEEDED = (*_SUBJECT, "contestant", "metric", "part", "value", "n", "device", "t
 
 
 @plot
-def benchmark_overview(
-    rows: pd.DataFrame, targets: pd.DataFrame | None = None, title: str = "The kit beside a plain formulation"
-):
+def benchmark_overview(rows: pd.DataFrame, title: str = "The kit beside a plain formulation"):
     """Above, how many times faster than the yardstick everything is; below, a step's time by kind of operation.
 
     Args:
         rows: of ``python -m benchmarks``, one device: ``group, subject, network, batch, height, width, data,
             contestant, metric, part, value, n, device, threads, torch_version, commit``. Drawn are ``times_faster`` of
             what has a yardstick, and ``profile_ms`` with the step's ``floor_ms``.
-        targets: rows ``subject, network, batch, height, width, contestant, bound``: marks at the lines above.
         title: text; device, versions and repeats are always said.
 
     Raises:
@@ -327,12 +311,12 @@ def benchmark_overview(
     profile = rows[rows["metric"] == "profile_ms"]
     if faster.empty and profile.empty:
         raise DataError(f"{what}: no ratio to a yardstick and no profile in these rows; measure step or profile")
-    heights = [0.9 + 0.4 * len(faster[_SUBJECT].drop_duplicates())] * (len(faster) > 0)
-    heights += [0.9 + 0.3 * len(profile[[*_SUBJECT, "contestant"]].drop_duplicates())] * (len(profile) > 0)
-    figure = new_figure(1.0 + sum(heights))
+    lines, bars = faster[_SUBJECT].drop_duplicates(), profile[[*_SUBJECT, "contestant"]].drop_duplicates()
+    heights = [0.9 + inches * len(part) for part, inches in ((lines, 0.4), (bars, 0.3)) if len(part)]
+    figure = style.new_figure(1.0 + sum(heights))
     panels = list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
     if len(faster):
-        _ratios(panels[0], faster, targets)
+        _ratios(panels[0], faster)
     if len(profile):
         _profile(panels[-1], profile, rows[(rows["metric"] == "floor_ms") & (rows["group"] == "step")])
     said = [f"{rows['device'].iloc[0]}, {count(int(rows['threads'].max()), 'thread')}"]
@@ -340,37 +324,27 @@ def benchmark_overview(
         said.append(f"{name} {', '.join(sorted(set(rows[column].astype(str)) - {''}))}")
     if len(faster):
         said.append(f"medians of {tidy.number_range(faster['n'])} rounds, in turn")
-    return finish(figure, title, *said)
+    return style.finish(figure, title, *said)
 
 
-def _ratios(axes, faster: pd.DataFrame, targets: pd.DataFrame | None) -> None:
+def _ratios(axes, faster: pd.DataFrame) -> None:
     # rows of several calls lie in the order of the calls; the smaller network first
     group = faster["group"].map({"step": 0, "loss": 1, "data": 2, "use": 3}).fillna(4)
-    faster = faster.assign(place=group, large=faster["network"].str.startswith("I"), bound=np.nan)
+    faster = faster.assign(place=group, large=faster["network"].str.startswith("I"))
     faster = faster.sort_values(["place", "large", "height", "batch"])
-    if targets is not None:
-        told = ["subject", "network", "batch", "height", "width", "contestant"]
-        faster = faster.drop(columns="bound").merge(targets[[*told, "bound"]], on=told, how="left")
-    names = [name for name in CONTESTANTS if name in set(faster["contestant"])]
-    # contestants of one line a little below one another, so that none hides another
-    aside = {name: 0.2 * (place - (len(names) - 1) / 2) for place, name in enumerate(names)}
-    faster = faster.assign(y=faster.groupby(_SUBJECT, sort=False).ngroup() + faster["contestant"].map(aside))
-    log_axis(axes.xaxis, [0.9, *faster["value"], *faster["bound"].dropna(), 1.35 * float(faster["value"].max())])
-    axes.axvline(1.0, color=MUTED, linewidth=1)
-    for name in names:
-        style, own = CONTESTANTS[name], faster[faster["contestant"] == name]
-        method_dots(axes, own, "value", "y", style, label=style.label, markeredgewidth=0, zorder=4)
-        for row in own.itertuples():
-            # on the side where no target is, which its white ground would hide
-            side = -1 if row.bound > row.value else 1
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-            look = {"ha": "left" if side > 0 else "right", "fontsize": 8, "color": style.color, "bbox": box}
-            note(axes, f"{row.value:.3g}×", (row.value, row.y), (7 * side, 0), **look)
-    mark = {"marker": "|", "color": TRUTH, "markersize": 9, "markeredgewidth": 2}
-    for index, row in enumerate(faster[faster["bound"].notna()].itertuples()):
-        axes.plot(row.bound, row.y, linestyle="", label="" if index else "target", **mark)
-    lines = faster[_SUBJECT].drop_duplicates()
-    _bar_axis(axes, [_told(row) for row in lines.itertuples()])
+    texts = [_told(row) for row in faster.itertuples()]
+    lines = list(dict.fromkeys(texts))
+    faster = faster.assign(y=[lines.index(text) for text in texts])
+    style.log_axis(axes.xaxis, [0.9, *faster["value"], 1.35 * float(faster["value"].max())])
+    axes.axvline(1.0, color=style.MUTED, linewidth=1)
+    for place, name in enumerate(name for name in CONTESTANTS if name in set(faster["contestant"])):
+        (label, color), own = CONTESTANTS[name], faster[faster["contestant"] == name]
+        axes.plot(own["value"], own["y"], "o", color=color, label=label)
+        for times, y in zip(own["value"], own["y"], strict=True):
+            # above and below the line in turn, so that numbers keep clear of each other
+            look = {"ha": "center", "fontsize": 8, "color": color}
+            style.note(axes, f"{times:.3g}×", (times, y), (0, -10 if place % 2 else 9), **look)
+    _bar_axis(axes, lines)
     axes.set_xlabel("times faster than the yardstick (right of 1: faster), logarithmic axis")
 
 
@@ -387,11 +361,10 @@ def _profile(axes, profile: pd.DataFrame, floors: pd.DataFrame) -> None:
     floor = floors.drop_duplicates(same).set_index(same)["value"].reindex(table.index)
     places, whole = np.arange(len(table)), table.sum(axis=1)
     for place, ms in zip(places, whole, strict=True):
-        note(axes, f"{ms:,.0f} ms", (ms, place), (4, 0), fontsize=8, color=INK)
+        style.note(axes, f"{ms:,.0f} ms", (ms, place), (4, 0), fontsize=8, color=style.INK)
     axes.vlines(floor, places - 0.45, places + 0.45, color="black", linewidth=2.2, label="arithmetic floor")
     networks, batches, heights, widths, names = zip(*table.index, strict=True)
-    labels = {name: style.label for name, style in CONTESTANTS.items()}
-    _bar_axis(axes, [f"{net}: {labels.get(name, name)}" for net, name in zip(networks, names, strict=True)])
+    _bar_axis(axes, [f"{net}: {CONTESTANTS[name][0]}" for net, name in zip(networks, names, strict=True)])
     axes.set_xlim(0, 1.12 * float(whole.max()))
     axes.set_xlabel(f"ms of one step, by kind of operation (batch {batches[0]}, {widths[0]}x{heights[0]})")
 

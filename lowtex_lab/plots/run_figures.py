@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def draw_standing(
     """
     run_dir = Path(run_dir)
     rows = run_rows(run_dir)
-    sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
+    sources = [*_row_files(run_dir), *run_dir.glob("notebooks/*.result.json")]
     newest = max((path.stat().st_mtime for path in sources), default=0.0)
     drawn, to_draw = [], {}
     for name, draw in standing_figures(rows, run_dir):
@@ -106,11 +105,8 @@ def standing_figures(rows: pd.DataFrame, run_dir: Path) -> Iterator[tuple[str, C
             chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
             if len(chosen):
                 yield f"summary_{metric}_{name}", partial(results.metric_bars, chosen, metric, kind=kind)
-        for kind, draw in (
-            ("contrast", results.error_vs_contrast),
-            ("distance", results.error_by_distance),
-            ("known*distance", results.error_by_distance),
-        ):
+        for kind in ("contrast", "distance", "known*distance"):
+            draw = results.error_vs_contrast if kind == "contrast" else results.error_by_distance
             chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
             if len(chosen):
                 yield f"summary_{kind.replace('*', '_')}_{name}", partial(draw, chosen, kind=kind)
@@ -151,10 +147,11 @@ def run_rows(run_dir: str | Path) -> pd.DataFrame:
     """
     from lowtex.evaluation.results import COLUMNS, read_rows
 
-    run_dir = Path(run_dir)
-    if not any(run_dir.rglob("rows*.csv")) and not any(run_dir.rglob("rows/*.csv")):
-        return pd.DataFrame(columns=list(COLUMNS))
-    return read_rows(run_dir)
+    return read_rows(run_dir) if _row_files(Path(run_dir)) else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _row_files(run_dir: Path) -> list[Path]:
+    return [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv")]
 
 
 def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -185,24 +182,17 @@ def texture_kind(rows: pd.DataFrame) -> str | None:
 
 
 def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
-    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, training_s``.
+    """How long each notebook took, from the records its last cell left: ``name, seconds, training_s``.
 
-    Notebooks of several calls are put one behind the other, without the hours between the calls.
+    Raises:
+        DataError: a record is damaged.
     """
-    found = []
+    rows = []
     for path in sorted((Path(run_dir) / "notebooks").glob("*.result.json")):
         record = files.read_json(path)
         try:
-            end = datetime.fromisoformat(record["finished"]).timestamp()
             seconds = float(record.get("runner_wall_s") or record["wall_s"])
-            training = float(record.get("training_s", 0.0))
+            rows.append((path.name.split(".")[0], seconds, float(record.get("training_s", 0.0))))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is not the record of a notebook ({error!r}); run that notebook again") from error
-        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0]), training))
-    rows, skipped, last = [], 0.0, None
-    for start, seconds, name, training in sorted(found):
-        if last is None or start > last + 60:
-            skipped += start - (last if last is not None else 0.0)
-        rows.append({"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "training_s": training})
-        last = max(last or start, start + seconds)
-    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "training_s"])
+    return pd.DataFrame(rows, columns=["name", "seconds", "training_s"])

@@ -22,7 +22,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from lowtex.errors import DataError
-from lowtex_lab.plots.tidy import in_order
+from lowtex_lab.plots.tidy import LOOK, in_order
 
 WIDTH_IN = 9.0
 """Width of every figure, inches: 1350 pixels saved at `DPI`, shown at about 900 in a README."""
@@ -47,34 +47,13 @@ class MethodStyle:
     label: str
     color: str
     marker: str
-    linestyle: object = "-"
+    linestyle: str = "-"
 
 
-METHODS = {
-    "baseline": MethodStyle("baseline", "#4D4D4D", "o", "-"),
-    "encoder": MethodStyle("encoder", "#E69F00", "s", (0, (5, 1.5))),
-    "encoder_features": MethodStyle("encoder + feature loss", "#56B4E9", "^", (0, (3, 1, 1, 1))),
-    "ours": MethodStyle("ours (the paper's)", "#0072B2", "D", "-"),
-}
-"""The four named methods, in reading order. Dark grey, orange, light blue, blue: told apart by colour-blind readers
-and, through lightness, marker and line style, in grey print as well."""
+METHODS = {name: MethodStyle(**look) for name, look in LOOK["methods"].items()}
+"""The four named methods, in reading order."""
 
-_SPARE = ("#009E73", "#CC79A7", "#D55E00", "#8C6BB1", "#A6761D", "#1B4F4A", "#F28E8E", "#7A9A01", "#B2182B", "#35978F")
-_SPARE_MARKERS = ("v", "P", "X", "<", ">", "p", "h", "*", "d", "8")
-
-_LOSSES = {
-    "pixels": MethodStyle("pixels", "#4D4D4D", "o"),
-    "features": MethodStyle("features", "#0072B2", "D"),
-    "both": MethodStyle("both", "#E69F00", "s"),
-    "pixels + features": MethodStyle("pixels + features", "#E69F00", "s"),
-    "features ssim": MethodStyle("features ssim", "#56B4E9", "^"),
-    "census": MethodStyle("census", "#009E73", "v"),
-    "zncc": MethodStyle("zncc", "#CC79A7", "P"),
-    "random features": MethodStyle("random features", "#8C6BB1", "<"),
-    "pixels at half size": MethodStyle("pixels at half size", "#4D4D4D", "o", "--"),
-    "features at full size": MethodStyle("features at full size", "#0072B2", "D", "--"),
-}
-"""Pixel terms have the baseline's colour, feature terms the paper's."""
+_LOSSES = {name: MethodStyle(**look) for name, look in LOOK["losses"].items()}
 
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
@@ -86,9 +65,9 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     names = list(dict.fromkeys(map(str, names)))
     styles = {name: METHODS[name] for name in METHODS if name in names}
     for index, name in enumerate(name for name in names if name not in METHODS):
-        turn, slot = divmod(index, len(_SPARE))
+        turn, slot = divmod(index, len(LOOK["spare"]))
         line = ("-", "--", ":")[turn % 3]
-        styles[name] = MethodStyle(name.replace("_", " "), _SPARE[slot], _SPARE_MARKERS[slot], line)
+        styles[name] = MethodStyle(name.replace("_", " "), linestyle=line, **LOOK["spare"][slot])
     return styles
 
 
@@ -221,8 +200,7 @@ def strata_panels(rows: pd.DataFrame, what: str, height_in: float, most: int = 3
     strata = in_order(rows["stratum"])
     if len(strata) > most:
         raise DataError(f"{what} takes at most {most} strata ({len(strata)} given)")
-    figure = new_figure(height_in)
-    panels = figure.subplots(1, len(strata), sharey=True, squeeze=False, **options)[0]
+    figure, panels = panel_rows(len(strata), height_in - 1.2, len(strata), sharey=True, **options)
     for axes, stratum in zip(panels, strata, strict=True):
         axes.set_title(stratum_title(stratum))
     return figure, dict(zip(strata, panels, strict=True))

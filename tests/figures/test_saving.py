@@ -18,7 +18,7 @@ from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, textu
 from lowtex_lab.plots.saving import PLOTS, plot, redraw_card
 
 KINDS = ("none", "known")
-TASK = pd.DataFrame({"name": ["costs $5 and $"], "start_s": [0.0], "seconds": [1.0], "training_s": [0.0]})
+TASK = pd.DataFrame({"name": ["costs $5 and $"], "seconds": [1.0], "training_s": [0.0]})
 
 
 def contents(folder):
@@ -140,9 +140,9 @@ def test_arguments_come_back_as_they_were(tmp_path, monkeypatch):
         figures.timeline(TASK, title=object())
 
 
-def _record(folder, name, finished, seconds, **more):
+def _record(folder, name, seconds, **more):
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"notebook": name, "finished": finished, "wall_s": seconds - 2.0, "runner_wall_s": seconds, **more}
+    content = {"wall_s": seconds - 2.0, "runner_wall_s": seconds, **more}
     (folder / f"{name}.result.json").write_text(json.dumps(content))
 
 
@@ -153,7 +153,7 @@ def test_all_figures_come_back_after_their_pictures_are_lost(tmp_path):
     figures.save_figure(figures.timeline(TASK, title="$x_"), run / "figures" / "01_pair")
     path = figures.save_figure(own_figure(), run / "figures" / "03_own.png", data=pd.DataFrame({"x": [0, 1]}))
     assert path.name == "03_own.png" and (run / "figures" / "03_own.csv").read_text() == "x\n0\n1\n"
-    _record(run / "notebooks", "01_data", "2025-01-01T10:00:20Z", 20.0)
+    _record(run / "notebooks", "01_data", 20.0)
     before = contents(run / "figures")
     (run / "figures" / "01_pair.png").unlink()
     told = []
@@ -205,14 +205,10 @@ def test_rows_are_grouped_by_what_may_be_compared():
     assert texture_kind(rows) == "known" and texture_kind(rows.assign(stratum_kind="none")) is None
 
 
-def test_timeline_closes_the_gap_between_two_calls(tmp_path):
-    _record(tmp_path / "notebooks", "01_data", "2025-01-01T10:00:20Z", 20.0)
-    _record(tmp_path / "notebooks", "02_networks", "2025-01-01T10:00:35Z", 10.0, training_s=4.5)
-    _record(tmp_path / "notebooks", "03_losses", "2025-01-03T08:00:00Z", 5.0)
-    frame = timeline_rows(tmp_path)
-    assert list(frame["name"]) == ["01_data", "02_networks", "03_losses"]
-    assert list(frame["start_s"]) == [0.0, 25.0, 35.0]
-    assert list(frame["training_s"]) == [0.0, 4.5, 0.0]  # records of earlier versions do not say it
+def test_the_seconds_of_a_run_are_those_of_its_records(tmp_path):
+    _record(tmp_path / "notebooks", "01_data", 20.0)
+    _record(tmp_path / "notebooks", "02_networks", 10.0, training_s=4.5)
+    assert timeline_rows(tmp_path).to_numpy().tolist() == [["01_data", 20.0, 0.0], ["02_networks", 10.0, 4.5]]
     (tmp_path / "notebooks" / "04_x.result.json").write_text("{}")
     with pytest.raises(DataError, match=r"04_x\.result\.json is not the record of a notebook"):
         timeline_rows(tmp_path)
