@@ -152,16 +152,15 @@ def image_grid(
     kinds = [kinds.get(name, "value") for name in names] if isinstance(kinds, Mapping) else kinds
     if not pairs or set(kinds) - {"depth", *MAPS}:
         raise ValueError(f"image_grid takes pictures in depth, {', '.join(MAPS)}; got {len(pairs)} in {colors!r}")
-    values = {"depth": [np.zeros(0)]}
+    values = {}
     for kind, array in zip(kinds, arrays, strict=True):
         if array is not None and array.ndim == 2 and array.dtype != bool:
-            values.setdefault(kind, []).append(array.ravel())
-    near, far = depth_range(np.concatenate(values["depth"]), far_m)
-    ends = {
-        kind: top or float(np.nanquantile(np.concatenate(maps), 0.99)) for kind, maps in values.items() if maps[0].size
-    }
+            values[kind] = np.append(values.get(kind, []), array)
+    near, far = depth_range(values.get("depth", np.zeros(0)), far_m)
+    holes = any(kind == "depth" or np.isnan(of_kind).any() for kind, of_kind in values.items())
+    ends = {kind: top or float(np.nanquantile(of_kind, 0.99)) for kind, of_kind in values.items()}
     figure, panels, heights_in = _panels(arrays, columns, aspect)
-    scales, holes = {}, len(values["depth"]) > 1 or any(np.isnan(a).any() for maps in values.values() for a in maps)
+    scales = {}
     for panel, text, kind, array in zip(panels.flat, names, kinds, arrays, strict=False):
         if array is None:
             panel.set_axis_off()
@@ -183,15 +182,17 @@ def image_grid(
     labels = {"depth": "depth in m"} | ({"error" if "error" in kinds else "value": bar} if bar else {})
     below = [kind for kind in labels if kind in scales]
     for place, kind in enumerate(below):
-        half = columns // 2
-        under = panels if len(below) == 1 else panels[-1, half:] if place else panels[-1, :half]
+        under, height_in = panels, sum(heights_in)
+        if len(below) == 2 and columns > 1:
+            halves = panels[-1, : columns // 2], panels[-1, columns // 2 :]
+            under, height_in = halves[place], heights_in[-1]
         # 0.3 inches below the pictures, as a share of their height
-        pad = 0.3 / sum(heights_in if len(below) == 1 else heights_in[-1:])
+        pad = 0.3 / height_in
         look = {"ax": under.ravel().tolist(), "location": "bottom", "aspect": 38, "shrink": 0.7, "pad": pad}
         if kind == "depth":
             depth_bar(figure, scales[kind], near, far, **look)
         else:
-            look["extend"] = "max" if any(np.nanmax(maps) > ends[kind] for maps in values[kind]) else "neither"
+            look["extend"] = "max" if np.nanmax(values[kind]) > ends[kind] else "neither"
             figure.colorbar(scales[kind], **look).set_label(labels[kind], fontsize=9)
     return finish(figure, title, caption, "grey: no value" if holes else "", miniature=miniature)
 

@@ -221,7 +221,7 @@ def test_grid_shows_pictures_maps_masks_and_marks():
     pictures = {"target": sample.image, "error": depth, "kept": kept}
     figure = figures.image_grid(pictures, "A grid", marks={"here": (3, 4)}, bar="the unit", caption="what it is")
     told = texts(figure)
-    for text in ("A grid", "target", "error", "kept", "here", "the unit", "what it is", "grey: not known"):
+    for text in ("A grid", "target", "error", "kept", "here", "the unit", "what it is", "grey: no value"):
         assert text in told
     refuse_blank(figure)
 
