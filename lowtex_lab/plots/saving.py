@@ -126,7 +126,12 @@ def save_figure(
         refuse_blank(figure, base, png.getvalue())
         plain = {"Creator": None, "Producer": None, "CreationDate": None}
         figure.savefig(pdf, format="pdf", dpi=DPI, metadata=plain)
-    tables, arrays = {}, {}
+    tables, arrays, call = {}, {}, getattr(figure, "call", {"function": None, "arguments": {}})
+    frames = {key: value for key, value in call["arguments"].items() if isinstance(value, pd.DataFrame)}
+    # several tables are told apart by the names of their arguments
+    names = {
+        id(frame): f"{base.name}.{key}.csv" if len(frames) > 1 else f"{base.name}.csv" for key, frame in frames.items()
+    }
 
     def stand_in(value: Any) -> dict[str, Any]:
         if isinstance(value, StereoRig):
@@ -137,14 +142,13 @@ def save_figure(
                 half = value.astype(np.float16) if value.dtype == np.float32 else value
             arrays[key] = half if np.array_equal(half, value, equal_nan=value.dtype.kind == "f") else value
             return {"$array": key}
-        name = f"{base.name}.{len(tables) + 1}.csv" if tables else f"{base.name}.csv"
+        name = names.get(id(value), f"{base.name}.{len(tables) + 1}.csv")
         tables[name] = value
         text = [str(c) for c in value.columns if not pd.api.types.is_numeric_dtype(value[c].dtype)]
         return {"$table": name, "text": text}
 
     card = {"title": figure.get_suptitle() or "", "caption": figure.get_supxlabel() or ""}
-    card |= getattr(figure, "call", {"function": None})
-    text = json.dumps(card, default=stand_in, indent=1)
+    text = json.dumps(card | call, default=stand_in, indent=1)
     if data is not None and not tables:
         tables[f"{base.name}.csv"] = pd.DataFrame(data)
     for name, table in tables.items():
