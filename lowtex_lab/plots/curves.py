@@ -211,7 +211,7 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     axes.margins(x=0.13)
     axes.grid(True, axis="x")
     axes.set_xlabel("seconds")
-    axes.legend(loc="upper right")
+    style.legend_row(figure)
     work = f"{_seconds(run['seconds'].sum())} of work, {_seconds(run['training_s'].sum())} of it training"
     return style.finish(figure, title, count(len(run), "task"), work)
 
