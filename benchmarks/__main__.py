@@ -15,7 +15,6 @@ from benchmarks.rows import read_rows
 from benchmarks.running import ROWS, Run
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.table import report
-from benchmarks.targets import judged
 from lowtex.data_paths import DATASETS
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError
@@ -120,10 +119,8 @@ def draw(rows: pd.DataFrame, kind: str, out: Path) -> bool:
     own = rows[(rows["device_kind"] == kind) & (rows["device"] == device)]
     if not (set(own["metric"]) & {"profile_ms"} or (own["contestant"] == "yardstick").any()):
         return False
-    targets = judged(own, kind)
-    targets = targets[(targets["metric"] == "times_faster") & targets["batch"].notna()]
     title = "The kit beside a plain formulation of the same"
-    save_figure(benchmark_overview(own, targets, title=title), out / FIGURE)
+    save_figure(benchmark_overview(own, title), out / FIGURE)
     return True
 
 

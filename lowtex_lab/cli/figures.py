@@ -22,7 +22,7 @@ def figures(options: argparse.Namespace) -> int:
     from lowtex_lab.plots import redraw
 
     run_dir = options.run_dir or default_run_dir("quick")
-    result = redraw(run_dir, tell=print)
+    drawn, kept = redraw(run_dir, tell=print)
     page = write_report(run_dir)
-    print(f"{len(result.drawn)} figures drawn again, {len(result.kept)} kept; open {shown(page)}")
+    print(f"{len(drawn)} figures drawn again, {len(kept)} kept; open {shown(page)}")
     return 0

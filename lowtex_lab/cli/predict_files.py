@@ -176,5 +176,5 @@ def colour_figure(depth: np.ndarray, image: np.ndarray):
             above, below = figure.subplots(1, 2)
         place_image(above, image)
         shown = show_depth(below, depth, near, far, "")
-        depth_bar(figure, shown, below, near, far, shrink=0.95)
+        depth_bar(figure, shown, near, far, ax=below, shrink=0.95)
     return figure

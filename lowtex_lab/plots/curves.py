@@ -5,34 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from lowtex.errors import DataError
 from lowtex.progress import count
+from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
-from lowtex_lab.plots.style import (
-    INK,
-    METHODS,
-    MUTED,
-    TRUTH,
-    finish,
-    legend_row,
-    loss_styles,
-    method_dots,
-    method_lines,
-    method_styles,
-    new_figure,
-    panel_rows,
-)
-from lowtex_lab.plots.tidy import bin_text, in_order, is_miniature, require_columns
+from lowtex_lab.plots.tidy import LOOK
 
-_NOT_TERMS = ["step", "epoch", "seed", "experiment", "experiment_key"]
-_NOT_TERMS += ["learning_rate", "wall_s", "miniature", "profile"]
-MOST_TERMS = 9
 MOST_PANELS = 6
-_TRAINING = "#E69F00"
-_STATUS = {"done": "#0072B2", "failed": "#D55E00", "cached": "#9aa5b1", "skipped": "#9aa5b1"}
 
 
 @plot
@@ -44,44 +25,44 @@ def training_curves(
     Args:
         log: a training's ``log.csv`` (a row a step, a column a term), or several put together with the columns
             ``experiment`` and ``seed``.
-        terms: which terms to draw, in that order; None = all, at most nine.
+        terms: which columns to draw, in that order; None = those that have a name in ``look.yaml``.
         title: replaces the standard one.
         miniature: mark it as such.
 
     Raises:
         DataError: no ``step`` column, no row, or no such term.
     """
-    require_columns(log, ["step"], "training_curves")
-    numeric = [c for c in log.columns if c not in _NOT_TERMS and pd.api.types.is_numeric_dtype(log[c])]
-    chosen = list(terms) if terms is not None else numeric[:MOST_TERMS]
-    unknown = [term for term in chosen if term not in numeric]
+    tidy.require_columns(log, ["step"], "training_curves")
+    chosen = [term for term in LOOK["terms"] if term in log] if terms is None else list(terms)
+    unknown = [term for term in chosen if term not in log]
     if unknown or not chosen:
-        raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {', '.join(numeric)}")
-    keys = [c for c in ("experiment", "seed") if c in log.columns]
+        found = ", ".join(map(str, log.columns))
+        raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {found}")
+    keys = [column for column in ("experiment", "seed") if column in log]
     runs = [(key[0], run) for key, run in log.groupby(keys, sort=False)] if keys else [("", log)]
     named = "experiment" in keys
-    styles = method_styles(name for name, _ in runs) if named else {}
-    figure, panels = panel_rows(len(chosen), 2.3, 2 if len(chosen) in (2, 4) else 3)
+    styles = style.method_styles(name for name, _ in runs) if named else {"": style.METHODS["ours"]}
+    figure, panels = style.panel_rows(len(chosen), 2.3, 2 if len(chosen) in (2, 4) else 3)
     for axes, term in zip(panels, chosen, strict=True):
         for name, run in runs:
-            style = styles.get(name, METHODS["ours"])
+            look = styles[name if named else ""]
             run = run[["step", term]].dropna().sort_values("step")
             smooth = run[term].rolling(max(len(run) // 25, 1), min_periods=1, center=True).mean()
-            axes.plot(run["step"], run[term], color=style.color, alpha=0.25, linewidth=0.7)
-            axes.plot(run["step"], smooth, color=style.color, linewidth=1.7, label=style.label if named else None)
+            axes.plot(run["step"], run[term], color=look.color, alpha=0.25, linewidth=0.7)
+            label = look.label if named else None
+            axes.plot(run["step"], smooth, label=label, color=look.color, linestyle=look.linestyle, linewidth=1.7)
         values = log[term].dropna()
         if len(values) and values.min() > 0 and values.quantile(0.98) > 30 * values.quantile(0.02):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(str(term).replace("_", " "))
+        axes.set_title(LOOK["terms"].get(term, str(term).replace("_", " ")))
         axes.set_xlabel("optimiser step")
         axes.grid(True)
     if named:
-        legend_row(figure)
-    steps = int(log["step"].max()) + 1
-    said = [f"{count(len(runs), 'training')} of {steps:,} steps", "light: as logged, dark: running mean"]
-    return finish(figure, title, *said, miniature=miniature)
+        style.legend_row(figure)
+    said = f"{count(len(runs), 'training')} of {int(log['step'].max()) + 1:,} steps"
+    return style.finish(figure, title, said, "light: as logged, dark: running mean", miniature=miniature)
 
 
 @plot
@@ -116,33 +97,35 @@ def line_panels(
     Raises:
         DataError: missing columns or no rows.
     """
-    require_columns(curves, ["x", "y", "name"], "line_panels")
+    tidy.require_columns(curves, ["x", "y", "name"], "line_panels")
     curves = curves.assign(panel=curves["panel"].astype(str) if "panel" in curves.columns else "")
-    names, styles = list(dict.fromkeys(curves["panel"])), loss_styles(curves["name"])
-    steps = [] if pd.api.types.is_numeric_dtype(curves["x"]) else in_order(curves["x"])
+    names, styles = list(dict.fromkeys(curves["panel"])), style.loss_styles(curves["name"])
+    steps = [] if pd.api.types.is_numeric_dtype(curves["x"]) else tidy.in_order(curves["x"])
     if steps:
         curves = curves.assign(x=curves["x"].map(steps.index))
     # side by side, so that the seeds of one name do not hide another's
     seeds = curves.duplicated(["panel", "name", "x"]).any()
     aside = {name: 0.12 * (k - (len(styles) - 1) / 2) / max(len(styles) - 1, 1) for k, name in enumerate(styles)}
     curves = curves.assign(x=curves["x"] + curves["name"].map(aside)) if seeds else curves
-    figure, panels = panel_rows(len(names), 2.5, columns, sharex=True, sharey=share_y)
+    figure, panels = style.panel_rows(len(names), 2.5, columns, sharex=True, sharey=share_y)
     for index, (axes, name) in enumerate(zip(panels, names, strict=True)):
         inside = curves[curves["panel"] == name].sort_values("x")
-        method_lines(axes, inside, "x", "y", "name", styles, marker=None if len(inside) < 25 * len(styles) else "")
+        style.method_lines(
+            axes, inside, "x", "y", "name", styles, marker=None if len(inside) < 25 * len(styles) else ""
+        )
         for label, own in inside.groupby(inside["name"].astype(str)):
             if {"low", "high"} <= set(own.columns):
                 look = {"color": styles[label].color, "alpha": 0.15, "linewidth": 0}
                 axes.fill_between(own["x"], own["low"].astype(float), own["high"].astype(float), **look)
             if seeds:
-                method_dots(axes, own, "x", "y", styles[label], marker="o", markersize=3.5, alpha=0.5)
+                style.method_dots(axes, own, "x", "y", styles[label], marker="o", markersize=3.5, alpha=0.5)
         known = mark_y.get(name) if isinstance(mark_y, Mapping) else mark_y
         if known is not None:
-            axes.axhline(known, color=MUTED, linestyle=":", linewidth=1.2)
+            axes.axhline(known, color=style.MUTED, linestyle=":", linewidth=1.2)
         if mark_x is not None:
-            axes.axvline(mark_x, color=TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
+            axes.axvline(mark_x, color=style.TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
         if steps:
-            axes.set_xticks(range(len(steps)), map(bin_text, steps), rotation=25 if len(steps) > 4 else 0)
+            axes.set_xticks(range(len(steps)), map(tidy.bin_text, steps), rotation=25 if len(steps) > 4 else 0)
         axes.set_title(_in_panel(name, min(len(names), columns)))
         axes.set(xlabel=x_label, ylabel="" if index % columns else y_label)
         axes.grid(True)
@@ -152,8 +135,8 @@ def line_panels(
         top = float(own[own.columns.intersection(["y", "high"])].max().max())
         axes.set_ylim(1.1 * min(0.0, float(own["y"].min())), 1.05 * max(top, 0.0) or 1.0)
     if len(styles) > 1 or mark_label:
-        legend_row(figure)
-    return finish(figure, title, caption, miniature=miniature or is_miniature(curves))
+        style.legend_row(figure)
+    return style.finish(figure, title, caption, miniature=miniature or tidy.is_miniature(curves))
 
 
 @plot
@@ -178,19 +161,19 @@ def scatter_panels(
         DataError: missing columns, no rows, too many panels, or a value that is not finite.
     """
     what = "scatter_panels"
-    require_columns(points, ["panel", "x", "y", "name"], what)
+    tidy.require_columns(points, ["panel", "x", "y", "name"], what)
     headings = list(dict.fromkeys(points["panel"].astype(str)))
     if len(headings) > MOST_PANELS or not np.isfinite(points[["x", "y"]].to_numpy(float)).all():
         raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(headings)} given) of finite numbers")
-    styles = loss_styles(points["name"])
-    figure, panels = panel_rows(len(headings), 2.9, sharey=True)
+    styles = style.loss_styles(points["name"])
+    figure, panels = style.panel_rows(len(headings), 2.9, sharey=True)
     for axes, heading in zip(panels, headings, strict=True):
         inside = points[points["panel"].astype(str) == heading]
         if mark is not None:
-            axes.axvline(mark[0], color=MUTED, linewidth=1, linestyle=":")
-            axes.axhline(mark[1], color=MUTED, linewidth=1, linestyle=":")
-        for name, style in styles.items():
-            method_dots(axes, inside[inside["name"].astype(str) == name], "x", "y", style, label=style.label)
+            axes.axvline(mark[0], color=style.MUTED, linewidth=1, linestyle=":")
+            axes.axhline(mark[1], color=style.MUTED, linewidth=1, linestyle=":")
+        for name, look in styles.items():
+            style.method_dots(axes, inside[inside["name"].astype(str) == name], "x", "y", look, label=look.label)
         axes.set_xlabel(_in_panel(heading, len(headings)))
         axes.margins(0.08)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -198,8 +181,8 @@ def scatter_panels(
     for axes in panels[::3]:
         axes.set_ylabel(y_label)
     if len(styles) > 1:
-        legend_row(figure)
-    return finish(figure, title, caption, miniature=miniature or is_miniature(points))
+        style.legend_row(figure)
+    return style.finish(figure, title, caption, miniature=miniature or tidy.is_miniature(points))
 
 
 def _in_panel(text: str, panels: int) -> str:
@@ -209,39 +192,28 @@ def _in_panel(text: str, panels: int) -> str:
 
 @plot
 def timeline(run: pd.DataFrame, title: str = "Where the time went"):
-    """What a run did when: a bar a task, its seconds written beside it.
+    """How long each task of a run took, and how much of it was training.
 
     Args:
-        run: rows ``name, start_s, seconds``, optionally ``status`` (``done``, ``failed``, ``cached``) and
-            ``training_s``: how much of the task was training, drawn first in its bar, whenever it was.
+        run: rows ``name, seconds, training_s``.
         title: replaces the standard one.
 
     Raises:
         DataError: missing columns or no rows.
     """
-    require_columns(run, ["name", "start_s", "seconds"], "timeline")
-    status = run["status"].astype(str) if "status" in run.columns else pd.Series("done", index=run.index)
-    trains = run["training_s"].to_numpy(float) if "training_s" in run.columns else np.zeros(len(run))
-    figure = new_figure(1.3 + 0.3 * len(run))
+    tidy.require_columns(run, ["name", "seconds", "training_s"], "timeline")
+    figure = style.new_figure(1.3 + 0.3 * len(run))
     axes = figure.subplots()
-    end = float((run["start_s"] + run["seconds"]).max())
-    for row, (task, state) in enumerate(zip(run.itertuples(), status, strict=True)):
-        axes.barh(row, task.seconds, left=task.start_s, height=0.62, color=_STATUS.get(state, MUTED))
-        words = _seconds(task.seconds) + ("" if state == "done" else f", {state}")
-        if trains[row] > 0:
-            axes.barh(row, trains[row], left=task.start_s, height=0.62, color=_TRAINING)
-        axes.text(task.start_s + task.seconds + 0.008 * end, row, words, va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(run)), list(run["name"].astype(str)))
+    bars = axes.barh(run["name"], run["seconds"], height=0.62, color="#0072B2", label="all else")
+    axes.barh(run["name"], run["training_s"], height=0.62, color="#E69F00", label="training")
+    axes.bar_label(bars, [_seconds(value) for value in run["seconds"]], padding=4)
     axes.invert_yaxis()
-    axes.set_xlim(0, end * 1.13)
+    axes.margins(x=0.13)
     axes.grid(True, axis="x")
-    axes.set_xlabel("seconds since the start")
-    said = ""
-    if trains.sum() > 0:
-        axes.legend([Patch(color=_TRAINING), Patch(color=_STATUS["done"])], ["training", "all else"], loc="upper right")
-        said = f", {_seconds(trains.sum())} of it training"
-    work = f"{_seconds(float(run['seconds'].sum()))} of work{said}"
-    return finish(figure, title, count(len(run), "task"), work, f"{_seconds(end)} wall time")
+    axes.set_xlabel("seconds")
+    style.legend_row(figure)
+    work = f"{_seconds(run['seconds'].sum())} of work, {_seconds(run['training_s'].sum())} of it training"
+    return style.finish(figure, title, count(len(run), "task"), work)
 
 
 def _seconds(value: float) -> str:

@@ -9,23 +9,8 @@ from matplotlib.transforms import blended_transform_factory
 
 from lowtex.errors import DataError
 from lowtex.progress import count
-from lowtex_lab.plots import tidy
+from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
-from lowtex_lab.plots.style import (
-    INK,
-    MUTED,
-    TRUTH,
-    MethodStyle,
-    finish,
-    legend_row,
-    log_axis,
-    method_dots,
-    method_lines,
-    method_styles,
-    new_figure,
-    note,
-    stratum_title,
-)
 
 MOST_LABELLED = 20
 _LABEL_CHARACTERS = 100
@@ -35,16 +20,19 @@ MOST_PANELS = 4
 DODGE = 0.5
 """Width in bins over which methods stand side by side, so that their intervals can be told apart."""
 
+CONTRAST = "known texture contrast of the surface (deviation of its albedo)"
 _GROUP_LABELS = {"stratum": "", "eval_data": "evaluated on", "protocol": "protocol", "train_data": "trained on"}
-_BY = {"stratum": "method", "eval_data": "data set", "train_data": "training data"}
-_KINDS = {
+_BY = {
+    "stratum": "method",
+    "eval_data": "data set",
+    "train_data": "training data",
     "known": "texture (known contrast of the surfaces)",
     "gradient": "texture (gradient energy of the image)",
     "contrast": "known texture contrast",
     "visibility": "visibility in the other view",
     "edges": "nearness to a depth edge",
-    "distance": "distance",
 }
+"""Column or kind of strata -> what the bars are grouped by, in the title."""
 
 
 @plot
@@ -59,7 +47,8 @@ def metric_bars(
 
     Args:
         rows: tidy rows (`evaluation.results.COLUMNS`); never mixes protocols, data sets or profiles unless ``by``
-        names it. metric: ``abs_rel``, ``rmse``, ``d1``, …
+            names it.
+        metric: ``abs_rel``, ``rmse``, ``d1``, …
         by: column that makes the groups along the axis.
         kind: with ``by='stratum'``, the kind of strata, where the rows hold several.
         title: replaces the standard one.
@@ -78,69 +67,54 @@ def metric_bars(
         if chosen.empty:
             raise DataError(f"{what}: by={by!r} compares whole images, but all rows are of strata; select one stratum")
     tidy.require_comparable(chosen, what, free=[by, "eval_data", "split"] if by == "protocol" else [by])
-    values = tidy.per_seed(chosen, by, what)
-    values = values.assign(**{by: values[by].astype(str)})
+    values = tidy.per_seed(chosen.astype({by: str}), by, what)
     groups = tidy.in_order(values[by])
-    styles = method_styles(values["experiment"])
-    several = _several_seeds(values)
-    figure = new_figure(3.9)
+    styles = style.method_styles(values["experiment"])
+    several = bool((values.groupby("experiment")["seed"].nunique() > 1).any())
+    figure = style.new_figure(3.9)
     axes = figure.subplots()
     where = {"x": by, "y": "value", "hue": "experiment", "order": groups, "hue_order": list(styles), "legend": False}
-    colors = {name: style.color for name, style in styles.items()}
+    colors = {name: look.color for name, look in styles.items()}
     seaborn.barplot(values, **where, palette=colors, saturation=1, gap=0.08, errorbar=None, ax=axes)
     if several:
-        look = {"palette": dict.fromkeys(styles, "white"), "edgecolor": INK, "linewidth": 0.8, "size": 4}
+        look = {"palette": dict.fromkeys(styles, "white"), "edgecolor": style.INK, "linewidth": 0.8, "size": 4}
         seaborn.stripplot(values, **where, **look, dodge=len(styles) > 1, jitter=False, ax=axes)
     highest = values.groupby(["experiment", by])["value"].max()
-    for (method, style), bars in zip(styles.items(), axes.containers, strict=True):
-        bars.set_label(style.label)
+    for (method, look), bars in zip(styles.items(), axes.containers, strict=True):
+        bars.set_label(look.label)
         for bar in bars if len(styles) * len(groups) <= MOST_LABELLED else ():
-            at, mean = bar.get_x() + bar.get_width() / 2, bar.get_height()
-            text, size = f"{mean:.3g}" if mean >= 10 else f"{mean:.3f}", 8 if len(styles) < 5 else 6.5
-            place = (at, highest[method, groups[round(at)]])
-            note(axes, text, place, (0, 5), ha="center", va="baseline", fontsize=size)
+            middle = bar.get_x() + bar.get_width() / 2
+            place = (middle, highest[method, groups[round(middle)]])
+            style.note(axes, f"{bar.get_height():.3g}", place, (0, 5), ha="center", va="baseline", fontsize=8)
     axes.set_ylim(0, float(values["value"].max()) * 1.14)
     # what is longer than its group is wide breaks at a space
     room = max(_LABEL_CHARACTERS // len(groups), 4)
     short = [tidy.without_hash(group) for group in groups]
     told = short if len(set(short)) == len(groups) else groups
-    texts = ["\n".join(textwrap.wrap(_group_text(g, by), room, break_long_words=False)) for g in told]
-    axes.set_xticks(range(len(groups)), texts)
+    texts = [tidy.bin_text(style.stratum_title(g)) if by == "stratum" else g.replace("_", " ") for g in told]
+    axes.set_xticks(range(len(groups)), [textwrap.fill(text, room, break_long_words=False) for text in texts])
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")
     axes.set(xlabel=_GROUP_LABELS.get(by, by), ylabel=tidy.metric_label(metric))
-    legend_row(figure)
+    style.legend_row(figure)
     seeds = "dots: single seeds, bars: their mean" if several else "one seed, so no spread is known"
-    name = tidy.METRICS.get(metric, (metric,))[0]
     kinds = [k for k in chosen["stratum_kind"].astype(str).unique() if k not in ("none", "all")]
-    split_by = _KINDS.get(kinds[0], kinds[0]) if by == "stratum" and kinds else _BY.get(by, by.replace("_", " "))
-    title = title or f"{name} by {split_by}"
-    return finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
+    split_by = kinds[0] if by == "stratum" and kinds else by
+    title = title or f"{tidy.metric_name(metric)} by {_BY.get(split_by, split_by.replace('_', ' '))}"
+    return style.finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
 
 
 @plot
 def error_vs_contrast(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "contrast", title: str = ""):
-    """A metric against the known texture contrast of the surface seen, a curve for each method, and where pixels are.
-
-    The band spans the seeds. Below, the share of the scored pixels in each bin, without which a curve can mislead.
-
-    Args:
-        rows: tidy rows with strata of ``kind``, whose names are bins (``<0.005``, ``0.005-0.01``, …).
-        metric: as in `metric_bars`.
-        kind: the kind of strata.
-        title: replaces the standard one.
-
-    Raises:
-        DataError: missing columns, no bins, or rows that cannot be compared.
-        OptionError: no row of that kind.
-    """
-    label = "known texture contrast of the surface (deviation of its albedo)"
-    return _over_bins(rows, metric, kind, label, title or "Error against texture contrast", "error_vs_contrast")
+    """A metric against the known texture contrast of the surface seen; see `error_by_distance`."""
+    return _over_bins(rows, metric, kind, CONTRAST, title or "Error against texture contrast", "error_vs_contrast")
 
 
 @plot
 def error_by_distance(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "distance", title: str = ""):
     """A metric against true distance, a curve for each method; crossed strata (``known*distance``) get a panel each.
+
+    Bars span the seeds. Below, the share of the scored pixels in each bin, without which a curve can mislead.
 
     Args:
         rows: tidy rows with strata of ``kind``: bins (``<10 m``, …) or crossed ones (``low/<10 m``, …).
@@ -154,77 +128,35 @@ def error_by_distance(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "
     return _over_bins(rows, metric, kind, "true distance in m", title or "Error by distance", "error_by_distance")
 
 
-def _over_bins(rows: pd.DataFrame, metric: str, kind: str, x_label: str, title: str, what: str):
+def _over_bins(rows: pd.DataFrame, metric: str, kind: str, axis: str, title: str, what: str):
     chosen = tidy.select_kind(tidy.select_metric(rows, metric, what), kind, what)
-    chosen = chosen[chosen["stratum"] != "all"]
     tidy.require_comparable(chosen, what)
-    chosen = tidy.panel_and_bin(chosen)
-    chosen = chosen[[tidy.interval(b) is not None for b in chosen["bin"]]]
+    chosen = tidy.per_seed(chosen, "stratum", what)
+    chosen = chosen[[tidy.interval(name.rpartition("/")[2]) is not None for name in chosen["stratum"]]]
     if chosen.empty:
         raise DataError(f"{what}: the strata of kind {kind!r} are not bins such as '<10 m' or '0.01-0.02'")
-    tidy.per_seed(chosen, "stratum", what)
-    bins = tidy.in_order(chosen["bin"])
-    styles = method_styles(chosen["experiment"])
-    figure, grid = _bin_grid(chosen, [3.4], x_label, "pixels" in chosen.columns)
-    for panel, axes in grid[0].items():
-        inside = chosen[chosen["panel"] == panel]
-        inside = inside.assign(at=inside["bin"].map(bins.index))
-        band = {"errorbar": ("pi", 100), "err_kws": {"alpha": 0.18, "linewidth": 0}}
-        method_lines(axes, inside, "at", "value", "experiment", styles, **band)
-        axes.grid(True)
-        axes.set_ylim(0, None)
-    next(iter(grid[0].values())).set_ylabel(tidy.metric_label(metric))
-    legend_row(figure)
-    several = _several_seeds(chosen)
-    band = "line: mean over seeds, band: smallest to largest" if several else "one seed, so no spread is known"
-    return finish(figure, title, tidy.caption(chosen, band), miniature=tidy.is_miniature(chosen))
-
-
-def _bin_grid(rows: pd.DataFrame, heights: list[float], x_label: str, with_pixels: bool):
-    """A figure, and for each of ``heights`` in inches its row of panels by name; below, each bin's share of pixels."""
-    names, bins = tidy.in_order(rows["panel"]), tidy.in_order(rows["bin"])
-    heights = [*heights, 0.8] if with_pixels else heights
-    figure = new_figure(1.2 + 0.92 * sum(heights))
-    options = {"sharex": True, "sharey": "row", "squeeze": False, "height_ratios": heights}
-    grid = figure.subplots(len(heights), len(names), **options)
-    texts = [tidy.bin_text(name.removesuffix(" m")) for name in bins]
-    for column, name in zip(grid.T, names, strict=True):
-        if with_pixels:
-            _pixel_share(column[-1], rows[rows["panel"] == name], bins)
-        if name:
-            column[0].set_title(stratum_title(name))
-        column[-1].set_xticks(range(len(bins)), texts, rotation=30 if len(names) > 1 and len(bins) > 3 else 0)
-    if with_pixels:
-        grid[-1, 0].set_ylabel("share of\npixels")
-    grid[-1, (len(names) - 1) // 2].set_xlabel(x_label)
-    return figure, [dict(zip(names, row, strict=True)) for row in grid]
-
-
-def _pixel_share(axes, rows: pd.DataFrame, bins: list[str]) -> None:
-    pixels = rows.groupby("bin")["pixels"].max().reindex(bins).fillna(0).astype(float)
-    total = pixels.sum()
-    axes.bar(np.arange(len(bins)), pixels / total if total else pixels, color="#a8adb5", width=0.7)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_ylim(0, 1.12 * max(float((pixels / total).max()) if total else 1.0, 0.1))
-
-
-def _several_seeds(rows: pd.DataFrame) -> bool:
-    return bool((rows.groupby("experiment")["seed"].nunique() > 1).any())
-
-
-def _group_text(group: str, by: str) -> str:
-    if by != "stratum":
-        return group.replace("_", " ")
-    return {"all": "all pixels", "low": "low texture", "middle": "middle", "high": "high texture"}.get(
-        group, tidy.bin_text(group)
+    by = chosen.groupby(["experiment", "stratum", "metric"], sort=False, as_index=False)
+    errors = by.agg(
+        error=("value", "mean"),
+        low=("value", "min"),
+        high=("value", "max"),
+        seeds=("seed", "nunique"),
+        images=("images", "max"),
+        **({"pixels": ("pixels", "max")} if "pixels" in chosen else {}),
     )
+    if errors["seeds"].max() == 1:
+        errors[["low", "high"]] = np.nan
+    bars = "bars: smallest to largest of the seeds"
+    said = tidy.caption(chosen, bars if errors["seeds"].max() > 1 else "one seed, so no spread is known")
+    figure = _draw_bins(_placed(errors), None, axis, what)
+    return style.finish(figure, title, said, miniature=tidy.is_miniature(chosen))
 
 
 @plot
 def errors_over_bins(
     errors: pd.DataFrame,
     ratios: pd.DataFrame | None = None,
-    axis: str = "known texture contrast of the surface (deviation of its albedo)",
+    axis: str = CONTRAST,
     reference: str = "baseline",
     title: str = "Error against texture contrast",
     caption: str = "",
@@ -253,85 +185,103 @@ def errors_over_bins(
     what = "errors_over_bins"
     needed = ("experiment", "stratum", "metric", "error", "low", "high", "seeds", "images")
     tidy.require_columns(errors, needed, what)
+    if ratios is not None and not ratios.empty:
+        tidy.require_columns(ratios, ("method", "stratum", "ratio", "low", "high"), what)
+        ratios = _placed(ratios).rename(columns={"method": "experiment"})
+    else:
+        ratios = None
     errors = _placed(errors)
+    shown = errors if pixels else errors.drop(columns="pixels", errors="ignore")
+    figure = _draw_bins(shown, ratios, axis, what, reference)
+    said = [f"n = {tidy.counted(errors['images'], 'image')}"]
+    # a caption that tells the seeds is right about them: these rows may be a part of what it describes
+    said += [] if "seed" in caption else [tidy.counted(errors["seeds"], "seed")]
+    alone, bars = errors["low"].isna(), "bars: 95% intervals over seeds and stretches of street"
+    said.append("one seed, so no interval" if alone.all() else bars + (", none from one seed" if alone.any() else ""))
+    said += [f"{name} {errors[name].iloc[0]}" for name in ("protocol", "profile") if name in errors]
+    if ratios is not None:
+        said.append("ratios: within a seed and an image")
+    return style.finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(errors))
+
+
+def _draw_bins(
+    errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, what: str, reference: str = ""
+) -> style.Figure:
+    """A column a panel: errors over bins, ratios where there are any, and where known the share of pixels in a bin."""
     panels, bins = tidy.in_order(errors["panel"]), tidy.in_order(errors["bin"])
     if len(panels) > MOST_PANELS or errors.duplicated(["experiment", "panel", "bin"]).any():
         raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(panels)} given), each method once in a bin")
-    has_ratios = ratios is not None and not ratios.empty
-    if has_ratios:
-        tidy.require_columns(ratios, ("method", "stratum", "ratio", "low", "high"), what)
-        ratios = _placed(ratios)
-        ratios = ratios[ratios["panel"].isin(panels) & ratios["bin"].isin(bins)]
-    styles = method_styles(errors["experiment"])
-    figure, grid = _bin_grid(errors, [3.2] + [2.3] * has_ratios, axis, pixels and "pixels" in errors)
-    for place, (method, style) in enumerate(styles.items()):
-        shift = DODGE * ((place + 0.5) / len(styles) - 0.5)
-        own = errors[errors["experiment"] == method]
-        label = f"{style.label} ({tidy.counted(own['seeds'], 'seed')})"
-        for panel in panels:
-            rows = own[own["panel"] == panel].set_index("bin").reindex(bins)
-            _curve(grid[0][panel], rows, "error", shift, style, label)
-            if has_ratios:
-                rows = ratios[(ratios["panel"] == panel) & (ratios["method"] == method)]
-                _curve(grid[1][panel], rows.set_index("bin").reindex(bins), "ratio", shift, style)
-    for axes in figure.axes:
-        axes.grid(True, axis="y")
+    tables = {"error": errors}
+    if ratios is not None:
+        tables["ratio"] = ratios[ratios["panel"].isin(panels) & ratios["bin"].isin(bins)]
+    heights = {"error": 3.2, "ratio": 2.3}
+    heights = [heights[part] for part in tables] + [0.8] * ("pixels" in errors)
+    figure = style.new_figure(1.2 + 0.92 * sum(heights))
+    options = {"sharex": True, "sharey": "row", "squeeze": False, "height_ratios": heights}
+    grid = figure.subplots(len(heights), len(panels), **options)
+    styles = style.method_styles(errors["experiment"])
+    for column, panel in zip(grid.T, panels, strict=True):
+        for place, (method, look) in enumerate(styles.items()):
+            shift = DODGE * ((place + 0.5) / len(styles) - 0.5)
+            for axes, (part, table) in zip(column, tables.items(), strict=False):
+                own = table[(table["panel"] == panel) & (table["experiment"] == method)]
+                _curve(axes, own.set_index("bin").reindex(bins), part, shift, look)
+        if "pixels" in errors:
+            share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
+            column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
+        column[0].set_title(style.stratum_title(panel))
+        crowded = len(panels) > 1 and len(bins) > 3
+        texts = [tidy.bin_text(name.removesuffix(" m")) for name in bins]
+        column[-1].set_xticks(range(len(bins)), texts, rotation=30 if crowded else 0)
+        for axes in column:
+            axes.grid(True, axis="y")
+    grid[-1, (len(panels) - 1) // 2].set_xlabel(axis)
     # once for all panels, after the last: a limit set between them would not grow any more
-    first = grid[0][panels[0]]
-    first.set_ylim(0, 1.05 * float(errors[["error", "high"]].max().max()))
-    first.set_ylabel(tidy.metric_label(str(errors["metric"].iloc[0])))
-    if has_ratios:
-        for axes in grid[1].values():
-            axes.axhline(1, color=MUTED, linewidth=1, zorder=1)
-        ends = ratios[["ratio", "low", "high"]].to_numpy(float).ravel()
-        log_axis(grid[1][panels[0]].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
-        grid[1][panels[0]].set_ylabel(f"ratio to {method_styles([reference])[reference].label}")
-    legend_row(figure, 4)
-    said = [f"n = {tidy.counted(errors['images'], 'image')}", *_behind(errors)]
-    said.append("ratios: within a seed and an image, below 1 is better" if has_ratios else "")
-    return finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(errors))
+    grid[0, 0].set_ylim(0, 1.05 * float(errors[["error", "high"]].max().max()))
+    grid[0, 0].set_ylabel(tidy.metric_label(str(errors["metric"].iloc[0])))
+    if "ratio" in tables:
+        for axes in grid[1]:
+            axes.axhline(1, color=style.MUTED, linewidth=1, zorder=1)
+        ends = tables["ratio"][["ratio", "low", "high"]].to_numpy(float).ravel()
+        style.log_axis(grid[1, 0].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
+        grid[1, 0].set_ylabel(f"ratio to {style.method_styles([reference])[reference].label}\n(below 1 is better)")
+    if "pixels" in errors:
+        grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        grid[-1, 0].set_ylabel("share of\npixels")
+    style.legend_row(figure, 4)
+    return figure
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
-    """With ``panel`` and ``bin``, as given or from the stratum's name; the whole image is no bin."""
+    """With ``panel`` and ``bin``, as given or from the stratum's name (``low/<10 m``); the whole image is no bin."""
     if {"panel", "bin"} <= set(rows.columns):
-        return rows.assign(panel=rows["panel"].astype(str), bin=rows["bin"].astype(str))
+        return rows.astype({"panel": str, "bin": str})
     rows = rows[rows["stratum"] != "all"]
     if rows.empty:
         raise DataError("errors_over_bins: there are no strata beside 'all'")
-    return tidy.panel_and_bin(rows)
+    parts = rows["stratum"].astype(str).str.rpartition("/")
+    return rows.assign(panel=parts[0], bin=parts[2])
 
 
-def _curve(axes, rows: pd.DataFrame, column: str, shift: float, style, label: str | None = None) -> None:
-    if not rows[column].notna().any():
-        return
-    x = np.arange(len(rows)) + shift
+def _curve(axes, rows: pd.DataFrame, column: str, shift: float, method: style.MethodStyle) -> None:
     # a bin without a value leaves no hole in the line
-    x, rows = x[rows[column].notna()], rows[rows[column].notna()]
-    look = {"color": style.color, "marker": style.marker, "linestyle": style.linestyle}
-    axes.plot(x, rows[column].to_numpy(float), markersize=5, linewidth=1.5, label=label, **look)
-    axes.vlines(
-        x, rows["low"].to_numpy(float), rows["high"].to_numpy(float), color=style.color, linewidth=1.6, alpha=0.6
-    )
-
-
-def _behind(errors: pd.DataFrame) -> list[str]:
-    one_seed = errors["low"].isna()
-    bars = "bars: 95% intervals over seeds and stretches of street"
-    said = ["one seed, so no interval" if one_seed.all() else bars + (", none from one seed" if one_seed.any() else "")]
-    said += [f"protocol {errors['protocol'].iloc[0]}"] if "protocol" in errors else []
-    return said + ([f"profile {errors['profile'].iloc[0]}"] if "profile" in errors else [])
+    known = rows[column].notna().to_numpy()
+    if known.any():
+        x, rows = np.flatnonzero(known) + shift, rows[known].astype({column: float, "low": float, "high": float})
+        look = {"color": method.color, "marker": method.marker, "linestyle": method.linestyle}
+        axes.plot(x, rows[column], markersize=5, linewidth=1.5, label=method.label, **look)
+        axes.vlines(x, rows["low"], rows["high"], color=method.color, linewidth=1.6, alpha=0.6)
 
 
 YARDSTICK = "yardstick"
 CONTESTANTS = {
-    YARDSTICK: MethodStyle("yardstick", "#4D4D4D", "|"),
-    "kit": MethodStyle("the kit, fp32", "#0072B2", "o"),
-    "kit_bf16": MethodStyle("the kit, network in bf16", "#E69F00", "s"),
-    "kit_prepared": MethodStyle("prepared on disk", "#009E73", "^"),
-    "kit_memory": MethodStyle("kept in memory", "#CC79A7", "v"),
+    YARDSTICK: ("yardstick", "#4D4D4D"),
+    "kit": ("the kit, fp32", "#0072B2"),
+    "kit_bf16": ("the kit, network in bf16", "#E69F00"),
+    "kit_prepared": ("prepared on disk", "#009E73"),
+    "kit_memory": ("kept in memory", "#CC79A7"),
 }
-"""Contestant -> how it is called and drawn."""
+"""Contestant -> how it is called, and its colour."""
 
 KIND_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#D55E00", "#009E73", "#bbbbbb")
 _SUBJECT = ["group", "subject", "network", "batch", "height", "width", "data"]
@@ -339,20 +289,14 @@ _NEEDED = (*_SUBJECT, "contestant", "metric", "part", "value", "n", "device", "t
 
 
 @plot
-def benchmark_overview(
-    rows: pd.DataFrame,
-    targets: pd.DataFrame | None = None,
-    title: str = "The kit beside a plain formulation of the same step",
-    caption: str = "",
-):
+def benchmark_overview(rows: pd.DataFrame, title: str = "The kit beside a plain formulation"):
     """Above, how many times faster than the yardstick everything is; below, a step's time by kind of operation.
 
     Args:
         rows: of ``python -m benchmarks``, one device: ``group, subject, network, batch, height, width, data,
             contestant, metric, part, value, n, device, threads, torch_version, commit``. Drawn are ``times_faster`` of
             what has a yardstick, and ``profile_ms`` with the step's ``floor_ms``.
-        targets: rows ``subject, network, batch, height, width, contestant, bound``: marks at the lines above.
-        title, caption: texts; device, versions and repeats are always said.
+        title: text; device, versions and repeats are always said.
 
     Raises:
         DataError: missing columns, rows of several devices, or nothing of either kind.
@@ -364,81 +308,65 @@ def benchmark_overview(
     rows = rows.fillna({name: "" for name in ("network", "data", "contestant", "part")})
     with_yardstick = rows[rows["contestant"] == YARDSTICK][_SUBJECT].drop_duplicates()
     faster = rows[rows["metric"] == "times_faster"].merge(with_yardstick, on=_SUBJECT)
-    # rows of several calls lie in the order of the calls
-    faster = faster.sort_values(["group", "network", "height", "batch"], kind="stable", key=_rank)
     profile = rows[rows["metric"] == "profile_ms"]
     if faster.empty and profile.empty:
         raise DataError(f"{what}: no ratio to a yardstick and no profile in these rows; measure step or profile")
-    lines, bars = (part[_SUBJECT].drop_duplicates() for part in (faster, profile))
-    heights = [0.9 + 0.4 * len(lines), 0.9 + 0.3 * len(profile[[*_SUBJECT, "contestant"]].drop_duplicates())]
-    shown = [height for height, part in zip(heights, (lines, bars), strict=True) if len(part)]
-    figure = new_figure(1.0 + sum(shown))
-    panels = list(figure.subplots(len(shown), 1, squeeze=False, height_ratios=shown)[:, 0])
-    if len(lines):
-        _ratios(panels.pop(0), faster, targets)
-    if len(bars):
-        _profile(panels.pop(0), profile, rows[rows["metric"] == "floor_ms"])
-    return finish(figure, title, _behind_benchmark(rows), caption)
+    lines, bars = faster[_SUBJECT].drop_duplicates(), profile[[*_SUBJECT, "contestant"]].drop_duplicates()
+    heights = [0.9 + inches * len(part) for part, inches in ((lines, 0.4), (bars, 0.3)) if len(part)]
+    figure = style.new_figure(1.0 + sum(heights))
+    panels = list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+    if len(faster):
+        _ratios(panels[0], faster)
+    if len(profile):
+        _profile(panels[-1], profile, rows[(rows["metric"] == "floor_ms") & (rows["group"] == "step")])
+    said = [f"{rows['device'].iloc[0]}, {count(int(rows['threads'].max()), 'thread')}"]
+    for name, column in (("torch", "torch_version"), ("commit", "commit")):
+        said.append(f"{name} {', '.join(sorted(set(rows[column].astype(str)) - {''}))}")
+    if len(faster):
+        said.append(f"medians of {tidy.number_range(faster['n'])} rounds, in turn")
+    return style.finish(figure, title, *said)
 
 
-def _rank(column: pd.Series) -> pd.Series:
-    """Groups in the order of the table, the smaller network first, numbers by size."""
-    first = {"step": 0, "loss": 1, "data": 2, "use": 3}
-    if column.name == "group":
-        return column.map(lambda group: first.get(group, len(first)))
-    return column.map(lambda name: name.startswith("I")) if column.name == "network" else column
-
-
-def _ratios(axes, faster: pd.DataFrame, targets: pd.DataFrame | None) -> None:
-    if targets is None:
-        faster = faster.assign(bound=np.nan)
-    else:
-        told = ["subject", "network", "batch", "height", "width", "contestant"]
-        faster = faster.merge(targets[[*told, "bound"]], on=told, how="left")
-    names = [name for name in CONTESTANTS if name in set(faster["contestant"])]
-    # contestants of one line a little below one another, so that none hides another
-    line = faster.groupby(_SUBJECT, sort=False).ngroup()
-    of_line = faster["contestant"].map(names.index).groupby(line)
-    faster = faster.assign(y=line + 0.62 * ((of_line.rank("dense") - 0.5) / of_line.transform("nunique") - 0.5))
-    ends = [0.9, *faster["value"], *faster["bound"].dropna(), 1.35 * float(faster["value"].max())]
-    log_axis(axes.xaxis, ends)
-    axes.axvline(1.0, color=MUTED, linewidth=1)
-    for name in names:
-        style, own = CONTESTANTS[name], faster[faster["contestant"] == name]
-        method_dots(axes, own, "value", "y", style, label=style.label, markeredgewidth=0, zorder=4)
-        for row in own.itertuples():
-            # on the side where no target is, which its white ground would hide
-            side = -1 if row.bound > row.value else 1
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-            look = {"ha": "left" if side > 0 else "right", "fontsize": 8, "color": style.color, "bbox": box}
-            note(axes, f"{row.value:.3g}×", (row.value, row.y), (7 * side, 0), **look)
-    mark = {"marker": "|", "color": TRUTH, "markersize": 9, "markeredgewidth": 2}
-    for index, row in enumerate(faster[faster["bound"].notna()].itertuples()):
-        axes.plot(row.bound, row.y, linestyle="", label="" if index else "target", **mark)
-    _bar_axis(axes, [_told(row) for row in faster[_SUBJECT].drop_duplicates().itertuples(index=False)])
+def _ratios(axes, faster: pd.DataFrame) -> None:
+    # rows of several calls lie in the order of the calls; the smaller network first
+    group = faster["group"].map({"step": 0, "loss": 1, "data": 2, "use": 3}).fillna(4)
+    faster = faster.assign(place=group, large=faster["network"].str.startswith("I"))
+    faster = faster.sort_values(["place", "large", "height", "batch"])
+    texts = [_told(row) for row in faster.itertuples()]
+    lines = list(dict.fromkeys(texts))
+    faster = faster.assign(y=[lines.index(text) for text in texts])
+    style.log_axis(axes.xaxis, [0.9, *faster["value"], 1.35 * float(faster["value"].max())])
+    axes.axvline(1.0, color=style.MUTED, linewidth=1)
+    for place, name in enumerate(name for name in CONTESTANTS if name in set(faster["contestant"])):
+        (label, color), own = CONTESTANTS[name], faster[faster["contestant"] == name]
+        axes.plot(own["value"], own["y"], "o", color=color, label=label)
+        for times, y in zip(own["value"], own["y"], strict=True):
+            # above and below the line in turn, so that numbers keep clear of each other
+            look = {"ha": "center", "fontsize": 8, "color": color}
+            style.note(axes, f"{times:.3g}×", (times, y), (0, -10 if place % 2 else 9), **look)
+    _bar_axis(axes, lines)
     axes.set_xlabel("times faster than the yardstick (right of 1: faster), logarithmic axis")
 
 
+def _told(line) -> str:
+    size = f"{line.batch} × {line.width}x{line.height}" if line.batch > 1 else f"{line.width}x{line.height}"
+    data = "" if line.group in ("step", "loss") else line.data
+    return ", ".join(part for part in (line.subject, line.network, size if line.width else "", data) if part)
+
+
 def _profile(axes, profile: pd.DataFrame, floors: pd.DataFrame) -> None:
-    keys = [*_SUBJECT, "contestant"]
-    table = profile.pivot_table(index=keys, columns="part", values="value", aggfunc="first", sort=False, fill_value=0.0)
-    table.plot.barh(stacked=True, width=0.72, color=KIND_COLORS, ax=axes, legend=False)
     same = ["network", "batch", "height", "width", "contestant"]
-    floor = floors[floors["group"] == "step"].drop_duplicates(same).set_index(same)["value"]
-    labels = []
-    for place, bar in enumerate(table.index.to_frame().itertuples(index=False)):
-        style = CONTESTANTS.get(bar.contestant)
-        labels.append(f"{bar.network}: {style.label if style else bar.contestant}")
-        whole = float(table.iloc[place].sum())
-        note(axes, f"{whole:,.0f} ms", (whole, place), (4, 0), fontsize=8, color=INK)
-        least = floor.get(tuple(getattr(bar, name) for name in same))
-        if least is not None:
-            once = "arithmetic floor" if place == 0 else None
-            axes.plot([least, least], [place - 0.45, place + 0.45], color="black", linewidth=2.2, label=once)
-    _bar_axis(axes, labels)
-    axes.set_xlim(0, 1.12 * float(table.sum(axis=1).max()))
-    size = f"batch {bar.batch}, {bar.width}x{bar.height}"
-    axes.set_xlabel(f"ms of one step, by kind of operation ({size})")
+    table = profile.pivot_table(index=same, columns="part", values="value", aggfunc="first", sort=False, fill_value=0.0)
+    table.plot.barh(stacked=True, width=0.72, color=KIND_COLORS, ax=axes, legend=False)
+    floor = floors.drop_duplicates(same).set_index(same)["value"].reindex(table.index)
+    places, whole = np.arange(len(table)), table.sum(axis=1)
+    for place, ms in zip(places, whole, strict=True):
+        style.note(axes, f"{ms:,.0f} ms", (ms, place), (4, 0), fontsize=8, color=style.INK)
+    axes.vlines(floor, places - 0.45, places + 0.45, color="black", linewidth=2.2, label="arithmetic floor")
+    networks, batches, heights, widths, names = zip(*table.index, strict=True)
+    _bar_axis(axes, [f"{net}: {CONTESTANTS[name][0]}" for net, name in zip(networks, names, strict=True)])
+    axes.set_xlim(0, 1.12 * float(whole.max()))
+    axes.set_xlabel(f"ms of one step, by kind of operation (batch {batches[0]}, {widths[0]}x{heights[0]})")
 
 
 def _bar_axis(axes, labels: list[str]) -> None:
@@ -451,24 +379,3 @@ def _bar_axis(axes, labels: list[str]) -> None:
     place = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
     where = {"loc": "lower left", "bbox_to_anchor": (0.005, 1), "bbox_transform": place, "borderaxespad": 0.2}
     axes.legend(**where, ncols=5, columnspacing=1.4, fontsize=8.5)
-
-
-def _told(line) -> str:
-    parts = [line.subject, line.network]
-    if line.width:
-        parts.append(f"{line.batch} × {line.width}x{line.height}" if line.batch > 1 else f"{line.width}x{line.height}")
-    if line.group not in ("step", "loss"):
-        parts.append(line.data)
-    return ", ".join(part for part in parts if part)
-
-
-def _behind_benchmark(rows: pd.DataFrame) -> str:
-    timed = rows[rows["metric"] == "times_faster"]
-    repeats = sorted({int(n) for n in timed["n"]}) if len(timed) else []
-    said = f"{rows['device'].iloc[0]}, {count(int(np.max(rows['threads'])), 'thread')}"
-    said += f", torch {', '.join(sorted(set(rows['torch_version'])))}"
-    commits = sorted({str(commit) for commit in rows["commit"] if str(commit)})
-    said += f", commit {', '.join(commits)}" if commits else ""
-    if repeats:
-        said += f" · medians of {repeats[0]}" + (f" to {repeats[-1]}" if len(repeats) > 1 else "") + " rounds, in turn"
-    return said

@@ -7,10 +7,9 @@ Every other figure was saved by a notebook with the call that drew it (`lowtex_l
 import multiprocessing
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,20 +24,15 @@ LEAST_FIGURES = 4
 """Fewer are drawn in this process: another one takes longer to start than they take to draw."""
 
 
-@dataclass
-class Redrawn:
-    """What `redraw` did: the pictures drawn, and those kept as they were because no plot of the kit drew them."""
-
-    drawn: list[Path] = field(default_factory=list)
-    kept: list[Path] = field(default_factory=list)
-
-
-def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Redrawn:
+def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> tuple[list[Path], list[Path]]:
     """Draw every figure of a run again; takes about a second a figure.
 
     Args:
         run_dir: a run's folder, with ``figures/`` and rows.
         tell: called with a line for each figure.
+
+    Returns:
+        The pictures drawn, and those kept as they were because no plot of the kit drew them.
 
     Raises:
         DataError: there is no such folder, nothing to draw, or some figures could not be drawn (all others are).
@@ -46,30 +40,26 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> Re
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise DataError(f"{run_dir} is not the folder of a run; `lowtex run` makes one")
-    result, failures = Redrawn(), []
+    drawn, kept, failures = [], [], []
     try:
-        result.drawn += draw_standing(run_dir, tell)
+        drawn += draw_standing(run_dir, tell)
     except LowtexError as error:
         failures.append(str(error))
-    done = {path.with_suffix(".json") for path in result.drawn}
+    done = {path.with_suffix(".json") for path in drawn}
     cards = sorted((run_dir / "figures").rglob("*.json"))
     cards = [card for card in cards if card not in done and not card.name.startswith(".")]
-    outcomes = draw_all([partial(redraw_card, card) for card in cards])
-    for card, path in zip(cards, outcomes, strict=True):
-        if isinstance(path, LowtexError):
-            failures.append(str(path))
+    for card, outcome in zip(cards, draw_all([partial(redraw_card, card) for card in cards]), strict=True):
+        if isinstance(outcome, LowtexError):
+            failures.append(str(outcome))
             continue
-        if path is not None:
-            result.drawn.append(path)
-        elif card.with_suffix(".png").is_file():
-            result.kept.append(card.with_suffix(".png"))
+        (drawn if outcome else kept).append(card.with_suffix(".png"))
         if tell is not None:
-            tell(f"{card.stem}: {'drawn' if path else 'kept, no plot of the kit drew it'}")
+            tell(f"{card.stem}: {'drawn' if outcome else 'kept, no plot of the kit drew it'}")
     if failures:
         raise DataError(f"{len(failures)} figures could not be drawn again: " + "; ".join(failures))
-    if not result.drawn and not result.kept:
+    if not drawn and not kept:
         raise DataError(f"{run_dir} holds neither figures nor rows; `lowtex run` makes them")
-    return result
+    return drawn, kept
 
 
 def draw_standing(
@@ -87,7 +77,7 @@ def draw_standing(
     """
     run_dir = Path(run_dir)
     rows = run_rows(run_dir)
-    sources = [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv"), *run_dir.glob("notebooks/*.result.json")]
+    sources = [*_row_files(run_dir), *run_dir.glob("notebooks/*.result.json")]
     newest = max((path.stat().st_mtime for path in sources), default=0.0)
     drawn, to_draw = [], {}
     for name, draw in standing_figures(rows, run_dir):
@@ -115,11 +105,8 @@ def standing_figures(rows: pd.DataFrame, run_dir: Path) -> Iterator[tuple[str, C
             chosen = part[part["stratum_kind"].isin(["none", kind]) & (part["metric"] == metric)]
             if len(chosen):
                 yield f"summary_{metric}_{name}", partial(results.metric_bars, chosen, metric, kind=kind)
-        for kind, draw in (
-            ("contrast", results.error_vs_contrast),
-            ("distance", results.error_by_distance),
-            ("known*distance", results.error_by_distance),
-        ):
+        for kind in ("contrast", "distance", "known*distance"):
+            draw = results.error_vs_contrast if kind == "contrast" else results.error_by_distance
             chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
             if len(chosen):
                 yield f"summary_{kind.replace('*', '_')}_{name}", partial(draw, chosen, kind=kind)
@@ -136,13 +123,12 @@ def draw_all(draws: Sequence[Callable[[], Path | None]]) -> Iterator[Path | Lowt
     Args:
         draws: functions without arguments that can be pickled, each writing files of its own.
     """
-    processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, len(draws))
-    if processes < 2 or len(draws) < LEAST_FIGURES or "fork" not in multiprocessing.get_all_start_methods():
+    if len(draws) < LEAST_FIGURES or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(_outcome, draws)
         return
     # forked, a process has matplotlib and the rows at once; it draws and never computes with torch, whose threads a
     # fork would lose
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), multiprocessing.get_context("fork")) as pool:
         yield from pool.map(_outcome, draws)
 
 
@@ -161,10 +147,11 @@ def run_rows(run_dir: str | Path) -> pd.DataFrame:
     """
     from lowtex.evaluation.results import COLUMNS, read_rows
 
-    run_dir = Path(run_dir)
-    if not any(run_dir.rglob("rows*.csv")) and not any(run_dir.rglob("rows/*.csv")):
-        return pd.DataFrame(columns=list(COLUMNS))
-    return read_rows(run_dir)
+    return read_rows(run_dir) if _row_files(Path(run_dir)) else pd.DataFrame(columns=list(COLUMNS))
+
+
+def _row_files(run_dir: Path) -> list[Path]:
+    return [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv")]
 
 
 def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -173,23 +160,18 @@ def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     Only measured rows, and only parts in which at least three experiments meet, unless no part has three (or two): two
     methods by one protocol more, or in one weather more, stand in their notebook.
     """
-    if rows.empty:
-        return []
-    measured = rows[rows["status"] == "measured"]
     parts = []
-    for values, part in measured.groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
+    for values, part in rows[rows["status"] == "measured"].groupby(list(tidy.PROTOCOL), sort=True, dropna=False):
         told = dict(zip(tidy.PROTOCOL, values, strict=True))
         words = [tidy.without_hash(str(told["eval_data"])), Path(str(told["split"])).name, str(told["protocol"])]
         words += ["" if told["scaling"] == "none" else str(told["scaling"]), "flip" if told["flip"] else ""]
         parts.append((re.sub(r"[^a-z0-9]+", "_", " ".join(words).lower()).strip("_"), part))
-    counts = [part["experiment"].nunique() for _, part in parts]
-    least = next(n for n in (3, 2, 1) if max(counts, default=1) >= n)
-    several = [named for named, count in zip(parts, counts, strict=True) if count >= least]
-    taken: dict[str, int] = {}
-    named = []
-    for name, part in several:
-        taken[name] = taken.get(name, 0) + 1
-        named.append((name if taken[name] == 1 else f"{name}_{taken[name]}", part))
+    least = min(max((part["experiment"].nunique() for _, part in parts), default=1), 3)
+    taken, named = Counter(), []
+    for name, part in parts:
+        if part["experiment"].nunique() >= least:
+            taken[name] += 1
+            named.append((name if taken[name] == 1 else f"{name}_{taken[name]}", part))
     return named
 
 
@@ -200,25 +182,17 @@ def texture_kind(rows: pd.DataFrame) -> str | None:
 
 
 def timeline_rows(run_dir: str | Path) -> pd.DataFrame:
-    """When each notebook ran, from the records its last cell left: ``name, start_s, seconds, training_s, status``.
+    """How long each notebook took, from the records its last cell left: ``name, seconds, training_s``.
 
-    Notebooks of several calls are put one behind the other, without the hours between the calls.
+    Raises:
+        DataError: a record is damaged.
     """
-    found = []
+    rows = []
     for path in sorted((Path(run_dir) / "notebooks").glob("*.result.json")):
         record = files.read_json(path)
         try:
-            end = datetime.fromisoformat(record["finished"]).timestamp()
             seconds = float(record.get("runner_wall_s") or record["wall_s"])
-            training = float(record.get("training_s", 0.0))
+            rows.append((path.name.split(".")[0], seconds, float(record.get("training_s", 0.0))))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} is not the record of a notebook ({error!r}); run that notebook again") from error
-        found.append((end - seconds, seconds, record.get("notebook", path.name.split(".")[0]), training))
-    rows, skipped, last = [], 0.0, None
-    for start, seconds, name, training in sorted(found):
-        if last is None or start > last + 60:
-            skipped += start - (last if last is not None else 0.0)
-        row = {"name": name, "start_s": round(start - skipped, 1), "seconds": seconds, "training_s": training}
-        rows.append({**row, "status": "done"})
-        last = max(last or start, start + seconds)
-    return pd.DataFrame(rows, columns=["name", "start_s", "seconds", "training_s", "status"])
+    return pd.DataFrame(rows, columns=["name", "seconds", "training_s"])

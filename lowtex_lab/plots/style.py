@@ -1,27 +1,28 @@
-"""The look every figure shares: fonts, colours, colour maps, the title and the caption line.
+"""The look every figure shares: `lowtex.mplstyle`, colours, the title above and the caption below.
 
 Nothing here draws through pyplot. A figure is a `matplotlib.figure.Figure` made directly, so no global state is left
-behind and nothing has to be closed; the settings in `STYLE` hold only while a plot is drawn or saved.
+behind and nothing has to be closed; the settings hold only while a plot is drawn or saved.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure as MatplotlibFigure
-from matplotlib.font_manager import FontProperties
 from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from lowtex.errors import DataError
-from lowtex_lab.plots.tidy import in_order
+from lowtex_lab.plots.tidy import LOOK, in_order
 
 WIDTH_IN = 9.0
 """Width of every figure, inches: 1350 pixels saved at `DPI`, shown at about 900 in a README."""
@@ -36,37 +37,7 @@ NO_DATA = "#c9c9c9"
 TRUTH = "#D55E00"
 """Colour of whatever is known to be true: the true disparity in a loss curve, a ground-truth line."""
 
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.0,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "axes.titlesize": 10.0,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 4.0,
-    "axes.labelsize": 10.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.8,
-    "xtick.labelsize": 9.0,
-    "ytick.labelsize": 9.0,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.fontsize": 9.0,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "figure.dpi": 100.0,
-    "pdf.fonttype": 42,
-    "pdf.compression": 9,
-    "text.parse_math": False,
-}
+STYLE = matplotlib.rc_params_from_file(Path(__file__).with_name("lowtex.mplstyle"), use_default_template=False)
 
 
 @dataclass(frozen=True)
@@ -76,20 +47,13 @@ class MethodStyle:
     label: str
     color: str
     marker: str
-    linestyle: object = "-"
+    linestyle: str = "-"
 
 
-METHODS = {
-    "baseline": MethodStyle("baseline", "#4D4D4D", "o", "-"),
-    "encoder": MethodStyle("encoder", "#E69F00", "s", (0, (5, 1.5))),
-    "encoder_features": MethodStyle("encoder + feature loss", "#56B4E9", "^", (0, (3, 1, 1, 1))),
-    "ours": MethodStyle("ours (the paper's)", "#0072B2", "D", "-"),
-}
-"""The four named methods, in reading order. Dark grey, orange, light blue, blue: told apart by colour-blind readers
-and, through lightness, marker and line style, in grey print as well."""
+METHODS = {name: MethodStyle(**look) for name, look in LOOK["methods"].items()}
+"""The four named methods, in reading order."""
 
-_SPARE = ("#009E73", "#CC79A7", "#D55E00", "#8C6BB1", "#A6761D", "#1B4F4A", "#F28E8E", "#7A9A01", "#B2182B", "#35978F")
-_SPARE_MARKERS = ("v", "P", "X", "<", ">", "p", "h", "*", "d", "8")
+_LOSSES = {name: MethodStyle(**look) for name, look in LOOK["losses"].items()}
 
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
@@ -98,37 +62,20 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     A method that has no colour of its own takes the next spare one; ten spare colours exist, then they repeat
     with another line style.
     """
-    names = list(dict.fromkeys(str(name) for name in names))
-    others = [name for name in names if name not in METHODS]
+    names = list(dict.fromkeys(map(str, names)))
     styles = {name: METHODS[name] for name in METHODS if name in names}
-    for index, name in enumerate(others):
-        turn, slot = divmod(index, len(_SPARE))
+    for index, name in enumerate(name for name in names if name not in METHODS):
+        turn, slot = divmod(index, len(LOOK["spare"]))
         line = ("-", "--", ":")[turn % 3]
-        styles[name] = MethodStyle(name.replace("_", " "), _SPARE[slot], _SPARE_MARKERS[slot], line)
+        styles[name] = MethodStyle(name.replace("_", " "), linestyle=line, **LOOK["spare"][slot])
     return styles
 
 
-_LOSSES = {
-    "pixels": METHODS["baseline"],
-    "features": METHODS["ours"],
-    "both": METHODS["encoder"],
-    "pixels + features": METHODS["encoder"],
-    "features ssim": METHODS["encoder_features"],
-    "census": MethodStyle("", _SPARE[0], _SPARE_MARKERS[0]),
-    "zncc": MethodStyle("", _SPARE[1], _SPARE_MARKERS[1]),
-    "random features": MethodStyle("", _SPARE[3], _SPARE_MARKERS[3]),
-    "pixels at half size": MethodStyle("", METHODS["baseline"].color, METHODS["baseline"].marker, "--"),
-    "features at full size": MethodStyle("", METHODS["ours"].color, METHODS["ours"].marker, "--"),
-}
-
-
 def loss_styles(losses: Iterable[str]) -> dict[str, MethodStyle]:
-    """Pixel terms take the baseline's colour, feature terms the paper's; others a spare one, always the same."""
+    """Styles of data terms, always the same for the known ones; of other names as in `method_styles`."""
     names = list(dict.fromkeys(map(str, losses)))
     known = {name: _LOSSES[name] for name in names if name in _LOSSES}
-    lines = {name: style.linestyle if "size" in name else "-" for name, style in known.items()}
-    found = {name: MethodStyle(name, style.color, style.marker, lines[name]) for name, style in known.items()}
-    return {**found, **method_styles(name for name in names if name not in known)}
+    return known | method_styles(name for name in names if name not in known)
 
 
 def depth_colormap() -> Colormap:
@@ -146,11 +93,6 @@ def error_colormap() -> Colormap:
     return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
 
 
-def contrast_colormap() -> Colormap:
-    """No texture is dark blue, strong texture yellow; no value is light grey."""
-    return matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA)
-
-
 def depth_norm(near_m: float, far_m: float) -> LogNorm:
     """Logarithmic metres, so that the near half of a street does not share one colour.
 
@@ -160,13 +102,6 @@ def depth_norm(near_m: float, far_m: float) -> LogNorm:
     if not 0 < near_m < far_m:
         raise ValueError(f"a depth range needs 0 < near < far, got {near_m} and {far_m} m")
     return LogNorm(near_m, far_m, clip=True)
-
-
-def metre_ticks(near_m: float, far_m: float) -> list[float]:
-    """Round depths inside a range, for a logarithmic colour bar."""
-    ticks = [1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 80, 120, 200, 350, 650]
-    inside = [tick for tick in ticks if near_m <= tick <= far_m]
-    return inside[:: 1 if len(inside) <= 7 else 2]
 
 
 class Figure(MatplotlibFigure):
@@ -204,7 +139,7 @@ def new_figure(height_in: float, *, width_in: float = WIDTH_IN, layout: str = "c
     return figure
 
 
-def finish(figure: MatplotlibFigure, title: str, *said: str, miniature: bool = False) -> MatplotlibFigure:
+def finish(figure: Figure, title: str, *said: str, miniature: bool = False) -> Figure:
     """Put the title above and the caption line below, and mark a miniature as one.
 
     Args:
@@ -214,62 +149,46 @@ def finish(figure: MatplotlibFigure, title: str, *said: str, miniature: bool = F
         miniature: the data are the kit's own small world, which the title must say.
     """
     caption = " · ".join(part for part in said if part)
-    title = f"{title} — miniature data" if miniature else title
-    legend = figure.legends[0] if figure.legends and getattr(figure, "trimmed", None) is False else None
-    rows = -(-len(legend.get_texts()) // figure.legend_columns) if legend else 0
-    wrapped = wrap(figure, title, 12, "bold") + "\n " * rows
-    texts = [figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
-    if caption:
-        wrapped = wrap(figure, caption, CAPTION_PT)
-        texts.append(figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=CAPTION_PT, color=MUTED))
-    if getattr(figure, "trimmed", False):
-        _trim_height(figure, texts)
+    title = wrap(figure, f"{title} — miniature data" if miniature else title, 12, "bold")
+    legend = figure.legends[0] if figure.legends and not figure.trimmed else None
     if legend is not None:
         # the title ends in empty lines, which are the legend's place: matplotlib would put one over the other
+        title += "\n " * -(-len(legend.get_texts()) // figure.legend_columns)
         legend.set_in_layout(False)
+    texts = [figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)]
+    if caption:
+        caption = wrap(figure, caption, CAPTION_PT)
+        texts.append(figure.supxlabel(caption, x=0.01, ha="left", fontsize=CAPTION_PT, color=MUTED))
+    if legend is not None:
         figure.draw_without_rendering()
-        bottom = texts[0].get_window_extent(figure.canvas.get_renderer()).y0 / figure.bbox.height
+        bottom = texts[0].get_window_extent().y0 / figure.bbox.height
         legend.set_loc("lower left")
         legend.set_bbox_to_anchor((0.004, bottom - 0.05 / figure.get_figheight()))
+    elif figure.trimmed:
+        figure.draw_without_rendering()
+        boxes = [axes.get_tightbbox() for axes in figure.axes]
+        content = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
+        around = [*texts, *figure.legends]
+        content += sum(part.get_window_extent().height for part in around)
+        figure.set_figheight(content / figure.dpi + 0.12 * (1 + len(around)))
     return figure
 
 
 def wrap(figure: MatplotlibFigure, text: str, points: float, weight: str = "normal") -> str:
-    """Break ``text`` into lines that fit the figure's width, measured in the font it will be drawn in."""
-    font = FontProperties(family=STYLE["font.family"], size=points, weight=weight)
-    # letters are rounded to whole pixels, so texts are widest at the lowest resolution, a notebook's
-    renderer = RendererAgg(1, 1, 100)
-    room = 0.975 * 100 * figure.get_figwidth()
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and renderer.get_text_width_height_descent(longer, font, False)[0] <= room:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)
+    """Break ``text`` into lines that fit the figure's width, by the mean width of a letter of the font."""
+    letters = 72 * figure.get_figwidth() / (points * (0.66 if weight == "bold" else 0.54))
+    return textwrap.fill(text, int(letters), break_long_words=False, break_on_hyphens=False)
 
 
-def legend_row(figure: MatplotlibFigure, most: int = 5) -> None:
+def legend_row(figure: Figure, most: int = 5) -> None:
     """One legend for all panels in a row of its own, which `finish` puts under the title."""
-    handles, labels = [], []
+    handles = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            if label not in labels:
-                handles.append(handle)
-                labels.append(label)
-    figure.legend_columns = min(len(labels), most)
-    figure.legend(handles, labels, ncols=figure.legend_columns, borderaxespad=0, columnspacing=1.6)
-
-
-def _trim_height(figure: MatplotlibFigure, texts: list) -> None:
-    for _ in range(2):
-        figure.draw_without_rendering()
-        renderer = figure.canvas.get_renderer()
-        boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
-        content = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
-        around = sum(part.get_window_extent(renderer).height for part in [*texts, *figure.legends])
-        figure.set_figheight((content + around) / figure.dpi + 0.12 * (1 + len(texts) + len(figure.legends)))
+            handles.setdefault(label, handle)
+    figure.legend_columns = min(len(handles), most)
+    columns = {"ncols": figure.legend_columns, "borderaxespad": 0, "columnspacing": 1.6}
+    figure.legend(handles.values(), handles.keys(), **columns)
 
 
 def strata_panels(rows: pd.DataFrame, what: str, height_in: float, most: int = 3, **options) -> tuple[Figure, dict]:
@@ -281,8 +200,7 @@ def strata_panels(rows: pd.DataFrame, what: str, height_in: float, most: int = 3
     strata = in_order(rows["stratum"])
     if len(strata) > most:
         raise DataError(f"{what} takes at most {most} strata ({len(strata)} given)")
-    figure = new_figure(height_in)
-    panels = figure.subplots(1, len(strata), sharey=True, squeeze=False, **options)[0]
+    figure, panels = panel_rows(len(strata), height_in - 1.2, len(strata), sharey=True, **options)
     for axes, stratum in zip(panels, strata, strict=True):
         axes.set_title(stratum_title(stratum))
     return figure, dict(zip(strata, panels, strict=True))

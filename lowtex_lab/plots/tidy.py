@@ -2,26 +2,19 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
 from lowtex.evaluation.texture import STRATUM_ORDER
 from lowtex.progress import count
 
-METRICS = {
-    "abs_rel": ("AbsRel", "", "lower is better"),
-    "sq_rel": ("SqRel", " in m", "lower is better"),
-    "rmse": ("RMSE", " in m", "lower is better"),
-    "rmse_log": ("RMSE of log depth", "", "lower is better"),
-    "log10": ("log10 error", "", "lower is better"),
-    "d1": ("δ < 1.25", ", share of pixels", "higher is better"),
-    "d2": ("δ < 1.25²", ", share of pixels", "higher is better"),
-    "d3": ("δ < 1.25³", ", share of pixels", "higher is better"),
-}
-"""Metric -> (name, its unit as it follows the name, which way is good)."""
+LOOK = yaml.safe_load(Path(__file__).with_name("look.yaml").read_text(encoding="utf-8"))
+"""How methods, data terms and metrics are called and drawn."""
 
 PROTOCOL = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile")
 """What must be the same in all rows of one figure, because numbers that differ in it cannot be compared."""
@@ -43,8 +36,8 @@ def without_hash(eval_data: str) -> str:
 
 def metric_label(metric: str) -> str:
     """Axis label of a metric with its unit and which way is good."""
-    name, unit, way = METRICS.get(metric, (metric, "", ""))
-    return name + unit + (f"\n({way})" if way else "")
+    name, way = LOOK["metrics"].get(metric, (metric, ""))
+    return name + (f"\n({way})" if way else "")
 
 
 def metric_name(metric: str) -> str:
@@ -144,27 +137,16 @@ def bin_text(name: str) -> str:
     return name.replace(">=", "≥ ").replace("<", "< ").replace("-", "–")
 
 
-def panel_and_bin(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the columns ``panel`` and ``bin``, read off strata like ``low/<10 m``; the panel of others is empty."""
-    parts = rows["stratum"].astype(str).str.rpartition("/")
-    return rows.assign(panel=parts[0], bin=parts[2])
+def number_range(values: pd.Series) -> str:
+    """``5``, or ``3 to 5`` where the values differ."""
+    low, high = (int(end) for end in pd.to_numeric(values).agg(["min", "max"]))
+    return f"{high}" if low == high else f"{low} to {high}"
 
 
 def counted(values: pd.Series, noun: str) -> str:
     """``5 seeds``, or ``3 to 5 seeds`` where the values differ."""
-    low, high = _ends(values)
-    return count(high, noun) if low == high else f"{low} to {high} {noun}s"
-
-
-def number_range(values: pd.Series) -> str:
-    """``5``, or ``3 to 5`` where the values differ."""
-    low, high = _ends(values)
-    return f"{high}" if low == high else f"{low} to {high}"
-
-
-def _ends(values: pd.Series) -> tuple[int, int]:
-    numbers = pd.to_numeric(values).astype(int)
-    return int(numbers.min()), int(numbers.max())
+    numbers = number_range(values)
+    return f"{numbers} {noun}" + ("" if numbers == "1" else "s")
 
 
 def seed_count(rows: pd.DataFrame) -> str:
@@ -211,12 +193,11 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
     """What stands behind the rows: data, images, seeds, protocol, profile."""
     parts = []
     if {"eval_data", "split"} <= set(rows.columns):
-        places = rows[["eval_data", "split"]].drop_duplicates()
+        places = rows[["eval_data", "split"]].drop_duplicates().astype(str)
         if len(places) > MOST_NAMED:
-            splits = " + ".join(dict.fromkeys(places["split"].astype(str)))
-            parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {splits}")
+            parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {' + '.join(places['split'].unique())}")
         else:
-            parts.append(" + ".join(f"{d} {s}" for d, s in places.to_numpy()))
+            parts.append(" + ".join(places.agg(" ".join, axis=1)))
     parts.append(f"n = {counted(rows['images'], 'image')}")
     parts.append(counted(rows.groupby("experiment")["seed"].nunique(), "seed"))
     if "protocol" in rows.columns:
@@ -227,20 +208,13 @@ def caption(rows: pd.DataFrame, *more: str) -> str:
 
 
 def _protocol_text(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    crop, cap = str(first.get("crop", "none")), first.get("cap_m")
-    words = ["no crop" if crop in ("none", "", "nan") else f"{crop} crop"]
-    if cap is not None and not pd.isna(cap):
-        words.append(f"cap {float(cap):g} m")
+    first, scalings = rows.iloc[0], {"none": "no scaling", "median": "median-scaled"}
+    words = [f"{first['crop']} crop".replace("none crop", "no crop")] if "crop" in rows else []
+    words += [f"cap {float(first['cap_m']):g} m"] if pd.notna(first.get("cap_m")) else []
     if "scaling" in rows:
-        words.append(" and ".join(_scaling_text(scaling) for scaling in dict.fromkeys(rows["scaling"])))
-    if str(first.get("flip")).lower() == "true":
-        words.append("flip-averaged")
+        words.append(" and ".join(scalings.get(scaling, f"scaled {scaling}") for scaling in rows["scaling"].unique()))
+    words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
     return f"protocol {first['protocol']} ({', '.join(words)})"
-
-
-def _scaling_text(scaling: str) -> str:
-    return {"none": "no scaling", "median": "median-scaled"}.get(scaling, f"scaled {scaling}")
 
 
 def _listed(values: pd.Series) -> str:

@@ -1,14 +1,9 @@
 """Fixtures of the figures' tests."""
 
 import pytest
-from figure_samples import make_rows, make_sample
+from figure_samples import make_rows
 
 
 @pytest.fixture
 def rows():
     return make_rows()
-
-
-@pytest.fixture
-def sample():
-    return make_sample()

@@ -367,7 +367,7 @@ def test_figure_names_what_is_wrong_and_marks_its_panels(tmp_path):
     for part in ("left view", "right view", "disparity found", "views swapped", "differs from left", "guessed shift",
                  "swapped guess", "distance by rig.yaml", "Order", "Rows", "What a warp leaves"):  # fmt: skip
         assert part in titles
-    assert figure.call.function == "rig_check" and figure.get_size_inches()[0] == 9.0
+    assert figure.call["function"] == "rig_check" and figure.get_size_inches()[0] == 9.0
 
 
 def test_wide_pairs_are_drawn_in_two_columns(tmp_path):
