@@ -1,7 +1,7 @@
 """Where each kind of ground truth and each kind of stereo pair comes from: root, reader, options, default protocol.
 
-The one table of it. Studies and the commands ``train`` and ``evaluate`` open all their data here, so that a data set
-is read the same way whoever asks.
+The one table of it (``catalog.yaml``). Studies and the commands ``train`` and ``evaluate`` open all their data here, so
+that a data set is read the same way whoever asks.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
+
+import yaml
 
 from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
@@ -45,37 +47,16 @@ class Source:
     cropped: bool = False
 
 
-SOURCES: dict[str, Source] = {
-    "velodyne_x": Source("kitti", "kitti", "eigen_raw", {"depth": "velodyne", "views": False}),
-    "velodyne_z": Source("kitti", "kitti", "eigen_raw_z", {"depth": "velodyne_z", "views": False}),
-    "improved": Source("kitti_depth", "kitti_improved", "improved", {"views": False}, more_roots={"raw_root": "kitti"}),
-    "vkitti2": Source("vkitti2", "vkitti2", "vkitti2_dense", {"views": False}),
-    "make3d": Source("make3d", "make3d", "make3d_c1", cropped=True),
-    # the validation images: ManyDepth scores the 1,525 of `test`, which a copy for training may lack
-    "cityscapes": Source("cityscapes", "cityscapes", "cityscapes", {"views": False}, split="val", cropped=True),
-    "stereo": Source("stereo", "stereo", "stereo_dense", {"views": False}, split="all"),
-}
-"""By kind of ground truth (`lowtex.evaluation.protocols.GROUND_TRUTHS`)."""
+_DATA = yaml.safe_load(Path(__file__).with_name("catalog.yaml").read_text(encoding="utf-8"))
 
-TRUTH_FILES: dict[str, str] = {
-    "kitti": "DATE/DRIVE/velodyne_points/data/FRAME.bin",
-    "kitti_depth": "train/DRIVE/proj_depth/groundtruth/image_02/FRAME.png",
-    "vkitti2": "SCENE/VARIATION/frames/depth/Camera_0/depth_FRAME.png",
-    "make3d": "Gridlaserdata/depth_sph_corr-ID.mat",
-    "cityscapes": "disparity/SPLIT/CITY/FRAME_disparity.png",
-    "stereo": "depth/NAME.npy (metres) or disparity/NAME.pfm (pixels), with the NAME of its image in left/",
-}
+SOURCES = {kind: Source(**values) for kind, values in _DATA["sources"].items()}
+"""By kind of ground truth (`lowtex.evaluation.protocols.GROUND_TRUTHS`), the finest first."""
+
+TRUTH_FILES: dict[str, str] = _DATA["truth_files"]
 """Where the ground truth of an image belongs, under the data set's root."""
 
-PAIRS: dict[str, Mapping[str, object]] = {
-    "vkitti2": {"depth": False},
-    "kitti": {"depth": None},
-    "cityscapes": {"depth": False, "crop": "bottom_quarter"},
-    "stereo": {"depth": False},
-}
+PAIRS: dict[str, Mapping[str, object]] = _DATA["pairs"]
 """Reader options of stereo pairs to train on, by root (`lowtex.experiments.TRAINABLE`): ground truth is never read."""
-
-_FIRST = ("kitti_depth", "kitti", "vkitti2", "make3d", "cityscapes", "stereo")
 
 
 def source_of(protocol: str | Protocol) -> Source:
@@ -85,8 +66,7 @@ def source_of(protocol: str | Protocol) -> Source:
 
 def default_protocol(roots: Collection[str]) -> str:
     """The protocol for the roots named, the finest ground truth first; ``vkitti2_dense`` where none is named."""
-    root = next((name for name in _FIRST if name in roots), "vkitti2")
-    return next(source.protocol for source in SOURCES.values() if source.root == root)
+    return next((source.protocol for source in SOURCES.values() if source.root in roots), "vkitti2_dense")
 
 
 def open_test_set(
@@ -179,11 +159,11 @@ def identity_of(dataset: StereoReader) -> Identity:
 
 
 def _identify(dataset: StereoReader) -> Identity:
-    names, root, views = dataset.names, dataset.root, getattr(dataset, "views", False)
+    names, root, views = dataset.names, dataset.root, dataset.views
     if isinstance(dataset, PreparedPairs):
         # the files that they were made of may be gone
-        kept = [dataset.checksums(index) for index in range(len(dataset))]
-        targets, others, beside = _hash([k[0] for k in kept]), _hash([k[1] for k in kept]), _hash([k[2] for k in kept])
+        kept = zip(*(dataset.checksums(index) for index in range(len(dataset))), strict=True)
+        targets, others, beside = (_hash(list(part)) for part in kept)
     else:
         needed = [dataset.needed(index) for index in range(len(dataset))]
         if profile_of_miniature(root) and all(path.is_relative_to(root.parent) for path in needed[0]):
@@ -216,7 +196,7 @@ def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | 
         root: name of its data set.
         network_size: (height, width) that the network was trained at; images of another size are told: ``at 640x192``.
     """
-    words = [root, *_variants(dataset, root), *_camera(dataset.names)]
+    words = [root, *_variants(dataset, root)]
     if network_size is not None and dataset.size != tuple(network_size):
         words.append("at native size" if dataset.size is None else f"at {dataset.size[1]}x{dataset.size[0]}")
     if dataset.resize != "area":
@@ -267,16 +247,14 @@ def variations_of(names: Collection[str]) -> str:
     return "+".join(found)
 
 
-def _camera(names: Collection[str]) -> list[str]:
-    """In words, from names that end in ``/l`` or ``/r``; nothing for the left camera alone."""
-    sides = {name[-2:] for name in names} & {"/l", "/r"}
-    return [] if "/r" not in sides else ["right camera" if len(sides) == 1 else "both cameras"]
-
-
 def _variants(dataset: StereoReader, root: str) -> list[str]:
+    """What distinguishes these images from others of their root, in words."""
+    words = []
     if root == "vkitti2":
-        return [variations_of(dataset.names)]
-    if root != "cityscapes":
-        return []
-    crop = getattr(dataset, "crop", None)
-    return [crop or "uncropped"] + (["typical camera"] if getattr(dataset, "rig_is_nominal", False) else [])
+        words.append(variations_of(dataset.names))
+    elif root == "cityscapes":
+        words.append(getattr(dataset, "crop", None) or "uncropped")
+        words += ["typical camera"] if getattr(dataset, "rig_is_nominal", False) else []
+    # names end in the camera; the left one alone goes without saying
+    sides = {name[-2:] for name in dataset.names} & {"/l", "/r"}
+    return words if "/r" not in sides else [*words, "right camera" if len(sides) == 1 else "both cameras"]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,19 +69,14 @@ def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> di
         DataError: the folder does not exist.
     """
     if isinstance(data_root, Mapping):
-        pairs = list(data_root.items())
+        parts = [f"{name}={path}" for name, path in data_root.items()]
     else:
-        text = [data_root] if isinstance(data_root, str) else list(data_root)
-        pairs = []
-        for part in (piece.strip() for entry in text for piece in entry.split(";")):
-            if not part:
-                continue
-            name, equals, path = part.partition("=")
-            if not equals or not path:
-                raise OptionError(f"data root {part!r} must read NAME=FOLDER, e.g. kitti=data/kitti_raw")
-            pairs.append((name.strip(), path.strip()))
+        parts = (data_root if isinstance(data_root, str) else ";".join(data_root)).split(";")
     roots = {}
-    for name, path in pairs:
+    for part in filter(None, map(str.strip, parts)):
+        name, _, path = (word.strip() for word in part.partition("="))
+        if not path:
+            raise OptionError(f"data root {part!r} must read NAME=FOLDER, e.g. kitti=data/kitti_raw")
         require_choice("data set", name, DATASETS)
         # unlike `Path.expanduser`, this leaves the home folder of an unknown user as it is
         folder = Path(os.path.expanduser(path))
@@ -93,9 +89,8 @@ def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> di
 def resolve_roots(data_root: str | Iterable[str] | Mapping[str, str | Path] = "", profile: str = "quick") -> Roots:
     """The user's folders, and the profile's miniatures for the data sets not named."""
     named = parse_roots(data_root)
-    base = miniature_folder(profile)
-    paths = {name: base / folder for name, folder in MINIATURE_FOLDERS.items()}
-    return Roots(paths={**paths, **named}, named=frozenset(named))
+    paths = {name: miniature_folder(profile) / folder for name, folder in MINIATURE_FOLDERS.items()}
+    return Roots(paths | named, frozenset(named))
 
 
 def is_miniature(root: str | Path) -> bool:
@@ -106,8 +101,8 @@ def is_miniature(root: str | Path) -> bool:
 def profile_of_miniature(root: str | Path) -> str:
     """The profile that the kit keeps this miniature for, where its manifest describes every file; else empty."""
     folder = Path(root).resolve().parent
-    kept = (profile for profile in PROFILES if folder == miniature_folder(profile).resolve())
-    return next(kept, "") if is_miniature(root) else ""
+    kept = [profile for profile in PROFILES if folder == miniature_folder(profile).resolve()]
+    return kept[0] if kept and is_miniature(root) else ""
 
 
 def fingerprint(root: str | Path, names: Iterable[str], content: str = "") -> str:
@@ -179,13 +174,11 @@ def miniature_manifest(root: str | Path) -> Path | None:
 
 
 def _content(path: str | Path, size: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            if size <= 2 * END_BYTES or str(path).lower().endswith(TEXTS):
-                return file.read()
-            start = file.read(END_BYTES)
-            file.seek(size - END_BYTES)
-            return start + file.read()
-    except OSError:
-        # whoever reads it says what is wrong with it
-        return b""
+    # whoever reads a file says what is wrong with it
+    with suppress(OSError), open(path, "rb") as file:
+        if size <= 2 * END_BYTES or str(path).lower().endswith(TEXTS):
+            return file.read()
+        start = file.read(END_BYTES)
+        file.seek(size - END_BYTES)
+        return start + file.read()
+    return b""

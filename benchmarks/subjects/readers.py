@@ -41,7 +41,7 @@ ITEM_TOLERANCE = 2e-2
 def kitti_with_scans(root: Path, size: tuple[int, int], depth: str) -> KittiRaw:
     """The frames that have a laser scan, as a test split has."""
     every = KittiRaw(root, "available", size, depth=depth, views=False)
-    lines = [f"{f.folder} {f.frame} {f.side}" for f in every.frames if f.frame in every.tree.scans(f.folder)]
+    lines = [f"{f.folder} {f.frame} {f.side}" for f in every.frames if every.has("scan", f)]
     with tempfile.NamedTemporaryFile("w", prefix="test_with_scan_", suffix=".txt") as file:
         file.write("\n".join(lines))
         file.flush()

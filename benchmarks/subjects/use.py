@@ -26,9 +26,9 @@ def make_projection(conditions: Conditions, subject: Subject, name: str) -> Cont
     reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width), "velodyne")
     work = []
     for frame in reader.frames[:MOST_SAMPLES]:
-        camera = reader.tree.calibration(frame.folder)
-        scan = read_velodyne(reader.tree.velodyne(frame.folder, frame.frame))
-        matrix = camera.velodyne_projection(frame.side, reader.tree.velodyne_to_camera(frame.folder))
+        camera = reader.calibration(frame.folder)
+        scan = read_velodyne(reader.file("scan", frame))
+        matrix = camera.velodyne_projection(frame.side, reader.velodyne_to_camera(frame.folder))
         work.append((scan, matrix, *camera.size[frame.side]))
     project = projected_scan if name == "yardstick" else project_velodyne
 

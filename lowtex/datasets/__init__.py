@@ -7,8 +7,7 @@ from typing import Literal
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import CachedPairs
 from lowtex.datasets.cityscapes import Cityscapes
-from lowtex.datasets.kitti import KittiRaw
-from lowtex.datasets.kitti_improved import KittiImproved
+from lowtex.datasets.kitti import KittiImproved, KittiRaw
 from lowtex.datasets.make3d import Make3D
 from lowtex.datasets.prepared import PreparedPairs, is_prepared, open_prepared, prepare, prepared_for
 from lowtex.datasets.reader import RESIZES, StereoReader
@@ -84,8 +83,6 @@ def open_dataset(
         return open_prepared(name, reader, root, split, size, options | ({"resize": resize} if resize else {}))
     opened = reader(root, split=split, size=size, **options)
     opened.resize = resize or opened.resize
-    of_the_root = (opened.root / "splits" / f"{split}.txt").is_file()
-    opened.is_listed = not of_the_root and Path(split).is_file() and opened.split == Path(split).stem
     if prepared:
         opened.prepared = prepared_for(opened)
     return opened

@@ -4,51 +4,31 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from lowtex.datasets.images import read_gray_png, read_text
+from lowtex.datasets.images import read_text
 from lowtex.datasets.reader import (
-    DIRECTIONS,
-    OTHER,
+    WAYS_OUT,
+    Kind,
     StereoReader,
-    Tree,
-    checked_camera,
-    checked_size,
-    depth_tensor,
-    entries,
-    read_lines,
-    report_missing,
-    require_size,
+    checked_root,
+    require_fit,
     subfolders,
 )
-from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import AVAILABLE, CITYSCAPES_SPLITS, cityscapes_frames, find_split
-from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.geometry import StereoRig, disparity_to_depth, implausible_focal
+from lowtex.datasets.splits import AVAILABLE, CITYSCAPES_SPLITS, Frame, cityscapes_frames, read_lines
+from lowtex.errors import DataError, require_choice
+from lowtex.geometry import StereoRig, disparity_to_depth
 
-CITYSCAPES_WAY_OUT = (
-    "Cityscapes (non-commercial use, after registration): get the archives leftImg8bit_trainvaltest, "
-    "rightImg8bit_trainvaltest, disparity_trainvaltest and camera_trainvaltest (and those ending in _trainextra) from "
-    "https://www.cityscapes-dataset.com/downloads/ and unpack them into the root, as leftImg8bit/train/<city>/"
-)
+CITYSCAPES_WAY_OUT = WAYS_OUT["cityscapes"]
 
 CITYSCAPES_COUNTS = {"train": 2975, "val": 500, "test": 1525, "train_extra": 19998}
 """The folders that splits are named after, and their official numbers of frames."""
-
-VIEWS = {"l": "leftImg8bit", "r": "rightImg8bit"}
-"""Folder of each camera's images."""
-
-DISPARITY, CAMERA = "disparity", "camera"
-
-KINDS = {VIEWS["l"]: "png|jpg|jpeg", VIEWS["r"]: "png|jpg|jpeg", DISPARITY: "png", CAMERA: "json"}
-"""Folders a frame's files lie in, and what their names may end in."""
 
 _CITY = r"[A-Za-z][A-Za-z0-9-]*"
 _OFFICIAL_CITIES = {
@@ -57,11 +37,9 @@ _OFFICIAL_CITIES = {
     "val": "frankfurt lindau munster",
     "test": "berlin bielefeld bonn leverkusen mainz munich",
 }
-_NAMES = {
-    kind: re.compile(rf"({_CITY})_(\d{{6}})_(\d{{6}})_{kind}\.({suffixes})", re.IGNORECASE)
-    for kind, suffixes in KINDS.items()
-}
-_LOOKS_LIKE_DATA = re.compile(r".+\.(png|jpe?g|bmp|tiff?|webp|ppm|pgm)", re.IGNORECASE)
+_OF_A_FRAME = (("image", "l"), ("image", "r"), ("disparity", "l"), ("camera", "l"))
+"""Kind and side of each file that a frame may have."""
+
 _LISTED = re.compile(
     rf"(?:\S*/)?({_CITY})_(\d{{6}})_(\d{{6}})(?:_(left|right)Img8bit(?:\.(?:png|jpg|jpeg))?)?", re.IGNORECASE
 )
@@ -80,87 +58,6 @@ CAMERA_WAY_OUT = (
 )
 
 
-class CityFrame(NamedTuple):
-    """One target view: the split's folder, the city, number of the drive and of the frame in it, and ``l`` or ``r``."""
-
-    part: str
-    city: str
-    sequence: int
-    frame: int
-    side: str
-
-    @property
-    def stem(self) -> str:
-        """``aachen_000029_000019``"""
-        return f"{self.city}_{self.sequence:06d}_{self.frame:06d}"
-
-
-class CityscapesTree(Tree):
-    """The files under a root.
-
-    ``leftImg8bit/`` and its like may lie in the root itself, or in a folder for each archive
-    (``leftImg8bit_trainvaltest/leftImg8bit/``).
-
-    Raises:
-        DataError: the root is not a folder, is empty, or has images of neither camera.
-    """
-
-    def __init__(self, root: str | Path):
-        super().__init__(root, CITYSCAPES_WAY_OUT)
-        above = [self.root, *subfolders(self.root)]
-        self._places = {kind: [place / kind for place in above if (place / kind).is_dir()] for kind in KINDS}
-        if not any(self._places[kind] for kind in VIEWS.values()):
-            hint = f" (give the folder above it, {self.root.parent})" if self.root.name in KINDS else ""
-            raise DataError(f"{self.root} holds no {' and no '.join(VIEWS.values())}{hint}; {CITYSCAPES_WAY_OUT}")
-
-    def parts(self) -> list[str]:
-        """The folders there are for splits: ``train``, ``val``..."""
-        return _names_below(place for kind in VIEWS.values() for place in self._places[kind])
-
-    def cities(self, part: str, kinds: Iterable[str] = tuple(KINDS)) -> list[str]:
-        """Cities of a split's folder of which there is a folder of any of these kinds."""
-        return _names_below(place / part for kind in kinds for place in self._places[kind])
-
-    def files(self, kind: str, part: str, city: str) -> dict[tuple[int, int], Path]:
-        """Files of one kind of a city by ``(sequence, frame)``.
-
-        Raises:
-            DataError: an image's name is not of the form this folder's names have, or it is of another city.
-        """
-
-        def listed() -> dict[tuple[int, int], Path]:
-            found = {}
-            # the first place wins
-            for folder in (place / part / city for place in reversed(self._places[kind])):
-                found |= _parsed(folder, kind) if folder.is_dir() else {}
-            return found
-
-        return self._once((kind, part, city), listed)
-
-    def numbers(self, part: str, city: str, kinds: Iterable[str] = tuple(KINDS)) -> set[tuple[int, int]]:
-        """``(sequence, frame)`` of which there is a file of any of these kinds."""
-        return {number for kind in kinds for number in self.files(kind, part, city)}
-
-    def has(self, kind: str, f: CityFrame) -> bool:
-        """Whether the frame has a file of this kind."""
-        return (f.sequence, f.frame) in self.files(kind, f.part, f.city)
-
-    def file(self, kind: str, f: CityFrame) -> Path:
-        """Path of one file; the usual name if there is none."""
-        place = next((p for p in self._places[kind] if (p / f.part).is_dir()), None)
-        place = place or next(iter(self._places[kind]), self.root / kind)
-        suffix = KINDS[kind].split("|")[0]
-        usual = place / f.part / f.city / f"{f.stem}_{kind}.{suffix}"
-        return self.files(kind, f.part, f.city).get((f.sequence, f.frame), usual)
-
-    def located(self, f: CityFrame) -> CityFrame:
-        """A listed frame, which names no split, with the split's folder it lies in, or belongs to."""
-        cities = self._once("cities", lambda: {part: self.cities(part) for part in self.parts()})
-        parts = [part for part, there in cities.items() if f.city in there]
-        holding = [part for part in parts if any(self.has(kind, f._replace(part=part)) for kind in KINDS)]
-        return f._replace(part=next(iter(holding or parts), _official_part(f.city)))
-
-
 class Cityscapes(StereoReader):
     """Cityscapes (Cordts et al., CVPR 2016), for non-commercial use under the licence on its page.
 
@@ -168,7 +65,7 @@ class Cityscapes(StereoReader):
     and _trainextra, from https://www.cityscapes-dataset.com/downloads/ (`CITYSCAPES_COUNTS`: 2,975 + 500 + 1,525 and
     19,998 frames of 2048 x 1024).
 
-    Layout under ``root`` (also with a folder for each archive, see `CityscapesTree`)::
+    Layout under ``root`` (also with a folder for each archive, as ``leftImg8bit_trainvaltest/leftImg8bit/``)::
 
         leftImg8bit/train/aachen/aachen_000029_000019_leftImg8bit.png      left image (or .jpg)
         rightImg8bit/train/aachen/aachen_000029_000019_rightImg8bit.png    right image
@@ -201,6 +98,15 @@ class Cityscapes(StereoReader):
 
     ground_truth = "cityscapes"
     way_out = CITYSCAPES_WAY_OUT
+    known = (*CITYSCAPES_COUNTS, *PUBLISHED_LISTS)
+    strict = True
+    cameras = {"l": "left", "r": "right"}
+    layout = {
+        "image": Kind("{camera}Img8bit", "(?:png|jpg|jpeg)", "png"),
+        "disparity": Kind("disparity", "png", "png"),
+        "camera": Kind("camera", "json", "json"),
+    }
+    """The folder, and the ending of names ``<city>_<sequence>_<frame>_<folder>.<ending>``."""
 
     def __init__(
         self,
@@ -214,120 +120,121 @@ class Cityscapes(StereoReader):
         typical_camera: bool = False,
     ):
         require_choice("crop", crop, CROPS)
-        self.size, self.crop, self.views, self.depth = checked_size(size), crop, views, depth
-        sides = checked_camera(camera)
-        self.tree = CityscapesTree(root)
-        self.root = self.tree.root
-        known = (*CITYSCAPES_COUNTS, *PUBLISHED_LISTS)
-        found = find_split(split, self.root, known, {}, read=read_city_list)
-        self.split = found.name
-        frames = self._all_frames(found.frames, sides or "l", typical_camera)
-        self.frames = [f for f in frames if sides is None or f.side in sides]
-        if not self.frames:
-            raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
-        missing = [paths[0] for f in self.frames if (paths := self._missing(f, typical_camera))]
-        only_cameras = bool(missing) and all(path.suffix == ".json" for path in missing)
-        way_out = CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT
-        report_missing(missing, len(self.frames), self.split, "frames", way_out)
-        self.rig_is_nominal = typical_camera and not all(self.tree.has(CAMERA, f) for f in self.frames)
-        self._typical_camera = typical_camera
-        self.names = [f"{f.part}/{f.stem}/{f.side}" for f in self.frames]
+        self.crop, self.views, self.depth = crop, views, depth
+        self.typical_camera = typical_camera
+        self.root = checked_root(root, CITYSCAPES_WAY_OUT)
+        above = [self.root, *subfolders(self.root)]
+        self._kind_places = {
+            kind: [place / kind for place in above if (place / kind).is_dir()]
+            for kind in ("leftImg8bit", "rightImg8bit", "disparity", "camera")
+        }
+        if not self._kind_places["leftImg8bit"] and not self._kind_places["rightImg8bit"]:
+            below = self.root.name in self._kind_places
+            hint = f" (give the folder above it, {self.root.parent})" if below else ""
+            raise DataError(f"{self.root} holds no leftImg8bit and no rightImg8bit{hint}; {CITYSCAPES_WAY_OUT}")
+        self._open(split, size, camera, read_city_list)
+        self.rig_is_nominal = typical_camera and not all(self.has("camera", f) for f in self.frames)
 
-    def needed(self, index: int) -> list[Path]:
-        """The views, the camera file and, for a left target, the disparity."""
-        f = self.frames[index]
-        return [self.tree.file(kind, f) for kind in self._kinds(f, self._typical_camera)]
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """See `StereoReader.places`."""
+        folder, part = super()._kind(kind, f).folder, f.folder.partition("/")[0]
+        return [place / part for place in self._kind_places[folder]] or [self.root / folder / part]
 
-    def _all_frames(self, listed: list[CityFrame] | None, sides: str, typical_camera: bool) -> list[CityFrame]:
-        if self.split in PUBLISHED_LISTS and listed is None:
+    def _kind(self, kind: str, f: Frame) -> Kind:
+        (folder, pattern, ending), city = super()._kind(kind, f), f.folder.partition("/")[2]
+        name = f"{city}_{{frame[0]:06d}}_{{frame[1]:06d}}_{folder}.{ending}"
+        return Kind(city, rf"{city}_(\d{{6}})_(\d{{6}})_{folder}\.{pattern}", name)
+
+    def parts(self) -> list[str]:
+        """The folders there are for splits: ``train``, ``val``..."""
+        return _names_below([*self._kind_places["leftImg8bit"], *self._kind_places["rightImg8bit"]])
+
+    def _cities(self, part: str) -> list[str]:
+        """Cities of a split's folder of which there is a folder of any kind."""
+        return _names_below(place / part for places in self._kind_places.values() for place in places)
+
+    def _numbers(self, folder: str) -> set[tuple[int, int]]:
+        """``(sequence, frame)`` of ``<part>/<city>`` of which there is a file of any kind."""
+        return {number for kind, side in _OF_A_FRAME for number in self.files(kind, Frame(folder, 0, side))}
+
+    def _located(self, f: Frame) -> Frame:
+        """A listed frame, whose folder is its city, with the split's folder it lies in, or belongs to."""
+        cities = self._once("cities", lambda: {part: self._cities(part) for part in self.parts()})
+        found = [f._replace(folder=f"{part}/{f.folder}") for part, there in cities.items() if f.folder in there]
+        holding = [g for g in found if any(self.has(kind, g._replace(side=side)) for kind, side in _OF_A_FRAME)]
+        official = (part for part, cities in _OFFICIAL_CITIES.items() if f.folder in cities.split())
+        usual = f._replace(folder=f"{next(official, 'train_extra')}/{f.folder}")
+        return [*holding, *found, usual][0]
+
+    def _listed(self, frames: list[Frame], sides: str) -> list[Frame]:
+        return [self._located(f) for f in frames]
+
+    def _found(self, sides: str) -> list[Frame]:
+        """In folders every frame of which there is any file, so that a missing one does not go unnoticed."""
+        if self.split in PUBLISHED_LISTS:
             listed = [listed_frame(line) for line in cityscapes_frames(PUBLISHED_LISTS[self.split])]
-            listed = [f._replace(side=side) for f in listed for side in sides]
-        if listed is not None:
-            return [self.tree.located(f) for f in listed]
-        parts = self.tree.parts() if self.split == AVAILABLE else [self.split]
-        frames = [f for part in parts for f in self._in_folder(part, sides)]
+            return [self._located(f)._replace(side=side) for f in listed for side in sides]
+        parts = self.parts() if self.split == AVAILABLE else [self.split]
+        folders = [f"{part}/{city}" for part in parts for city in self._cities(part)]
+        frames = [Frame(a, n, side) for a in folders for n in sorted(self._numbers(a)) for side in sides]
         if not frames:
-            there = ", ".join(self.tree.parts()) or "nothing"
+            there = ", ".join(self.parts()) or "nothing"
             raise DataError(
                 f"{self.root} holds no frame for split {self.split!r} (its folders: {there}); {CITYSCAPES_WAY_OUT}"
             )
-        if self.split != AVAILABLE:
-            return frames
-        gone = {f: self._missing(f, typical_camera) for f in frames}
+        return self._complete(frames) if self.split == AVAILABLE else frames
+
+    def _complete(self, frames: list[Frame]) -> list[Frame]:
+        gone = {f: self.missing(f) for f in frames}
         complete = [f for f in frames if not gone[f]]
         if not complete:
             folders = Counter(path.parts[-4] for paths in gone.values() for path in paths)
             lacking = ", ".join(f"{count:,} without {folder}" for folder, count in folders.items())
-            way_out = CAMERA_WAY_OUT if set(folders) == {CAMERA} else CITYSCAPES_WAY_OUT
+            way_out = CAMERA_WAY_OUT if set(folders) == {"camera"} else CITYSCAPES_WAY_OUT
             raise DataError(
                 f"{self.root} holds no complete frame: of its {len(frames):,}, {lacking}; first missing: "
                 f"{next(iter(gone.values()))[0]}; {way_out}"
             )
         return complete
 
-    def _in_folder(self, part: str, sides: str) -> Iterator[CityFrame]:
-        """Frames of which there is a file of any kind, so that a missing one does not go unnoticed."""
-        for city in self.tree.cities(part):
-            for sequence, frame in sorted(self.tree.numbers(part, city)):
-                yield from (CityFrame(part, city, sequence, frame, side) for side in sides)
+    def _check_files(self) -> None:
+        missing = [paths[0] for paths in map(self.missing, self.frames) if paths]
+        only_cameras = bool(missing) and all(path.suffix == ".json" for path in missing)
+        way_out = CAMERA_WAY_OUT if only_cameras else CITYSCAPES_WAY_OUT
+        self._report(missing, len(self.frames), self.what, way_out)
 
-    def _kinds(self, f: CityFrame, typical_camera: bool) -> list[str]:
-        """The files a frame is made of; its camera file only if it is there, where a typical one serves too."""
-        kinds = [VIEWS[f.side]]
-        kinds += [VIEWS[OTHER[f.side]]] if self.views else []
-        kinds += [DISPARITY] if self.depth and f.side == "l" else []
-        return kinds if typical_camera and not self.tree.has(CAMERA, f) else [*kinds, CAMERA]
+    def _name(self, f: Frame) -> str:
+        return f"{f.folder.partition('/')[0]}/{_stem(f)}/{f.side}"
 
-    def _missing(self, f: CityFrame, typical_camera: bool) -> list[Path]:
-        """Those of the frame's files that are not there."""
-        return [self.tree.file(kind, f) for kind in self._kinds(f, typical_camera) if not self.tree.has(kind, f)]
+    def _kinds(self, f: Frame) -> Sequence[str]:
+        """The camera file only if it is there, where a typical one serves too."""
+        kinds = ("disparity",) if self.depth and f.side == "l" else ()
+        return kinds if self.typical_camera and not self.has("camera", f) else (*kinds, "camera")
 
-    def _read(self, index: int) -> StereoSample:
-        f = self.frames[index]
-        target = self.tree.file(VIEWS[f.side], f)
-        other = self.tree.file(VIEWS[OTHER[f.side]], f) if self.views else None
-        native_rig = partial(self._rig, f)
-        image, other, rig, (height, width) = self._views(target, other, native_rig, self.way_out, self.kept_rows)
-        depth = None
-        if self.depth and f.side == "l":
-            disparity_px = read_disparity(self.tree.file(DISPARITY, f), (height, width), target)
-            native = self._rig(f, target, width, height)
-            depth = disparity_to_depth(disparity_px[:, self.kept_rows(height)], native)
-        return StereoSample(image, rig, self.names[index], other, DIRECTIONS[f.side], depth)
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        if self.typical_camera and not self.has("camera", f):
+            return typical(image, width, height, self.way_out)
+        path = self.file("camera", f)
+        return fitted(read_camera(path, CAMERA_WAY_OUT), path, image, width, height, self.way_out)
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, Tensor]:
+        if not self.depth or f.side != "l":
+            return {}
+        values = self._map("disparity", f, image, rig)
+        if values.max() <= 1:
+            raise DataError(f"{self.file('disparity', f)} holds no disparity > 0; {CITYSCAPES_WAY_OUT}")
+        # (value - 1) / 256 of the stored 0 would be a negative disparity
+        disparity_px = np.maximum(values[self.kept_rows(rig.height)].astype(np.float32) - 1.0, 0.0) / 256.0
+        return {"depth": disparity_to_depth(torch.from_numpy(disparity_px), rig)}
 
     def kept_rows(self, height: int) -> slice:
         """Rows of an image of that height that the crop keeps; one at least."""
         part, whole = CROPS[self.crop]
         return slice(0, max(1, height * part // whole))
 
-    def _rig(self, f: CityFrame, image: Path, width: int, height: int) -> StereoRig:
-        if self._typical_camera and not self.tree.has(CAMERA, f):
-            return typical(image, width, height, self.way_out)
-        path = self.tree.file(CAMERA, f)
-        return fitted(read_camera(path, CAMERA_WAY_OUT), path, image, width, height, self.way_out)
 
-
-def read_disparity(path: str | Path, size: tuple[int, int], image: Path) -> Tensor:
-    """A disparity PNG as ``(1, h, w)`` float32 pixels of the left view; 0 where it holds 0 (none) or 1 (exactly 0).
-
-    Args:
-        path: the PNG.
-        size: ``(height, width)`` of its image.
-        image: the left view it belongs to, for messages.
-
-    Raises:
-        DataError: missing, damaged, not 16-bit gray, of another size than its image, or without any disparity.
-    """
-    values = read_gray_png(path, 16, CITYSCAPES_WAY_OUT)
-    require_size(path, values.shape, image, size, CITYSCAPES_WAY_OUT)
-    if values.max() <= 1:
-        raise DataError(f"{path} holds no disparity > 0; {CITYSCAPES_WAY_OUT}")
-    # (value - 1) / 256 of the stored 0 would be a negative disparity
-    return depth_tensor(np.maximum(values.astype(np.float32) - 1.0, 0.0) / 256.0)
-
-
-def read_city_list(path: str | Path) -> list[CityFrame]:
-    """Read a text file of frames, one a line; see `listed_frame` for a line's form. Their ``part`` is empty.
+def read_city_list(path: str | Path) -> list[Frame]:
+    """Read a text file of frames, one a line; see `listed_frame` for a line's form. Their folder is the city.
 
     Raises:
         DataError: the file is missing or empty, or a line is something else; names the file and the line.
@@ -335,7 +242,7 @@ def read_city_list(path: str | Path) -> list[CityFrame]:
     return read_lines(path, listed_frame, "frame", "aachen/aachen_000029_000019 l")
 
 
-def listed_frame(line: str) -> CityFrame | None:
+def listed_frame(line: str) -> Frame | None:
     """``aachen/aachen_000029_000019 l`` as a frame; None if it is something else.
 
     Also taken are an image's name, and the names of both images of a pair, target first, as in the published lists:
@@ -346,7 +253,7 @@ def listed_frame(line: str) -> CityFrame | None:
     if match is None:
         return None
     view = match[4] and match[4][0].lower()
-    frame = CityFrame("", match[1], int(match[2]), int(match[3]), view or "l")
+    frame = Frame(match[1], (int(match[2]), int(match[3])), view or "l")
     if len(words) == 1:
         return frame
     if words[1] in ("l", "r"):
@@ -356,27 +263,13 @@ def listed_frame(line: str) -> CityFrame | None:
     return frame if is_pair and {view, other[4] and other[4][0].lower()} == {"l", "r"} else None
 
 
-def _parsed(folder: Path, kind: str) -> dict[tuple[int, int], Path]:
-    files = {}
-    for name in entries(folder):
-        match = _NAMES[kind].fullmatch(name)
-        if match is not None and match[1] == folder.name:
-            files[int(match[2]), int(match[3])] = folder / name
-        elif match is not None or _LOOKS_LIKE_DATA.fullmatch(name):
-            raise DataError(
-                f"{folder / name} does not belong into this folder, where names are "
-                f"{folder.name}_<sequence>_<frame>_{kind}.{KINDS[kind].split('|')[0]}; take it away or rename it. "
-                f"{CITYSCAPES_WAY_OUT}"
-            )
-    return files
-
-
 def _names_below(places: Iterable[Path]) -> list[str]:
     return sorted({folder.name for place in places if place.is_dir() for folder in subfolders(place)})
 
 
-def _official_part(city: str) -> str:
-    return next((part for part, cities in _OFFICIAL_CITIES.items() if city in cities.split()), "train_extra")
+def _stem(f: Frame) -> str:
+    """``aachen_000029_000019``"""
+    return "{}_{:06d}_{:06d}".format(f.folder.partition("/")[2], *f.frame)
 
 
 TYPICAL_RIG = StereoRig(
@@ -392,7 +285,6 @@ _FIELDS = {
 
 _POSITIVE = ("focal_px", "focal_y_px", "baseline_m")
 _LONGEST_BASELINE_M = 5.0
-_MIDDLE = (0.35, 0.65)
 
 
 def read_camera(path: str | Path, way_out: str) -> StereoRig:
@@ -430,14 +322,7 @@ def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, 
         DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
             focal length can't be in pixels.
     """
-    low, high = _MIDDLE
-    if not (low * width < camera.cx < high * width and low * height < camera.cy < high * height):
-        raise DataError(
-            f"{path} puts the principal point at ({camera.cx:g}, {camera.cy:g}), far from the middle of {image} "
-            f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
-        )
-    if problem := implausible_focal(camera.focal_px, width) or implausible_focal(camera.fy, width):
-        raise DataError(f"{path}: {problem} ({image}); {way_out}")
+    require_fit(camera, path, image, width, height, 0.35, way_out)
     return replace(camera, width=width, height=height)
 
 

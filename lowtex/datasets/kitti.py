@@ -1,50 +1,40 @@
-"""KITTI raw: stereo pairs of the colour cameras, with the laser as sparse ground truth.
+"""KITTI raw: stereo pairs of the colour cameras, with the laser as sparse ground truth; and the improved ground truth.
 
 The calibration's fields are explained in the development kit of the raw data and in Geiger et al., "Vision meets
 Robotics: The KITTI Dataset", IJRR 2013. Only the colour pair is used: camera 2 is the left one, camera 3 the right one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from lowtex.datasets.images import UNPACK_AGAIN, read_bytes, read_text
 from lowtex.datasets.reader import (
-    DIRECTIONS,
-    OTHER,
+    WAYS_OUT,
+    Kind,
     StereoReader,
-    Tree,
-    checked_camera,
-    checked_size,
-    depth_tensor,
+    checked_root,
     entries,
     hint_below,
-    numbered,
-    report_missing,
     subfolders,
     tolerates_missing,
 )
-from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import KITTI_SPLITS, ListedFrame, find_split
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.datasets.splits import KITTI_SPLITS, Frame, is_test_split
+from lowtex.errors import DataError, require_choice
 from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 from lowtex.progress import count
 
-KITTI_RAW_WAY_OUT = (
-    "KITTI raw (CC BY-NC-SA 3.0, free for research after registration): get the 'synced+rectified data' and "
-    "'calibration' archives of the drives from https://www.cvlibs.net/datasets/kitti/raw_data.php and unpack them into "
-    "the root, as <date>/<drive>/image_02/data/"
-)
+KITTI_RAW_WAY_OUT = WAYS_OUT["kitti"]
+
+KITTI_DEPTH_WAY_OUT = WAYS_OUT["kitti_depth"]
 
 _DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
 _DRIVE = re.compile(r"\d{4}_\d{2}_\d{2}_drive_\d{4}_\w+")
-_FRAME = re.compile(r"(\d+)\.(png|jpg|jpeg)", re.IGNORECASE)
-_SCAN = re.compile(r"(\d+)\.bin", re.IGNORECASE)
-
+CAM_TO_CAM, VELO_TO_CAM = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
+"""The calibration files of a recording date."""
 
 _BENCHMARKS = {
     "sequences/*/image_2": "KITTI's odometry benchmark (sequences/<number>/image_2)",
@@ -76,38 +66,47 @@ class KittiCalibration:
     size: dict[str, tuple[int, int]]
     rectification: np.ndarray
 
-    @property
-    def baseline_m(self) -> float:
-        """Distance of the two colour cameras, metres: each ``-P[0,3] / P[0,0]`` is a camera's x from camera 0."""
-        left, right = self.projection["l"], self.projection["r"]
-        return float(right[0, 3] / -right[0, 0] - left[0, 3] / -left[0, 0])
-
     def rig(self, side: str) -> StereoRig:
-        """The rig of the left (``l``) or right (``r``) camera at native size.
-
-        The small vertical and forward offsets in the fourth column of the projections (millimetres) are left out:
-        a rectified pair has none.
-        """
-        p = self.projection[side]
-        width, height = self.size[side]
-        return StereoRig(
-            focal_px=float(p[0, 0]),
-            focal_y_px=float(p[1, 1]),
-            cx=float(p[0, 2]),
-            cy=float(p[1, 2]),
-            baseline_m=self.baseline_m,
-            width=width,
-            height=height,
-            cx_offset_px=float(self.projection["l"][0, 2] - self.projection["r"][0, 2]),
-        )
+        """The rig of the left (``l``) or right (``r``) camera at native size."""
+        return projected_rig(self.projection, side, *self.size[side])
 
     def velodyne_projection(self, side: str, velodyne_to_camera: np.ndarray) -> np.ndarray:
         """``P_rect_0c R_rect_00 T_velo``, ``(3, 4)``: laser coordinates (x forward, metres) to pixels."""
         return self.projection[side] @ self.rectification @ velodyne_to_camera
 
 
-class KittiTree(Tree):
-    """The drives under a root. Folders are listed once, when first asked for.
+def projected_rig(projection: Mapping[str, np.ndarray], side: str, width: int, height: int) -> StereoRig:
+    """The rig of one camera of a rectified pair at native size.
+
+    The small vertical and forward offsets in the fourth column of the projections (millimetres) are left out: a
+    rectified pair has none.
+
+    Args:
+        projection: of both cameras by side, ``(3, 4)``, pixels.
+        side: the camera, ``l`` or ``r``.
+        width, height: of its image, pixels.
+    """
+    p = projection[side]
+    return StereoRig(
+        focal_px=float(p[0, 0]),
+        focal_y_px=float(p[1, 1]),
+        cx=float(p[0, 2]),
+        cy=float(p[1, 2]),
+        baseline_m=_baseline_m(projection),
+        width=width,
+        height=height,
+        cx_offset_px=float(projection["l"][0, 2] - projection["r"][0, 2]),
+    )
+
+
+def _baseline_m(projection: Mapping[str, np.ndarray]) -> float:
+    """Each ``-P[0,3] / P[0,0]`` is a camera's x from camera 0, metres."""
+    left, right = projection["l"], projection["r"]
+    return float(right[0, 3] / -right[0, 0] - left[0, 3] / -left[0, 0])
+
+
+def find_drives(root: Path) -> dict[str, Path]:
+    """The folder of each drive under a root, by the drive's name, sorted.
 
     A drive may lie in ``<date>/<drive>/`` (all archives unpacked into one folder), in ``<drive>/<date>/<drive>/``
     (each archive in a folder of its own, its calibration in ``<date>_calib/<date>/``), or in ``<drive>/``.
@@ -115,72 +114,28 @@ class KittiTree(Tree):
     Raises:
         DataError: the root is not a folder, is empty, or holds no drive.
     """
-
-    def __init__(self, root: str | Path):
-        super().__init__(root, KITTI_RAW_WAY_OUT)
-        self.drives = dict(sorted(self._find_drives()))
-        if not self.drives:
-            other = other_kitti_layout(self.root)
-            if other:
-                raise DataError(
-                    f"{self.root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be "
-                    "used today: copy or link frames of one calibration as left/ and right/ beside a rig.yaml "
-                    "(`lowtex data rig --template`) and give that folder as --data stereo=FOLDER"
-                )
-            hint = hint_below(self.root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
-            raise DataError(f"{self.root} holds no KITTI drive{hint}; {KITTI_RAW_WAY_OUT}")
-
-    def _find_drives(self) -> list[tuple[str, Path]]:
-        found = []
-        for child in subfolders(self.root):
-            if _DATE.fullmatch(child.name):
-                found += [(name, child / name) for name in entries(child) if _DRIVE.fullmatch(name)]
-            elif _DRIVE.fullmatch(child.name):
-                inner = child / child.name[:10] / child.name
-                found.append((child.name, inner if inner.is_dir() else child))
-        # depth folders carry drives' names too, but no images
-        return [(name, path) for name, path in found if (path / "image_02").is_dir() or (path / "image_03").is_dir()]
-
-    def drive_folder(self, folder: str) -> Path:
-        """Folder of ``<date>/<drive>``; where the usual layout would have it if it is not there."""
-        return self.drives.get(folder.split("/")[1]) or self.root / folder
-
-    def images(self, folder: str, side: str) -> dict[int, Path]:
-        """Images of one camera of ``<date>/<drive>`` by frame number; a PNG goes before a JPEG of the same frame."""
-        data = self.drive_folder(folder) / f"image_{SIDES[side]}" / "data"
-        return self._once((folder, side), lambda: numbered(data, _FRAME))
-
-    def image(self, folder: str, frame: int, side: str) -> Path:
-        """Path of one image; the usual PNG name if there is none."""
-        found = self.images(folder, side).get(frame)
-        return found or self.drive_folder(folder) / f"image_{SIDES[side]}/data/{frame:010d}.png"
-
-    def velodyne(self, folder: str, frame: int) -> Path:
-        """Path of one laser scan; the usual name if there is none."""
-        usual = self.drive_folder(folder) / f"velodyne_points/data/{frame:010d}.bin"
-        return self.scans(folder).get(frame, usual)
-
-    def scans(self, folder: str) -> dict[int, Path]:
-        """Laser scans of ``<date>/<drive>`` by frame number."""
-        data = self.drive_folder(folder) / "velodyne_points/data"
-        return self._once((folder, "scans"), lambda: numbered(data, _SCAN))
-
-    def calibration(self, folder: str) -> KittiCalibration:
-        """Calibration of the recording date of ``<date>/<drive>``."""
-        path = self.calibration_file(folder, "calib_cam_to_cam.txt")
-        return self._once(path, lambda: read_kitti_calibration(path, KITTI_RAW_WAY_OUT))
-
-    def velodyne_to_camera(self, folder: str) -> np.ndarray:
-        """``(4, 4)`` from laser to camera 0 coordinates of the date of ``<date>/<drive>``."""
-        path = self.calibration_file(folder, "calib_velo_to_cam.txt")
-        return self._once(path, lambda: read_velodyne_to_camera(path, KITTI_RAW_WAY_OUT))
-
-    def calibration_file(self, folder: str, name: str) -> Path:
-        """Path of a calibration file of the recording date of ``<date>/<drive>``; the usual one if there is none."""
-        date, drive = folder.split("/")[0], self.drive_folder(folder)
-        usual, beside = self.root / date, self.root / f"{date}_calib"
-        places = [place / name for place in (usual, beside / date, beside, drive.parent, drive)]
-        return self._once((folder, name), lambda: next((path for path in places if path.is_file()), places[0]))
+    root = checked_root(root, KITTI_RAW_WAY_OUT)
+    found = {}
+    for child in subfolders(root):
+        if _DATE.fullmatch(child.name):
+            found |= {name: child / name for name in entries(child) if _DRIVE.fullmatch(name)}
+        elif _DRIVE.fullmatch(child.name):
+            inner = child / child.name[:10] / child.name
+            found[child.name] = inner if inner.is_dir() else child
+    # depth folders carry drives' names too, but no images
+    drives = {
+        name: path for name, path in found.items() if (path / "image_02").is_dir() or (path / "image_03").is_dir()
+    }
+    if drives:
+        return dict(sorted(drives.items()))
+    if other := other_kitti_layout(root):
+        raise DataError(
+            f"{root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be used today: "
+            "copy or link frames of one calibration as left/ and right/ beside a rig.yaml (`lowtex data rig "
+            "--template`) and give that folder as --data stereo=FOLDER"
+        )
+    hint = hint_below(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
+    raise DataError(f"{root} holds no KITTI drive{hint}; {KITTI_RAW_WAY_OUT}")
 
 
 class KittiRaw(StereoReader):
@@ -190,7 +145,7 @@ class KittiRaw(StereoReader):
     "synced+rectified data", for each date "calibration". The whole set is about 175 GB; the images alone serve for
     training, ``image_02`` alone for evaluation (``views=False``).
 
-    Layout under ``root`` (other ways of unpacking: see `KittiTree`)::
+    Layout under ``root`` (other ways of unpacking: see `find_drives`)::
 
         2011_09_26/calib_cam_to_cam.txt
         2011_09_26/calib_velo_to_cam.txt
@@ -218,7 +173,13 @@ class KittiRaw(StereoReader):
     """
 
     way_out = KITTI_RAW_WAY_OUT
+    known = tuple(KITTI_SPLITS)
     aliases = {"train": "eigen_full/train", "val": "eigen_full/val", "test": "eigen/test"}
+    cameras = SIDES
+    layout = {
+        "image": Kind("image_{camera}/data", r"(\d+)\.(?:png|jpg|jpeg)", "{frame:010d}.png"),
+        "scan": Kind("velodyne_points/data", r"(\d+)\.bin", "{frame:010d}.bin"),
+    }
 
     def __init__(
         self,
@@ -232,117 +193,239 @@ class KittiRaw(StereoReader):
     ):
         require_choice("depth", depth, ("velodyne", "velodyne_z", None))
         self.depth = depth
-        self._open(root, root, split, size, views, camera, depth_required)
+        self._open_raw(root, root, split, size, views, camera, depth_required)
 
-    def _open(self, root, raw_root, split, size, views, camera, depth_required) -> None:
-        self.size, self.views = checked_size(size), views
-        sides = checked_camera(camera)
-        self.tree = KittiTree(raw_root)
-        self.root = Path(root).expanduser()
-        found = find_split(split, self.root, tuple(KITTI_SPLITS), self.aliases)
-        self.split = found.name
-        self.depth_required = found.is_test if depth_required is None else depth_required
-        if found.frames is None:
-            self.frames = self._available(sides or "l")
-            if not self.frames:
-                raise DataError(f"{self.root} holds no complete frame ({self._images_there()}); {self.way_out}")
-        else:
-            self.frames = [f for f in found.frames if sides is None or f.side in sides]
-            if not self.frames:
-                raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
-            self._check_listed()
-        self.names = [f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}" for f in self.frames]
+    def _open_raw(self, root, raw_root, split, size, views, camera, depth_required) -> None:
+        self.views, self.depth_required = views, depth_required
+        self.root, self.raw_root = Path(root).expanduser(), Path(raw_root).expanduser()
+        self.drives = find_drives(self.raw_root)
+        self._open(split, size, camera)
         for folder in () if tolerates_missing() else sorted({f.folder for f in self.frames}):
-            self.tree.calibration(folder)
+            self.calibration(folder)
 
     @property
     def ground_truth(self) -> str | None:
         """Kind of ground truth that the samples have, a name of `lowtex.evaluation.protocols.GROUND_TRUTHS`."""
         return "velodyne_x" if self.depth == "velodyne" else self.depth
 
-    def needed(self, index: int) -> list[Path]:
-        """The target view, its partner, the calibration, then the ground truth's files; see `StereoReader.needed`."""
-        f = self.frames[index]
-        sides = (f.side, OTHER[f.side]) if self.views else f.side
-        views = [self.tree.image(f.folder, f.frame, side) for side in sides]
-        return [*views, self.tree.calibration_file(f.folder, "calib_cam_to_cam.txt"), *self._needed_for_depth(f)]
+    @property
+    def needs_depth(self) -> bool:
+        """A frame without ground truth is an error."""
+        return is_test_split(self.split) if self.depth_required is None else self.depth_required
 
-    def _needed_for_depth(self, f: ListedFrame) -> list[Path]:
-        if self.depth is None or not (self.depth_required or f.frame in self.tree.scans(f.folder)):
-            return []
-        return [
-            self.tree.velodyne(f.folder, f.frame),
-            self.tree.calibration_file(f.folder, "calib_velo_to_cam.txt"),
-        ]
+    def drive_folder(self, folder: str) -> Path:
+        """Folder of ``<date>/<drive>``; where the usual layout would have it if it is not there."""
+        return self.drives.get(folder.split("/")[1]) or self.raw_root / folder
 
-    def _available(self, sides: str) -> list[ListedFrame]:
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """See `StereoReader.places`."""
+        return [self.drive_folder(f.folder)]
+
+    def calibration(self, folder: str) -> KittiCalibration:
+        """Calibration of the recording date of ``<date>/<drive>``."""
+        path = self.calibration_file(folder, CAM_TO_CAM)
+        return self._once(path, lambda: read_kitti_calibration(path, KITTI_RAW_WAY_OUT))
+
+    def velodyne_to_camera(self, folder: str) -> np.ndarray:
+        """``(4, 4)`` from laser to camera 0 coordinates of the date of ``<date>/<drive>``."""
+        path = self.calibration_file(folder, VELO_TO_CAM)
+        return self._once(path, lambda: read_velodyne_to_camera(path, KITTI_RAW_WAY_OUT))
+
+    def calibration_file(self, folder: str, name: str) -> Path:
+        """Path of a calibration file of the recording date of ``<date>/<drive>``; the usual one if there is none."""
+        date, drive = folder.split("/")[0], self.drive_folder(folder)
+        usual, beside = self.raw_root / date, self.raw_root / f"{date}_calib"
+        places = [place / name for place in (usual, beside / date, beside, drive.parent, drive)]
+        return self._once((folder, name), lambda: next((path for path in places if path.is_file()), places[0]))
+
+    def _more(self, f: Frame) -> list[Path]:
+        calibration = self.calibration_file(f.folder, CAM_TO_CAM)
+        if self.depth is None or not (self.needs_depth or self.has("scan", f)):
+            return [calibration]
+        return [calibration, self.file("scan", f), self.calibration_file(f.folder, VELO_TO_CAM)]
+
+    def _found(self, sides: str) -> list[Frame]:
         frames = []
-        for drive in self.tree.drives:
-            folder = f"{drive[:10]}/{drive}"
-            for side in sides:
-                complete = set(self.tree.images(folder, side))
-                if self.views:
-                    complete &= set(self.tree.images(folder, OTHER[side]))
-                frames += [ListedFrame(folder, frame, side) for frame in complete]
-        return sorted(frames)
+        for drive in self.drives:
+            for view in (Frame(f"{drive[:10]}/{drive}", 0, side) for side in sides):
+                frames += [view._replace(frame=number) for number in self.files("image", view)]
+        return sorted(f for f in frames if not self.missing(f))
 
-    def _images_there(self) -> str:
-        """``image_02: 5 images, image_03: 0 images``, of all drives: which view is missing."""
-        folders = [f"{drive[:10]}/{drive}" for drive in self.tree.drives]
-        counts = {SIDES[side]: sum(len(self.tree.images(folder, side)) for folder in folders) for side in "lr"}
-        needs = "; a pair needs both" if self.views else ""
-        return ", ".join(f"image_{side}: {count(number, 'image')}" for side, number in counts.items()) + needs
+    @property
+    def nothing(self) -> str:
+        """See `StereoReader`; says which view is missing."""
+        counts = dict.fromkeys("lr", 0)
+        for drive in self.drives:
+            for side in counts:
+                counts[side] += len(self.files("image", Frame(f"{drive[:10]}/{drive}", 0, side)))
+        told = ", ".join(f"image_{SIDES[side]}: {count(number, 'image')}" for side, number in counts.items())
+        return f"complete frame ({told}{'; a pair needs both' if self.views else ''})"
 
-    def _check_listed(self) -> None:
-        missing = []
-        for f in self.frames:
-            sides = (f.side, OTHER[f.side]) if self.views else f.side
-            gone = [side for side in sides if f.frame not in self.tree.images(f.folder, side)]
-            missing += [self.tree.image(f.folder, f.frame, gone[0])] if gone else []
-        report_missing(missing, len(self.frames), self.split, "frames", self.way_out)
+    def _name(self, f: Frame) -> str:
+        return f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}"
 
-    def _read(self, index: int) -> StereoSample:
-        f = self.frames[index]
-        calibration = self.tree.calibration(f.folder)
-        other = self.tree.image(f.folder, f.frame, OTHER[f.side]) if self.views else None
-        target = self.tree.image(f.folder, f.frame, f.side)
-
-        def native_rig(path: Path, width: int, height: int) -> StereoRig:
-            if calibration.size[f.side] != (width, height):
-                says = "{}x{}".format(*calibration.size[f.side])
-                raise DataError(
-                    f"{path} is {width}x{height} pixels, but {calibration.path} says {says}; a resized copy can't be "
-                    f"used with the original calibration: {self.way_out}"
-                )
-            return calibration.rig(f.side)
-
-        image, other, rig, native = self._views(target, other, native_rig, self.way_out)
-        return StereoSample(
-            image=image,
-            other=other,
-            rig=rig,
-            direction=DIRECTIONS[f.side],
-            name=self.names[index],
-            depth=self._depth(f, target, native),
-        )
-
-    def _depth(self, f: ListedFrame, target: Path, size: tuple[int, int]) -> Tensor | None:
-        """Ground truth of one frame at the camera's native ``size = (H, W)``."""
-        if self.depth is None:
-            return None
-        path = self.tree.velodyne(f.folder, f.frame)
-        if not self.depth_required and not path.is_file():
-            return None
-        points = read_velodyne(path, self.way_out)
-        calibration = self.tree.calibration(f.folder)
-        projection = calibration.velodyne_projection(f.side, self.tree.velodyne_to_camera(f.folder))
-        depth = project_velodyne(points, projection, size[1], size[0], forward=self.depth == "velodyne")
-        if not depth.any():
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        calibration = self.calibration(f.folder)
+        if calibration.size[f.side] != (width, height):
+            says = "{}x{}".format(*calibration.size[f.side])
             raise DataError(
-                f"{path}: no point falls into {target}; the scan or {calibration.path.parent}/calib_velo_to_cam.txt "
-                f"is not the one that belongs here: {self.way_out}"
+                f"{image} is {width}x{height} pixels, but {calibration.path} says {says}; a resized copy can't be "
+                f"used with the original calibration: {self.way_out}"
             )
-        return depth_tensor(depth)
+        return calibration.rig(f.side)
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
+        if self.depth is None:
+            return {}
+        path = self.file("scan", f)
+        if not self.needs_depth and not path.is_file():
+            return {}
+        points = read_velodyne(path, self.way_out)
+        projection = self.calibration(f.folder).velodyne_projection(f.side, self.velodyne_to_camera(f.folder))
+        depth = project_velodyne(points, projection, rig.width, rig.height, forward=self.depth == "velodyne")
+        if not depth.any():
+            calibration = self.calibration(f.folder).path.parent / VELO_TO_CAM
+            raise DataError(
+                f"{path}: no point falls into {image}; the scan or {calibration} is not the one that belongs here: "
+                f"{self.way_out}"
+            )
+        return {"depth": depth}
+
+
+class KittiImproved(KittiRaw):
+    """KITTI's improved depth maps (Uhrig et al., "Sparsity Invariant CNNs", 3DV 2017), CC BY-NC-SA 3.0.
+
+    Get "annotated depth maps" (14 GB), after registration, from
+    https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction. The images are those of KITTI raw
+    (`KittiRaw`): the maps come without any.
+
+    Layout under ``root``; the level ``train/`` or ``val/`` may be left out, or be ``<date>/``::
+
+        train/2011_09_26_drive_0001_sync/proj_depth/groundtruth/image_02/0000000005.png
+
+    A map is a 16-bit PNG: metres = value / 256, 0 = no ground truth. The first and last five frames of a drive have
+    none; ``eigen_benchmark/test`` lists the 652 of the 697 Eigen test images that do.
+
+    Args:
+        root: that folder.
+        split: as in `KittiRaw`, but ``test`` is ``eigen_benchmark/test``, and ``available`` is every annotated frame
+            whose images are there.
+        size: ``(H, W)`` of the images, or None for native size; the maps keep theirs.
+        raw_root: folder of KITTI raw; by default ``kitti_raw`` beside ``root``, else ``root`` itself.
+        views, camera, depth_required: as in `KittiRaw`.
+
+    Raises:
+        DataError: as in `KittiRaw`; also where a map and its image differ in size.
+    """
+
+    aliases = {**KittiRaw.aliases, "test": "eigen_benchmark/test"}
+    layout = KittiRaw.layout | {
+        "map": Kind("proj_depth/groundtruth/image_{camera}", r"(\d+)\.png", "{frame:010d}.png"),
+    }
+    depth = "improved"
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "test",
+        size: Sequence[int] | None = (96, 320),
+        raw_root: str | Path | None = None,
+        views: bool = True,
+        camera: str | None = None,
+        depth_required: bool | None = None,
+    ):
+        root = checked_root(root, KITTI_DEPTH_WAY_OUT)
+        self._open_raw(root, _raw_root(root, raw_root), split, size, views, camera, depth_required)
+
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """See `StereoReader.places`."""
+        if kind != "map":
+            return super().places(kind, f)
+        date, drive = f.folder.split("/")
+        return [level / drive for level in self._levels(date)]
+
+    def _levels(self, *dates: str) -> list[Path]:
+        """Folders that drives with maps may lie in."""
+        parts = ("", "data_depth_annotated")
+        levels = [self.root / part / level for part in parts for level in ("train", "val", "")]
+        return levels + [self.root / date for date in dates]
+
+    def _found(self, sides: str) -> list[Frame]:
+        # no frame without its map; KITTI raw alone would offer those too
+        frames = [f for f in super()._found(sides) if self.has("map", f)]
+        if not frames:
+            raise DataError(
+                f"no depth map in {self.root} belongs to an image in {self.raw_root}; {KITTI_DEPTH_WAY_OUT}"
+            )
+        return frames
+
+    def _check_files(self) -> None:
+        super()._check_files()
+        gone = [f for f in self.frames if not self.has("map", f)] if self.needs_depth else []
+        if gone and not tolerates_missing():
+            raise DataError(
+                f"{len(gone)} of {len(self.frames)} depth maps of split {self.split!r} are missing, first: "
+                f"{self.file('map', gone[0])}; 'eigen_benchmark/test' lists the test images that have one. "
+                f"{KITTI_DEPTH_WAY_OUT}"
+            )
+
+    def _more(self, f: Frame) -> list[Path]:
+        return [self.calibration_file(f.folder, CAM_TO_CAM), *self._needed_map(f)]
+
+    def _needed_map(self, f: Frame) -> list[Path]:
+        return [self.file("map", f)] if self.needs_depth or self.has("map", f) else []
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
+        if not self._needed_map(f):
+            return {}
+        return {"depth": self._map("map", f, image, rig, way_out=KITTI_DEPTH_WAY_OUT).astype(np.float32) / 256.0}
+
+
+class DepthMaps(KittiImproved):
+    """The maps alone, for checks where the images are not at hand: `needed` names them, reading fails.
+
+    Args:
+        root, split: as in `KittiImproved`; ``available`` is every map of the left camera.
+
+    Raises:
+        DataError: there is no map in the root.
+        OptionError: an unknown split.
+    """
+
+    def __init__(self, root: str | Path, split: str = "test"):
+        self.root, self.depth_required = checked_root(root, KITTI_DEPTH_WAY_OUT), None
+        if not self._found("l"):
+            raise DataError(f"{self.root} holds no depth map; {KITTI_DEPTH_WAY_OUT}")
+        self._open(split, None)
+
+    def _found(self, sides: str) -> list[Frame]:
+        levels = self._levels(*(name for name in entries(self.root) if _DATE.fullmatch(name)))
+        drives = sorted({name for level in levels if level.is_dir() for name in entries(level)})
+        firsts = [Frame(f"{name[:10]}/{name}", 0) for name in drives]
+        return [f._replace(frame=number) for f in firsts for number in sorted(self.files("map", f))]
+
+    def _check_files(self) -> None:
+        """Whoever checks looks for the maps."""
+
+    def needed(self, index: int) -> list[Path]:
+        """The map."""
+        return self._needed_map(self.frames[index])
+
+
+def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:
+    if raw_root is not None:
+        return Path(raw_root)
+    beside = depth_root.resolve().parent / "kitti_raw"
+    if beside.is_dir():
+        return beside
+    try:
+        find_drives(depth_root)
+        return depth_root
+    except DataError as error:
+        raise DataError(
+            f"the images of {depth_root} are not found: neither {beside} nor {depth_root} holds KITTI raw; "
+            f"name its folder with --data kitti=FOLDER. {KITTI_RAW_WAY_OUT}"
+        ) from error
 
 
 def other_kitti_layout(root: Path) -> str | None:
@@ -365,38 +448,10 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
             is not positive or can't be in pixels or metres, or the two cameras were not rectified together. Names the
             file and the field.
     """
-    fields = _KittiFields(path, way_out)
-    projection, size = {}, {}
-    for side, camera in SIDES.items():
-        projection[side] = fields.numbers(f"P_rect_{camera}", 12).reshape(3, 4)
-        fields.require(
-            projection[side][0, 0] > 0 and projection[side][1, 1] > 0, f"P_rect_{camera}", "focal length is not > 0"
-        )
-        width, height = fields.numbers(f"S_rect_{camera}", 2)
-        fields.require(
-            min(width, height) >= 1 and width.is_integer() and height.is_integer(),
-            f"S_rect_{camera}",
-            f"image size {width:g} x {height:g} is not a size in pixels",
-        )
-        size[side] = int(width), int(height)
-        for focal in projection[side][0, 0], projection[side][1, 1]:
-            problem = implausible_focal(focal, width)
-            fields.require(not problem, f"P_rect_{camera}", problem)
-    calibration = KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
-    focal = [projection[side][0, 0] for side in SIDES]
-    fields.require(
-        abs(focal[0] - focal[1]) < 1e-3 * focal[0],
-        "P_rect_03",
-        f"focal length {focal[1]:g} differs from P_rect_02's {focal[0]:g}",
-    )
-    fields.require(
-        calibration.baseline_m > 0,
-        "P_rect_03",
-        f"baseline with P_rect_02 is {calibration.baseline_m:.4f} m, not > 0; are the cameras swapped?",
-    )
-    problem = implausible_baseline(calibration.baseline_m)
-    fields.require(not problem, "P_rect_03", problem)
-    return calibration
+    fields = KittiFields(path, way_out)
+    size = {side: fields.size(f"S_rect_{camera}") for side, camera in SIDES.items()}
+    projection = fields.projections("P_rect_02", "P_rect_03", size["l"][0])
+    return KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
 
 
 def read_velodyne_to_camera(path: str | Path, way_out: str) -> np.ndarray:
@@ -405,14 +460,19 @@ def read_velodyne_to_camera(path: str | Path, way_out: str) -> np.ndarray:
     Raises:
         DataError: the file, ``R`` or ``T`` is missing or not a finite rotation and translation.
     """
-    fields = _KittiFields(path, way_out)
+    fields = KittiFields(path, way_out)
     pose = fields.rotation("R")
     pose[:3, 3] = fields.numbers("T", 3)
     return pose
 
 
-class _KittiFields:
-    """Lines of ``name: values``."""
+class KittiFields:
+    """A calibration file: lines of ``name: values``.
+
+    Raises:
+        DataError: the file is missing or no text; and of each method: the field is missing or makes no sense. Names
+            the file and the field.
+    """
 
     def __init__(self, path: str | Path, way_out: str):
         self.path, self.way_out = Path(path), way_out
@@ -420,6 +480,7 @@ class _KittiFields:
         self.values = {name.strip(): rest for name, colon, rest in lines if colon}
 
     def numbers(self, name: str, count: int) -> np.ndarray:
+        """So many finite numbers, float64."""
         self.require(name in self.values, name, "is missing")
         try:
             values = np.array([float(word) for word in self.values[name].split()])
@@ -429,7 +490,31 @@ class _KittiFields:
         self.require(np.isfinite(values).all(), name, "holds a number that is not finite")
         return values
 
+    def size(self, name: str) -> tuple[int, int]:
+        """Width and height of an image, pixels."""
+        width, height = self.numbers(name, 2)
+        whole = min(width, height) >= 1 and width.is_integer() and height.is_integer()
+        self.require(whole, name, f"image size {width:g} x {height:g} is not a size in pixels")
+        return int(width), int(height)
+
+    def projections(self, left: str, right: str, width: int) -> dict[str, np.ndarray]:
+        """The ``(3, 4)`` projections of a rectified pair by side, for images of that width, pixels."""
+        found = {side: self.numbers(name, 12).reshape(3, 4) for side, name in (("l", left), ("r", right))}
+        for p, name in zip(found.values(), (left, right), strict=True):
+            self.require(p[0, 0] > 0 and p[1, 1] > 0, name, "focal length is not > 0")
+            problem = implausible_focal(p[0, 0], width) or implausible_focal(p[1, 1], width)
+            self.require(not problem, name, problem)
+        focal = [p[0, 0] for p in found.values()]
+        same = abs(focal[0] - focal[1]) < 1e-3 * focal[0]
+        self.require(same, right, f"focal length {focal[1]:g} differs from {left}'s {focal[0]:g}")
+        baseline = _baseline_m(found)
+        problem = f"baseline with {left} is {baseline:.4f} m, not > 0; are the cameras swapped?"
+        self.require(baseline > 0, right, problem)
+        self.require(not implausible_baseline(baseline), right, implausible_baseline(baseline))
+        return found
+
     def rotation(self, name: str) -> np.ndarray:
+        """A rotation as ``(4, 4)``."""
         matrix = np.eye(4)
         matrix[:3, :3] = self.numbers(name, 9).reshape(3, 3)
         near = np.abs(matrix[:3, :3] @ matrix[:3, :3].T - np.eye(3)).max() < 1e-2 and np.linalg.det(matrix) > 0
@@ -437,6 +522,7 @@ class _KittiFields:
         return matrix
 
     def require(self, condition: bool, name: str, problem: str) -> None:
+        """Raise `DataError` about a field unless a condition holds."""
         if not condition:
             raise DataError(f"{self.path}: {name}: {problem}; {self.way_out}")
 

@@ -11,26 +11,18 @@ import numpy as np
 from lowtex.data_paths import is_miniature
 from lowtex.datasets.images import read_bytes
 from lowtex.datasets.reader import (
+    WAYS_OUT,
+    Kind,
     StereoReader,
     checked_root,
-    checked_size,
-    depth_tensor,
-    entries,
     hint_below,
-    read_lines,
-    report_missing,
     tolerates_missing,
 )
-from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import AVAILABLE, find_split
+from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
 from lowtex.errors import DataError, require_choice
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
 
-MAKE3D_WAY_OUT = (
-    "Make3D (free for research): get the archives Test134 (images) and Test134Depth (laser grids) from "
-    "http://make3d.cs.cornell.edu/data.html and unpack them into the root, side by side, as "
-    "Test134/img-<id>.jpg and Gridlaserdata/depth_sph_corr-<id>.mat"
-)
+MAKE3D_WAY_OUT = WAYS_OUT["make3d"]
 
 MAKE3D_TEST_IMAGES = 134
 """How many images the official test set has."""
@@ -71,11 +63,11 @@ CROPS = {
 """Rows kept: ``c1`` is the middle of the image, twice as wide as high, and the grid's rows there; ``wide`` is 2.5 times
 as wide as high, the crop that monodepth's issue 104 names and its issue 189 takes back."""
 
-_IMAGE_FOLDERS = ("Test134", "Test134/Test134", "Test134Img", "Test134Image")
-_GRID_FOLDERS = ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
-_IMAGE = re.compile(r"img-(.+)\.(?:jpe?g|png)", re.IGNORECASE)
-_GRID = re.compile(r"depth_sph_corr-(.+)\.mat", re.IGNORECASE)
-_PICTURE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|ppm|webp)", re.IGNORECASE)
+_PLACES = {
+    "image": ("Test134", "Test134/Test134", "Test134Img", "Test134Image"),
+    "grid": ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata"),
+}
+_IMAGE = r"img-(.+)\.(?:jpe?g|png)"
 _ID = re.compile(r"[\w.+-]+")
 
 
@@ -118,6 +110,15 @@ class Make3D(StereoReader):
     ground_truth = "make3d"
     way_out = MAKE3D_WAY_OUT
     rig_is_nominal = True
+    known = ("test",)
+    strict = True
+    number = str
+    layout = {
+        "image": Kind("", _IMAGE, "img-{frame}.jpg"),
+        "grid": Kind("", r"depth_sph_corr-(.+)\.mat", "depth_sph_corr-{frame}.mat"),
+    }
+    what = "images (or their grids)"
+    nothing = "image with its grid"
 
     def __init__(
         self,
@@ -127,70 +128,50 @@ class Make3D(StereoReader):
         crop: str | None = "c1",
     ):
         require_choice("crop", crop, CROPS)
-        self.size, self.crop = checked_size(size), crop
+        self.crop = crop
         self.root = checked_root(root, MAKE3D_WAY_OUT)
-        self._images = self._find(_IMAGE_FOLDERS, _IMAGE)
-        self._grids = self._find(_GRID_FOLDERS, _GRID)
-        if not self._images and not self._grids:
+        if not any(self.files(kind, Frame("", "")) for kind in self.layout):
             raise DataError(f"{self.root} holds no image of Make3D{self._suggestion()}; {MAKE3D_WAY_OUT}")
-        found = find_split(split, self.root, ("test",), {}, read=read_ids)
-        self.split = found.name
-        images, grids = set(self._images), set(self._grids)
-        if found.frames is not None:
-            self.names = found.frames
-        else:
-            self.names = sorted(images & grids if self.split == AVAILABLE else images | grids)
-        if not self.names:
-            raise DataError(f"{self.root} holds no image with its grid; {MAKE3D_WAY_OUT}")
-        missing = [self._image(name) for name in self.names if name not in images]
-        missing += [self._grid(name) for name in self.names if name in images and name not in grids]
-        report_missing(missing, len(self.names), self.split, "images (or their grids)", MAKE3D_WAY_OUT)
-        is_part = self.split == "test" and found.frames is None and len(self.names) != MAKE3D_TEST_IMAGES
+        self._open(split, size, read=read_ids)
+        is_part = self.split == "test" and self.in_root and len(self.names) != MAKE3D_TEST_IMAGES
         if is_part and not is_miniature(self.root) and not tolerates_missing():
             self.split = f"test, {len(self.names)} of {MAKE3D_TEST_IMAGES}"
 
-    def needed(self, index: int) -> list[Path]:
-        """The image and its grid."""
-        return [self._image(self.names[index]), self._grid(self.names[index])]
-
-    def _find(self, folders: Sequence[str], pattern: re.Pattern) -> dict[str, Path]:
-        """Files of the first of these folders that holds any, by id."""
-        for folder in (self.root / inner for inner in folders):
-            names = entries(folder) if folder.is_dir() else []
-            strange = [name for name in names if _PICTURE.fullmatch(name) and not _IMAGE.fullmatch(name)]
-            if strange:
-                raise DataError(
-                    f"{folder / strange[0]} is not named as Make3D's images are (img-<id>.jpg); take it away or "
-                    f"rename it. {MAKE3D_WAY_OUT}"
-                )
-            matches = [match for match in map(pattern.fullmatch, names) if match]
-            if matches:
-                return {match[1]: folder / match[0] for match in matches}
-        return {}
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """See `StereoReader.places`."""
+        return [self.root / folder for folder in _PLACES[kind]]
 
     def _suggestion(self) -> str:
-        if self.root.name in (*_IMAGE_FOLDERS, *_GRID_FOLDERS):
+        if self.root.name in (*_PLACES["image"], *_PLACES["grid"]):
             return f" (give the folder above it, {self.root.parent})"
-        return hint_below(self.root, lambda inner: (inner / _IMAGE_FOLDERS[0]).is_dir())
+        return hint_below(self.root, lambda inner: (inner / "Test134").is_dir())
 
-    def _image(self, name: str) -> Path:
-        return self._images.get(name, self.root / _IMAGE_FOLDERS[0] / f"img-{name}.jpg")
+    def _listed(self, frames: list[str], sides: str) -> list[Frame]:
+        return [Frame("", name) for name in frames]
 
-    def _grid(self, name: str) -> Path:
-        # where the other grids are, a missing one is looked for too
-        folder = next((path.parent for path in self._grids.values()), self.root / _GRID_FOLDERS[0])
-        return self._grids.get(name, folder / f"depth_sph_corr-{name}.mat")
+    def _found(self, sides: str) -> list[Frame]:
+        images, grids = (set(self.files(kind, Frame("", ""))) for kind in self.layout)
+        return self._listed(sorted(images & grids if self.split == AVAILABLE else images | grids), sides)
 
-    def _read(self, index: int) -> StereoSample:
-        name = self.names[index]
-        crop = CROPS[self.crop]
-        depth = read_grid(self._grid(name))[crop.grid]
+    def _name(self, f: Frame) -> str:
+        return f.frame
+
+    def _kinds(self, f: Frame) -> Sequence[str]:
+        return ("grid",)
+
+    def kept_rows(self, height: int) -> slice:
+        """See `CROPS`."""
+        return CROPS[self.crop].image
+
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        return nominal_rig(image, width, height)
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
+        path = self.file("grid", f)
+        depth = read_grid(path)[CROPS[self.crop].grid]
         if not depth.any():
-            raise DataError(f"{self._grid(name)} holds no range > 0 m; {MAKE3D_WAY_OUT}")
-        image, _, rig, _ = self._views(
-            self._image(name), None, nominal_rig, MAKE3D_WAY_OUT, kept_rows=lambda height: crop.image
-        )
-        return StereoSample(image=image, rig=rig, name=name, depth=depth_tensor(depth))
+            raise DataError(f"{path} holds no range > 0 m; {MAKE3D_WAY_OUT}")
+        return {"depth": depth}
 
 
 def nominal_rig(image: Path, width: int, height: int) -> StereoRig:
@@ -254,7 +235,7 @@ def read_ids(path: str | Path) -> list[str]:
 
     def parse(line: str) -> str | None:
         word = line.strip()
-        match = _IMAGE.fullmatch(word)
+        match = re.fullmatch(_IMAGE, word, re.IGNORECASE)
         return match[1] if match else word if _ID.fullmatch(word) else None
 
     return read_lines(path, parse, "image", "op31-p-220t000")

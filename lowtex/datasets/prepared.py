@@ -15,9 +15,9 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -45,9 +45,6 @@ FORMAT = 2
 HEADER, VIEWS, MAPS = "prepared.json", "views.npy", "maps.bin"
 OUR_FILES = (HEADER, VIEWS, MAPS, ROOT_MANIFEST)
 
-SAMPLE_MAPS = ("depth", "texture_contrast", "visible")
-"""The maps of a `StereoSample`."""
-
 SAME_SAMPLE = frozenset(
     {"root", "split", "size", "camera", "variation", "depth_required", "typical_camera", "views", "depth"}
 )
@@ -56,11 +53,9 @@ Folders (``raw_root`` and so on) show in source files too. Any other option is r
 
 PREPARE_AGAIN = "lowtex data prepare makes it anew"
 
-MOST_WORKERS = 16
-
-_HEADER_KEYS = ("dataset", "root", "split", "size", "views", "depth", "options", "samples", "bytes")
 _SAME = ("dataset", "size", "views", "depth", "options", "names")
-_REOPENED = ("_views", "_maps", "_seen")
+_HEADER_KEYS = (*_SAME, "root", "split", "samples", "bytes", "records", "sources", "rigs")
+_VERSIONS = {"lowtex_version": __version__, "opencv_version": cv2.__version__}
 
 
 def prepared_base() -> Path:
@@ -95,7 +90,7 @@ def described(reader: StereoReader) -> dict:
         "root": os.path.abspath(reader.root),
         "split": reader.split,
         "size": None if reader.size is None else list(reader.size),
-        "views": 2 if getattr(reader, "views", False) else 1,
+        "views": 2 if reader.views else 1,
         "depth": "given" if depth is True else depth or None,
         "options": options,
         "names": list(reader.names),
@@ -124,20 +119,18 @@ class PreparedPairs(StereoReader):
 
     def __init__(self, folder: str | Path, views: bool = True, depth: bool = True, check: bool = True):
         self.folder = self.root = Path(folder).expanduser()
-        self.header = read_header(self.folder)
+        self.header = header = read_header(self.folder)
         try:
-            self.names, self._records, self._sources = (self.header[k] for k in ("names", "records", "sources"))
-            self._rigs = [StereoRig(**values) for values in self.header["rigs"]]
-        except (KeyError, TypeError, ValueError) as error:
+            self._rigs = [StereoRig(**values) for values in header["rigs"]]
+        except (TypeError, ValueError) as error:
             raise self._damaged(HEADER, repr(error)) from error
-        self.split, self.size = self.header["split"], self.header["size"] and tuple(self.header["size"])
-        self.source_root = Path(self.header["root"])
-        self.ground_truth = self.header.get("ground_truth")
-        self.rig_is_nominal = self.header.get("rig_is_nominal", False)
-        self.image_bits = self.header.get("image_bits")
-        for option, value in self.header["options"].items():
-            setattr(self, option, value)
-        self.views, self.depth = views and self.header["views"] == 2, depth and self.header["depth"]
+        self.names, self._records, self._sources = header["names"], header["records"], header["sources"]
+        self.split, self.size = header["split"], header["size"] and tuple(header["size"])
+        self.source_root, self.ground_truth = Path(header["root"]), header.get("ground_truth")
+        self.rig_is_nominal, self.image_bits = header.get("rig_is_nominal", False), header.get("image_bits")
+        self.views, self.depth = views and header["views"] == 2, depth and header["depth"]
+        # the options that decide over images: resize, crop
+        self.__dict__.update(header["options"])
         self._open_files()
         if check:
             self._check_sources()
@@ -145,7 +138,7 @@ class PreparedPairs(StereoReader):
     def packed(self, index: int) -> tuple[Tensor, Tensor | None, StereoSample]:
         """The views as uint8 ``(3, H, W)``, and the sample with its maps but without images."""
         record = self._records[index]
-        maps = {name: self._map(index, name, kept) for name, kept in record["maps"].items()} if self.depth else {}
+        maps = {name: self._kept_map(index, name, kept) for name, kept in record["maps"].items()} if self.depth else {}
         bare = StereoSample(None, self._rigs[record["rig"]], self.names[index], direction=record["direction"], **maps)
         return self._view(index, 0), self._view(index, 1) if self.views else None, bare
 
@@ -190,7 +183,7 @@ class PreparedPairs(StereoReader):
         self._check(VIEWS, (index, view), pixels, self._records[index]["crc"][view], self.names[index])
         return torch.from_numpy(pixels)
 
-    def _map(self, index: int, name: str, kept: dict) -> Tensor:
+    def _kept_map(self, index: int, name: str, kept: dict) -> Tensor:
         data = self._maps[kept["place"] : kept["place"] + kept["bytes"]].tobytes()
         self._check(MAPS, (index, name), data, kept["crc"], f"{name} of {self.names[index]}")
         return unpack_map(kept, data)
@@ -213,13 +206,9 @@ class PreparedPairs(StereoReader):
         self._maps = np.empty(0, np.uint8) if is_empty else np.memmap(self.folder / MAPS, np.uint8, "r")
         self._seen: set[tuple] = set()
 
-    def __getstate__(self) -> dict:
+    def __reduce__(self) -> tuple:
         # a memory map would be pickled with all it holds
-        return {name: value for name, value in self.__dict__.items() if name not in _REOPENED}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state)
-        self._open_files()
+        return PreparedPairs, (self.folder, self.views, bool(self.depth), False)
 
     def _source_path(self, inside: str) -> Path:
         path = f"{self.source_root}{os.sep}{inside}"
@@ -259,11 +248,12 @@ def read_header(folder: Path) -> dict:
         )
     try:
         header = read_json(path)
-        if header["format"] == FORMAT and not all(name in header for name in _HEADER_KEYS):
+        is_ours = header["format"] == FORMAT
+        if is_ours and not all(name in header for name in _HEADER_KEYS):
             raise KeyError("a field is missing")
     except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}); {PREPARE_AGAIN}") from error
-    if header["format"] != FORMAT:
+    if not is_ours:
         raise DataError(f"{folder} was prepared by another version of lowtex; {PREPARE_AGAIN}")
     return header
 
@@ -311,14 +301,10 @@ def open_prepared(
     return PreparedPairs(folder, bool(asked["views"]), bool(asked["depth"]))
 
 
-_said: set[str] = set()
-
-
+@cache
 def say_once(line: str) -> None:
     """Say what holds for every opening alike a first time only."""
-    if line not in _said:
-        _said.add(line)
-        say(line)
+    say(line)
 
 
 def prepared_for(reader: StereoReader, tell: Callable[[str], None] = say_once) -> PreparedPairs | None:
@@ -375,8 +361,7 @@ def prepare(
         raise OptionError(f"{reader!r} has nothing to prepare; give the data set it was made of")
     folder = default_folder(reader) if folder is None else Path(folder).expanduser()
     lock = folder.with_name(f".{folder.name}.lock")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with _disk_errors(folder):
+    try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # another process that prepares the same is waited for
         with FileLock(lock):
@@ -385,9 +370,11 @@ def prepare(
                 if why_anew:
                     tell(f"{shown(folder)}: {why_anew}; it is made anew")
                 if why_anew is not None:
-                    _make(reader, folder, workers or min(MOST_WORKERS, cores), progress, tell)
+                    _make(reader, folder, workers or min(16, os.cpu_count() or 1), progress, tell)
             finally:
                 lock.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_problem(error, error.filename or folder) from error
     told = "already prepared, and all right" if why_anew is None else "prepared"
     size = sum(read_header(folder)["bytes"].values())
     tell(f"{shown(folder)}: {count(len(reader), 'sample')} {told}, {shown_size(size)}")
@@ -431,11 +418,9 @@ def _make(reader: StereoReader, folder: Path, workers: int, progress: bool, tell
     tell(f"{count(len(reader), 'sample')} to prepare in {shown(folder)}: {shown_size(needed)} of disk{note}")
     require_space(folder.parent, needed, f"preparing {count(len(reader), 'sample')}")
     manifest, threads = miniature_manifest(reader.root), torch.get_num_threads()
-    ours = [folder / name for name in OUR_FILES]
-    for path in ours:
-        path.unlink(missing_ok=True)
-    folder.mkdir(exist_ok=True)
     bar = Progress(f"preparing {about['dataset']} {reader.split}", len(reader), "sample") if progress else nullcontext()
+    _remove(folder)
+    folder.mkdir(exist_ok=True)
     try:
         with bar:
             written = _write_samples(reader, folder, shape, workers, bar.update if progress else lambda: None)
@@ -444,13 +429,18 @@ def _make(reader: StereoReader, folder: Path, workers: int, progress: bool, tell
             write_text(folder / ROOT_MANIFEST, manifest.read_text(encoding="utf-8"))
         write_text(folder / HEADER, json.dumps(_VERSIONS | about | written))
     except BaseException:
-        for path in ours:
-            path.unlink(missing_ok=True)
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        _remove(folder)
         raise
     finally:
         torch.set_num_threads(threads)
+
+
+def _remove(folder: Path) -> None:
+    """Remove our files from a folder, and the folder if nothing else is in it."""
+    for name in OUR_FILES:
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _write_samples(
@@ -512,14 +502,6 @@ def _decoded(reader: StereoReader, index: int, shape: tuple[int, ...]) -> tuple[
     return record, views, [data for _, data in maps.values()]
 
 
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise disk_problem(error, error.filename or folder) from error
-
-
 def pack_map(values: Tensor) -> tuple[dict, bytes]:
     """A map as a record (shape, packing, checksum) and bytes, such that `unpack_map` gives the same bits.
 
@@ -560,16 +542,14 @@ def relative(path: Path, root: Path) -> str:
     return inside.replace(os.sep, "/")
 
 
-_VERSIONS = {"lowtex_version": __version__, "opencv_version": cv2.__version__}
-
-
 def versions(header: Mapping[str, object]) -> str:
     """What the samples were decoded by, in words."""
     return f"lowtex {header.get('lowtex_version')}, OpenCV {header.get('opencv_version')}"
 
 
 def _maps(sample: StereoSample) -> dict[str, Tensor]:
-    return {name: getattr(sample, name) for name in SAMPLE_MAPS if getattr(sample, name) is not None}
+    every = {name: getattr(sample, name) for name in ("depth", "texture_contrast", "visible")}
+    return {name: values for name, values in every.items() if values is not None}
 
 
 def _equal(ours: object, theirs: object) -> bool:

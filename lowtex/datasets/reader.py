@@ -1,24 +1,33 @@
-"""What all readers share: a pair of views at one size, and errors that count what is missing."""
+"""What all readers share: which frames and files there are, pairs of views at one size, and errors that count gaps.
+
+A reader declares where its files lie (`StereoReader.layout`, `StereoReader.places`), the rig of a view and the ground
+truth; listing folders, splits, sizes and the search for missing files are the same for all.
+"""
 
 import os
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lowtex.datasets.images import read_rgb, read_text, resize_area, resize_lanczos, to_tensor
+from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.splits import Frame, find_split, read_list
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.geometry import StereoRig
+from lowtex.geometry import StereoRig, implausible_focal
 
 Value = TypeVar("Value")
+
+WAYS_OUT: dict[str, str] = yaml.safe_load(Path(__file__).with_name("ways_out.yaml").read_text(encoding="utf-8"))
+"""How to get each data set, by data root; ends the messages about its files."""
 
 CAMERAS = {"left": "l", "right": "r", "both": "lr"}
 """The cameras a sample's target view may come from, by option."""
@@ -29,11 +38,28 @@ RESIZES = ("area", "lanczos")
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini", "__macosx")
 """What Windows and macOS leave in folders and archives, beside names that begin with a dot."""
 
+_PICTURE = re.compile(r".+\.(png|jpe?g|bmp|tiff?|webp|ppm|pgm)", re.IGNORECASE)
+
 DIRECTIONS = {"l": 1.0, "r": -1.0}
 """`StereoSample.direction` by side."""
 
-OTHER = {"l": "r", "r": "l"}
-"""The other camera of a pair."""
+
+class Kind(NamedTuple):
+    """Where the files of one kind lie below each of `StereoReader.places`, and how they are named.
+
+    In ``folder`` and ``name``, ``{camera}`` stands for `StereoReader.cameras` of the frame's side and ``{frame}`` for
+    its number (``{frame:010d}``).
+
+    Attributes:
+        folder: relative, ``image_{camera}/data``; empty where the files lie in the place itself.
+        pattern: what a name looks like, with one or two groups for the number (`StereoReader.number`); small and
+            capital letters are the same.
+        name: the usual name.
+    """
+
+    folder: str
+    pattern: str
+    name: str
 
 
 class StereoReader(Dataset):
@@ -43,24 +69,46 @@ class StereoReader(Dataset):
         root: folder of the data set.
         split: full name of the split.
         size: ``(H, W)`` of the samples' images, or None for native size.
+        views: a sample has the other camera's view too.
+        frames: one a sample.
         names: one name a sample.
         absent: folders of the split that are not there at all, so that it is not known which files they would hold;
             only within `tolerating_missing`, elsewhere they are an error.
         is_listed: the split is a text file given by its path, so that its name alone does not say which frames.
+        in_root: the split is no list, but what is found in the root.
         resize: how images are brought to that size: a name of `RESIZES`.
         prepared: gives the same samples faster (`lowtex.datasets.prepared`), or None.
         image_bits: bits that its 16-bit images fill, where that was given; a network trained on them expects it.
+        way_out: how to get the data set; ends the messages about its files.
+        layout: the kinds of files, of which ``image`` is one.
+        cameras: how file names call the left and the right camera.
+        number: what the groups of a pattern are made into: two of them to a tuple.
+        strict: a picture whose name is of another form is an error, because it looks like a frame that is passed over.
+        known, aliases: splits beside the lists of a root, and short names for them.
+        what: a sample in words, for messages; ``nothing``: what a split without any lacks.
     """
 
     root: Path
     split: str
     size: tuple[int, int] | None
+    frames: list[Frame]
     names: list[str]
+    views: bool = False
     absent: tuple[Path, ...] = ()
     is_listed: bool = False
+    in_root: bool = False
     resize: str = "area"
     prepared: "StereoReader | None" = None
     image_bits: int | None = None
+    way_out: str = ""
+    layout: Mapping[str, Kind] = {}
+    cameras: Mapping[str, object] = {}
+    number: Callable[[str], int | str] = int
+    strict: bool = False
+    known: Sequence[str] = ()
+    aliases: Mapping[str, str] = {}
+    what: str = "frames"
+    nothing: str = "complete frame"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -73,54 +121,194 @@ class StereoReader(Dataset):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r}, split={self.split!r}, size={self.size}): {len(self)} samples"
 
+    # which files there are
+
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """Folders that may hold the frame's files of a kind, of which the first goes first."""
+        return [self.root]
+
+    def files(self, kind: str, f: Frame) -> Mapping[Hashable, Path]:
+        """The files of a kind that lie where a frame's own does, by `Frame.frame`; folders are listed once."""
+        return self._once((kind, f.folder, f.side), lambda: self._find(kind, f))
+
+    def file(self, kind: str, f: Frame) -> Path:
+        """Path of a frame's file of one kind; the usual one if there is none."""
+        return self.files(kind, f).get(f.frame) or self._usual(kind, f)
+
+    def has(self, kind: str, f: Frame) -> bool:
+        """Whether the frame has a file of this kind."""
+        return f.frame in self.files(kind, f)
+
+    def _kind(self, kind: str, f: Frame) -> Kind:
+        """The layout of a kind where the frame lies."""
+        folder, pattern, name = self.layout[kind]
+        return Kind(folder.format(camera=self.cameras.get(f.side)), pattern, name)
+
+    def _find(self, kind: str, f: Frame) -> dict[Hashable, Path]:
+        found, (inner, pattern, usual) = {}, self._kind(kind, f)
+        # the first place wins
+        for folder in (place / inner for place in reversed(self.places(kind, f))):
+            found |= numbered(folder, pattern, self.number)
+            for name in entries(folder) if self.strict and folder.is_dir() else ():
+                if _PICTURE.fullmatch(name) and not re.fullmatch(pattern, name, re.IGNORECASE):
+                    form = re.sub("{[^}]*}", "<number>", usual)
+                    raise DataError(
+                        f"{folder / name} does not belong into this folder, where names are {form}; take it away or "
+                        f"rename it. {self.way_out}"
+                    )
+        return found
+
+    def _usual(self, kind: str, f: Frame) -> Path:
+        inner, _, name = self._kind(kind, f)
+
+        def usual_folder() -> Path:
+            places = self.places(kind, f)
+            there = [place / inner for place in places if (place / inner).is_dir()]
+            return [*there, *(place / inner for place in places if place.is_dir()), places[0] / inner][0]
+
+        return self._once(("usual", kind, f.folder, f.side), usual_folder) / name.format(frame=f.frame)
+
+    def _once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        kept = self.__dict__.setdefault("_kept", {})
+        if key not in kept:
+            kept[key] = make()
+        return kept[key]
+
     def needed(self, index: int) -> list[Path]:
         """The files that sample ``index`` is made of: views, ground truth and calibration, whether there or not.
 
-        A file that a sample may lack (the scan of a frame without ground truth, say) is named only where it exists.
+        The target view is the first, its partner the second. A file that a sample may lack (the scan of a frame
+        without ground truth, say) is named only where it exists.
         """
+        f = self.frames[index]
+        return [self.file(*part) for part in self._parts(f)] + self._more(f)
+
+    def _parts(self, f: Frame) -> list[tuple[str, Frame]]:
+        """Kind and frame of each file that a complete sample has: its views, and `_kinds`."""
+        views = [f, f.twin] if self.views else [f]
+        return [("image", view) for view in views] + [(kind, f) for kind in self._kinds(f)]
+
+    def _kinds(self, f: Frame) -> Sequence[str]:
+        """Kinds of files beside the views without which a frame is not complete."""
+        return ()
+
+    def _more(self, f: Frame) -> list[Path]:
+        """Other files that a sample is made of."""
+        return []
+
+    def missing(self, f: Frame) -> list[Path]:
+        """Those of the files of a complete sample that are not there."""
+        return [self.file(*part) for part in self._parts(f) if not self.has(*part)]
+
+    # which frames a split has
+
+    def _open(
+        self,
+        split: str,
+        size: Sequence[int] | None,
+        camera: str | None = None,
+        read: Callable[[Path], list] = read_list,
+    ) -> None:
+        """Find out which frames the split has (``split``, ``frames``, ``names``), and whether their files are there.
+
+        Args:
+            split, size, camera: as the user gave them.
+            read: reads a text file of frames.
+        """
+        self.size, sides = checked_size(size), checked_camera(camera)
+        self.split, listed = find_split(split, self.root, self.known, self.aliases, read)
+        self.in_root = listed is None
+        self.is_listed = not self.in_root and not (self.root / "splits" / f"{split}.txt").is_file()
+        frames = self._found(sides or "l") if listed is None else self._listed(listed, sides or "l")
+        if not frames and not self.absent:
+            raise DataError(f"{self.root} holds no {self.nothing}; {self.way_out}")
+        self.frames = [f for f in frames if sides is None or f.side in sides]
+        if not self.frames and not self.absent:
+            raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
+        self.names = [self._name(f) for f in self.frames]
+        self._check_files()
+
+    def _found(self, sides: str) -> list[Frame]:
+        """The frames of a split that is no list."""
         raise NotImplementedError
+
+    def _listed(self, frames: list, sides: str) -> list[Frame]:
+        """The frames of a list, from what its lines were read as."""
+        return frames
+
+    def _name(self, f: Frame) -> str:
+        raise NotImplementedError
+
+    def _check_files(self) -> None:
+        missing = [paths[0] for paths in map(self.missing, self.frames) if paths]
+        self._report(missing, len(self.frames), self.what, self.way_out)
+
+    def _report(self, missing: Sequence[Path], total: int, what: str, way_out: str) -> None:
+        """Raise one error that counts the split's missing files, if there are any; see also `tolerating_missing`."""
+        if missing and not tolerates_missing():
+            raise DataError(
+                f"{len(missing)} of {total} {what} of split {self.split!r} are missing, first: {missing[0]}; {way_out}"
+                ". --split available takes the frames that are there"
+            )
+
+    # what a sample is
+
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        """The rig of a frame's view; raises `DataError` where the view has not the size that the rig is for."""
+        raise NotImplementedError
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray | Tensor]:
+        """The maps of a frame, ``(h, w)``, by their names in `StereoSample`; ``rig`` has the size of its ``image``."""
+        return {}
+
+    def _map(self, kind: str, f: Frame, image: Path, rig: StereoRig, bits: int = 16, way_out: str = "") -> np.ndarray:
+        """A map kept as a gray PNG: ``(h, w)`` whole numbers, as large as the image it belongs to."""
+        path = self.file(kind, f)
+        values = read_gray_png(path, bits, way_out or self.way_out)
+        self._require_size(path, values, image, rig, way_out or self.way_out)
+        return values
+
+    def _require_size(self, path: Path, values: np.ndarray, image: Path, rig: StereoRig, way_out: str) -> None:
+        height, width = values.shape
+        if (width, height) != (rig.width, rig.height):
+            raise DataError(
+                f"{path} is {width}x{height} pixels, but its image {image} is {rig.width}x{rig.height}; they belong to "
+                f"different frames, or one was resized: {way_out}"
+            )
+
+    def kept_rows(self, height: int) -> slice:
+        """Rows of an image of that height that the reader's crop keeps."""
+        return slice(0, height)
+
+    def _decode(self, path: Path) -> np.ndarray:
+        """One image as ``(H, W, 3)`` uint8 RGB; a reader that takes more kinds of images has its own."""
+        return read_rgb(path, self.way_out)
 
     def _read(self, index: int) -> StereoSample:
-        raise NotImplementedError
-
-    def _decode(self, path: Path, way_out: str) -> np.ndarray:
-        """One image as ``(H, W, 3)`` uint8 RGB; a reader that takes more kinds of images has its own."""
-        return read_rgb(path, way_out)
-
-    def _views(
-        self,
-        target: Path,
-        other: Path | None,
-        native_rig: Callable[[Path, int, int], StereoRig],
-        way_out: str,
-        kept_rows: Callable[[int], slice] | None = None,
-    ) -> tuple[Tensor, Tensor | None, StereoRig, tuple[int, int]]:
-        """Decode one or two views and bring them, and the rig, to the reader's size; also gives the native (H, W).
-
-        ``native_rig`` is asked for the rig of the target's width and height; it raises if they don't fit.
-        ``kept_rows`` says which rows of an image of that height a crop keeps; the crop comes before the resizing.
-        """
-        image = self._decode(target, way_out)
-        height, width = image.shape[:2]
-        rig = native_rig(target, width, height)
-        views = [image]
-        if other is not None:
-            views.append(self._decode(other, way_out))
-            if views[1].shape != image.shape:
+        """Decode a sample's views and bring them, and the rig, to the reader's size; the crop comes before that."""
+        f = self.frames[index]
+        target, *other = [self.file(*part) for part in self._parts(f) if part[0] == "image"]
+        views = [self._decode(target)]
+        height, width = views[0].shape[:2]
+        native = self.rig(f, target, width, height)
+        for path in other:
+            views.append(self._decode(path))
+            if views[1].shape != views[0].shape:
                 raise DataError(
-                    f"{other} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
-                    f"{target}, is {width}x{height}; {way_out}"
+                    f"{path} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
+                    f"{target}, is {width}x{height}; {self.way_out}"
                 )
-        if kept_rows is not None:
-            rows = kept_rows(height)
+        rows, rig = self.kept_rows(height), native
+        if rows != slice(0, height):
             rig = rig.cropped(0, rows.start, width, rows.stop - rows.start)
             views = [view[rows] for view in views]
         if self.size is not None:
             rig = rig.resized(self.size[1], self.size[0])
             resized = resize_lanczos if self.resize == "lanczos" else resize_area
             views = [resized(view, self.size) for view in views]
-        tensors = [to_tensor(view) for view in views]
-        return tensors[0], tensors[1] if other is not None else None, rig, (height, width)
+        image, *rest = [to_tensor(view) for view in views]
+        maps = {name: torch.as_tensor(values)[None] for name, values in self._truth(f, target, native).items()}
+        return StereoSample(image, rig, self.names[index], *rest, direction=DIRECTIONS[f.side], **maps)
 
 
 def checked_root(root: str | Path, way_out: str) -> Path:
@@ -155,14 +343,16 @@ def subfolders(folder: Path) -> list[Path]:
     return [folder / name for name in entries(folder) if (folder / name).is_dir()]
 
 
-def numbered(folder: Path, pattern: re.Pattern) -> dict[int, Path]:
-    """Files of a folder by the number that ``pattern`` finds in their names, none if there is no such folder.
+def numbered(folder: Path, pattern: str, number: Callable[[str], int | str] = int) -> dict[Hashable, Path]:
+    """Files of a folder by the number (or two) that ``pattern`` finds in their names; none if there is no such folder.
 
     A PNG goes before a JPEG of the same number.
     """
     # this order puts .png last, so that it stays
     names = sorted(entries(folder), key=str.lower) if folder.is_dir() else []
-    return {int(match[1]): folder / match[0] for match in map(pattern.fullmatch, names) if match}
+    matches = [re.fullmatch(pattern, name, re.IGNORECASE) for name in names]
+    found = [(tuple(map(number, match.groups())), folder / match[0]) for match in matches if match]
+    return {key[0] if len(key) == 1 else key: path for key, path in found}
 
 
 def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
@@ -171,54 +361,22 @@ def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
     return "" if inner is None else f" (but {inner} seems to: give that folder)"
 
 
-class Tree:
-    """The files under a root, whose folders are listed once, when first asked for.
-
-    Raises:
-        DataError: the root is not a folder or is empty; the message ends with ``way_out``.
-    """
-
-    def __init__(self, root: str | Path, way_out: str):
-        self.root = checked_root(root, way_out)
-        self._kept: dict[Hashable, object] = {}
-
-    def _once(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
-
-
-def read_lines(path: str | Path, parse: Callable[[str], Value | None], what: str, example: str) -> list[Value]:
-    """What a text file lists, one a line.
+def require_fit(rig: StereoRig, path: Path, image: Path, width: int, height: int, middle: float, way_out: str) -> None:
+    """Raise unless a calibration, which does not say the size it is for, can belong to an image.
 
     Args:
-        path: the file; empty lines don't count.
-        parse: makes something of a line, None where it is of another form.
-        what, example: what a line stands for, and such a line, for messages.
-
-    Raises:
-        DataError: the file is missing or lists nothing, or a line is something else; names the file and the line.
+        rig: of the calibration file ``path``, pixels.
+        image, width, height: the image and its size.
+        middle: the principal point must lie between this share of width and height and the rest of it.
+        way_out: end of the message.
     """
-    found = []
-    for number, line in enumerate(read_text(path, f"write one line for each {what}").splitlines(), start=1):
-        if line.strip():
-            found.append(parse(line))
-            if found[-1] is None:
-                raise DataError(
-                    f"{path} line {number}: {line.strip()!r}; write a line for each {what}, like {example!r}"
-                )
-    if not found:
-        raise DataError(f"{path} lists no {what}; write one line for each {what}")
-    return found
-
-
-def require_size(path: Path, shape: Sequence[int], image: Path, size: tuple[int, int], way_out: str) -> None:
-    """Raise unless a map of ``(height, width)`` is as large as the image it belongs to."""
-    if tuple(shape) != size:
+    if not (middle * width < rig.cx < (1 - middle) * width and middle * height < rig.cy < (1 - middle) * height):
         raise DataError(
-            f"{path} is {shape[1]}x{shape[0]} pixels, but its image {image} is {size[1]}x{size[0]}; they belong to "
-            f"different frames, or one was resized: {way_out}"
+            f"{path} puts the principal point at ({rig.cx:g}, {rig.cy:g}), far from the middle of {image} "
+            f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
         )
+    if problem := implausible_focal(rig.focal_px, width) or implausible_focal(rig.fy, width):
+        raise DataError(f"{path}: {problem} ({image}); {way_out}")
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
@@ -258,17 +416,3 @@ def tolerating_missing() -> Iterator[None]:
 def tolerates_missing() -> bool:
     """Whether this is within `tolerating_missing`; a reader then opens no file that might be missing or damaged."""
     return _tolerant.get()
-
-
-def report_missing(missing: Sequence[Path], total: int, split: str, what: str, way_out: str) -> None:
-    """Raise one error that counts the missing files of a split, if there are any; see also `tolerating_missing`."""
-    if missing and not tolerates_missing():
-        raise DataError(
-            f"{len(missing)} of {total} {what} of split {split!r} are missing, first: {missing[0]}; {way_out}. "
-            "--split available takes the frames that are there"
-        )
-
-
-def depth_tensor(depth: np.ndarray) -> Tensor:
-    """``(h, w)`` float32 metres -> ``(1, h, w)``."""
-    return torch.from_numpy(depth)[None]

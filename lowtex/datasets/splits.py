@@ -9,14 +9,14 @@ import gzip
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from lowtex.datasets.reader import read_lines
+from lowtex.datasets.images import read_text
 from lowtex.errors import DataError, OptionError
+
+Value = TypeVar("Value")
 
 KITTI_SPLITS = {
     "eigen_full/train": 45200,
@@ -38,34 +38,30 @@ KITTI_FOLDER = re.compile(r"(\d{4}_\d{2}_\d{2})/\1_drive_\d{4}_\w+")
 VKITTI2_FOLDER = re.compile(r"Scene\w+/[\w-]+")
 
 
-class ListedFrame(NamedTuple):
-    """One line of a list: ``<date>/<drive>`` or ``<scene>/<variation>``, the frame, and ``l`` or ``r``."""
-
-    folder: str
-    frame: int
-    side: str
-
-
-@dataclass(frozen=True)
-class Split:
-    """What a split's name stands for.
+class Frame(NamedTuple):
+    """One target view.
 
     Attributes:
-        name: its full name, for messages.
-        frames: its lines in order, as the data set writes them; None where the reader finds the frames itself
-            (`AVAILABLE`, and scene splits).
-        is_test: its frames are there to be evaluated, so each must have ground truth.
+        folder: of the files: ``<date>/<drive>``, ``<scene>/<variation>``, ``<split>/<city>``; empty where a data set
+            has one folder of a kind.
+        frame: what tells its files from others there: a number, two of them, or an id.
+        side: ``l`` or ``r``.
     """
 
-    name: str
-    frames: list | None
-    is_test: bool
+    folder: str
+    frame: int | str | tuple[int, int]
+    side: str = "l"
+
+    @property
+    def twin(self) -> "Frame":
+        """The other camera's view."""
+        return self._replace(side="r" if self.side == "l" else "l")
 
 
-def packaged_frames(name: str) -> list[ListedFrame]:
+def packaged_frames(name: str) -> list[Frame]:
     """The lines of a packaged KITTI list, e.g. ``eigen/test``, in the published order."""
     rows = (line.split(",") for line in _table(name, KITTI_SPLITS))
-    return [ListedFrame(f"{drive[:10]}/{drive}", int(frame), side) for drive, frame, side in rows]
+    return [Frame(f"{drive[:10]}/{drive}", int(frame), side) for drive, frame, side in rows]
 
 
 def cityscapes_frames(name: str) -> list[str]:
@@ -74,18 +70,42 @@ def cityscapes_frames(name: str) -> list[str]:
     return [f"{city}/{city}_{sequence}_{frame}" for city, sequence, frame in rows]
 
 
-def read_list(path: str | Path, folder: re.Pattern = KITTI_FOLDER) -> list[ListedFrame]:
+def read_lines(path: str | Path, parse: Callable[[str], Value | None], what: str, example: str) -> list[Value]:
+    """What a text file lists, one a line.
+
+    Args:
+        path: the file; empty lines don't count.
+        parse: makes something of a line, None where it is of another form.
+        what, example: what a line stands for, and such a line, for messages.
+
+    Raises:
+        DataError: the file is missing or lists nothing, or a line is something else; names the file and the line.
+    """
+    found = []
+    for number, line in enumerate(read_text(path, f"write one line for each {what}").splitlines(), start=1):
+        if line.strip():
+            found.append(parse(line))
+            if found[-1] is None:
+                raise DataError(
+                    f"{path} line {number}: {line.strip()!r}; write a line for each {what}, like {example!r}"
+                )
+    if not found:
+        raise DataError(f"{path} lists no {what}; write one line for each {what}")
+    return found
+
+
+def read_list(path: str | Path, folder: re.Pattern = KITTI_FOLDER) -> list[Frame]:
     """Read a text file of lines ``<date>/<drive> <frame> <l|r>``; the frame may be padded with zeros or not.
 
     Raises:
         DataError: the file is missing or empty, or a line is something else; names the file and the line.
     """
 
-    def parse(line: str) -> ListedFrame | None:
+    def parse(line: str) -> Frame | None:
         words = line.split()
         if len(words) != 3 or not folder.fullmatch(words[0]) or not words[1].isdecimal() or words[2] not in ("l", "r"):
             return None
-        return ListedFrame(words[0], int(words[1]), words[2])
+        return Frame(words[0], int(words[1]), words[2])
 
     example = "Scene02/clone 7 l" if folder is VKITTI2_FOLDER else "2011_09_26/2011_09_26_drive_0001_sync 7 l"
     return read_lines(path, parse, "frame", example)
@@ -98,13 +118,8 @@ def own_lists(root: Path) -> list[str]:
 
 
 def find_split(
-    split: str,
-    root: Path,
-    known: Sequence[str],
-    aliases: Mapping[str, str],
-    folder: re.Pattern = KITTI_FOLDER,
-    read: Callable[[Path], list] | None = None,
-) -> Split:
+    split: str, root: Path, known: Sequence[str], aliases: Mapping[str, str], read: Callable[[Path], list] = read_list
+) -> tuple[str, list | None]:
     """Find out what ``split`` means.
 
     In this order: a list inside the root (``<root>/splits/<split>.txt``), a packaged name or alias, ``available``,
@@ -115,31 +130,31 @@ def find_split(
         root: of the data set.
         known: packaged names the data set takes; those that are tables are read, others are left to the reader.
         aliases: short names, e.g. ``test`` for ``eigen/test``.
-        folder: what the first word of a line must look like.
-        read: reads a text file whose lines are of another form than those of `read_list`.
+        read: reads a text file of frames.
+
+    Returns:
+        Its full name, for messages and rows; and its lines in order, as ``read`` gives them, or None where the reader
+        finds the frames itself.
 
     Raises:
         OptionError: it is none of them; lists what there is.
         DataError: the list is damaged.
     """
     split = os.fspath(split)
-    read = read or partial(read_list, folder=folder)
-    inside = root / "splits"
-    own = inside / f"{split}.txt"
+    own = root / "splits" / f"{split}.txt"
     if own.is_file():
-        return Split(split, read(own), is_test_split(split))
+        return split, read(own)
     name = aliases.get(split, split)
-    if name in known:
-        return Split(name, packaged_frames(name) if name in KITTI_SPLITS else None, is_test_split(name))
-    if name == AVAILABLE:
-        return Split(name, None, False)
+    if name in known or name == AVAILABLE:
+        return name, packaged_frames(name) if name in KITTI_SPLITS else None
     path = Path(split).expanduser()
     if path.is_file():
         # the name alone: it goes into rows and experiments, which must not depend on a machine's folders
-        return Split(path.stem, read(path), is_test_split(split))
+        return path.stem, read(path)
+    choices = ", ".join(dict.fromkeys([*own_lists(root), *aliases, *known]))
     raise OptionError(
-        f"split={split!r} is not known; choose {', '.join([*own_lists(root), *aliases, *known])}, {AVAILABLE!r} (what "
-        "is found on disk), or the path of a text file with one line for each frame"
+        f"split={split!r} is not known; choose {choices}, {AVAILABLE!r} (what is found on disk), or the path of a text "
+        f"file with one line for each frame, such as {own}, which is then known by its name"
     )
 
 

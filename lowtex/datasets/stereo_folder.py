@@ -1,37 +1,31 @@
-"""A folder of one's own rectified stereo pairs: ``left/``, ``right/`` and one ``rig.yaml``."""
+"""A folder of one's own rectified stereo pairs: ``left/``, ``right/``, one ``rig.yaml``, and any ground truth.
 
+``rig.yaml`` is one stereo rig in pixels and metres, read so that a slip is an error and never another rig. Ground truth
+is depth or disparity kept as NumPy, PFM, TIFF or PNG.
+"""
+
+import io
+import math
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor
 
-from lowtex.datasets.images import read_rgb
-from lowtex.datasets.measured_maps import FARTHEST_M, MAP_SUFFIXES, read_map, refuse_unit, refuse_values
-from lowtex.datasets.reader import (
-    DIRECTIONS,
-    OTHER,
-    StereoReader,
-    checked_camera,
-    checked_root,
-    checked_size,
-    depth_tensor,
-    entries,
-    hint_below,
-    read_lines,
-    report_missing,
-    require_size,
-    tolerates_missing,
-)
-from lowtex.datasets.rig_file import RIG_FILE, RigFile, read_rig_file
-from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import AVAILABLE, own_lists
-from lowtex.errors import DataError, OptionError
-from lowtex.geometry import StereoRig, disparity_to_depth
+from lowtex.datasets.images import IMAGE_BITS, read_bytes, read_gray_png, read_gray_tiff, read_rgb, read_text
+from lowtex.datasets.reader import StereoReader, checked_camera, checked_root, entries, hint_below, tolerates_missing
+from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
+from lowtex.errors import DataError
+from lowtex.geometry import StereoRig, disparity_to_depth, implausible_baseline, implausible_focal
+
+RIG_FILE = "rig.yaml"
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 """Image formats read, in small or capital letters."""
@@ -52,6 +46,74 @@ STEREO_WAY_OUT = (
 PAIR_WAY_OUT = "write or copy the file again"
 
 
+EXAMPLE_RIG = Path(__file__).with_name("rig_example.yaml").read_text(encoding="utf-8")
+"""What ``lowtex data rig --template`` prints; every key there is."""
+
+RIG_WAY_OUT = "write it anew: `lowtex data rig --template` prints an example"
+
+EXAMPLE_VALUES = {**dict(re.findall(r"^(?:# )?(\w+): +([\d.]+)", EXAMPLE_RIG, re.MULTILINE)), "cx_offset_px": "0"}
+"""Every key there is, the needed ones first, and a likely value of each, for messages."""
+
+_NEEDED = tuple(EXAMPLE_VALUES)[:6]
+_POSITIVE = ("focal_px", "baseline_m", "width", "height", "focal_y_px", "depth_unit_m", "disparity_unit_px")
+_WHOLE = ("width", "height", "image_bits")
+_FRACTION = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
+
+MAP_SUFFIXES = (".png", ".pfm", ".npy", ".npz", ".tif", ".tiff")
+"""Kinds of map files, in small or capital letters."""
+
+UNIT_KEYS = {"depth": "depth_unit_m", "disparity": "disparity_unit_px"}
+"""Key of ``rig.yaml`` that says what one unit of whole numbers stands for, by the kind of map."""
+
+FARTHEST_M = 1000.0
+"""No rig of two cameras measures farther; most depths of a map in another unit are beyond."""
+
+MAP_WAY_OUT = "write the map anew, as float32 .npy, .pfm, .tif or 16-bit .png"
+
+_BITS = {"depth": (16,), "disparity": (8, 16)}
+"""Of PNGs: disparities are published in 8 bits too (Middlebury), depth in 8 bits is mostly a picture of it."""
+
+_EXAMPLES = {"depth": "0.001 for millimetres", "disparity": "1 for pixels, 0.5 for half pixels"}
+
+_PFM_HEADER = re.compile(rb"(P[fF])\s+(\d+)\s+(\d+)\s+([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)[ \t\r]*\n")
+
+
+@dataclass(frozen=True)
+class RigFile:
+    """What a ``rig.yaml`` says.
+
+    Attributes:
+        path: of the file.
+        rig: the left camera at the size the numbers belong to.
+        image_bits: bits that 16-bit images fill; their brightest value is ``2 ** image_bits - 1``. None: not given.
+        depth_unit_m, disparity_unit_px: of ground truth kept as whole numbers; None where not given.
+    """
+
+    path: Path
+    rig: StereoRig
+    image_bits: int | None = None
+    depth_unit_m: float | None = None
+    disparity_unit_px: float | None = None
+
+    def at(self, width: int, height: int, image: Path) -> StereoRig:
+        """The left camera's rig at the size of ``image``.
+
+        Raises:
+            DataError: the image has another shape than the rig: it was cropped, or is another camera's.
+        """
+        rig = self.rig
+        if (rig.width, rig.height) == (width, height):
+            return rig
+        # a height rounded to a whole pixel is no other shape
+        if abs(width * rig.height / rig.width - height) > 1 and abs(height * rig.width / rig.height - width) > 1:
+            raise DataError(
+                f"{image} is {width}x{height} pixels, but {self.path} is for {rig.width}x{rig.height}, which has "
+                f"another shape: an image may be resized as a whole, never cropped; give in {RIG_FILE} the numbers, "
+                "width and height of the images as they are"
+            )
+        return rig.resized(width, height)
+
+
 class StereoFolder(StereoReader):
     """Your own stereo rig: rectified pairs in a folder, with one calibration in pixels and metres.
 
@@ -59,7 +121,7 @@ class StereoFolder(StereoReader):
 
         left/0001.png           the camera on the left, seen from behind the rig: near things lie farther right in it
         right/0001.png          8 or 16 bit, colour or gray (made RGB), alpha is left out; see `IMAGE_SUFFIXES`
-        rig.yaml                focal length, baseline, principal point: see `lowtex.datasets.rig_file.EXAMPLE_RIG`
+        rig.yaml                focal length, baseline, principal point: see `EXAMPLE_RIG`
         splits/train.txt        optional lists, a stem a line: train, val, test, or any name
         depth/0001.png          optional ground truth of the left camera at the images' size: metres along z as .npy,
                                 .npz, .pfm, .tif, or whole numbers (16-bit .png too) with depth_unit_m in rig.yaml;
@@ -98,6 +160,9 @@ class StereoFolder(StereoReader):
     """
 
     ground_truth = "stereo"
+    way_out = PAIR_WAY_OUT
+    known = (ALL,)
+    aliases = {"train": ALL}
 
     def __init__(
         self,
@@ -109,12 +174,15 @@ class StereoFolder(StereoReader):
         depth: bool = True,
         depth_required: bool | None = None,
     ):
-        self.size, self.views = checked_size(size), views
-        sides = checked_camera(camera) or "l"
-        wanted = "lr" if views else sides
-        self.root = checked_pair_root(root, wanted, STEREO_WAY_OUT)
-        folders = [self.root / FOLDERS[side] for side in wanted]
-        self.absent = tuple(folder for folder in folders if not folder.is_dir())
+        self.views = views
+        self._sides = checked_camera(camera) or "l"
+        wanted = "lr" if views else self._sides
+        self.root = checked_root(root, STEREO_WAY_OUT)
+        self.absent = tuple(folder for side in wanted if not (folder := self.root / FOLDERS[side]).is_dir())
+        if self.absent and not tolerates_missing():
+            hint = hint_below(self.root, lambda inner: (inner / "left").is_dir())
+            lacking = " and ".join(f"{folder.name}/" for folder in self.absent)
+            raise DataError(f"{self.root} does not hold {lacking}{hint}; {STEREO_WAY_OUT}")
         self.images = {
             side: files_by_stem(self.root / FOLDERS[side], IMAGE_SUFFIXES, STEREO_WAY_OUT) for side in wanted
         }
@@ -122,12 +190,8 @@ class StereoFolder(StereoReader):
         self.maps = (
             files_by_stem(self.root / self.truth_folder, MAP_SUFFIXES, PAIR_WAY_OUT) if self.truth_folder else {}
         )
-        self.split, stems = self._find_stems(str(split))
-        is_held_back = self.split.startswith(("test", "val"))
-        self.depth_required = bool(self.truth_folder) and (is_held_back if depth_required is None else depth_required)
-        self._check_complete(stems, sides)
-        self._keys = [(stem, side) for stem in stems for side in sides]
-        self.names = [f"{stem}/{side}" for stem, side in self._keys]
+        self.depth_required = depth_required
+        self._open(split, size, camera, read_stems)
         if not tolerates_missing():
             self.rig_file  # noqa: B018 - a wrong calibration is told at once
 
@@ -141,27 +205,28 @@ class StereoFolder(StereoReader):
         """What ``rig.yaml`` says."""
         return read_rig_file(self.root / RIG_FILE)
 
-    def needed(self, index: int) -> list[Path]:
-        """See `StereoReader.needed`."""
-        stem, side = self._keys[index]
-        paths = [self.image(stem, side)]
-        paths += [self.image(stem, OTHER[side])] if self.views else []
-        if side == "l" and (stem in self.maps or self.depth_required):
-            paths.append(self.map(stem))
-        return [*paths, self.root / RIG_FILE]
+    @property
+    def needs_depth(self) -> bool:
+        """A left image without ground truth is an error."""
+        is_held_back = self.split.startswith(("test", "val"))
+        return bool(self.truth_folder) and (is_held_back if self.depth_required is None else self.depth_required)
 
-    def image(self, stem: str, side: str) -> Path:
-        """Path of one image; the likely name if there is none."""
-        found = self.images[side].get(stem)
-        if found is None:
-            twin = self.images.get(OTHER[side], {}).get(stem)
-            found = self.root / FOLDERS[side] / (twin.name if twin else f"{stem}.png")
-        return found
+    def files(self, kind: str, f: Frame) -> Mapping[str, Path]:
+        """See `StereoReader.files`."""
+        return self.images[f.side] if kind == "image" else self.maps
 
-    def map(self, stem: str) -> Path:
-        """Path of a pair's ground truth; the likely name if there is none."""
+    def _usual(self, kind: str, f: Frame) -> Path:
+        if kind == "image":
+            twin = self.images.get(f.twin.side, {}).get(f.frame)
+            return self.root / FOLDERS[f.side] / (twin.name if twin else f"{f.frame}.png")
         usual = next(iter(self.maps.values())).suffix if self.maps else ".npy"
-        return self.maps.get(stem) or self.root / self.truth_folder / f"{stem}{usual}"
+        return self.root / self.truth_folder / f"{f.frame}{usual}"
+
+    def _more(self, f: Frame) -> list[Path]:
+        return [*self._needed_map(f), self.root / RIG_FILE]
+
+    def _needed_map(self, f: Frame) -> list[Path]:
+        return [self.file("map", f)] if f.side == "l" and (self.needs_depth or self.has("map", f)) else []
 
     def _find_truth(self) -> str | None:
         there = [name for name in ("depth", "disparity") if (self.root / name).is_dir()]
@@ -172,49 +237,28 @@ class StereoFolder(StereoReader):
             )
         return there[0] if there else None
 
-    def _find_stems(self, split: str) -> tuple[str, list[str]]:
-        own = self.root / "splits" / f"{split}.txt"
-        if own.is_file():
-            return split, read_stems(own)
+    def _listed(self, frames: list[str], sides: str) -> list[Frame]:
+        return [Frame("", stem, side) for stem in frames for side in sides]
+
+    def _found(self, sides: str) -> list[Frame]:
         together = sorted(set().union(*self.images.values()))
-        if split == AVAILABLE:
-            complete = [stem for stem in together if all(stem in files for files in self.images.values())]
-            if not complete:
+        if self.split == AVAILABLE:
+            together = [stem for stem in together if all(stem in files for files in self.images.values())]
+            if not together:
                 raise DataError(f"{self.root} holds no complete pair; {STEREO_WAY_OUT}")
-            return AVAILABLE, complete
-        if split in (ALL, "train"):
-            self._check_twins(together)
-            return ALL, together
-        path = Path(split).expanduser()
-        if path.is_file():
-            return path.stem, read_stems(path)
-        raise OptionError(
-            f"split={split!r} is not known; write the stems it shall hold, one a line, into {own}, or choose "
-            f"{', '.join([*own_lists(self.root), ALL, AVAILABLE])}, or the path of a text file"
-        )
+        return self._listed(together, sides)
 
-    def _check_twins(self, together: list[str]) -> None:
-        if len(self.images) < 2 or tolerates_missing():
-            return
-        alone = {side: [stem for stem in together if stem not in self.images[OTHER[side]]] for side in "lr"}
-        if alone["l"] or alone["r"]:
-            side = "l" if alone["l"] else "r"
-            raise DataError(
-                f"{self.root}: {len(alone['l'])} of {len(self.images['l'])} images in left/ and {len(alone['r'])} of "
-                f"{len(self.images['r'])} in right/ have no twin of the same stem, first: "
-                f"{self.images[side][alone[side][0]]}; {PAIR_WAY_OUT}, or give the pairs that are complete by "
-                "--split available"
-            )
+    def _name(self, f: Frame) -> str:
+        return f"{f.frame}/{f.side}"
 
-    def _check_complete(self, stems: list[str], sides: str) -> None:
-        wanted = "lr" if self.views else sides
-        gone = [[self.image(stem, side) for side in wanted if stem not in self.images[side]] for stem in stems]
-        report_missing([paths[0] for paths in gone if paths], len(stems), self.split, "pairs", PAIR_WAY_OUT)
-        if "l" not in sides:
+    def _check_files(self) -> None:
+        pairs = list({f.frame: f for f in self.frames if f.side == self._sides[0]}.values())
+        gone = [paths[0] for paths in map(self.missing, pairs) if paths]
+        self._report(gone, len(pairs), "pairs", PAIR_WAY_OUT)
+        if "l" not in self._sides:
             return
-        if self.depth_required:
-            lost = [self.map(stem) for stem in stems if stem not in self.maps]
-            report_missing(lost, len(stems), self.split, "ground-truth maps", PAIR_WAY_OUT)
+        lost = [self.file("map", f) for f in pairs if self.needs_depth and not self.has("map", f)]
+        self._report(lost, len(pairs), "ground-truth maps", PAIR_WAY_OUT)
         strangers = [path for stem, path in self.maps.items() if stem not in self.images["l"]]
         if strangers and not tolerates_missing():
             raise DataError(
@@ -222,36 +266,28 @@ class StereoFolder(StereoReader):
                 f"image in left/, first: {strangers[0]}; give both the same name, or move it away"
             )
 
-    def _decode(self, path: Path, way_out: str) -> np.ndarray:
-        return read_rgb(path, way_out, any_kind=True, bits=self.image_bits)
+    def _decode(self, path: Path) -> np.ndarray:
+        return read_rgb(path, self.way_out, any_kind=True, bits=self.image_bits)
 
-    def _read(self, index: int) -> StereoSample:
-        stem, side = self._keys[index]
-        target = self.image(stem, side)
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        rig = self.rig_file.at(width, height, image)
+        return rig if f.side == "l" else replace(rig, cx=rig.cx - rig.cx_offset_px)
 
-        def native_rig(path: Path, width: int, height: int) -> StereoRig:
-            rig = self.rig_file.at(width, height, path)
-            return rig if side == "l" else replace(rig, cx=rig.cx - rig.cx_offset_px)
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray | Tensor]:
+        paths = self._needed_map(f)
+        return {"depth": self._depth(paths[0], image, rig)} if paths else {}
 
-        other = self.image(stem, OTHER[side]) if self.views else None
-        image, other, rig, native = self._views(target, other, native_rig, PAIR_WAY_OUT)
-        depth = None
-        if side == "l" and (stem in self.maps or self.depth_required):
-            depth = self._depth(self.map(stem), target, native)
-        return StereoSample(image, rig, self.names[index], other, DIRECTIONS[side], depth)
-
-    def _depth(self, path: Path, target: Path, size: tuple[int, int]) -> Tensor:
-        """The left camera's ground truth, ``(1, h, w)`` metres, of the native ``size = (H, W)``."""
+    def _depth(self, path: Path, target: Path, rig: StereoRig) -> np.ndarray | Tensor:
+        """The left camera's ground truth, ``(h, w)`` metres; ``rig`` is of its image's native size."""
         is_disparity = self.truth_folder == "disparity"
         unit = self.rig_file.disparity_unit_px if is_disparity else self.rig_file.depth_unit_m
         values = read_map(path, self.truth_folder, unit)
-        require_size(path, values.shape, target, size, "write the map at the image's size")
+        self._require_size(path, values, target, rig, "write the map at the image's size")
         if not is_disparity:
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
             told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
             refuse_unit(values, FARTHEST_M, path, "depth", told)
-            return depth_tensor(values)
-        rig = self.rig_file.at(size[1], size[0], target)
+            return values
         refuse_values(
             values,
             values <= rig.cx_offset_px,
@@ -260,10 +296,10 @@ class StereoFolder(StereoReader):
             "write 0 or infinity where there is no ground truth; else left/ and right/ or the principal points in "
             f"{RIG_FILE} are wrong: `lowtex data rig` shows it",
         )
-        told = f"disparities are larger than the image is wide ({size[1]} px), so they are not in pixels"
-        refuse_unit(values, size[1], path, "disparity", told)
+        told = f"disparities are larger than the image is wide ({rig.width} px), so they are not in pixels"
+        refuse_unit(values, rig.width, path, "disparity", told)
         known = torch.from_numpy(values)
-        return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)[None]
+        return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)
 
 
 def read_stems(path: str | Path) -> list[str]:
@@ -278,20 +314,6 @@ def read_stems(path: str | Path) -> list[str]:
     if count > 1:
         raise DataError(f"{path} lists {stem!r} {count} times; write each pair once")
     return stems
-
-
-def checked_pair_root(root: str | Path, sides: str, way_out: str) -> Path:
-    """The root as a path, with the folders of ``sides`` in it (or not, within `tolerating_missing`).
-
-    Raises:
-        DataError: it is not such a folder; says which one seems to be, if that is one level below.
-    """
-    root = checked_root(root, way_out)
-    gone = [name for name in map(FOLDERS.get, sides) if not (root / name).is_dir()]
-    if gone and not tolerates_missing():
-        hint = hint_below(root, lambda inner: (inner / "left").is_dir())
-        raise DataError(f"{root} does not hold {' and '.join(f'{name}/' for name in gone)}{hint}; {way_out}")
-    return root
 
 
 def files_by_stem(folder: Path, suffixes: Sequence[str], way_out: str) -> dict[str, Path]:
@@ -317,3 +339,230 @@ def files_by_stem(folder: Path, suffixes: Sequence[str], way_out: str) -> dict[s
     if not found and not tolerates_missing():
         raise DataError(f"{folder} holds no file of a kind that is read ({', '.join(suffixes)}); {way_out}")
     return found
+
+
+def read_rig_file(path: str | Path) -> RigFile:
+    """Read a ``rig.yaml``; `EXAMPLE_RIG` shows every key.
+
+    Raises:
+        DataError: missing, empty, not YAML (names the line), an unknown, missing or repeated key, or a value that is
+            no number, not finite, or impossible (names the key and the way out).
+    """
+    path = Path(path)
+    if not path.is_file() and not path.is_dir():
+        similar = sorted(p.name for p in path.parent.glob("[!.]*.y*ml")) if path.parent.is_dir() else []
+        found = f" (there is {', '.join(similar)}; the name must be {RIG_FILE})" if similar else ""
+        raise DataError(f"{path} is missing{found}; {RIG_WAY_OUT}")
+    values = {key: _rig_number(key, value, path) for key, value in _mapping(path).items()}
+    missing = [key for key in _NEEDED if key not in values]
+    if missing:
+        raise DataError(f"{path} lacks {', '.join(missing)}; {RIG_WAY_OUT}")
+    _check_rig(values, path)
+    values["cx_offset_px"] = values.get("cx_offset_px", values["cx"] - values.pop("cx_right", values["cx"]))
+    units = {key: values.pop(key, None) for key in ("image_bits", "depth_unit_m", "disparity_unit_px")}
+    return RigFile(path, StereoRig(**values), **units)
+
+
+def _mapping(path: Path) -> dict:
+    text = read_text(path, RIG_WAY_OUT)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise DataError(
+            f"{path}{where} is not YAML ({problem}); write a line for each number, like 'focal_px: 721.5'"
+        ) from error
+    if values is None:
+        raise DataError(f"{path} holds no numbers; {RIG_WAY_OUT}")
+    if not isinstance(values, dict):
+        raise DataError(f"{path} is not a list of lines 'key: number'; {RIG_WAY_OUT}")
+    lines: dict[str, int] = {}
+    for key_node, _ in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key not in EXAMPLE_VALUES:
+            known = ", ".join(EXAMPLE_VALUES)
+            raise DataError(f"{path} line {line}: {key!r} is not known; take it out or give one of {known}")
+        if key in lines:
+            # YAML's readers would take the last one in silence
+            raise DataError(f"{path} has {key} in line {lines[key]} and again in line {line}; give it once")
+        lines[key] = line
+    return values
+
+
+def _rig_number(key: str, value: object, path: Path) -> int | float:
+    if isinstance(value, str):
+        fraction = _FRACTION.fullmatch(value)
+        try:
+            # YAML takes 1e-3 for a text, because it has no point
+            value = float(value)
+        except ValueError:
+            hint = f"a number, like {EXAMPLE_VALUES[key]}, without a unit"
+            if fraction and float(fraction[2]):
+                hint = f"{float(fraction[1]) / float(fraction[2]):.10g}"
+            raise DataError(f"{path}: {key} is the text {value!r}; write {hint}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        kind = "empty" if value is None else f"a {type(value).__name__}"
+        raise DataError(f"{path}: {key} is {kind}; write a number, like {EXAMPLE_VALUES[key]}")
+    if not math.isfinite(value):
+        raise DataError(f"{path}: {key} is {value}; write a finite number, like {EXAMPLE_VALUES[key]}")
+    if key in _WHOLE and value != int(value):
+        raise DataError(f"{path}: {key} is {value:g}; write a whole number, like {EXAMPLE_VALUES[key]}")
+    return int(value) if key in _WHOLE else float(value)
+
+
+def _check_rig(values: dict[str, float], path: Path) -> None:
+    if values["baseline_m"] < 0:
+        raise DataError(
+            f"{path}: baseline_m is {values['baseline_m']:g}; the baseline is a distance and > 0: which camera is the "
+            f"left one is said by the folders left/ and right/; write {-values['baseline_m']:g}"
+        )
+    for key in _POSITIVE:
+        if values.get(key, 1) <= 0:
+            raise DataError(
+                f"{path}: {key} is {values[key]:g} but must be > 0; write a number like {EXAMPLE_VALUES[key]}"
+            )
+    if values.get("image_bits", 16) not in IMAGE_BITS:
+        raise DataError(f"{path}: image_bits is {values['image_bits']:g}; write a number from 8 to 16")
+    if "cx_right" in values and "cx_offset_px" in values:
+        raise DataError(f"{path} has both cx_right and cx_offset_px, which say the same; give one of them")
+    size = values["width"], values["height"]
+    for key in ("focal_px", "focal_y_px"):
+        if problem := implausible_focal(values.get(key, size[0]), size[0]):
+            raise DataError(f"{path}: {key}: {problem}; {RIG_WAY_OUT}")
+    if problem := implausible_baseline(values["baseline_m"]):
+        raise DataError(f"{path}: baseline_m: {problem}; {RIG_WAY_OUT}")
+    if 0 < values["cx"] < 1 and 0 < values["cy"] < 1 and min(size) > 20:
+        raise DataError(
+            f"{path}: cx {values['cx']:g} and cy {values['cy']:g} look like shares of the image; write pixels: cx "
+            f"{values['cx']:g} x {size[0]:g} = {values['cx'] * size[0]:g}, cy {values['cy'] * size[1]:g}"
+        )
+    for key, side in (("cx", size[0]), ("cy", size[1])):
+        if not -side < values[key] < 2 * side:
+            raise DataError(
+                f"{path}: {key} is {values[key]:g}, far outside an image of {size[0]:g}x{size[1]:g}; write the "
+                "principal point in pixels of that size, and width and height of the images the numbers belong to"
+            )
+
+
+def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
+    """A map as ``(h, w)`` float32, top row first, with 0 where there is no value.
+
+    Args:
+        path: one of `MAP_SUFFIXES`; ``.npz`` holds one array.
+        kind: ``depth`` (metres) or ``disparity`` (pixels).
+        unit: metres or pixels that one unit of whole numbers stands for, whatever file they are kept in; None: not
+            given. Real numbers are metres or pixels themselves.
+
+    Infinity means no value, as in Middlebury's disparities, and so does 0.
+
+    Raises:
+        DataError: missing, damaged, not a map of numbers, whole numbers without a unit, or with not-a-number in it.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        values = read_gray_png(path, _BITS[kind], MAP_WAY_OUT)
+    elif suffix in (".tif", ".tiff"):
+        values = read_gray_tiff(path, MAP_WAY_OUT)
+    elif suffix == ".pfm":
+        values = read_pfm(path)
+    else:
+        values = _read_numpy(path)
+    scale = 1.0
+    if values.dtype.kind in "iu":
+        if unit is None:
+            raise DataError(
+                f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
+                f"({_EXAMPLES[kind]})"
+            )
+        scale = unit
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32) * np.float32(scale)
+    refuse_values(
+        values,
+        np.isnan(values),
+        path,
+        f"of {values.size:,} values are not a number",
+        "write 0 or infinity where there is no ground truth, so that a failed computation is not taken for a gap",
+    )
+    values[np.isposinf(values)] = 0.0
+    return values
+
+
+def read_pfm(path: str | Path) -> np.ndarray:
+    """A gray PFM (portable float map) as ``(h, w)`` float32, top row first.
+
+    The file keeps the bottom row first; the sign of its scale says the byte order (negative: little endian). The
+    scale's size is no unit that readers agree on and is left out.
+
+    Raises:
+        DataError: missing, not a gray PFM, or of another length than its header says.
+    """
+    path = Path(path)
+    data = read_bytes(path, MAP_WAY_OUT)
+    header = _PFM_HEADER.match(data)
+    if header is None:
+        raise DataError(f"{path} is not a PFM (starts with {data[:12]!r}); {MAP_WAY_OUT}")
+    if header[1] == b"PF":
+        raise DataError(f"{path} is a colour PFM where one number a pixel is expected; {MAP_WAY_OUT}")
+    width, height, scale = int(header[2]), int(header[3]), float(header[4])
+    if width * height == 0 or scale == 0:
+        raise DataError(f"{path} has a PFM header of {width}x{height} and scale {scale:g}; {MAP_WAY_OUT}")
+    expected = 4 * width * height
+    if len(data) - header.end() != expected:
+        raise DataError(
+            f"{path} holds {len(data) - header.end():,} bytes of numbers where {width}x{height} need {expected:,}: "
+            f"truncated or damaged; {MAP_WAY_OUT}"
+        )
+    values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", offset=header.end())
+    return values.reshape(height, width)[::-1].astype(np.float32)
+
+
+def _read_numpy(path: Path) -> np.ndarray:
+    data = read_bytes(path, MAP_WAY_OUT)
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            if len(loaded.files) != 1:
+                raise DataError(f"{path} holds {len(loaded.files)} arrays where one is expected; {MAP_WAY_OUT}")
+            loaded = loaded[loaded.files[0]]
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, SyntaxError) as error:
+        raise DataError(f"{path} is not a whole NumPy file ({str(error).splitlines()[0]}); {MAP_WAY_OUT}") from error
+    if loaded.dtype.kind not in "fiu" or loaded.ndim != 2 or loaded.size == 0:
+        raise DataError(f"{path} holds {loaded.dtype} of shape {loaded.shape}, not numbers (h, w); {MAP_WAY_OUT}")
+    return loaded
+
+
+def refuse_values(values: np.ndarray, impossible: np.ndarray, path: Path, what: str, way_out: str) -> None:
+    """Raise if a map holds values that no scene has.
+
+    Args:
+        values: the map, 0 = none.
+        impossible: bool ``(h, w)``, where a value can't be.
+        path, what, way_out: for the message.
+    """
+    wrong = impossible & (values != 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"{path}: {int(wrong.sum()):,} {what}, first {values[row, column]:g} at row {row}, column {column}; "
+            f"{way_out}"
+        )
+
+
+def refuse_unit(values: np.ndarray, most: float, path: Path, kind: str, told: str) -> None:
+    """Raise if more than half of a map's values are above ``most``, and so not in metres or pixels.
+
+    Args:
+        values: the map, 0 = none.
+        most: of that kind of map, metres or pixels.
+        path, kind, told: for the message: the file, ``depth`` or ``disparity``, what these values are.
+    """
+    if (values > most).sum() > (values > 0).sum() / 2:
+        raise DataError(
+            f"{path}: most {told}; keep them as whole numbers (.png, .npy) and give {UNIT_KEYS[kind]} in rig.yaml "
+            f"({_EXAMPLES[kind]})"
+        )

@@ -2,48 +2,32 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from lowtex.datasets.images import read_gray_png, read_text
+from lowtex.datasets.images import read_text
 from lowtex.datasets.reader import (
-    DIRECTIONS,
-    OTHER,
+    WAYS_OUT,
+    Kind,
     StereoReader,
-    Tree,
-    checked_camera,
     checked_root,
-    checked_size,
-    depth_tensor,
     entries,
     hint_below,
-    numbered,
-    report_missing,
-    require_size,
+    require_fit,
     subfolders,
     tolerates_missing,
 )
-from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import AVAILABLE, VKITTI2_FOLDER, ListedFrame, Split, find_split
+from lowtex.datasets.splits import AVAILABLE, VKITTI2_FOLDER, Frame, read_list
 from lowtex.errors import DataError, OptionError
-from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
+from lowtex.geometry import StereoRig, implausible_baseline
 
-VKITTI2_WAY_OUT = (
-    "Virtual KITTI 2 (non-commercial use, see the licence there): get the archives vkitti_2.0.3_rgb, "
-    "vkitti_2.0.3_depth and vkitti_2.0.3_textgt from https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/ and "
-    "unpack them into the root, as SceneXX/<variation>/frames/rgb/Camera_0/"
-)
+VKITTI2_WAY_OUT = WAYS_OUT["vkitti2"]
 
 VKITTI2_FRAMES_A_VARIATION = 2126
 """Frames of each camera that every one of the ten variations has, in all five scenes together."""
-
-CAMERA_NUMBERS = {"l": 0, "r": 1}
-"""Virtual KITTI 2's number of the left and of the right camera."""
 
 VKITTI2_SIZE = (1242, 375)
 """Width and height of every Virtual KITTI 2 image, pixels."""
@@ -55,7 +39,7 @@ VKITTI2_BASELINE_M = 0.532725
 """Distance between Camera_0 (left) and Camera_1 (right) of Virtual KITTI 2, metres."""
 
 CONTRAST_UNITS = 10000.0
-"""A miniature's contrast PNG holds multiples of 1e-4, as `lowtex_lab.miniature.vkitti2` writes them."""
+"""A miniature's contrast PNG (deviation of albedo) holds multiples of 1e-4, as `lowtex_lab.miniature` writes them."""
 
 MINIATURE_WAY_OUT = "write the miniature again: lowtex data miniature"
 
@@ -73,129 +57,6 @@ VKITTI2_SPLITS = {
 """Scenes of each named split; no scene is in two parts of one split. The paper does not say which split it used."""
 
 _SCENE = re.compile(r"Scene\w+")
-_FILES = {
-    "rgb": ("frames/rgb", re.compile(r"rgb_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)),
-    "depth": ("frames/depth", re.compile(r"depth_(\d+)\.png", re.IGNORECASE)),
-    "contrast": ("frames/lowtexContrast", re.compile(r"contrast_(\d+)\.png", re.IGNORECASE)),
-    "visible": ("frames/lowtexVisible", re.compile(r"visible_(\d+)\.png", re.IGNORECASE)),
-}
-
-
-class Vkitti2Tree(Tree):
-    """The scenes under a root.
-
-    ``SceneXX`` may lie in the root itself, or in a folder for each archive: ``rgb/``, ``depth/``, ``textgt/``, or
-    ``vkitti_2.0.3_rgb/`` and so on; ``depth_root`` and ``text_root`` may name folders elsewhere.
-
-    Raises:
-        DataError: a root is not a folder or is empty, or no scene is in it.
-    """
-
-    def __init__(self, root: str | Path, depth_root: str | Path | None = None, text_root: str | Path | None = None):
-        super().__init__(root, VKITTI2_WAY_OUT)
-        given = {"depth": depth_root, "textgt": text_root}
-        self._places = {}
-        for kind in (*_FILES, "textgt"):
-            base = self.root if given.get(kind) is None else checked_root(given[kind], VKITTI2_WAY_OUT)
-            self._places[kind] = [base, base / kind, base / f"vkitti_2.0.3_{kind}"]
-        self.folders = sorted(self._find_folders())
-        """Every ``<scene>/<variation>`` that has images."""
-        if not self.folders:
-            hint = hint_below(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
-            raise DataError(f"{self.root} holds no scene of Virtual KITTI 2{hint}; {VKITTI2_WAY_OUT}")
-
-    def _find_folders(self) -> set[str]:
-        found = set()
-        for place in (folder for folder in self._places["rgb"] if folder.is_dir()):
-            for scene in (inner for inner in subfolders(place) if _SCENE.fullmatch(inner.name)):
-                variations = [name for name in entries(scene) if (scene / name / _FILES["rgb"][0]).is_dir()]
-                found |= {f"{scene.name}/{variation}" for variation in variations}
-        return found
-
-    def _find(self, kind: str, inner: str) -> Path | None:
-        return next((place / inner for place in self._places[kind] if (place / inner).exists()), None)
-
-    def files(self, kind: str, folder: str, side: str) -> dict[int, Path]:
-        """Files of one kind (``rgb``, ``depth``, ``contrast``, ``visible``) of one camera by frame number."""
-
-        def listed() -> dict[int, Path]:
-            inner, pattern = _FILES[kind]
-            data = self._find(kind, f"{folder}/{inner}/Camera_{CAMERA_NUMBERS[side]}")
-            return {} if data is None else numbered(data, pattern)
-
-        return self._once((kind, folder, side), listed)
-
-    def file(self, kind: str, folder: str, frame: int, side: str) -> Path:
-        """Path of one file; the usual name if there is none."""
-        found = self.files(kind, folder, side).get(frame)
-        if found is not None:
-            return found
-        place = next((p for p in self._places[kind] if (p / folder).is_dir()), self._places[kind][0])
-        name = f"{kind}_{frame:05d}.{'jpg' if kind == 'rgb' else 'png'}"
-        return place / folder / _FILES[kind][0] / f"Camera_{CAMERA_NUMBERS[side]}" / name
-
-    def frames(self, folder: str, kinds: Iterable[str]) -> set[int]:
-        """Frame numbers of ``<scene>/<variation>`` for which any file of these kinds is there, of either camera."""
-        return {frame for kind in kinds for side in CAMERA_NUMBERS for frame in self.files(kind, folder, side)}
-
-    def recorded_frames(self, folder: str) -> set[int]:
-        """Frame numbers that ``intrinsic.txt`` lists; none if there is no such file."""
-        try:
-            listed = self._text("intrinsic.txt", folder, read_vkitti2_intrinsics) or {}
-        except DataError:
-            if tolerates_missing():
-                return set()
-            raise
-        return {frame for frame, _ in listed}
-
-    def texts(self, folder: str) -> list[Path]:
-        """Those of ``intrinsic.txt`` and ``extrinsic.txt`` that ``<scene>/<variation>`` has."""
-        found = [self._text_file(name, folder) for name in ("intrinsic.txt", "extrinsic.txt")]
-        return [path for path in found if path is not None]
-
-    def rig(self, folder: str, frame: int, side: str, image: Path, width: int, height: int) -> StereoRig:
-        """The camera of one frame at the native size of its image.
-
-        From ``intrinsic.txt`` and ``extrinsic.txt`` where they are, else the data set's constants.
-
-        Raises:
-            DataError: the files don't list the frame or don't fit the image; or they are not there and the image has
-                not the size the constants are for.
-        """
-        intrinsics = self._text("intrinsic.txt", folder, read_vkitti2_intrinsics)
-        baselines = self._text("extrinsic.txt", folder, read_vkitti2_baselines)
-        if intrinsics is None and (width, height) != VKITTI2_SIZE:
-            raise DataError(
-                f"{image} is {width}x{height} pixels and {folder}/intrinsic.txt is missing; the known camera is that "
-                f"of {VKITTI2_SIZE[0]}x{VKITTI2_SIZE[1]} images: {VKITTI2_WAY_OUT}"
-            )
-        values = VKITTI2_INTRINSICS
-        if intrinsics is not None:
-            path = self._text_file("intrinsic.txt", folder)
-            values = intrinsics.get((frame, CAMERA_NUMBERS[side]))
-            if values is None:
-                raise DataError(f"{path} does not list frame {frame}, camera {CAMERA_NUMBERS[side]}; {VKITTI2_WAY_OUT}")
-            if not (width / 4 < values[2] < width * 3 / 4 and height / 4 < values[3] < height * 3 / 4):
-                raise DataError(
-                    f"{path} puts the principal point at ({values[2]:g}, {values[3]:g}), far from the middle of "
-                    f"{image} ({width}x{height}); a resized copy can't be used with the original file: "
-                    f"{VKITTI2_WAY_OUT}"
-                )
-            if problem := implausible_focal(values[0], width) or implausible_focal(values[1], width):
-                raise DataError(f"{path}: {problem} ({image}); {VKITTI2_WAY_OUT}")
-        baseline = (baselines or {}).get(frame, VKITTI2_BASELINE_M)
-        if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
-            # the difference of two rounded places far from the origin: the constant is the better number
-            baseline = VKITTI2_BASELINE_M
-        fx, fy, cx, cy = values
-        return StereoRig(focal_px=fx, focal_y_px=fy, cx=cx, cy=cy, baseline_m=baseline, width=width, height=height)
-
-    def _text_file(self, name: str, folder: str) -> Path | None:
-        return self._once((name, folder), lambda: self._find("textgt", f"{folder}/{name}"))
-
-    def _text(self, name: str, folder: str, read: Callable[[Path, str], dict]) -> dict | None:
-        path = self._text_file(name, folder)
-        return None if path is None else self._once(path, lambda: read(path, VKITTI2_WAY_OUT))
 
 
 class VirtualKitti2(StereoReader):
@@ -206,7 +67,8 @@ class VirtualKitti2(StereoReader):
     https://europe.naverlabs.com/proxy-virtual-worlds-vkitti-2/. Five scenes, each in ten
     variations of light, weather and camera angle. The kit's miniature world is written in the same layout.
 
-    Layout under ``root`` (also with a folder for each archive, see `Vkitti2Tree`)::
+    Layout under ``root`` (also with a folder for each archive: ``rgb/``, ``depth/``, ``textgt/``, or
+    ``vkitti_2.0.3_rgb/`` and so on)::
 
         Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg         left; Camera_1 is the right one
         Scene01/clone/frames/depth/Camera_0/depth_00000.png     16 bit, centimetres along z; 65535 = sky
@@ -222,7 +84,6 @@ class VirtualKitti2(StereoReader):
         camera: ``left``, ``right`` or ``both``; None takes a list's own choice, and is ``left`` elsewhere.
         views: also give the other camera's image.
         depth: read the ground truth.
-        depth_root, text_root: where ``depth`` and ``textgt`` lie, if not under ``root``.
 
     A sample's depth is in metres, 0 in the sky; any other cap is the protocol's. Miniatures also give
     ``texture_contrast`` and ``visible``.
@@ -233,7 +94,17 @@ class VirtualKitti2(StereoReader):
     """
 
     ground_truth = "vkitti2"
+    way_out = VKITTI2_WAY_OUT
+    known = tuple(VKITTI2_SPLITS)
     aliases = {part: f"eigen_like/{part}" for part in ("train", "val", "test")}
+    cameras = {"l": 0, "r": 1}
+    layout = {
+        "image": Kind("frames/rgb/Camera_{camera}", r"rgb_(\d+)\.(?:jpg|jpeg|png)", "rgb_{frame:05d}.jpg"),
+        "depth": Kind("frames/depth/Camera_{camera}", r"depth_(\d+)\.png", "depth_{frame:05d}.png"),
+        # of miniatures only
+        "contrast": Kind("frames/lowtexContrast/Camera_{camera}", r"contrast_(\d+)\.png", "contrast_{frame:05d}.png"),
+        "visible": Kind("frames/lowtexVisible/Camera_{camera}", r"visible_(\d+)\.png", "visible_{frame:05d}.png"),
+    }
 
     def __init__(
         self,
@@ -244,131 +115,152 @@ class VirtualKitti2(StereoReader):
         camera: str | None = None,
         views: bool = True,
         depth: bool = True,
-        depth_root: str | Path | None = None,
-        text_root: str | Path | None = None,
     ):
-        self.size, self.views, self.depth = checked_size(size), views, depth
-        sides = checked_camera(camera)
-        self.tree = Vkitti2Tree(root, depth_root, text_root)
-        self.root = self.tree.root
-        variations = self._checked_variations(variation)
-        found = find_split(split, self.root, tuple(VKITTI2_SPLITS), self.aliases, VKITTI2_FOLDER)
-        self.split = found.name
-        frames = found.frames or list(self._scene_frames(found, variations, sides or "l"))
-        if not frames and not self.absent:
-            raise DataError(f"{self.root} holds no complete frame; {VKITTI2_WAY_OUT}")
-        self.frames = [
-            f
-            for f in frames
-            if (sides is None or f.side in sides) and (variations is None or f.folder.split("/")[1] in variations)
-        ]
-        if not self.frames and not self.absent:
-            raise OptionError(f"camera={camera!r}, variation={variation!r} leave no frame of split {self.split!r}")
-        missing = [path for path in map(self._first_missing, self.frames) if path is not None]
-        report_missing(missing, len(self.frames), self.split, "frames", VKITTI2_WAY_OUT)
-        self.names = [f"{f.folder}/{f.frame:05d}/{f.side}" for f in self.frames]
+        self.views, self.depth = views, depth
+        self.root = checked_root(root, VKITTI2_WAY_OUT)
+        self.folders = self._find_folders()
+        self.variations = self._checked_variations(variation)
+        self._open(split, size, camera, partial(read_list, folder=VKITTI2_FOLDER))
+
+    def _archives(self, kind: str) -> list[Path]:
+        """Folders that scenes may lie in: the root itself, or one for each archive."""
+        archive = "rgb" if kind == "image" else kind
+        return [self.root, self.root / archive, self.root / f"vkitti_2.0.3_{archive}"]
+
+    def places(self, kind: str, f: Frame) -> list[Path]:
+        """See `StereoReader.places`."""
+        return [place / f.folder for place in self._archives(kind)]
+
+    def _find_folders(self) -> list[str]:
+        """Every ``<scene>/<variation>`` that has images, sorted."""
+        scenes = [scene for place in self._archives("image") if place.is_dir() for scene in subfolders(place)]
+        found = set()
+        for scene in (folder for folder in scenes if _SCENE.fullmatch(folder.name)):
+            found |= {f"{scene.name}/{name}" for name in entries(scene) if (scene / name / "frames" / "rgb").is_dir()}
+        if not found:
+            hint = hint_below(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
+            raise DataError(f"{self.root} holds no scene of Virtual KITTI 2{hint}; {VKITTI2_WAY_OUT}")
+        return sorted(found)
 
     def _checked_variations(self, variation: str | Sequence[str] | None) -> list[str] | None:
-        there = sorted({folder.split("/")[1] for folder in self.tree.folders})
+        there = sorted({folder.split("/")[1] for folder in self.folders})
         if variation is None:
             return None
         wanted = there if variation == "all" else [variation] if isinstance(variation, str) else list(variation)
-        unknown = [name for name in wanted if name not in there]
-        if unknown or not wanted:
+        if not wanted or not set(wanted) <= set(there):
             raise OptionError(f"variation={variation!r} is not in {self.root}; there are {', '.join(there)}, or 'all'")
         return wanted
 
-    def _scene_frames(self, split: Split, variations: list[str] | None, sides: str) -> Iterator[ListedFrame]:
+    def _listed(self, frames: list[Frame], sides: str) -> list[Frame]:
+        found = [f for f in frames if self.variations is None or f.folder.split("/")[1] in self.variations]
+        if not found:
+            raise OptionError(f"variation={', '.join(self.variations)} leaves no frame of split {self.split!r}")
+        return found
+
+    def _found(self, sides: str) -> list[Frame]:
         """Frames of whole scenes.
 
         In a named split they run from 0 to the last one of which there is any file, or that ``intrinsic.txt`` lists,
         so that a missing one does not go unnoticed.
         """
-        kinds = ("rgb", "depth") if self.depth else ("rgb",)
-        if split.name == AVAILABLE:
-            for folder in self.tree.folders:
-                if variations is None or folder.split("/")[1] in variations:
-                    numbers = sorted(self.tree.frames(folder, kinds))
-                    listed = [ListedFrame(folder, frame, side) for frame in numbers for side in sides]
-                    yield from (f for f in listed if self._first_missing(f) is None)
-            return
-        for folder in (f"{scene}/{name}" for scene in VKITTI2_SPLITS[split.name] for name in variations or ["clone"]):
-            if folder not in self.tree.folders and tolerates_missing():
+        if self.split == AVAILABLE:
+            folders = [f for f in self.folders if self.variations is None or f.split("/")[1] in self.variations]
+            frames = [f for folder in folders for f in self._frames(folder, sorted(self._numbers(folder)), sides)]
+            return [f for f in frames if not self.missing(f)]
+        frames = []
+        scenes = VKITTI2_SPLITS[self.split]
+        for folder in (f"{scene}/{name}" for scene in scenes for name in self.variations or ["clone"]):
+            if folder in self.folders:
+                count = max(self._numbers(folder) | self._recorded(folder), default=-1) + 1
+                frames += self._frames(folder, range(count), sides)
+            elif tolerates_missing():
                 self.absent += (self.root / folder,)
-                continue
-            if folder not in self.tree.folders:
+            else:
                 raise DataError(
-                    f"{folder} of split {split.name!r} is missing in {self.root}, which has "
-                    f"{', '.join(self.tree.folders)}; {VKITTI2_WAY_OUT}"
+                    f"{folder} of split {self.split!r} is missing in {self.root}, which has "
+                    f"{', '.join(self.folders)}; {VKITTI2_WAY_OUT}"
                 )
-            count = max(self.tree.frames(folder, kinds) | self.tree.recorded_frames(folder), default=-1) + 1
-            yield from (ListedFrame(folder, frame, side) for frame in range(count) for side in sides)
+        return frames
 
-    def needed(self, index: int) -> list[Path]:
-        """The target view, its partner, the ground truth's maps, and the texts; see `StereoReader.needed`."""
-        f = self.frames[index]
-        kinds = self._needed_kinds(f)
+    @staticmethod
+    def _frames(folder: str, numbers: Sequence[int], sides: str) -> list[Frame]:
+        return [Frame(folder, number, side) for number in numbers for side in sides]
+
+    def _numbers(self, folder: str) -> set[int]:
+        """Frames of ``<scene>/<variation>`` of which any file that is read is there, of either camera."""
+        kinds = ("image", "depth") if self.depth else ("image",)
+        return {number for kind in kinds for side in "lr" for number in self.files(kind, Frame(folder, 0, side))}
+
+    def _recorded(self, folder: str) -> set[int]:
+        """Frames that ``intrinsic.txt`` lists; none if there is no such file."""
+        try:
+            return {frame for frame, _ in self._text("intrinsic.txt", folder, read_vkitti2_intrinsics) or ()}
+        except DataError:
+            if tolerates_missing():
+                return set()
+            raise
+
+    def _name(self, f: Frame) -> str:
+        return f"{f.folder}/{f.frame:05d}/{f.side}"
+
+    def _kinds(self, f: Frame) -> Sequence[str]:
+        return ("depth",) if self.depth else ()
+
+    def _more(self, f: Frame) -> list[Path]:
+        texts = [self._text_file(name, f.folder) for name in ("intrinsic.txt", "extrinsic.txt")]
+        return [self.file(kind, f) for kind in self._miniature_kinds(f)] + [path for path in texts if path is not None]
+
+    def _miniature_kinds(self, f: Frame) -> list[str]:
+        """Official data have depth only, miniatures all three maps."""
+        return [kind for kind in ("contrast", "visible") if self.depth and self.files(kind, f)]
+
+    def _text_file(self, name: str, folder: str) -> Path | None:
+        def find() -> Path | None:
+            paths = (place / folder / name for place in self._archives("textgt"))
+            return next((path for path in paths if path.exists()), None)
+
+        return self._once((name, folder), find)
+
+    def _text(self, name: str, folder: str, read: Callable[[Path, str], dict]) -> dict | None:
+        path = self._text_file(name, folder)
+        return None if path is None else self._once(path, lambda: read(path, VKITTI2_WAY_OUT))
+
+    def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
+        """From ``intrinsic.txt`` and ``extrinsic.txt`` where they are, else the data set's constants."""
+        intrinsics = self._text("intrinsic.txt", f.folder, read_vkitti2_intrinsics)
+        baselines = self._text("extrinsic.txt", f.folder, read_vkitti2_baselines)
+        if intrinsics is None and (width, height) != VKITTI2_SIZE:
+            raise DataError(
+                f"{image} is {width}x{height} pixels and {f.folder}/intrinsic.txt is missing; the known camera is that "
+                f"of {VKITTI2_SIZE[0]}x{VKITTI2_SIZE[1]} images: {VKITTI2_WAY_OUT}"
+            )
+        baseline = (baselines or {}).get(f.frame, VKITTI2_BASELINE_M)
+        if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
+            # the difference of two rounded places far from the origin: the constant is the better number
+            baseline = VKITTI2_BASELINE_M
+        key = f.frame, self.cameras[f.side]
+        path = self._text_file("intrinsic.txt", f.folder)
+        values = VKITTI2_INTRINSICS if intrinsics is None else intrinsics.get(key)
+        if values is None:
+            raise DataError(f"{path} does not list frame {key[0]}, camera {key[1]}; {VKITTI2_WAY_OUT}")
+        fx, fy, cx, cy = values
+        rig = StereoRig(focal_px=fx, focal_y_px=fy, cx=cx, cy=cy, baseline_m=baseline, width=width, height=height)
+        if intrinsics is not None:
+            require_fit(rig, path, image, width, height, 0.25, VKITTI2_WAY_OUT)
+        return rig
+
+    def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
+        maps = {}
         if self.depth:
-            # of miniatures only; read where any is there
-            kinds += [(kind, f.side) for kind in ("contrast", "visible") if self.tree.files(kind, f.folder, f.side)]
-        return [self.tree.file(kind, f.folder, f.frame, side) for kind, side in kinds] + self.tree.texts(f.folder)
-
-    def _needed_kinds(self, f: ListedFrame) -> list[tuple[str, str]]:
-        kinds = [("rgb", f.side)]
-        kinds += [("rgb", OTHER[f.side])] if self.views else []
-        return kinds + ([("depth", f.side)] if self.depth else [])
-
-    def _first_missing(self, f: ListedFrame) -> Path | None:
-        for kind, side in self._needed_kinds(f):
-            if f.frame not in self.tree.files(kind, f.folder, side):
-                return self.tree.file(kind, f.folder, f.frame, side)
-        return None
-
-    def _read(self, index: int) -> StereoSample:
-        f = self.frames[index]
-        target = self.tree.file("rgb", f.folder, f.frame, f.side)
-        other = self.tree.file("rgb", f.folder, f.frame, OTHER[f.side]) if self.views else None
-        native_rig = partial(self.tree.rig, f.folder, f.frame, f.side)
-        image, other, rig, native = self._views(target, other, native_rig, VKITTI2_WAY_OUT)
-        sample = StereoSample(image, rig, self.names[index], other, DIRECTIONS[f.side])
-        if self.depth:
-            sample.depth = self._map("depth", read_depth, f, native, target)
-            # official data have depth only, miniatures all three
-            if self.tree.files("contrast", f.folder, f.side):
-                sample.texture_contrast = self._map("contrast", read_contrast, f, native, target)
-            if self.tree.files("visible", f.folder, f.side):
-                sample.visible = self._map("visible", read_visible, f, native, target)
-        return sample
-
-    def _map(
-        self, kind: str, read: Callable[[Path], Tensor], f: ListedFrame, native: tuple[int, int], image: Path
-    ) -> Tensor:
-        path = self.tree.file(kind, f.folder, f.frame, f.side)
-        values = read(path)
-        require_size(path, values.shape[1:], image, native, VKITTI2_WAY_OUT)
-        return values
-
-
-def read_depth(path: str | Path) -> Tensor:
-    """A depth PNG as ``(1, h, w)`` float32 metres along z, 0 in the sky.
-
-    Raises:
-        DataError: missing, damaged, or not 16-bit gray.
-    """
-    values = read_gray_png(path, 16, VKITTI2_WAY_OUT)
-    metres = values.astype(np.float32) / 100.0
-    metres[values == SKY] = 0.0
-    return depth_tensor(metres)
-
-
-def read_contrast(path: str | Path) -> Tensor:
-    """A miniature's texture contrast as ``(1, h, w)`` float32: deviation of albedo, 16 bit, `CONTRAST_UNITS` to 1."""
-    return depth_tensor(read_gray_png(path, 16, MINIATURE_WAY_OUT).astype(np.float32) / CONTRAST_UNITS)
-
-
-def read_visible(path: str | Path) -> Tensor:
-    """A miniature's visibility in the other view as ``(1, h, w)`` bool: not 0 in its 8-bit PNG."""
-    return torch.from_numpy(read_gray_png(path, 8, MINIATURE_WAY_OUT) > 0)[None]
+            values = self._map("depth", f, image, rig)
+            maps["depth"] = np.where(values == SKY, np.float32(0.0), values.astype(np.float32) / 100.0)
+        for kind in self._miniature_kinds(f):
+            values = self._map(kind, f, image, rig, 16 if kind == "contrast" else 8, MINIATURE_WAY_OUT)
+            if kind == "contrast":
+                maps["texture_contrast"] = values.astype(np.float32) / CONTRAST_UNITS
+            else:
+                maps["visible"] = values > 0
+        return maps
 
 
 def read_vkitti2_intrinsics(path: str | Path, way_out: str) -> dict[tuple[int, int], tuple[float, ...]]:

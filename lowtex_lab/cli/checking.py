@@ -19,14 +19,12 @@ from PIL import Image
 from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
 from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, fitted, read_camera
-from lowtex.datasets.kitti import read_kitti_calibration, read_velodyne, read_velodyne_to_camera
-from lowtex.datasets.kitti_improved import DepthMaps
+from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig, read_grid
-from lowtex.datasets.measured_maps import read_map
 from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import StereoReader, tolerating_missing
-from lowtex.datasets.rig_file import RIG_FILE, read_rig_file
 from lowtex.datasets.splits import AVAILABLE, is_test_split
+from lowtex.datasets.stereo_folder import RIG_FILE, read_map, read_rig_file
 from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError, require_choice
 from lowtex.progress import Progress
@@ -203,7 +201,7 @@ class Rules:
 
 def _kitti_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
     side = "l" if view.parent.parent.name == "image_02" else "r"
-    calibration = reader.tree.calibration(reader.frames[index].folder)
+    calibration = reader.calibration(reader.frames[index].folder)
     expected = calibration.size[side]
     if expected != (width, height):
         raise DataError(
@@ -213,7 +211,7 @@ def _kitti_fits(reader, index: int, paths: list[Path], view: Path, width: int, h
 
 def _vkitti2_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
     f = reader.frames[index]
-    reader.tree.rig(f.folder, f.frame, "l" if view.parent.name == "Camera_0" else "r", view, width, height)
+    reader.rig(f._replace(side="l" if view.parent.name == "Camera_0" else "r"), view, width, height)
 
 
 def _make3d_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
@@ -392,7 +390,7 @@ def _check_split(
         caveats=tuple(caveats),
         notes=tuple(_counted_variations(reader, root)),
         gaps=_gaps(rules, reader, needed, problems),
-        images=reader.tree.root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
+        images=reader.raw_root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
         one_view=one_view,
     )
 

@@ -281,7 +281,7 @@ def rig(options: argparse.Namespace) -> int:
       ~/my_rig/left/0001.png, right/0001.png, ...          rectified pairs, the same name in both folders
       ~/my_rig/depth/0001.npy or disparity/0001.pfm        optional ground truth of the left camera
     """
-    from lowtex.datasets.rig_file import EXAMPLE_RIG
+    from lowtex.datasets.stereo_folder import EXAMPLE_RIG
 
     if options.template:
         print(EXAMPLE_RIG, end="")

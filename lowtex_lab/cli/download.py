@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from lowtex import __version__
-from lowtex.datasets.kitti import SIDES, KittiTree
+from lowtex.datasets.kitti import SIDES, find_drives
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.errors import DataError
 from lowtex.files import NoSpaceError, disk_problem, read_json, require_space, shown_size, write_json
@@ -481,7 +481,7 @@ def _listed_frames() -> dict[str, set[str]]:
 
 def _drives(root: Path) -> dict[str, Path]:
     try:
-        return KittiTree(root).drives
+        return find_drives(root)
     except DataError:
         # no drive yet
         return {}

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from lowtex.datasets.cityscapes import CITYSCAPES_WAY_OUT
-from lowtex.datasets.kitti import KITTI_RAW_WAY_OUT
-from lowtex.datasets.kitti_improved import KITTI_DEPTH_WAY_OUT
+from lowtex.datasets.kitti import KITTI_DEPTH_WAY_OUT, KITTI_RAW_WAY_OUT
 from lowtex.datasets.make3d import MAKE3D_WAY_OUT
 from lowtex.datasets.stereo_folder import STEREO_WAY_OUT
 from lowtex.datasets.virtual_kitti2 import VKITTI2_WAY_OUT

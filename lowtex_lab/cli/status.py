@@ -175,7 +175,7 @@ def _count(name: str, root: Path, split: str, raw_root: Path | None, names_in) -
     indices = range(len(reader))
     if name == "kitti":
         # the lists have 90,000 lines; of a drive that is not there no file can be
-        indices = [i for i, f in enumerate(reader.frames) if f.folder.split("/")[1] in reader.tree.drives]
+        indices = [i for i, f in enumerate(reader.frames) if f.folder.split("/")[1] in reader.drives]
     images = pairs = truths = 0
     with tolerating_missing():
         for index in indices:

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from lowtex.datasets import KittiImproved, KittiRaw, StereoFolder
 from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.splits import Frame
 from lowtex.datasets.stereo_folder import read_stems
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import Evaluation, compare, predict
@@ -177,7 +178,7 @@ def learning_and_scoring_lists(
     annotated = KittiImproved(depth_root, "available", raw_root=raw_root)
 
     def pairs_and_truths(folder: str) -> tuple[set[int], set[int]]:
-        pairs = set(annotated.tree.images(folder, "l")) & set(annotated.tree.images(folder, "r"))
+        pairs = set.intersection(*(set(annotated.files("image", Frame(folder, 0, side))) for side in "lr"))
         return pairs, {frame.frame for frame in annotated.frames if frame.folder == folder}
 
     folder = next((f.folder for f in annotated.frames if f.folder.split("/")[1] == drive), annotated.frames[0].folder)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import test_damage as damage
-from dataset_trees import FOLDER, depth_values, write_kitti, write_kitti_depth, write_map, write_vkitti2
+from dataset_damages import TABLES
+from dataset_trees import FOLDER, write_kitti, write_kitti_depth, write_vkitti2, write_world_maps
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import IDS, write_make3d
 
@@ -41,10 +41,7 @@ def kitti_depth(root: Path) -> Path:
 
 def vkitti2(root: Path) -> Path:
     write_vkitti2(root, {"Scene01": 2, "Scene20": 1})
-    for frame in (0, 1):
-        for name, values in (("lowtexContrast", depth_values(frame)), ("lowtexVisible", damage.GRAY)):
-            stem = "contrast" if name == "lowtexContrast" else "visible"
-            write_map(root / damage.V / name / "Camera_0" / f"{stem}_{frame:05d}.png", values)
+    write_world_maps(root, (0, 1))
     return root
 
 
@@ -75,14 +72,7 @@ OTHERS_ARE_NAMED = {
     ("kitti", "S_rect of another size"),
     ("vkitti2", "intrinsics missing, odd size"),
 }
-TABLES = {
-    "kitti": damage.KITTI,
-    "kitti_depth": damage.IMPROVED,
-    "vkitti2": damage.VKITTI2,
-    "cityscapes": damage.CITYSCAPES,
-    "make3d": damage.MAKE3D,
-}
-CASES = [(name, case) for name, table in TABLES.items() for case in table]
+CASES = [(name, case) for name in WRITERS for case in TABLES[name]]
 
 
 def checked(name: str, root: Path, thorough: bool = False, split: str | None = None) -> SplitCheck:

@@ -3,12 +3,14 @@
 import pytest
 from dataset_trees import write_kitti
 
+from lowtex.datasets.prepared import say_once
+
 
 @pytest.fixture(autouse=True)
 def base(tmp_path, monkeypatch):
     """Prepared data go to, and are looked for in, a folder of the test."""
     monkeypatch.setenv("LOWTEX_PREPARED", str(tmp_path / "prepared"))
-    monkeypatch.setattr("lowtex.datasets.prepared._said", set())
+    say_once.cache_clear()
     return tmp_path / "prepared"
 
 

@@ -34,7 +34,7 @@ def write_damaged_kitti(root: Path) -> Path:
     damages.empty(image(root, 2))
     damages.keep(0.5)(image(root, 3))
     write_picture(image(root, 4), picture(0, 12, 20))
-    damages.stored(picture(0)[:, :, 0])(image(root, 5))
+    damages.stored("gray")(image(root, 5))
     damages.folder(image(root, 6))
     damages.flip_middle(image(root, 7))
     return root

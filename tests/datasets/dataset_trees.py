@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 DATE, DRIVE = "2011_09_26", "2011_09_26_drive_0001_sync"
 FOLDER = f"{DATE}/{DRIVE}"
@@ -24,6 +25,11 @@ def seed_of(frame: int, side: str) -> int:
     return 2 * frame + (side == "r")
 
 
+def as_bytes(image: torch.Tensor) -> np.ndarray:
+    """``(3, H, W)`` in [0, 1] -> ``(H, W, 3)`` uint8."""
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
 def write_picture(path: Path, rgb: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), rgb[:, :, ::-1])
@@ -32,6 +38,13 @@ def write_picture(path: Path, rgb: np.ndarray) -> None:
 def write_map(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), values)
+
+
+def write_list(root: Path, name: str, lines: str) -> None:
+    """A list of frames inside a root, found by its name."""
+    path = root / "splits" / f"{name}.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(lines)
 
 
 def calibration_text() -> str:
@@ -124,6 +137,13 @@ def write_vkitti2(root: Path, scenes: dict[str, int], variations=("clone",), apa
                     "frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1\n"
                     + "".join(f"{f} {c} 1 0 0 {5 + f - 0.6 * c} 0 1 0 0 0 0 1 0 0 0 0 1\n" for f, c in cameras)
                 )
+
+
+def write_world_maps(root: Path, frames=(0,), places: str = "Scene01/clone/frames") -> None:
+    """What only a miniature knows of its left images: contrast and visibility."""
+    for frame in frames:
+        write_map(root / places / f"lowtexContrast/Camera_0/contrast_{frame:05d}.png", depth_values(frame))
+        write_map(root / places / f"lowtexVisible/Camera_0/visible_{frame:05d}.png", picture(frame)[:, :, 0] & 1)
 
 
 def in_capitals(root: Path, but: tuple[str, ...] = (".txt", ".yaml")) -> None:

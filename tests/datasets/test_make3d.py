@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from dataset_trees import write_list
 from dataset_trees_make3d import HEIGHT, IDS, WIDTH, flat_jpeg, grid_values, write_grid, write_make3d
 
 from lowtex.datasets import Make3D, open_dataset
@@ -32,13 +33,12 @@ def test_read_back_wherever_the_grids_lie(tmp_path, grids):
 
 def test_needs_an_image_and_its_grid(tmp_path):
     write_make3d(tmp_path, grids="Test134Depth")
-    reader = Make3D(tmp_path)
-    image, grid = reader.needed(reader.names.index(IDS[1]))
-    assert image == tmp_path / "Test134" / "img-op31-p-220t000.jpg"
-    assert grid == tmp_path / "Test134Depth" / "depth_sph_corr-op31-p-220t000.mat"
+    grid = tmp_path / "Test134Depth" / f"depth_sph_corr-{IDS[1]}.mat"
     grid.unlink()
     with tolerating_missing():
         reader = Make3D(tmp_path)
+    # where the other grids are
+    image = tmp_path / "Test134" / f"img-{IDS[1]}.jpg"
     assert reader.needed(reader.names.index(IDS[1])) == [image, grid]
 
 
@@ -84,8 +84,7 @@ def test_rig_is_said_to_be_nominal(tmp_path):
 
 def test_splits(tmp_path):
     write_make3d(tmp_path)
-    (tmp_path / "splits").mkdir()
-    (tmp_path / "splits" / "few.txt").write_text(f"{IDS[1]}\n\nimg-{IDS[0]}.jpg\n")
+    write_list(tmp_path, "few", f"{IDS[1]}\n\nimg-{IDS[0]}.jpg\n")
     few = Make3D(tmp_path, "few")
     assert few.names == [IDS[1], IDS[0]] and few.split == "few"
     (tmp_path / "mine.txt").write_text(f"{IDS[2]}\n")
@@ -109,7 +108,7 @@ def test_other_files_beside_the_data_are_left_alone(tmp_path):
         (tmp_path / name).write_text("something else")
     assert Make3D(tmp_path).names == [IDS[0]]
     (tmp_path / "Test134" / "holiday.jpg").write_bytes(flat_jpeg(3, 16, 16))
-    with pytest.raises(DataError, match=r"holiday\.jpg is not named as Make3D's images are"):
+    with pytest.raises(DataError, match=r"holiday\.jpg does not belong into this folder, where names are img-<number>"):
         Make3D(tmp_path)
 
 

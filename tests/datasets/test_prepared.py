@@ -10,43 +10,20 @@ import subprocess
 import sys
 from collections import namedtuple
 
+import dataset_trees as trees
 import numpy as np
 import pytest
+import stereo_trees as stereo
 import torch
-from dataset_trees import (
-    ALL_SCENES,
-    DATE,
-    DRIVE,
-    HEIGHT,
-    WIDTH,
-    laser_point,
-    picture,
-    write_kitti,
-    write_kitti_depth,
-    write_map,
-    write_picture,
-    write_vkitti2,
-)
+from dataset_damages import delete, first, flip_middle, flip_start, replaced, text
+from dataset_trees import DATE, DRIVE, laser_point, picture, write_kitti, write_list, write_picture
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
 
 from lowtex.catalog import data_name
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import fingerprint, is_miniature
-from lowtex.datasets import (
-    READERS,
-    CachedPairs,
-    Cityscapes,
-    KittiImproved,
-    KittiRaw,
-    Make3D,
-    PreparedPairs,
-    StereoFolder,
-    VirtualKitti2,
-    open_dataset,
-    prepare,
-    prepared_for,
-)
+from lowtex.datasets import READERS, CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepare, prepared_for
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import ground_truth_of
@@ -82,55 +59,52 @@ def assert_same(ours, theirs):
             assert got == value and type(got) is type(value), name
 
 
-def make_vkitti2(root):
-    """Scenes with all that a miniature knows in one of them."""
-    write_vkitti2(root, ALL_SCENES)
-    for frame in range(2):
-        frames = root / "Scene01" / "clone" / "frames"
-        contrast = np.random.default_rng(frame).integers(0, 4000, (HEIGHT, WIDTH)).astype(np.uint16)
-        write_map(frames / "lowtexContrast" / "Camera_0" / f"contrast_{frame:05d}.png", contrast)
-        visible = np.random.default_rng(frame).integers(0, 2, (HEIGHT, WIDTH)).astype(np.uint8)
-        write_map(frames / "lowtexVisible" / "Camera_0" / f"visible_{frame:05d}.png", visible)
+def assert_all_same(ours, theirs):
+    for index in range(len(theirs)):
+        assert_same(ours[index], theirs[index])
 
 
-def make_improved(root):
+def why_not_used(reader) -> str:
+    """What is said where prepared samples of this reader are not taken."""
+    lines = []
+    assert prepared_for(reader, tell=lines.append) is None
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory):
+    """Every data set, tiny; a miniature's maps in a scene of Virtual KITTI 2, ground truth in the stereo folder."""
+    root = tmp_path_factory.mktemp("every")
     write_kitti(root / "kitti_raw")
-    write_kitti_depth(root / "kitti_depth", frames=(0, 7))
+    trees.write_kitti_depth(root / "kitti_depth", frames=(0, 7))
+    trees.write_vkitti2(root / "vkitti2", trees.ALL_SCENES)
+    trees.write_world_maps(root / "vkitti2", (0, 1))
+    write_make3d(root / "make3d")
+    write_cityscapes(root / "cityscapes")
+    stereo.write_stereo(root / "stereo", cx_right=18.0)
+    stereo.write_truth(root / "stereo" / "depth" / "a.npy", stereo.depth_values("a"))
+    return root
 
 
-def write_stereo(root):
-    for name, seed in (("left", 0), ("right", 1)):
-        for stem in ("a", "b"):
-            write_picture(root / name / f"{stem}.png", picture(seed))
-    (root / "depth").mkdir()
-    for stem in ("a", "b"):
-        values = np.random.default_rng(0).random((HEIGHT, WIDTH), np.float32) * 50
-        np.save(root / "depth" / f"{stem}.npy", values)
-    rig = {"focal_px": 30.0, "baseline_m": 0.2, "cx": 20.1, "cy": 12.0, "cx_right": 18.0, "width": WIDTH}
-    (root / "rig.yaml").write_text("".join(f"{key}: {value}\n" for key, value in rig.items()) + f"height: {HEIGHT}\n")
+CASES = [
+    ("kitti", "kitti_raw", "available", SIZE, {"depth": None, "camera": "both"}),
+    ("kitti", "kitti_raw", "available", SIZE, {"views": False}),
+    ("kitti", "kitti_raw", "available", SIZE, {"depth": "velodyne_z"}),
+    ("kitti", "kitti_raw", "available", None, {}),
+    ("kitti_improved", "kitti_depth", "available", SIZE, {}),
+    ("vkitti2", "vkitti2", "train", SIZE, {"depth": False}),
+    ("vkitti2", "vkitti2", "eigen_like/test", SIZE, {}),
+    ("make3d", "make3d", "test", (32, 64), {}),
+    ("make3d", "make3d", "test", (64, 48), {"crop": None}),
+    ("cityscapes", "cityscapes", "available", SIZE, {"camera": "both"}),
+    ("stereo", "stereo", "all", SIZE, {"camera": "both"}),
+    ("stereo", "stereo", "all", SIZE, {"depth": False, "views": False}),
+]
 
 
-MAKERS = {
-    "kitti pairs, both cameras": (write_kitti, lambda root: pairs(root, camera="both")),
-    "kitti velodyne x": (write_kitti, lambda root: KittiRaw(root, "available", SIZE, views=False)),
-    "kitti velodyne z": (write_kitti, lambda root: KittiRaw(root, "available", SIZE, depth="velodyne_z")),
-    "kitti, native size": (write_kitti, lambda root: KittiRaw(root, "available", None)),
-    "kitti, improved": (make_improved, lambda root: KittiImproved(root / "kitti_depth", "available", SIZE)),
-    "vkitti2 pairs": (make_vkitti2, lambda root: VirtualKitti2(root, "train", SIZE, depth=False)),
-    "vkitti2 with maps": (make_vkitti2, lambda root: VirtualKitti2(root, "eigen_like/test", SIZE)),
-    "make3d": (write_make3d, lambda root: Make3D(root, "test", (32, 64))),
-    "make3d uncropped": (write_make3d, lambda root: Make3D(root, "test", (64, 48), crop=None)),
-    "cityscapes": (write_cityscapes, lambda root: Cityscapes(root, "available", SIZE, camera="both")),
-    "stereo": (write_stereo, lambda root: StereoFolder(root, "all", SIZE, camera="both")),
-    "stereo, one view": (write_stereo, lambda root: StereoFolder(root, "all", SIZE, depth=False, views=False)),
-}
-
-
-@pytest.mark.parametrize("kind", MAKERS)
-def test_equals_the_readers_own_samples(kind, tmp_path):
-    write, opened = MAKERS[kind]
-    write(tmp_path / "root")
-    reader = opened(tmp_path / "root")
+@pytest.mark.parametrize(("name", "folder", "split", "size", "options"), CASES)
+def test_equals_the_readers_own_samples(every, name, folder, split, size, options):
+    reader = READERS[name](every / folder, split, size, **options)
     kept = PreparedPairs(quiet(reader))
     assert kept.names == reader.names and kept.split == reader.split and kept.size == reader.size
     assert ground_truth_of(kept) == ground_truth_of(reader)
@@ -150,14 +124,12 @@ def test_equals_the_readers_own_real_samples(real_data):
             assert_same(kept[index], reader[index])
 
 
-def test_every_option_of_every_reader_is_accounted_for(tmp_path):
-    write_cityscapes(tmp_path / "c")
-    write_make3d(tmp_path / "m")
-    known = {"cityscapes": Cityscapes(tmp_path / "c", "available"), "make3d": Make3D(tmp_path / "m")}
-    for name, reader in READERS.items():
-        for option in inspect.signature(reader).parameters:
+def test_every_option_of_every_reader_is_accounted_for(every):
+    for name, folder, split, size, options in CASES:
+        reader = READERS[name](every / folder, split, size, **options)
+        for option in inspect.signature(type(reader)).parameters:
             unnamed = option not in SAME_SAMPLE and not option.endswith("_root")
-            assert not unnamed or hasattr(known.get(name), option), f"{name} {option}"
+            assert not unnamed or hasattr(reader, option), f"{name} {option}"
 
 
 @pytest.mark.parametrize(
@@ -187,11 +159,9 @@ def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys
     assert capsys.readouterr().out.count("prepared samples are used") == 1
     assert isinstance(dataset, KittiRaw) and dataset.prepared.folder == folder
     monkeypatch.setattr(KittiRaw, "_read", lambda *_: pytest.fail("read from its files"))
-    for index in range(3):
-        assert_same(dataset[index], expected[index])
+    assert_all_same(dataset, expected)
     cached = CachedPairs(dataset)
-    for index in range(3):
-        assert_same(cached[index], expected[index])
+    assert_all_same(cached, expected)
     assert CachedPairs(PreparedPairs(folder)).names == dataset.names
 
 
@@ -203,11 +173,10 @@ def test_does_not_serve_readers_of_more_or_of_something_else(options, kitti):
     assert prepared_for(KittiRaw(kitti[0], "available", **{"size": SIZE, "views": False, **options})) is None
 
 
-def test_another_crop_is_something_else(tmp_path):
-    write_make3d(tmp_path / "m")
-    quiet(Make3D(tmp_path / "m", size=(32, 64)))
-    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64))) is not None
-    assert prepared_for(Make3D(tmp_path / "m", size=(32, 64), crop=None)) is None
+def test_another_crop_is_something_else(every):
+    quiet(Make3D(every / "make3d", size=(32, 64)))
+    crops = {crop: prepared_for(Make3D(every / "make3d", size=(32, 64), crop=crop)) for crop in ("c1", "wide", None)}
+    assert [crop for crop, found in crops.items() if found is not None] == ["c1"]
 
 
 def test_another_way_to_resize_is_something_else(kitti):
@@ -232,9 +201,8 @@ def test_another_way_to_resize_is_something_else(kitti):
 def test_a_reader_that_changed_is_noticed(kitti, monkeypatch):
     quiet(pairs(kitti[0]))
     monkeypatch.setattr("lowtex.datasets.reader.resize_area", lambda image, size: 255 - image[: size[0], : size[1]])
-    lines = []
-    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
-    assert "differs from the one prepared" in lines[0] and "lowtex data prepare" in lines[0]
+    told = why_not_used(pairs(kitti[0]))
+    assert "differs from the one prepared" in told and "lowtex data prepare" in told
 
 
 def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
@@ -247,9 +215,8 @@ def test_sources_that_are_gone_leave_it_usable(kitti, capsys):
     assert "gone are 6 of the 11 files it was made of" in capsys.readouterr().out
     shutil.rmtree(kitti[0])
     again = open_dataset("kitti", folder, "available", SIZE, views=True)
-    for index in range(3):
-        assert_same(kept[index], expected[index])
-        assert_same(again[index], expected[index])
+    assert_all_same(kept, expected)
+    assert_all_same(again, expected)
 
 
 def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
@@ -267,15 +234,13 @@ def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti):
             open_dataset(**{"name": "kitti", "root": folder, "split": "available", "size": SIZE, **options})
 
 
-def test_a_prepared_list_of_the_root_itself_serves_under_its_name(kitti, tmp_path):
-    (kitti[0] / "splits").mkdir()
-    (kitti[0] / "splits" / "train.txt").write_text(f"{DATE}/{DRIVE} 0 l\n")
+def test_a_prepared_list_of_the_root_itself_serves_under_its_name(kitti, every):
+    write_list(kitti[0], "train", f"{DATE}/{DRIVE} 0 l\n")
     folder = quiet(KittiRaw(kitti[0], "train", SIZE, depth=None))
     assert open_dataset("kitti", folder, "train", SIZE, depth=None).split == "train"
     with pytest.raises(OptionError, match="was prepared with split='train', but 'eigen_full/train' is asked for"):
         open_dataset("kitti", folder, "eigen_full/train", SIZE, depth=None)
-    write_make3d(tmp_path / "m")
-    folder = quiet(Make3D(tmp_path / "m", size=SIZE))
+    folder = quiet(Make3D(every / "make3d", size=SIZE))
     assert open_dataset("make3d", folder, "test", SIZE, crop="c1").split == "test, 3 of 134"
 
 
@@ -295,16 +260,10 @@ def test_goes_to_other_processes(kitti):
     assert_same(pickle.loads(data)[2], kept[2])
 
 
-def counted(monkeypatch) -> list[int]:
-    """Indices of the samples that are decoded from now on."""
-    seen, read = [], KittiRaw._read
-    monkeypatch.setattr(KittiRaw, "_read", lambda self, index: seen.append(index) or read(self, index))
-    return seen
-
-
 def test_what_is_whole_and_current_is_kept(kitti, monkeypatch):
     quiet(pairs(kitti[0]))
-    seen, lines = counted(monkeypatch), []
+    seen, lines, read = [], [], KittiRaw._read
+    monkeypatch.setattr(KittiRaw, "_read", lambda self, index: seen.append(index) or read(self, index))
     prepare(pairs(kitti[0]), progress=False, tell=lines.append)
     assert seen == [0], "one to compare"
     assert len(lines) == 1 and "3 samples already prepared, and all right" in lines[0]
@@ -317,9 +276,7 @@ def test_a_killed_one_is_not_used_and_made_anew(kitti):
     os.truncate(folder / "views.npy", 999)
     with pytest.raises(DataError, match=f"{folder.name} holds no finished prepared data .* lowtex data prepare makes"):
         PreparedPairs(folder)
-    lines = []
-    assert prepared_for(reader, tell=lines.append) is None
-    assert "no finished prepared data" in lines[0]
+    assert "no finished prepared data" in why_not_used(reader)
     assert_same(prepared_of(reader)[2], reader[2])
 
 
@@ -343,13 +300,12 @@ def test_a_changed_source_is_noticed_and_named_and_preparing_mends_it(kind, kitt
     reader = KittiRaw(kitti[0], "available", SIZE)
     with pytest.raises(DataError, match=f"{many} of 3 samples made of files that changed since, first: {kitti[0]}/"):
         PreparedPairs(folder)
+    told = why_not_used(reader)
+    assert f"is not used: files of {many} of 3 samples changed" in told and "lowtex data prepare" in told
     lines = []
-    assert prepared_for(reader, tell=lines.append) is None
-    assert f"is not used: files of {many} of 3 samples changed" in lines[0] and "lowtex data prepare" in lines[0]
     prepare(reader, progress=False, tell=lines.append)
-    assert "it is made anew" in lines[1]
-    for index in range(3):
-        assert_same(PreparedPairs(folder)[index], reader[index])
+    assert "it is made anew" in lines[0]
+    assert_all_same(PreparedPairs(folder), reader)
 
 
 def test_a_scan_that_came_later_is_noticed(tmp_path):
@@ -449,43 +405,30 @@ def test_another_version_makes_it_anew(kitti):
     folder = quiet(pairs(kitti[0]))
     header = json.loads((folder / "prepared.json").read_text())
     (folder / "prepared.json").write_text(json.dumps({**header, "opencv_version": "0.1"}))
-    lines = []
-    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
-    assert "OpenCV 0.1" in lines[0]
-    prepare(pairs(kitti[0]), folder, progress=False, tell=lines.append)
+    assert "OpenCV 0.1" in why_not_used(pairs(kitti[0]))
+    quiet(pairs(kitti[0]))
     assert prepared_for(pairs(kitti[0])) is not None
 
 
-def flip(path, place):
-    data = bytearray(path.read_bytes())
-    data[place] ^= 0x10
-    path.write_bytes(bytes(data))
+DAMAGES = [
+    ("views.npy", flip_middle, "is damaged .checksum"),
+    ("views.npy", flip_start, "is damaged"),
+    ("views.npy", first(999), "is damaged .999 bytes instead of"),
+    ("views.npy", delete, "is damaged .0 bytes"),
+    ("maps.bin", flip_middle, "is damaged .checksum of depth"),
+    ("maps.bin", text(""), "is damaged .0 bytes"),
+    ("prepared.json", replaced('"records"', '"record"'), "is damaged"),
+    ("prepared.json", first(30), "is damaged"),
+    ("prepared.json", text("[1]"), "is damaged"),
+]
 
 
-def rename_field(path):
-    path.write_text(path.read_text().replace('"records"', '"record"'))
-
-
-DAMAGES = {
-    "views.npy, a bit": (lambda f: flip(f / "views.npy", -300), "views.npy is damaged .checksum"),
-    "views.npy, its beginning": (lambda f: flip(f / "views.npy", 2), "views.npy is damaged"),
-    "views.npy, cut": (lambda f: os.truncate(f / "views.npy", 999), "views.npy is damaged .999 bytes instead of"),
-    "views.npy, missing": (lambda f: (f / "views.npy").unlink(), "views.npy is damaged .0 bytes"),
-    "maps.bin, a bit": (lambda f: flip(f / "maps.bin", 9), "maps.bin is damaged .checksum of depth"),
-    "maps.bin, empty": (lambda f: (f / "maps.bin").write_bytes(b""), "maps.bin is damaged .0 bytes"),
-    "prepared.json, a field": (lambda f: rename_field(f / "prepared.json"), "prepared.json is damaged"),
-    "prepared.json, cut": (lambda f: os.truncate(f / "prepared.json", 30), "prepared.json is damaged"),
-    "prepared.json, other": (lambda f: (f / "prepared.json").write_text("[1]"), "prepared.json is damaged"),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGES)
-def test_damage_is_one_clear_error_and_preparing_mends_it(kind, kitti):
-    damage, message = DAMAGES[kind]
+@pytest.mark.parametrize(("file", "damage", "message"), DAMAGES)
+def test_damage_is_one_clear_error_and_preparing_mends_it(file, damage, message, kitti):
     reader = KittiRaw(kitti[0], "available", SIZE)
     folder = quiet(reader)
-    damage(folder)
-    with pytest.raises(DataError, match=message) as caught:
+    damage(folder / file)
+    with pytest.raises(DataError, match=f"{file} {message}") as caught:
         kept = PreparedPairs(folder)
         [kept[index] for index in range(3)]
     assert "lowtex data prepare" in str(caught.value) and str(folder) in str(caught.value)
@@ -495,9 +438,8 @@ def test_damage_is_one_clear_error_and_preparing_mends_it(kind, kitti):
 
 def test_a_damaged_one_does_not_stop_who_can_read_the_files(kitti):
     (quiet(pairs(kitti[0])) / "prepared.json").write_text("{")
-    lines = []
-    assert prepared_for(pairs(kitti[0]), tell=lines.append) is None
-    assert lines[0].startswith("prepared data are not used: ") and "prepared.json is damaged" in lines[0]
+    told = why_not_used(pairs(kitti[0]))
+    assert told.startswith("prepared data are not used: ") and "prepared.json is damaged" in told
 
 
 def test_the_command(kitti, base, capsys):
@@ -532,10 +474,6 @@ def test_wrong_options_of_the_command(words, message, kitti, capsys):
     assert message in error and error.count("\n") == 1
 
 
-def rows_of(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith("|")]
-
-
 def test_what_was_prepared_is_trained_on_and_evaluated_with_and_without_the_files(tmp_path, base, capsys):
     drive = write_kitti(tmp_path / "raw", frames=range(4), scans=range(4))
     for scan in (drive / "velodyne_points" / "data").iterdir():
@@ -552,7 +490,7 @@ def test_what_was_prepared_is_trained_on_and_evaluated_with_and_without_the_file
     def score(options):
         capsys.readouterr()
         assert cli.main(["evaluate", "--checkpoint", str(networks[0]), "--protocol", "eigen_raw", *options]) == 0
-        tables.append(rows_of(capsys.readouterr().out))
+        tables.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("|")])
 
     train(from_files, "files")
     score(from_files)

@@ -1,6 +1,5 @@
 """True depth fed as a prediction is perfect under every protocol, read from tiny trees in each data set's layout."""
 
-import json
 import shutil
 
 import cv2
@@ -253,7 +252,7 @@ def test_improved_truth_never_takes_the_images_of_a_miniature(roots, tmp_path):
     write_kitti_depth(tmp_path / "kitti_depth")
     paths = {**roots.paths, "kitti_depth": tmp_path / "kitti_depth", "kitti": tmp_path / "no" / "miniature"}
     dataset = open_test_set("improved", Roots(paths, frozenset(["kitti_depth"])), "available", SIZE)
-    assert dataset.tree.root == tmp_path / "kitti_raw"
+    assert dataset.raw_root == tmp_path / "kitti_raw"
     with pytest.raises(DataError, match="miniature"):
         open_test_set("improved", Roots(paths, frozenset()), "available", SIZE)
 
@@ -273,22 +272,3 @@ def test_pairs_have_both_views_and_no_truth(roots, root):
 def test_what_has_no_pairs_is_not_trained_on(roots, root):
     with pytest.raises(OptionError, match=f"training data='{root}' is not known"):
         open_pairs(root, roots.paths["kitti"], "train", SIZE)
-
-
-def test_unknown_options_and_splits_are_refused(roots):
-    with pytest.raises(OptionError, match="has no option 'fog'"):
-        open_test_set("vkitti2_dense", roots, "test", SIZE, fog=True)
-    with pytest.raises(OptionError, match="variation='hail' is not in"):
-        open_test_set("vkitti2_dense", roots, "test", SIZE, variation="hail")
-    with pytest.raises((OptionError, DataError), match="nowhere"):
-        open_test_set("cityscapes", roots, "nowhere", SIZE)
-
-
-def test_disparity_becomes_depth_by_the_camera_file(roots):
-    """Row 2 of each disparity map holds 10 px: depth is fx * baseline / 10 of the json beside it."""
-    [path] = (roots["cityscapes"] / "camera" / "val" / "lindau").glob("*.json")
-    camera = json.loads(path.read_text())
-    want = camera["intrinsic"]["fx"] * camera["extrinsic"]["baseline"] / 10
-    sample = open_test_set("cityscapes", roots, "val", SIZE)[0]
-    assert sample.depth[0, 2].tolist() == pytest.approx([want] * 40)
-    assert not sample.depth[0, :2].any(), "no disparity, and none of a disparity of 0"

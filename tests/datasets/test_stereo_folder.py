@@ -1,37 +1,28 @@
 """One's own stereo folder: formats, the rig at every size, ground truth of every kind, splits, real pairs."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
+import stereo_trees as trees
 import torch
-from dataset_trees import picture, write_map, write_picture
-from stereo_trees import (
-    HEIGHT,
-    RIG,
-    STEMS,
-    WIDTH,
-    depth_values,
-    encoded,
-    pfm_bytes,
-    rig_text,
-    seed_of,
-    write_stereo,
-    write_truth,
-)
+from dataset_trees import as_bytes, picture, write_list, write_map, write_picture
+from stereo_trees import HEIGHT, STEMS, WIDTH, depth_values, rig_text, seed_of, write_stereo, write_truth
 
 from lowtex.datasets import READERS, CachedPairs, KittiImproved, StereoFolder, flip_pair, open_dataset
-from lowtex.datasets.measured_maps import read_pfm
 from lowtex.datasets.reader import tolerating_missing
-from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
-from lowtex.datasets.stereo_folder import IMAGE_SUFFIXES
+from lowtex.datasets.stereo_folder import EXAMPLE_RIG, IMAGE_SUFFIXES, read_pfm, read_rig_file
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity, warp_horizontal
 from lowtex_lab.cli.check_report import describe
 from lowtex_lab.cli.checking import check_root
 
 
-def as_bytes(view: torch.Tensor) -> np.ndarray:
-    return (view * 255).round().byte().permute(1, 2, 0).numpy()
+def write_views(root, name: str, left, right=None) -> None:
+    """One pair, of the same picture where there is no other."""
+    for folder, picture_of in (("left", left), ("right", left if right is None else right)):
+        write_picture(root / folder / name, picture_of)
 
 
 def test_read_back(tmp_path):
@@ -55,9 +46,6 @@ def test_read_back(tmp_path):
             np.testing.assert_array_equal(sample.depth[0].numpy(), depth_values(stem))
         else:
             assert sample.depth is None
-    files = [tmp_path / part for part in ("left/a.png", "right/a.png", "depth/a.npy", "rig.yaml")]
-    assert reader.needed(0) == files
-    assert reader.needed(1) == [files[1], files[0], files[3]]
 
 
 def test_flipping_twice_gives_the_rig_back(tmp_path):
@@ -80,18 +68,15 @@ def test_lossless_formats_are_read_exactly(tmp_path, suffix):
 def test_lossy_formats_are_read(tmp_path, suffix):
     write_stereo(tmp_path, stems=())
     flat = np.full((HEIGHT, WIDTH, 3), (200, 40, 90), np.uint8)
-    for folder in ("left", "right"):
-        write_picture(tmp_path / folder / f"a{suffix}", flat)
+    write_views(tmp_path, f"a{suffix}", flat)
     assert np.abs(as_bytes(StereoFolder(tmp_path, size=None)[0].image).astype(int) - flat).max() <= 3
 
 
 def test_views_of_two_formats_make_a_pair(tmp_path):
     write_stereo(tmp_path, stems=("a",))
-    (tmp_path / "right" / "a.png").rename(tmp_path / "right" / "kept.png")
-    cv2.imwrite(str(tmp_path / "right" / "a.bmp"), cv2.imread(str(tmp_path / "right" / "kept.png")))
-    (tmp_path / "right" / "kept.png").unlink()
-    sample = StereoFolder(tmp_path, size=None)[0]
-    np.testing.assert_array_equal(as_bytes(sample.other), picture(seed_of("a", "r"), HEIGHT, WIDTH))
+    (tmp_path / "right" / "a.png").unlink()
+    write_picture(tmp_path / "right" / "a.bmp", picture(9, HEIGHT, WIDTH))
+    np.testing.assert_array_equal(as_bytes(StereoFolder(tmp_path, size=None)[0].other), picture(9, HEIGHT, WIDTH))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -100,8 +85,7 @@ def test_deep_images_are_scaled_by_the_bits_they_fill(tmp_path, suffix, bits):
     white = 2**bits - 1
     values = np.linspace(0, white, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint16)
     write_stereo(tmp_path, stems=(), image_bits=bits)
-    for folder in ("left", "right"):
-        write_picture(tmp_path / folder / f"a{suffix}", values)
+    write_views(tmp_path, f"a{suffix}", values)
     got = as_bytes(StereoFolder(tmp_path, size=None)[0].image)
     np.testing.assert_array_equal(got, np.rint(values * (255 / white)).astype(np.uint8))
     assert got.min() == 0 and got.max() == 255
@@ -110,8 +94,7 @@ def test_deep_images_are_scaled_by_the_bits_they_fill(tmp_path, suffix, bits):
 def test_deep_images_of_unknown_bits_are_refused_where_they_cannot_fill_16(tmp_path):
     values = np.linspace(0, 4000, HEIGHT * WIDTH * 3).reshape(HEIGHT, WIDTH, 3).astype(np.uint16)
     write_stereo(tmp_path, stems=())
-    for folder in ("left", "right"):
-        write_picture(tmp_path / folder / "a.png", values)
+    write_views(tmp_path, "a.png", values)
     words = r"a\.png is a 16-bit image whose brightest value is 4000, .*12 bits; .*image_bits in rig.yaml: 12, or 16"
     with pytest.raises(DataError, match=words):
         StereoFolder(tmp_path, size=None)[0]
@@ -222,7 +205,7 @@ def test_disparities_that_are_no_pixels_are_refused(tmp_path):
 @pytest.mark.parametrize("little", [True, False])
 def test_pfm_byte_order_and_row_order(tmp_path, little):
     values = np.arange(6, dtype=np.float32).reshape(2, 3) + 0.5
-    (tmp_path / "a.pfm").write_bytes(pfm_bytes(values, little))
+    (tmp_path / "a.pfm").write_bytes(trees.pfm_bytes(values, little))
     np.testing.assert_array_equal(read_pfm(tmp_path / "a.pfm"), values)
     if little:
         # one written by somebody else
@@ -238,11 +221,10 @@ def test_splits(tmp_path):
         "available",
     ]
     for split in ("val", "test", "holiday"):
-        with pytest.raises(OptionError, match=f"splits/{split}.txt.*all, available"):
+        with pytest.raises(OptionError, match=f"choose train, all, .*splits/{split}.txt"):
             StereoFolder(tmp_path, split)
-    (tmp_path / "splits").mkdir()
-    (tmp_path / "splits" / "train.txt").write_text("c\n\na.png\n")
-    (tmp_path / "splits" / "test.txt").write_text("b.1\n")
+    write_list(tmp_path, "train", "c\n\na.png\n")
+    write_list(tmp_path, "test", "b.1\n")
     train, test = StereoFolder(tmp_path, "train"), StereoFolder(tmp_path, "test")
     assert (train.split, train.names) == ("train", ["c/l", "a/l"]) and test.names == ["b.1/l"]
     assert len(StereoFolder(tmp_path)) == 3
@@ -255,7 +237,7 @@ def test_incomplete_pairs_are_counted_and_available_takes_the_others(tmp_path):
     write_stereo(tmp_path)
     (tmp_path / "right" / "b.1.png").unlink()
     (tmp_path / "left" / "c.png").unlink()
-    words = r"1 of 2 images in left/ and 1 of 2 in right/ .*first: .*left/b\.1\.png.*--split available"
+    words = r"2 of 3 pairs of split 'all' are missing, first: .*right/b\.1\.png.*--split available"
     with pytest.raises(DataError, match=words):
         StereoFolder(tmp_path)
     assert StereoFolder(tmp_path, "available").names == ["a/l"]
@@ -284,8 +266,7 @@ def test_ground_truth_is_required_where_something_is_evaluated(tmp_path):
     write_stereo(tmp_path)
     write_truth(tmp_path / "depth" / "a.npy", depth_values("a"))
     assert [sample.depth is None for sample in StereoFolder(tmp_path)] == [False, True, True]
-    (tmp_path / "splits").mkdir()
-    (tmp_path / "splits" / "test.txt").write_text("a\nc\n")
+    write_list(tmp_path, "test", "a\nc\n")
     with pytest.raises(DataError, match=r"1 of 2 ground-truth maps of split 'test' are missing, first: .*depth/c\.npy"):
         StereoFolder(tmp_path, "test")
     assert len(StereoFolder(tmp_path, "test", depth_required=False)) == 2
@@ -299,9 +280,7 @@ def test_example_rig_holds_every_key(tmp_path):
     path.write_text(EXAMPLE_RIG)
     rig = read_rig_file(path).rig
     assert (rig.focal_px, rig.baseline_m, rig.width, rig.height) == (721.5377, 0.5327, 1242, 375)
-    lines = [line.removeprefix("# ") if "_px:" in line or "_m:" in line or "bits:" in line else line
-             for line in EXAMPLE_RIG.splitlines()]  # fmt: skip
-    path.write_text("\n".join(lines))
+    path.write_text(re.sub(r"^# (?=\w+(_px|_m|bits):)", "", EXAMPLE_RIG, flags=re.MULTILINE))
     got = read_rig_file(path)
     assert (got.image_bits, got.depth_unit_m, got.disparity_unit_px) == (16, 0.001, 1 / 256)
 
@@ -309,7 +288,7 @@ def test_example_rig_holds_every_key(tmp_path):
 def test_numbers_that_yaml_takes_for_text(tmp_path):
     (tmp_path / "rig.yaml").write_text(rig_text(baseline_m="25e-2", focal_px="'30'"))
     rig = read_rig_file(tmp_path / "rig.yaml").rig
-    assert (rig.baseline_m, rig.focal_px, rig.cx) == (0.25, 30.0, RIG["cx"])
+    assert (rig.baseline_m, rig.focal_px, rig.cx) == (0.25, 30.0, trees.RIG["cx"])
 
 
 def test_every_cut_of_every_format_is_an_error(tmp_path):
@@ -318,7 +297,7 @@ def test_every_cut_of_every_format_is_an_error(tmp_path):
     path = tmp_path / "left" / "a.png"
     smooth = cv2.GaussianBlur(picture(1, HEIGHT, WIDTH), (5, 5), 0)
     for suffix in (".png", ".jpg", ".bmp", ".tif", ".webp", ".ppm"):
-        data = encoded(suffix, smooth)
+        data = trees.encoded(suffix, smooth)
         for length in range(1, len(data) - 1, max(1, len(data) // 40)):
             path.write_bytes(data[:length])
             with pytest.raises(DataError, match=r"left/a\.png"):

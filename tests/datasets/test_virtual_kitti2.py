@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from dataset_trees import ALL_SCENES, FOCAL, depth_values, picture, write_map, write_picture, write_vkitti2
+from dataset_trees import ALL_SCENES, FOCAL, depth_values, picture, write_list, write_map, write_picture, write_vkitti2
 
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
@@ -32,16 +32,6 @@ def test_read_back_joint_and_apart(tmp_path, apart):
         assert sample.rig.baseline_m == pytest.approx(0.6)
         assert sample.texture_contrast is None and sample.visible is None
     assert VirtualKitti2(tmp_path, "test", depth=False)[0].depth is None
-
-
-def test_roots_apart_in_other_places(tmp_path):
-    write_vkitti2(tmp_path, {"Scene01": 1}, apart=True)
-    reader = VirtualKitti2(
-        tmp_path / "rgb", "available", depth_root=tmp_path / "depth", text_root=tmp_path / "textgt"
-    )  # fmt: skip
-    assert reader.names == ["Scene01/clone/00000/l"] and reader[0].rig.baseline_m == pytest.approx(0.6)
-    with pytest.raises(DataError, match="no complete frame"):
-        VirtualKitti2(tmp_path / "rgb", "available")
 
 
 def test_official_camera_without_text_files(tmp_path):
@@ -81,13 +71,12 @@ def test_variations(tmp_path):
 
 def test_lists(tmp_path):
     write_vkitti2(tmp_path, ALL_SCENES, variations=("clone", "fog"))
-    (tmp_path / "splits").mkdir()
-    (tmp_path / "splits" / "few.txt").write_text("Scene18/fog 00001 r\nScene01/clone 0 l\n")
+    write_list(tmp_path, "few", "Scene18/fog 00001 r\nScene01/clone 0 l\n")
     assert VirtualKitti2(tmp_path, "few").names == ["Scene18/fog/00001/r", "Scene01/clone/00000/l"]
     assert VirtualKitti2(tmp_path, "few", camera="right").names == ["Scene18/fog/00001/r"]
-    with pytest.raises(OptionError, match="leave no frame"):
+    with pytest.raises(OptionError, match="leaves no frame"):
         VirtualKitti2(tmp_path, "few", camera="right", variation="clone")
-    (tmp_path / "splits" / "few.txt").write_text("2011_09_26/2011_09_26_drive_0001_sync 1 r\n")
+    write_list(tmp_path, "few", "2011_09_26/2011_09_26_drive_0001_sync 1 r\n")
     with pytest.raises(DataError, match="few.txt line 1"):
         VirtualKitti2(tmp_path, "few")
 

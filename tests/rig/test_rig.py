@@ -8,7 +8,7 @@ import pytest
 from rig_pairs import BASELINE, DEPTHS, FOCAL, HEIGHT, WIDTH, depth_map, lowered, pair, turned, write_folder
 
 from lowtex.datasets import StereoFolder
-from lowtex.datasets.rig_file import EXAMPLE_RIG
+from lowtex.datasets.stereo_folder import EXAMPLE_RIG
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.cli import main
 from lowtex_lab.plots import draw_rig_check, save_figure
