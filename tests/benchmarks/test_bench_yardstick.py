@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.kit import FEATURES, PIXELS
-from benchmarks.subjects.pairs import IRESNET, NETWORKS, RESNET, feature_net, feature_settings, pairs
+from benchmarks.subjects.steps import FEATURES, IRESNET, NETWORKS, PIXELS, RESNET, feature_net, feature_settings, pairs
 from benchmarks.subjects.terms import disparities
 from benchmarks.yardstick.geometry import ViewSynthesis
 from benchmarks.yardstick.items import SCALES, evaluated, projected_scan, stereo_item
@@ -27,13 +26,8 @@ HEIGHT, WIDTH = 64, 96
 
 def double(batch):
     """The batch in float64."""
-    return replace(
-        batch,
-        image=batch.image.double(),
-        other=batch.other.double(),
-        rig=batch.rig.to(dtype=torch.float64),
-        direction=batch.direction.double(),
-    )
+    tensors = {name: getattr(batch, name).double() for name in ("image", "other", "direction")}
+    return replace(batch, rig=batch.rig.to(dtype=torch.float64), **tensors)
 
 
 def leaves_of(outputs):
