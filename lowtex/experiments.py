@@ -114,8 +114,7 @@ class Experiment:
     @property
     def key(self) -> str:
         """Twelve hex digits that depend on everything but the name."""
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        parts = {name: hashed_content(value) if is_dataclass(value) else value for name, value in content.items()}
+        parts = {name: hashed_content(v) if is_dataclass(v) else v for name, v in vars(self).items() if name != "name"}
         if self.start_from:
             parts["fine_tuning"] = FINE_TUNING_VERSION
         return _hash({"version": TRAINING_VERSION, **parts, **self._joint})

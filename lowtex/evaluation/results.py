@@ -128,10 +128,7 @@ def per_image_rows(
     trained = _columns_of(experiment, experiment_key, seed)
     trained.pop("train_data")
     told = {**trained, "eval_data": eval_data, "split": split, **evaluation.protocol.row()}
-    frame = evaluation.per_image.copy()
-    for place, (column, value) in enumerate(told.items()):
-        frame.insert(place, column, value)
-    return frame
+    return pd.DataFrame(told, index=evaluation.per_image.index).join(evaluation.per_image)
 
 
 def _columns_of(
@@ -142,9 +139,7 @@ def _columns_of(
     if isinstance(experiment, str):
         return {"experiment": experiment, **given}
     own = {"experiment_key": experiment.key, "seed": experiment.seed, "train_data": training_data(experiment)}
-    return {"experiment": experiment.name} | {
-        name: own[name] if value is None else value for name, value in given.items()
-    }
+    return {"experiment": experiment.name, **own, **{name: v for name, v in given.items() if v is not None}}
 
 
 def merge_rows(*frames: pd.DataFrame) -> pd.DataFrame:

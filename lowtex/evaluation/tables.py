@@ -137,12 +137,10 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
     if "stratum_kind" in frame and len(kinds := set(frame["stratum_kind"]) - {"none"}) < 2:
         same += [f"pixels by {kind}" for kind in kinds]
         frame = frame.drop(columns="stratum_kind")
-    published = frame["status"] == REPORTED if "status" in frame else pd.Series(False, index=frame.index)
+    status = frame.get("status", pd.Series("", index=frame.index)).astype(str)
     for name in (name for name in frame if not (name.endswith("_sd") and name[:-3] in frame)):
-        cells = [
-            _cell(value, digits if name in LABELS else None, exact=exact)
-            for value, exact in zip(frame[name], published, strict=True)
-        ]
+        places = digits if name in LABELS else None
+        cells = [_cell(cell, places, of == REPORTED) for cell, of in zip(frame[name], status, strict=True)]
         movable = "method" in frame and name not in (*_ALWAYS_SHOWN, *LABELS)
         if movable and len(set(cells)) == 1:
             same.append(f"{_HEADINGS.get(name, name).lower()} {cells[0]}")
@@ -155,7 +153,7 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
     lines = [f"Throughout: {'; '.join(same)}.\n"] if same else []
     right = {place for place, name in enumerate(shown) if name in numeric}
     lines.append(markdown_table(shown, zip(*shown.values(), strict=True), right))
-    if "status" in frame and frame["status"].astype(str).str.endswith(MINIATURE_MARK).any():
+    if status.str.endswith(MINIATURE_MARK).any():
         lines.append(f"\n{MINIATURE_NOTE}")
     return "\n".join(lines) + "\n"
 
@@ -313,7 +311,7 @@ def _stratum_rank(name: str) -> tuple:
     return (len(STRATUM_ORDER), start + {"<": -1e-6, ">": 1e-6}.get(name[:1], 0.0), name)
 
 
-def _cell(value: object, digits: int | None, exact: bool = False) -> str:
+def _cell(value: object, digits: int | None, exact: bool) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):

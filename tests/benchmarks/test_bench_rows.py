@@ -144,19 +144,6 @@ def test_the_figure_shows_ratios_targets_and_parts():
     assert [bar.get_width() for bar in below.patches if bar.get_y() < 0][:2] == [100, 50]
 
 
-def test_no_number_of_the_figure_hides_a_target():
-    frame = made(kit=(0.58, 0.58, 0.58)).frame()
-    own = judged(frame, "cpu")
-    figure = benchmark_overview(frame, own[(own["metric"] == "times_faster") & own["batch"].notna()])
-    figure.canvas.draw()
-    above = figure.axes[0]
-    marks = [line for line in above.lines if line.get_markersize() == 9 and len(line.get_xdata())]
-    places = [above.transData.transform(line.get_xydata()[0]) for line in marks]
-    assert len(places) == 2
-    for words in above.texts:
-        assert not any(words.get_window_extent().contains(*place) for place in places), words.get_text()
-
-
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
