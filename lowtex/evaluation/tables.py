@@ -285,13 +285,11 @@ def _require_one_row_a_seed(rows: pd.DataFrame) -> None:
     for bad in rows[twice | (images > 1)].head(1).to_dict("records"):
         alike = rows[(rows[_GROUP] == pd.Series(bad)[_GROUP]).all(axis=1)]
         where = f"{bad['experiment']} on {bad['eval_data']} by {bad['protocol']}, {bad['stratum']} pixels"
-        keys = sorted(alike.loc[alike["seed"] == bad["seed"], "experiment_key"].unique())
-        if len(keys) > 1:
-            raise DataError(
-                f"{where}: seed {bad['seed']} has more than one row (experiment keys {', '.join(keys)}); keep one run"
-            )
-        counts = sorted(set(alike["images"]))
-        raise DataError(f"{where}: seeds were scored on different numbers of images, {counts}")
+        if alike["images"].nunique() > 1:
+            counts = sorted(set(alike["images"]))
+            raise DataError(f"{where}: seeds were scored on different numbers of images, {counts}")
+        keys = ", ".join(sorted(alike.loc[alike["seed"] == bad["seed"], "experiment_key"].unique()))
+        raise DataError(f"{where}: seed {bad['seed']} has more than one row (experiment keys {keys}); keep one run")
 
 
 def _rank(column: str, cell: object, order: Sequence[str]) -> tuple:

@@ -236,7 +236,7 @@ def compare(module: nn.Module, weights: dict[str, Tensor], path: Path, kept: Ite
     told = [f"{len(names)} {title}: {_some(names)}" for title, names in complaints.items() if names]
     if told:
         raise CheckpointError(
-            f"{path} does not fit this {type(module).__name__}; {'; '.join(told)}. Use the experiment and profile it "
+            f"{path} does not fit this {type(module).__name__}: {'; '.join(told)}. Use the experiment and profile it "
             "was trained with; for published weights the same depth, and width 1.0"
         )
 
