@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 from stereo_trees import write_stereo
 
 from lowtex.data_paths import REPOSITORY
@@ -87,11 +87,10 @@ def test_the_loss_trains_a_step(checkout, pairs):
 
 
 def test_the_data_set_is_read_and_scored(checkout, pairs):
-    (pairs / "depth").mkdir()
     for path in pairs.glob("left/*.png"):
-        np.save(pairs / "depth" / f"{path.stem}.npy", np.full((24, 40), 5, np.float32))
+        torch.save(torch.full((1, 24, 40), 5.0), pairs / f"{path.stem}.pt")
     [code] = blocks("A data set", "python")
-    assert "3 (3, 96, 320) 3 scored" in run(
+    assert "3 (3, 24, 40) 3 scored" in run(
         checkout, sys.executable, "-c", code + READ_AND_SCORE.format(root=str(pairs))
     )
 
