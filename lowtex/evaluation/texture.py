@@ -218,9 +218,11 @@ def strata(sample: StereoSample, kind: str, size: tuple[int, int] | None = None,
             raise OptionError(f"strata={part!r} is not known; choose of: {', '.join(STRATA)} (cross them with *)")
     if len(parts) == 1:
         return STRATA[kind](sample, size, **options)
-    each = [STRATA[part](sample, size) for part in parts]
-    names = itertools.product(*([name for name in masks if name != "all"] for masks in each))
-    return _with_all({"/".join(n): np.logical_and.reduce([m[k] for m, k in zip(each, n, strict=True)]) for n in names})
+    crossed = STRATA[parts[0]](sample, size)
+    for part in parts[1:]:
+        pairs = itertools.product(crossed.items(), STRATA[part](sample, size).items())
+        crossed = {f"{a}/{b}": mask & other for (a, mask), (b, other) in pairs if "all" not in (a, b)}
+    return _with_all(crossed)
 
 
 def strata_makers(kinds: str | Sequence[str] | Mapping[str, Callable[..., Masks]] | None) -> dict[str, Callable]:
