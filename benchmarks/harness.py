@@ -1,11 +1,16 @@
 """The one way everything is timed: contestants in turn, in one process, after a round that also compares values.
 
 A machine drifts by tens of percent within an hour, so times are only comparable where each contestant ran beside the
-others: every round runs each once, and medians over the rounds are reported.
+others: every round runs each once, and medians over the rounds are reported. Memory is the peak of a process of its own
+that does nothing else: two runs are enough, the first makes the optimiser's state, the second has all at once.
 """
 
+import ctypes
 import math
+import multiprocessing
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -24,8 +29,7 @@ GROUPS = {
     "profile": "where a step's time goes",
     "loss": "parts of the loss",
     "data": "readers",
-    "use": "laser projection, evaluation, prediction, rendering",
-    "loader": "training from the prepared cache",
+    "use": "laser projection, evaluation, prediction",
 }
 """Group -> what it holds, in the order of the table."""
 
@@ -33,7 +37,6 @@ REPEATS = 7
 LEAST_REPEATS = 3
 MEASURED_S = 0.02
 """A measurement is made of as many calls as last this long, so that a clock tick or a context switch does not show."""
-
 
 SHORT_S, MOST_TIMES = 15.0, 4
 """Rounds of a short contest go on until they have lasted this many seconds together, up to this many times the repeats
@@ -161,14 +164,16 @@ def use_allocator(name: str) -> None:
     if name.startswith("kit"):
         keep_freed_memory()
         return
-    import ctypes
-
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
     mallopt(-3, 32 << 20)
     mallopt(-1, 64 << 20)
+
+
+PRELOADED = ["torch", "cv2", "numpy", "lowtex.training", "lowtex.datasets", "benchmarks.subjects"]
+"""Modules that a process for measuring memory starts with."""
 
 
 def race(
@@ -264,3 +269,60 @@ def asked(subject: Subject, only: Iterable[str]) -> bool:
     return not words or any(
         all(part == subject.group if part in GROUPS else part in text for part in parts) for parts in words if parts
     )
+
+
+def peak_memory(contest: Contest, name: str, conditions: Conditions) -> int:
+    """Bytes of one contestant at its peak.
+
+    Raises:
+        LowtexError: the process ended without an answer: killed for want of memory, most likely.
+    """
+    # children come from a server that has everything imported and nothing computed: no import is paid twice, and no
+    # thread or buffer of this process is copied. A GPU wants processes that were never forked
+    gpu = conditions.device == "cuda"
+    context = multiprocessing.get_context("spawn" if gpu else "forkserver")
+    if not gpu:
+        context.set_forkserver_preload(PRELOADED)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(theirs, contest, name, conditions), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        answer = ours.recv()
+    except EOFError:
+        answer = None
+    process.join()
+    if isinstance(answer, int):
+        return answer
+    why = f"ended with code {process.exitcode}; is there enough memory?" if answer is None else answer
+    raise LowtexError(f"peak memory of {contest.subject}, {name}: its process {why}")
+
+
+def _measure(pipe, contest: Contest, name: str, conditions: Conditions) -> None:
+    try:
+        with threads(contest.threads or conditions.threads):
+            pipe.send(_peak_here(contest, name, conditions))
+    except BaseException as error:
+        # whatever it was, the parent has to hear of it
+        pipe.send(f"failed: {type(error).__name__}: {error}")
+
+
+def _peak_here(contest: Contest, name: str, conditions: Conditions) -> int:
+    if name.startswith("kit"):
+        # everybody else has the C library as it starts
+        use_allocator(name)
+    # a fresh process has not held more than it holds now
+    start = _peak_bytes()
+    contestant = contest.make(conditions, contest.subject, name)
+    for _ in range(2):
+        contestant.run()
+        synchronise(conditions.device)
+    if conditions.device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return max(_peak_bytes() - start, 0)
+
+
+def _peak_bytes() -> int:
+    """The most this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -15,6 +15,7 @@ from lowtex.errors import CheckpointError, OptionError
 from lowtex.experiments import Experiment
 from lowtex.files import atomic_path
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net
+from lowtex.networks.pretrained import fill
 
 FORMAT = "lowtex-1"
 
@@ -58,7 +59,7 @@ def load_network(path: str | Path) -> tuple[DepthNet, dict]:
     experiment = _experiment(path, header)
     facts = json.loads(header.get("facts", "{}"))
     network = build_depth_net(experiment.network)
-    _fill(network, tensors, path)
+    fill(network, tensors, path)
     network.metres_per_unit = facts.get("metres_per_unit", network.metres_per_unit)
     network.reference_focal = facts.get("reference_focal", network.reference_focal)
     # the layout that convolutions on a CPU are fastest in, as in training
@@ -73,7 +74,7 @@ def load_weights_into(network: nn.Module, path: str | Path) -> dict:
         CheckpointError: another architecture, with the names and shapes that differ.
     """
     path, header, tensors = _read(path, "depth_net")
-    _fill(network, tensors, path)
+    fill(network, tensors, path)
     return json.loads(header.get("facts", "{}"))
 
 
@@ -88,7 +89,7 @@ def load_feature_net(path: str | Path) -> FeatureNet:
     if experiment.feature_net is None:
         raise CheckpointError(f"{path} names no feature network settings; delete it so that it is made again")
     network = build_feature_net(experiment.feature_net)
-    _fill(network, tensors, path)
+    fill(network, tensors, path)
     return network.freeze().to(memory_format=torch.channels_last)
 
 
@@ -141,24 +142,3 @@ def _experiment(path: Path, header: dict) -> Experiment:
         return Experiment.from_dict(json.loads(header["experiment"]))
     except (KeyError, ValueError, TypeError, OptionError) as error:
         raise CheckpointError(f"{path} names no experiment this kit knows ({error}); train it again") from error
-
-
-def _fill(network: nn.Module, tensors: dict, path: Path) -> None:
-    own = network.state_dict()
-    missing = sorted(set(own) - set(tensors))
-    unexpected = sorted(set(tensors) - set(own))
-    shapes = [
-        f"{name}: {tuple(tensors[name].shape)} in the file, {tuple(own[name].shape)} in the network"
-        for name in sorted(set(own) & set(tensors))
-        if tensors[name].shape != own[name].shape
-    ]
-    if missing or unexpected or shapes:
-        parts = [
-            f"{label} {len(names)} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
-            for label, names in (("missing", missing), ("unexpected", unexpected), ("other shapes", shapes))
-            if names
-        ]
-        raise CheckpointError(
-            f"{path} belongs to another network: {'; '.join(parts)}; use the experiment and profile it was trained with"
-        )
-    network.load_state_dict(tensors)

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from lowtex.errors import DataError, OptionError
-from lowtex.options import NonNegativeInt, PositiveInt, typed
+from lowtex.options import number, typed
 
 Value = TypeVar("Value")
 
@@ -34,7 +34,6 @@ APPEARS_S = 90.0
 _questions = itertools.count()
 _sharing: ContextVar[bool] = ContextVar("sharing", default=False)
 
-
 _LAUNCH = "unset WORLD_SIZE to train in one process, or start several with accelerate launch"
 
 
@@ -44,33 +43,31 @@ def world_size() -> int:
     Raises:
         OptionError: ``WORLD_SIZE`` is no number, or was left in the environment without the rest of a launch.
     """
-    number = _from_launcher("WORLD_SIZE", 1, PositiveInt)
-    if number > 1 and "RANK" not in os.environ:
-        raise OptionError(f"WORLD_SIZE={number} is in the environment, but no launcher started this process; {_LAUNCH}")
-    return number
+    size = _from_launcher("WORLD_SIZE", 1)
+    if size > 1 and "RANK" not in os.environ:
+        raise OptionError(f"WORLD_SIZE={size} is in the environment, but no launcher started this process; {_LAUNCH}")
+    return size
 
 
 def local_world_size() -> int:
     """How many of them are on this machine."""
-    return _from_launcher("LOCAL_WORLD_SIZE", 1, PositiveInt) if world_size() > 1 else 1
+    return _from_launcher("LOCAL_WORLD_SIZE", 1) if world_size() > 1 else 1
 
 
 def rank() -> int:
     """The number of this one, from 0."""
-    return _from_launcher("RANK", 0, NonNegativeInt) if world_size() > 1 else 0
+    return _from_launcher("RANK", 0) if world_size() > 1 else 0
 
 
 def local_rank() -> int:
     """Its number on this machine, from 0."""
-    return _from_launcher("LOCAL_RANK", 0, NonNegativeInt) if world_size() > 1 else 0
+    return _from_launcher("LOCAL_RANK", 0) if world_size() > 1 else 0
 
 
-def _from_launcher(name: str, alone: int, kind: type) -> int:
-    text = os.environ.get(name)
-    if not text:
-        return alone
+def _from_launcher(name: str, least: int) -> int:
+    """A whole number of the environment; ``least``, which is that of one process, where it is not there."""
     try:
-        return typed(name, text, kind, from_text=True)
+        return typed(name, os.environ.get(name) or str(least), number(int, (">=", least)), from_text=True)
     except OptionError as error:
         raise OptionError(f"{error}; {_LAUNCH}") from error
 
@@ -112,17 +109,11 @@ def main_first() -> Iterator[None]:
 @contextmanager
 def main_lock(lock: Path) -> Iterator[None]:
     """A file lock that the main process holds for all of them. The others leave the block after it has."""
-    if world_size() == 1:
-        with FileLock(lock):
-            yield
-        return
-    if is_main():
-        with FileLock(lock):
-            broadcast_from_main(lambda: None)
-            yield
-    else:
+    with FileLock(lock) if is_main() else nullcontext():
+        # it is held
         broadcast_from_main(lambda: None)
         yield
+    # it is free again
     broadcast_from_main(lambda: None)
 
 

@@ -114,8 +114,7 @@ class Experiment:
     @property
     def key(self) -> str:
         """Twelve hex digits that depend on everything but the name."""
-        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
-        parts = {name: hashed_content(value) if is_dataclass(value) else value for name, value in content.items()}
+        parts = {name: hashed_content(v) if is_dataclass(v) else v for name, v in vars(self).items() if name != "name"}
         if self.start_from:
             parts["fine_tuning"] = FINE_TUNING_VERSION
         return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
@@ -125,15 +124,8 @@ class Experiment:
         """Twelve hex digits of what the feature network depends on: experiments share it where they can."""
         if self.feature_net is None:
             raise OptionError(f"experiment {self.name!r} has no feature network")
-        return _hash(
-            {
-                "version": TRAINING_VERSION,
-                "feature_net": hashed_content(self.feature_net),
-                "data": hashed_content(self.data),
-                "seed": self.seed,
-                **self._joint,
-            }
-        )
+        parts = {"feature_net": hashed_content(self.feature_net), "data": hashed_content(self.data)}
+        return _hash({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
 
     @property
     def _joint(self) -> dict[str, int]:
@@ -240,11 +232,11 @@ def _changes(row: dict[str, dict]) -> Changes:
     return {f"{part}__{name}": value for part in PARTS for name, value in row.get(part, {}).items()}
 
 
-def _variants(rows: dict[str, dict]) -> dict[str, Variant]:
+def _variants(group: str) -> dict[str, Variant]:
     words = ("what", "base", "dossier", "why")
     return {
         name: Variant(changes=_changes(row), **{word: row[word] for word in words if word in row})
-        for name, row in rows.items()
+        for name, row in _DATA[group].items()
     }
 
 
@@ -253,10 +245,10 @@ _DATA = yaml.safe_load(Path(__file__).with_name("experiments.yaml").read_text(en
 NAMED: dict[str, dict] = _DATA["named"]
 """The named experiments: what each is (``what``), and its settings by part (``network``, ``loss``, ``feature_net``)."""
 
-ALTERNATIVES = _variants(_DATA["alternatives"])
+ALTERNATIVES = _variants("alternatives")
 """The choices that the paper leaves open, each changed alone in `ours`."""
 
-RIVALS = _variants(_DATA["rivals"])
+RIVALS = _variants("rivals")
 """The simpler explanations, and the method the paper builds on."""
 
 FACTORS: dict[str, dict[str, Changes]] = {
@@ -268,11 +260,9 @@ FACTORS: dict[str, dict[str, Changes]] = {
 def factorial() -> dict[str, Changes]:
     """All combinations of the levels of `FACTORS`: 16 names such as ``resnet-pixels-first-plain``, each's changes."""
     rows = {}
-    for levels in itertools.product(*(factor.items() for factor in FACTORS.values())):
-        changes: dict[str, object] = {}
-        for _, setting in levels:
-            changes |= setting
-        rows["-".join(level for level, _ in levels)] = changes
+    for levels in itertools.product(*FACTORS.values()):
+        chosen = zip(FACTORS.values(), levels, strict=True)
+        rows["-".join(levels)] = {name: value for factor, level in chosen for name, value in factor[level].items()}
     return rows
 
 
@@ -294,20 +284,8 @@ def _cells() -> dict[str, Variant]:
     }
 
 
-DATA_TERMS: dict[str, Changes] = {
-    **FACTORS["data term"],
-    "census": RIVALS["census"].changes,
-    "zncc": RIVALS["zncc"].changes,
-}
-
-SMOOTHNESS_CURVE: dict[str, tuple[float, ...]] = dict.fromkeys(DATA_TERMS, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
-"""Weights of both orders of smoothness to try for each data term, to be judged on validation scenes alone: an error
-twice as large makes the same weight half as strong, so one weight for all would favour some."""
-
-TUNED = {"pixels": 1e-2, "features": 3e-3}
-"""Each data term's own weight of smoothness: of its curve, that of the smallest error on validation scenes (quick
-profile, miniatures, three seeds; notebook 06). Only these points are scored on test scenes. Another profile needs its
-own curve."""
+SMOOTHNESS_CURVE: dict[str, list[float]] = _DATA["curve"]
+"""Weights of both orders of smoothness to try for each data term."""
 
 
 def curve_name(data_term: str, weight: float) -> str:
@@ -315,29 +293,21 @@ def curve_name(data_term: str, weight: float) -> str:
     return f"{data_term}-smooth-{weight:g}"
 
 
-def tuned_name(data_term: str) -> str:
-    """Name of a data term at its own weight of smoothness: ``pixels-tuned``."""
-    return f"{data_term}-tuned"
-
-
-def _point(data_term: str, weight: float, why: str = "") -> Variant:
-    return Variant(
-        f"{data_term}, smoothness of both orders with weight {weight:g}",
-        {**DATA_TERMS[data_term], "loss__smooth_first": weight, "loss__smooth_second": weight},
-        why=why,
-    )
-
-
-BUDGETS = (400, 800)
-"""Longer trainings, optimiser steps: twice and four times quick's. In another profile other lengths would be asked."""
-
-HALVED = ("baseline", "encoder_features", "ours")
-"""Named experiments that are trained in bfloat16 too, and for the steps of `BUDGETS`."""
-
-
 def half_name(base: str) -> str:
     """Name of an experiment whose network computes in bfloat16: ``ours-bf16``."""
     return f"{base}-bf16"
+
+
+def _curve() -> dict[str, Variant]:
+    points = [(term, weight) for term, weights in SMOOTHNESS_CURVE.items() for weight in weights]
+    terms = FACTORS["data term"] | {name: row.changes for name, row in RIVALS.items()}
+    return {
+        curve_name(term, weight): Variant(
+            f"{term}, smoothness of both orders with weight {weight:g}",
+            {**terms[term], "loss__smooth_first": weight, "loss__smooth_second": weight},
+        )
+        for term, weight in points
+    }
 
 
 GROUPS: dict[str, dict[str, Variant]] = {
@@ -345,38 +315,18 @@ GROUPS: dict[str, dict[str, Variant]] = {
     "factorial": _cells(),
     "alternatives": ALTERNATIVES,
     "rivals": RIVALS,
-    "curve": {
-        curve_name(term, weight): _point(term, weight)
-        for term, weights in SMOOTHNESS_CURVE.items()
-        for weight in weights
-    },
-    "tuned": {
-        tuned_name(term): _point(
-            term, weight, "one weight for all data terms would favour some; each at its best is the fair comparison"
-        )
-        for term, weight in TUNED.items()
-    },
-    "budget": {
-        f"{base}-{steps}-steps": Variant(
-            f"{base}, trained for {steps} steps",
-            {"schedule__steps": steps},
-            base,
-            why="a change may only speed learning up, and then its gain fades with training",
-        )
-        for steps in BUDGETS
-        for base in HALVED
-    },
-    "precision": {
-        half_name(base): Variant(
-            f"{base}, the network in bfloat16",
-            {"schedule__precision": "bf16"},
-            base,
-            why="half the bits are faster where the processor knows them; what they cost has to be measured",
-        )
-        for base in HALVED
-    },
+    "curve": _curve(),
+    "tuned": _variants("tuned"),
+    "budget": _variants("budget"),
+    "precision": _variants("precision"),
 }
 """All rows, by what they are for."""
+
+HALVED = tuple(row.base for row in GROUPS["precision"].values())
+"""Named experiments that are trained in bfloat16 too, and for the steps of `BUDGETS`."""
+
+BUDGETS = tuple(dict.fromkeys(row.changes["schedule__steps"] for row in GROUPS["budget"].values()))
+"""Lengths of the longer trainings, optimiser steps."""
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {name: row for group in GROUPS.values() for name, row in group.items()}
@@ -409,16 +359,14 @@ def named_experiment(
     chosen = profile if isinstance(profile, Profile) else get_profile(profile)
     row = VARIANTS[name]
     recipe = NAMED[row.base]
-    height, width = chosen.size
+    size = {"depth": chosen.depth, "width": chosen.width, "least_channels": chosen.least_channels}
     experiment = Experiment(
         name=name,
-        network=NetworkSettings(
-            depth=chosen.depth, width=chosen.width, least_channels=chosen.least_channels, **recipe["network"]
-        ),
+        network=NetworkSettings(**size, **recipe["network"]),
         loss=LossSettings(**recipe["loss"]),
         feature_net=replace(chosen.feature_net, **recipe.get("feature_net", {})),
         schedule=chosen.schedule,
-        data=DataSettings(height=height, width=width, source=source),
+        data=DataSettings(height=chosen.size[0], width=chosen.size[1], source=source),
         seed=seed,
     )
     return change(experiment, **{**row.changes, **changes})
@@ -427,12 +375,12 @@ def named_experiment(
 def listing() -> str:
     """All names with a line each, by group."""
     width = max(len(name) for name in VARIANTS)
-    blocks = []
+    lines = []
     for group, rows in GROUPS.items():
-        notes = {name: f" [{row.dossier}]" if row.dossier else "" for name, row in rows.items()}
-        lines = [f"  {name:{width}}  {row.what}{notes[name]}" for name, row in rows.items()]
-        blocks.append("\n".join([f"{group}:", *lines]))
-    return "\n".join(blocks)
+        lines.append(f"{group}:")
+        for name, row in rows.items():
+            lines.append(f"  {name:{width}}  {row.what}{f' [{row.dossier}]' if row.dossier else ''}")
+    return "\n".join(lines)
 
 
 def _hash(content: dict) -> str:

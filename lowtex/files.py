@@ -31,25 +31,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         DataError: the disk is full, or the folder can't be written to; names the file and the way out.
     """
     path = Path(path)
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with suppress(OSError):
-            # some file systems keep no modes (a USB stick, a mounted share)
-            os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        temporary = None
+        try:
+            yield Path(temporary)
+            with suppress(OSError):
+                # some file systems keep no modes (a USB stick, a mounted share)
+                os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        finally:
+            # not there any more where it was moved
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         if error.errno in _OF_THE_PLACE:
             raise disk_problem(error, path) from error
         raise
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def obstacle(path: str | Path, folder: bool = False) -> str:
@@ -115,10 +113,7 @@ def file_problem(error: OSError) -> str | None:
         return str(disk_problem(error, error.filename or "the output"))
     if error.filename is None or error.errno is None:
         return None
-    return (
-        f"{error.filename}: {error.strerror}; make sure that you may read and write there, or choose another file or "
-        "folder"
-    )
+    return f"{error.filename}: {error.strerror}; you need to read and write there, or choose another file or folder"
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

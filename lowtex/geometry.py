@@ -52,9 +52,7 @@ class StereoRig:
     def __post_init__(self):
         for name in ("focal_px", "baseline_m", "focal_y_px"):
             value = getattr(self, name)
-            if value is None or isinstance(value, Tensor):
-                continue
-            if not 0.0 < value < float("inf"):
+            if not (value is None or isinstance(value, Tensor) or 0.0 < value < float("inf")):
                 raise ValueError(f"StereoRig: {name} must be a positive number, got {value}")
 
     @property
@@ -70,16 +68,10 @@ class StereoRig:
         """
         self._need_size("resized")
         sx, sy = width / self.width, height / self.height
-        return replace(
-            self,
-            focal_px=self.focal_px * sx,
-            focal_y_px=self.fy * sy,
-            cx=None if self.cx is None else (self.cx + 0.5) * sx - 0.5,
-            cy=None if self.cy is None else (self.cy + 0.5) * sy - 0.5,
-            cx_offset_px=self.cx_offset_px * sx,
-            width=width,
-            height=height,
-        )
+        cx = None if self.cx is None else (self.cx + 0.5) * sx - 0.5
+        cy = None if self.cy is None else (self.cy + 0.5) * sy - 0.5
+        lens = {"focal_px": self.focal_px * sx, "focal_y_px": self.fy * sy, "cx_offset_px": self.cx_offset_px * sx}
+        return replace(self, **lens, cx=cx, cy=cy, width=width, height=height)
 
     def cropped(self, left: int, top: int, width: int, height: int) -> "StereoRig":
         """The rig after cutting the same window out of both images.
@@ -92,13 +84,9 @@ class StereoRig:
             raise ValueError(
                 f"crop of {width}x{height} at ({left}, {top}) does not fit an image of {self.width}x{self.height}"
             )
-        return replace(
-            self,
-            cx=None if self.cx is None else self.cx - left,
-            cy=None if self.cy is None else self.cy - top,
-            width=width,
-            height=height,
-        )
+        cx = None if self.cx is None else self.cx - left
+        cy = None if self.cy is None else self.cy - top
+        return replace(self, cx=cx, cy=cy, width=width, height=height)
 
     def flipped(self) -> "StereoRig":
         """The rig after mirroring both images and swapping their roles, which makes a valid pair again.
@@ -111,17 +99,12 @@ class StereoRig:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "StereoRig":
         """The same rig with its tensors on ``device`` and of ``dtype``; floats stay floats."""
-        moved = {
-            f.name: getattr(self, f.name).to(device=device, dtype=dtype)
-            for f in fields(self)
-            if isinstance(getattr(self, f.name), Tensor)
-        }
-        return replace(self, **moved)
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: value.to(device=device, dtype=dtype) for name, value in tensors.items()})
 
     def as_dict(self) -> dict:
         """Plain numbers, for checkpoints and files."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v.tolist() if isinstance(v, Tensor) else v for k, v in values.items()}
+        return {name: value.tolist() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
 
     @classmethod
     def stack(cls, rigs: Sequence["StereoRig"]) -> "StereoRig":
@@ -145,12 +128,12 @@ def implausible_focal(focal_px: float, width: float) -> str:
     if least * width <= focal_px <= most * width:
         return ""
     angle = 2 * math.degrees(math.atan(width / 2 / focal_px))
-    told = f"focal length {focal_px:g} px in an image {width:g} px wide: no lens sees {angle:.3g} degrees"
+    cause = f"If it is in millimetres, write it x {width:g} / the sensor's width in millimetres"
     if focal_px > width:
-        return f"{told}. Is it in micrometres, or of a larger image? Pixels of this image are needed"
-    if focal_px <= 5:
-        return f"{told}. If it is a share of the width, write {focal_px:g} x {width:g} = {focal_px * width:g}"
-    return f"{told}. If it is in millimetres, write it x {width:g} / the sensor's width in millimetres"
+        cause = "Is it in micrometres, or of a larger image? Pixels of this image are needed"
+    elif focal_px <= 5:
+        cause = f"If it is a share of the width, write {focal_px:g} x {width:g} = {focal_px * width:g}"
+    return f"focal length {focal_px:g} px in an image {width:g} px wide: no lens sees {angle:.3g} degrees. {cause}"
 
 
 def implausible_baseline(baseline_m: float) -> str:

@@ -55,13 +55,11 @@ class Progress:
 
     def __init__(self, title: str, total: int | None = None, unit: str = "step"):
         self.title, self.total, self.unit = title, total, unit
-        self.done = 0
-        self.note = ""
+        self.done, self.note = 0, ""
         self._started = self._last = time.monotonic()
         self._told = -1
-        self._bar = None
-        if not _prints_lines():
-            self._bar = tqdm(total=total, desc=title, unit=f" {unit}", file=sys.stderr, dynamic_ncols=True)
+        lines = _prints_lines()
+        self._bar = None if lines else tqdm(total=total, desc=title, unit=f" {unit}", dynamic_ncols=True)
 
     def __enter__(self) -> "Progress":
         return self
@@ -74,8 +72,7 @@ class Progress:
         self.done += steps
         self.note = note or self.note
         if self._bar is not None:
-            if note:
-                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.set_postfix_str(self.note, refresh=False)
             self._bar.update(steps)
             return
         now = time.monotonic()
@@ -83,31 +80,27 @@ class Progress:
         due = tenth > self._told and self.done != self.total and now - self._last >= SHORTEST_PAUSE_S
         if due or now - self._last >= LONGEST_PAUSE_S:
             self._told, self._last = tenth, now
-            say(self._line(now))
+            spent = now - self._started
+            told = f", {duration(spent)}"
+            if self.total and self.done:
+                left = duration(spent / self.done * (self.total - self.done))
+                told = f" ({100 * self.done // self.total} %), about {left} left"
+            self._say(f"{self._count()}{told}")
 
     def close(self, finished: bool = True) -> None:
         """End the bar, or print the last line."""
         if self._bar is not None:
             self._bar.close()
         else:
-            spent = time.monotonic() - self._started
-            ending = "done" if finished else "stopped"
-            say(f"{self.title}: {ending}, {self._count()} in {duration(spent)}{self._suffix()}")
+            spent = duration(time.monotonic() - self._started)
+            self._say(f"{'done' if finished else 'stopped'}, {self._count()} in {spent}")
 
-    def _line(self, now: float) -> str:
-        spent = now - self._started
-        if not self.total or not self.done:
-            return f"{self.title}: {self._count()}, {duration(spent)}{self._suffix()}"
-        left = spent / self.done * (self.total - self.done)
-        share = 100 * self.done // self.total
-        return f"{self.title}: {self._count()} ({share} %), about {duration(left)} left{self._suffix()}"
+    def _say(self, text: str) -> None:
+        say(f"{self.title}: {text}{f'; {self.note}' if self.note else ''}")
 
     def _count(self) -> str:
         amount = f"{self.done}/{self.total}" if self.total and self.done != self.total else f"{self.done}"
         return f"{amount} {self.unit}{'' if self.done == 1 and not self.total else 's'}"
-
-    def _suffix(self) -> str:
-        return f"; {self.note}" if self.note else ""
 
 
 def track(iterable: Iterable[Item], title: str, total: int | None = None, unit: str = "step") -> Iterator[Item]:
@@ -125,20 +118,20 @@ def reporter(title: str, unit: str = "step") -> Callable[[int, int, float], None
 
     A training whose count starts anew (the feature network first, then the depth network) gets a new bar.
     """
-    current: list[Progress] = []
+    progress: Progress | None = None
 
     def report(done: int, total: int, loss: float) -> None:
-        progress = current[0] if current else None
+        nonlocal progress
         if progress is None or progress.total != total or done <= progress.done:
             if progress is not None:
                 progress.close(finished=False)
-            current[:] = [progress := Progress(title, total, unit)]
-            if done > 1:
-                say(f"{title}: resumed after {done - 1} of {total} {unit}s") if _prints_lines() else None
+            progress = Progress(title, total, unit)
+            if done > 1 and _prints_lines():
+                say(f"{title}: resumed after {done - 1} of {total} {unit}s")
         progress.update(done - progress.done, f"loss {loss:.4f}")
         if done >= total:
             progress.close()
-            current.clear()
+            progress = None
 
     return report
 

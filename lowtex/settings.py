@@ -24,8 +24,15 @@ from lowtex.options import (
 Width = number(float, (">", 0), ("<=", 4))
 
 
+class Settings:
+    """Base: every value is checked against the type that is written beside it."""
+
+    def __post_init__(self):
+        check_types(self)
+
+
 @dataclass(frozen=True)
-class NetworkSettings:
+class NetworkSettings(Settings):
     """The depth network.
 
     Attributes:
@@ -73,7 +80,7 @@ class NetworkSettings:
     nominal_baseline: PositiveFloat = 0.1
 
     def __post_init__(self):
-        check_types(self)
+        super().__post_init__()
         if self.encoder == "resnet":
             require_choice("depth", self.depth, (18, 34, 50, 101))
         if self.min_depth >= self.max_depth:
@@ -81,7 +88,7 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
-class FeatureNetSettings:
+class FeatureNetSettings(Settings):
     """The network whose lowest-level maps replace the pixels (FeatDepth's autoencoder).
 
     Attributes:
@@ -112,12 +119,9 @@ class FeatureNetSettings:
     decoder_padding: Literal["zeros", "replicate", "reflect"] | None = None
     pixel_l1_eps: NonNegativeFloat = 0.0
 
-    def __post_init__(self):
-        check_types(self)
-
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Settings):
     """The training objective, summed over the four disparity scales.
 
     Attributes:
@@ -153,9 +157,6 @@ class LossSettings:
     pixel_window: Literal[3, 5, 7] = 7
     pixel_l1_eps: NonNegativeFloat = 0.0
 
-    def __post_init__(self):
-        check_types(self)
-
     @property
     def uses_features(self) -> bool:
         """A feature network is needed."""
@@ -168,7 +169,7 @@ class LossSettings:
 
 
 @dataclass(frozen=True)
-class ScheduleSettings:
+class ScheduleSettings(Settings):
     """How long and with what an experiment is trained.
 
     Attributes:
@@ -189,9 +190,6 @@ class ScheduleSettings:
     jitter: Share = 0.5
     precision: Literal["fp32", "bf16"] = "fp32"
 
-    def __post_init__(self):
-        check_types(self)
-
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
     NetworkSettings: ("least_channels", "pretrained_content", "nominal_baseline"),
@@ -207,12 +205,8 @@ choice: so every older training keeps its key. A new setting goes into this tabl
 
 def hashed_content(settings) -> dict[str, object]:
     """The values of a settings object that count in a content hash, by name; see `ADDED_LATER`."""
-    later = ADDED_LATER.get(type(settings), ())
-    return {
-        f.name: getattr(settings, f.name)
-        for f in fields(settings)
-        if f.name not in later or getattr(settings, f.name) != f.default
-    }
+    later = {f.name: f.default for f in fields(settings) if f.name in ADDED_LATER.get(type(settings), ())}
+    return {name: value for name, value in vars(settings).items() if name not in later or value != later[name]}
 
 
 def settings_from(cls, values: dict):

@@ -32,13 +32,8 @@ def test_each_training_gets_the_device_it_asks_for(monkeypatch):
 def test_a_device_that_the_launcher_does_not_give_is_refused(monkeypatch):
     make_accelerator("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for name, value in {
-        "WORLD_SIZE": "2",
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "MASTER_ADDR": "x",
-        "MASTER_PORT": "1",
-    }.items():
+    launched = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    for name, value in launched.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OptionError, match="asks for cuda, but accelerate was set up for cpu"):
         make_accelerator("cuda")

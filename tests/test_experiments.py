@@ -31,11 +31,8 @@ def test_featdepth_is_its_own_objective():
     """Dossier 3.2: (1/4) sum_s [pe_s + 1e-3 L_fm + 1e-3 (S1 + S2)_s / 2^s], no mask, no mean normalisation."""
     featdepth, baseline = named_experiment("featdepth"), named_experiment("baseline")
     assert featdepth.network == replace(baseline.network, nominal_baseline=0.015, initial_bias=-1.94)
-    assert featdepth.loss == LossSettings(
-        data_term="both", pixel_weight=1.0, feature_weight=1e-3, feature_distance="robust_l1", feature_scales="single",
-        ssim_alpha=0.85, smooth_first=1e-3, smooth_second=1e-3, edge_decay=0.5, smooth_quantity="disparity",
-        auto_mask=False, out_of_view_mask=False, pixel_error="ssim_l1", pixel_l1_eps=1e-3,
-    )  # fmt: skip
+    terms = {"data_term": "both", "feature_weight": 1e-3, "feature_scales": "single", "pixel_l1_eps": 1e-3}
+    assert featdepth.loss == LossSettings(**terms, smooth_quantity="disparity")
     assert (featdepth.feature_net.padding_mode, featdepth.feature_net.normalise) == ("zeros", False)
     assert (featdepth.feature_net.decoder_padding, featdepth.feature_net.pixel_l1_eps) == ("reflect", 1e-3)
     assert featdepth.feature_net.kind == "autoencoder"
@@ -145,22 +142,9 @@ def test_round_trip_through_plain_values():
         (lambda: settings_from(LossSettings, 5), "LossSettings=5 must be a mapping"),
         (lambda: change(named_experiment("ours"), loss__auto_mask="false"), "loss.auto_mask='false' must be true or"),
         (lambda: change(named_experiment("ours"), schedule__learning_rate=float("nan")), "learning_rate=nan must be"),
-        (
-            lambda: change(named_experiment("ours"), feature_net__batch_size=0),
-            "feature_net.batch_size=0 must be a whol",
-        ),
-        (
-            lambda: change(named_experiment("ours"), feature_net__width=-1.0),
-            "feature_net.width=-1.0 must be a number >",
-        ),
-        (
-            lambda: change(named_experiment("ours"), feature_net__convergent=-1.0),
-            "convergent=-1.0 must be a number >= 0",
-        ),
-        (
-            lambda: change(named_experiment("ours"), network__metres_per_unit=0.0),
-            "metres_per_unit=0.0 must be a number",
-        ),
+        (lambda: change(named_experiment("ours"), feature_net__batch_size=0), "feature_net.batch_size=0 must be a"),
+        (lambda: change(named_experiment("ours"), feature_net__width=-1.0), "feature_net.width=-1.0 must be a num"),
+        (lambda: change(named_experiment("ours"), network__metres_per_unit=0.0), "metres_per_unit=0.0 must be a"),
         (lambda: change(named_experiment("ours"), data__height="96"), "data.height='96' must be a whole number"),
         (lambda: named_experiment("ours", seed=-1), "seed=-1 must be a whole number >= 0"),
         (lambda: Experiment.from_dict({"name": "x", "loss": {"auto_mask": "no"}}), "auto_mask='no' must be true or"),
@@ -174,11 +158,10 @@ def test_bad_options_are_named(make, named):
 
 def test_defaults_are_the_default_reading():
     loss, network = LossSettings(), NetworkSettings()
-    assert asdict(loss) == {
-        "data_term": "features", "pixel_weight": 1.0, "feature_weight": 1.0, "feature_distance": "robust_l1",
-        "feature_scales": "lowest", "ssim_alpha": 0.85, "smooth_first": 1e-3, "smooth_second": 1e-3,
-        "edge_decay": 0.5, "smooth_quantity": "normalised_disparity", "auto_mask": False, "out_of_view_mask": False,
-        "pixel_error": "ssim_l1", "pixel_window": 7, "pixel_l1_eps": 0.0,
-    }  # fmt: skip
+    weights = {"pixel_weight": 1.0, "feature_weight": 1.0, "smooth_first": 1e-3, "smooth_second": 1e-3}
+    terms = {"data_term": "features", "feature_distance": "robust_l1", "feature_scales": "lowest", "ssim_alpha": 0.85}
+    smooth = {"edge_decay": 0.5, "smooth_quantity": "normalised_disparity"}
+    pixels = {"pixel_error": "ssim_l1", "pixel_window": 7, "pixel_l1_eps": 0.0}
+    assert asdict(loss) == {**weights, **terms, **smooth, **pixels, "auto_mask": False, "out_of_view_mask": False}
     assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
     assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)

@@ -1,5 +1,7 @@
 """The stereo rig and the warp: exact where exactness is promised, right against numbers worked out by hand."""
 
+import re
+
 import pytest
 import torch
 
@@ -16,17 +18,14 @@ from lowtex.geometry import (
 KITTI = StereoRig(721.5377, 0.5327, cx=609.5593, cy=172.854, width=1242, height=375)
 
 
-def test_zero_shift_returns_the_image_bit_for_bit():
-    image = torch.rand(2, 3, 7, 53)
-    assert torch.equal(warp_horizontal(image, torch.zeros(2, 1, 7, 53)), image)
-
-
 @pytest.mark.parametrize("width", [31, 64, 640, 1242])
-@pytest.mark.parametrize("shift", [-5, 1, 3])
+@pytest.mark.parametrize("shift", [-5, 0, 1, 3])
 def test_whole_shift_is_a_slice(width, shift):
     image = torch.randn(1, 2, 4, width)
     moved = warp_horizontal(image, torch.full((1, 1, 4, width), float(shift)))
-    if shift > 0:
+    if shift == 0:
+        assert torch.equal(moved, image)
+    elif shift > 0:
         assert torch.equal(moved[..., shift:], image[..., :-shift])
         assert torch.equal(moved[..., :shift], image[..., :1].expand(-1, -1, -1, shift))
     else:
@@ -67,15 +66,15 @@ def test_true_disparity_turns_right_into_left():
     assert seen[0, 0, 0].tolist() == [False] * 7 + [True] * 53
 
 
-@pytest.mark.parametrize(
-    ("source", "shift", "named"),
-    [((1, 3, 4), (1, 1, 4, 5), "(1, 3, 4)"), ((1, 3, 4, 5), (1, 3, 4, 5), "(1, 3, 4, 5)"),
-     ((2, 3, 4, 5), (1, 1, 4, 5), "(2, 3, 4, 5)"), ((1, 3, 4, 5), (1, 1, 4, 6), "(1, 1, 4, 6)")],
-)  # fmt: skip
-def test_wrong_shapes_are_named(source, shift, named):
-    with pytest.raises(ValueError, match="got|differ") as error:
-        warp_horizontal(torch.zeros(source), torch.zeros(shift))
-    assert named in str(error.value)
+def test_wrong_shapes_are_named():
+    for source, shift, named in (
+        ((1, 3, 4), (1, 1, 4, 5), "got (1, 3, 4)"),
+        ((1, 3, 4, 5), (1, 3, 4, 5), "and (1, 3, 4, 5)"),
+        ((2, 3, 4, 5), (1, 1, 4, 5), "source (2, 3, 4, 5)"),
+        ((1, 3, 4, 5), (1, 1, 4, 6), "shift (1, 1, 4, 6)"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(named)):
+            warp_horizontal(torch.zeros(source), torch.zeros(shift))
 
 
 def test_disparity_and_depth_of_the_kitti_rig():

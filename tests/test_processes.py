@@ -113,10 +113,8 @@ def test_each_part_is_that_of_the_whole_batch(trained, rank):
 def test_a_training_whose_process_dies_goes_on_in_both(trained):
     assert trained["ended"].returncode != 0 and "exitcode  : 9 " in trained["ended"].stderr
     assert "state.pt" in trained["left"] and "done.json" not in trained["left"]
-    assert [json.loads((trained["together"] / f"second-{rank}.json").read_text())["steps"] for rank in (0, 1)] == [
-        [3, 4],
-        [],
-    ], "from the state of step 2, and told by one process"
+    told = [json.loads((trained["together"] / f"second-{rank}.json").read_text())["steps"] for rank in (0, 1)]
+    assert told == [[3, 4], []], "from the state of step 2, and told by one process"
     [whole] = trained["together"].glob("both-*")
     first, second = (load_file(folder / "network.safetensors") for folder in (whole, trained["parted"]))
     assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
@@ -169,12 +167,8 @@ def test_an_interrupt_ends_all_and_is_told_once(pairs, tmp_path):
 def test_one_process_is_what_it_was(monkeypatch):
     for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert (processes.world_size(), processes.rank(), processes.local_world_size(), processes.is_main()) == (
-        1,
-        0,
-        1,
-        True,
-    )
+    assert processes.world_size() == processes.local_world_size() == 1 and processes.rank() == 0
+    assert processes.is_main()
     value = torch.rand(3, 2)
     with processes.shared_batch(), processes.main_first():
         assert processes.mean(value) is value and processes.total(value) is value

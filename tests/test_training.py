@@ -246,7 +246,7 @@ def test_only_fine_tunings_have_a_version_of_their_own(monkeypatch):
 def test_checkpoints_of_something_else_are_refused(tmp_path):
     folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path / "runs", options=CPU)
     other = build_depth_net(tiny("ours").network)
-    with pytest.raises(CheckpointError, match="belongs to another network: missing .*unexpected"):
+    with pytest.raises(CheckpointError, match="does not fit this DepthNet: .*missing.*unexpected"):
         load_weights_into(other, folder)
     with pytest.raises(CheckpointError, match="no checkpoint at .*lowtex train"):
         load_network(tmp_path / "none")

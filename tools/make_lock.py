@@ -52,13 +52,15 @@ def closure(requirements: list[Requirement]) -> dict[str, str]:
     return pinned
 
 
+def lock_text() -> str:
+    """What requirements.lock has to hold in this environment."""
+    pinned = closure(wanted(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))))
+    return HEADER + "".join(f"{name}=={pinned[name]}\n" for name in sorted(pinned))
+
+
 def main() -> None:
     """Write the file."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    pinned = closure(wanted(project))
-    lines = [f"{name}=={pinned[name]}" for name in sorted(pinned)]
-    (ROOT / "requirements.lock").write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
-    print(f"requirements.lock: {len(lines)} packages")
+    (ROOT / "requirements.lock").write_text(lock_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.rows import read_rows
-from benchmarks.table import targets_table
+from benchmarks.rows import read_rows, targets_table
 from lowtex.files import write_text
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.summary import readme_blocks, with_blocks

@@ -1,12 +1,161 @@
-"""Whole training steps: forward, loss, backward, optimiser, on pairs that are there already."""
+"""Whole training steps: forward, loss, backward, optimiser, on pairs that need no data set.
+
+The kit's own step is made of its public parts, as `lowtex.training` puts them together; the tests hold it against
+`lowtex.training.train_experiment`, which keeps its step to itself.
+"""
+
+import math
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from benchmarks.harness import Conditions, Contest, Contestant, Subject
-from benchmarks.kit import FEATURES, PIXELS, KitStep
-from benchmarks.subjects.pairs import IRESNET, RESNET, depth_net, extractor, feature_net, pairs, plain_depth_net
 from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
+from benchmarks.yardstick.networks import DepthNet as PlainDepthNet
+from benchmarks.yardstick.networks import Extractor
 from lowtex.datasets.sample import StereoBatch
+from lowtex.errors import LowtexError
+from lowtex.geometry import StereoRig
+from lowtex.losses import StereoObjective
+from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net
+from lowtex.seeding import generator, seed_everything
+from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings
+
+PIXELS = LossSettings(data_term="pixels", smooth_second=0.0, edge_decay=1.0, auto_mask=True)
+"""Monodepth2's objective, the kit's ``baseline``."""
+
+FEATURES = LossSettings()
+"""The default reading of the paper, the kit's ``ours``."""
+
+RESNET, IRESNET = "ResNet-18 + U-Net", "IResNet-50 + nested"
+NETWORKS = {
+    RESNET: NetworkSettings(encoder="resnet", depth=18, decoder="unet"),
+    IRESNET: NetworkSettings(encoder="iresnet", depth=50, decoder="nested"),
+}
+"""Monodepth2's network, and the default reading of the paper's."""
+
+FEATURE_NET = FeatureNetSettings()
+SMOKE_WIDTH = 0.125
+FAR, NEAR = 3.0, 11.0
+"""Disparities of the pairs' two layers, pixels of an image 640 wide."""
+
+
+def network_settings(subject: Subject, conditions: Conditions) -> NetworkSettings:
+    """Of the subject's network; narrow ones for a smoke test."""
+    settings = NETWORKS[subject.network]
+    return replace(settings, width=SMOKE_WIDTH) if conditions.smoke else settings
+
+
+def depth_net(subject: Subject, conditions: Conditions) -> DepthNet:
+    """The kit's, on the device; the same weights every time."""
+    seed_everything(0, "benchmark weights")
+    return build_depth_net(network_settings(subject, conditions)).to(conditions.device)
+
+
+def plain_depth_net(subject: Subject, conditions: Conditions) -> PlainDepthNet:
+    """The yardstick's, with the same weights."""
+    plain = PlainDepthNet(network_settings(subject, conditions))
+    plain.load_state_dict(depth_net(subject, conditions).state_dict())
+    return plain.to(conditions.device)
+
+
+def feature_settings(conditions: Conditions) -> FeatureNetSettings:
+    """Of the feature network: a ResNet-50 of full width."""
+    return replace(FEATURE_NET, width=SMOKE_WIDTH) if conditions.smoke else FEATURE_NET
+
+
+def feature_net(conditions: Conditions) -> FeatureNet:
+    """The kit's, frozen, its maps scaled per channel; never trained, which changes no time."""
+    seed_everything(0, "benchmark feature weights")
+    network = build_feature_net(feature_settings(conditions))
+    return network.fit_normalisation(pairs(2, 64, 128).image).freeze().to(conditions.device)
+
+
+def extractor(conditions: Conditions) -> Extractor:
+    """The yardstick's, with the same weights."""
+    return Extractor.like(feature_settings(conditions), feature_net(conditions))
+
+
+def pairs(count: int, height: int, width: int, device: str = "cpu") -> StereoBatch:
+    """Pairs of KITTI's angles: a textured wall, a nearer textured post, and a plain strip, as low-texture areas have.
+
+    Every second target is the right camera's.
+    """
+    random = torch.Generator().manual_seed(0)
+
+    def texture(room: int) -> torch.Tensor:
+        coarse = torch.rand(count, 3, height // 8 + 1, (width + room) // 8 + 1, generator=random)
+        return F.interpolate(coarse, (height, width + room), mode="bilinear", align_corners=False)
+
+    unit = width / 640
+    far, near = max(1, round(FAR * unit)), max(2, round(NEAR * unit))
+    wall, post = texture(far), texture(near)
+    wall[:, :, : height // 4] = 0.5
+    left, right = wall[..., :width].clone(), wall[..., far:].clone()
+    # a point lies `disparity` pixels farther left in the right image
+    begin, end = width // 2, width // 2 + width // 8
+    rows = slice(height // 3, height)
+    left[:, :, rows, begin:end] = post[:, :, rows, begin:end]
+    right[:, :, rows, begin - near : end - near] = post[:, :, rows, begin:end]
+    left_right = torch.arange(count) % 2 == 1
+    swap = left_right.reshape(-1, 1, 1, 1)
+    rig = StereoRig(0.58 * width, 0.5327, (width - 1) / 2, (height - 1) / 2, 1.92 * height, width, height)
+    batch = StereoBatch(
+        image=torch.where(swap, right, left),
+        other=torch.where(swap, left, right),
+        rig=StereoRig.stack([rig] * count),
+        direction=1.0 - 2.0 * left_right.float(),
+        names=[f"pair {index}" for index in range(count)],
+    )
+    return batch.to(device)
+
+
+class KitStep:
+    """Forward, loss, backward, optimiser; ``network`` is laid out anew, in place.
+
+    Args:
+        network: as built. loss: the objective. feature_net: where the objective compares feature maps.
+        precision: ``fp32``, or ``bf16`` round the network only. learning_rate: Adam's.
+    """
+
+    def __init__(
+        self,
+        network: DepthNet,
+        loss: LossSettings,
+        feature_net: FeatureNet | None = None,
+        precision: str = "fp32",
+        learning_rate: float = 1e-4,
+    ):
+        self.network = network.to(memory_format=torch.channels_last).train()
+        self.objective = StereoObjective(loss, feature_net)
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=True)
+        self.precision = precision
+
+    def outputs(self, batch: StereoBatch) -> list[Tensor]:
+        """The four disparities, float32."""
+        image = batch.image if batch.network_image is None else batch.network_image
+        seen = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(image.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            outputs = self.network(seen)
+        return [output.float() for output in outputs]
+
+    def loss(self, outputs: list[Tensor], batch: StereoBatch, noise: torch.Generator | None) -> Tensor:
+        """The objective of a batch."""
+        return self.objective(self.network, outputs, batch, generator=noise)[0]
+
+    def __call__(self, batch: StereoBatch, number: int = 0, seed: int = 0) -> Tensor:
+        """One whole step; returns the loss, detached."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss(self.outputs(batch), batch, generator(seed, "auto_mask", number, 0))
+        # the loop looks at every loss before it goes on, for which a GPU has to be waited for
+        if not math.isfinite(float(loss.detach())):
+            raise LowtexError(f"the loss of step {number} is not finite")
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
 
 TOLERANCE, TOLERANCE_BF16 = 1e-4, 2e-2
 """Largest relative difference of the first step's loss from the yardstick's; bf16 has eight bits for the network."""
@@ -27,15 +176,15 @@ class PlainStep:
         self.network, self.objective = network.train(), objective
         self.optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
 
-    def outputs(self, batch: StereoBatch) -> list[torch.Tensor]:
+    def outputs(self, batch: StereoBatch) -> list[Tensor]:
         """The four disparities."""
         return self.network(batch.image)
 
-    def loss(self, outputs: list[torch.Tensor], batch: StereoBatch, noise=None) -> torch.Tensor:
+    def loss(self, outputs: list[Tensor], batch: StereoBatch, noise=None) -> Tensor:
         """The objective; the batch is the one it was made for."""
         return self.objective(outputs)
 
-    def __call__(self, batch: StereoBatch, number: int = 0) -> torch.Tensor:
+    def __call__(self, batch: StereoBatch, number: int = 0) -> Tensor:
         """One whole step; returns the loss, detached."""
         self.optimiser.zero_grad()
         loss = self.loss(self.outputs(batch), batch)

@@ -7,8 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.harness import Conditions, Contest, Contestant, Subject
-from benchmarks.kit import PIXELS
-from benchmarks.subjects.pairs import RESNET, depth_net, extractor, feature_net, pairs, plain_depth_net
+from benchmarks.subjects.steps import (
+    PIXELS,
+    RESNET,
+    depth_net,
+    extractor,
+    feature_net,
+    pairs,
+    plain_depth_net,
+)
 from benchmarks.yardstick.geometry import ViewSynthesis
 from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
 from lowtex.datasets.sample import StereoBatch

@@ -1,4 +1,4 @@
-"""What is done with samples and networks beside training: laser projection, evaluation, prediction, rendering."""
+"""What is done with samples and networks beside training: laser projection, evaluation, prediction."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from benchmarks.harness import Conditions, Contest, Contestant, Subject
-from benchmarks.subjects.pairs import NETWORKS, depth_net, network_settings, pairs, plain_depth_net
 from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of, size_of, told
+from benchmarks.subjects.steps import NETWORKS, depth_net, network_settings, pairs, plain_depth_net
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
 from lowtex.datasets.kitti import project_velodyne, read_velodyne
@@ -15,10 +15,8 @@ from lowtex.evaluation.evaluate import score
 from lowtex.evaluation.prediction import predict_photo
 from lowtex.experiments import named_experiment
 from lowtex.seeding import generator
-from lowtex_lab.miniature import Scene, render
 
-PROJECTION, EVALUATION, PREDICTION, WORLD = "velodyne projection", "evaluation of one image", "prediction", "world"
-PROTOCOL = "eigen_raw"
+PROJECTION, EVALUATION, PREDICTION = "velodyne projection", "evaluation of one image", "prediction"
 
 
 def make_projection(conditions: Conditions, subject: Subject, name: str) -> Contestant:
@@ -53,7 +51,7 @@ def make_evaluation(conditions: Conditions, subject: Subject, name: str) -> Cont
         return Contestant(lambda: evaluated(inverse, truth))
 
     def run() -> dict:
-        row = score(inverse, sample, PROTOCOL, quantity="inverse_depth")[0]
+        row = score(inverse, sample, "eigen_raw", quantity="inverse_depth")[0]
         return {key: row[key] for key in ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")}
 
     return Contestant(run)
@@ -90,22 +88,10 @@ def _from_checkpoint(conditions: Conditions, subject: Subject):
     return load_network(path)[0]
 
 
-def make_world(conditions: Conditions, subject: Subject, name: str) -> Contestant:
-    """Both views of a street, with depth and everything else that is known of them."""
-    scene, size = Scene("Scene01"), (subject.height, subject.width)
-
-    def run() -> dict:
-        rendered = render(scene, 3, size)
-        return {"mean": rendered.left.mean()}
-
-    return Contestant(run)
-
-
 def contests(conditions: Conditions) -> list[Contest]:
-    """Projection and evaluation on KITTI, prediction with both networks, the world at both profiles' sizes."""
+    """Projection and evaluation on KITTI, prediction with both networks."""
     root = root_of("kitti", conditions)
     beside = ("yardstick", "kit")
-    small = conditions.smoke
     found = []
     if root.is_dir():
         size = size_of(root, conditions)
@@ -113,9 +99,7 @@ def contests(conditions: Conditions) -> list[Contest]:
             subject = Subject("use", name, "", 0, *size, data=f"{told(root)} scan")
             found.append(Contest(subject, beside, make, {"kit": tolerance}, threads=1))
     for network in NETWORKS:
-        size = (64, 96) if small else (192, 640)
+        size = (64, 96) if conditions.smoke else (192, 640)
         subject = Subject("use", PREDICTION, network, 1, *size, data="one photo")
         found.append(Contest(subject, beside, make_prediction, {"kit": 1e-4}))
-    for size in ((32, 96),) if small else ((96, 320), (192, 640)):
-        found.append(Contest(Subject("use", WORLD, "", 0, *size, data="a pair"), ("kit",), make_world, threads=1))
     return found

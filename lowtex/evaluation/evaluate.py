@@ -102,12 +102,11 @@ def score(
     if not compared.valid.any():
         return []
     errors = pixel_errors(compared.truth[compared.valid], compared.prediction[compared.valid], log10=protocol.log10)
-    head = {"image": sample.name}
 
     def row(kind: str, stratum: str, select: np.ndarray | None) -> dict:
         pixels = int(compared.valid.sum() if select is None else select.sum())
-        place = {"stratum_kind": kind, "stratum": stratum, "pixels": pixels, "scale": compared.scale}
-        return {**head, **place, **summarise(errors, select)}
+        place = {"image": sample.name, "stratum_kind": kind, "stratum": stratum, "pixels": pixels}
+        return {**place, "scale": compared.scale, **summarise(errors, select)}
 
     rows = [row("none", "all", None)]
     for kind, masks_of in strata_makers(strata).items():
@@ -158,14 +157,12 @@ class Evaluation:
     def describe(self) -> str:
         """The protocol, how many images stand behind the means, and which have no score."""
         asked = self.images + len(self.unscored) + len(self.damaged)
-        text = f"{self.protocol.describe()}; {self.images} of {asked} images scored"
-        if self.damaged:
-            more = ", …" if len(self.damaged) > 1 else ""
-            text += f"; {len(self.damaged)} damaged ({next(iter(self.damaged))}{more})"
-        for reason in sorted(set(self.unscored.values())):
-            names = [name for name, why in self.unscored.items() if why == reason]
-            text += f"; {len(names)} with {reason} ({names[0]}{', …' if len(names) > 1 else ''})"
-        return text
+        parts = [self.protocol.describe(), f"{self.images} of {asked} images scored"]
+        groups = {f"with {why}": [n for n, own in self.unscored.items() if own == why] for why in (NO_TRUTH, NO_PIXELS)}
+        for what, names in {"damaged": list(self.damaged), **groups}.items():
+            if names:
+                parts.append(f"{len(names)} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
+        return "; ".join(parts)
 
 
 @torch.no_grad()
@@ -182,19 +179,25 @@ def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, uni
     Raises:
         DataError: a prediction that is not finite and positive; names the image.
     """
-    batch = collate(list(samples))
-    device = device_of(network)
-    image, rig = batch.image.to(device), batch.rig.to(device)
+    batch = collate(list(samples)).to(device_of(network))
 
-    def depth_of(seen: Tensor, rig: StereoRig) -> Tensor:
+    def inverse(image: Tensor, rig: StereoRig) -> np.ndarray:
         in_units = units and hasattr(network, "depth_in_units")
-        return network.depth_in_units(seen) if in_units else network.depth(seen, rig)
+        depth = network.depth_in_units(image) if in_units else network.depth(image, rig)
+        if depth.dim() != 4 or depth.shape[1] != 1 or depth.shape[0] != len(image):
+            raise ValueError(f"the network's depth must be ({len(image)}, 1, H, W), got {tuple(depth.shape)}")
+        values = depth[:, 0].double().cpu().numpy()
+        for name, one in zip(batch.names, values, strict=True):
+            _require_positive(one, name)
+        return 1.0 / values
 
-    inverse = _inverse(depth_of(image, rig), batch.names)
-    if flip:
-        mirrored = depth_of(image.flip(-1), _mirrored(rig))
-        inverse = flip_postprocess(inverse, _inverse(mirrored, batch.names)[..., ::-1])
-    return inverse
+    direct = inverse(batch.image, batch.rig)
+    if not flip:
+        return direct
+    rig = batch.rig
+    if rig.cx is not None and rig.width is not None:
+        rig = replace(rig, cx=rig.width - 1 - rig.cx)
+    return flip_postprocess(direct, inverse(batch.image.flip(-1), rig)[..., ::-1])
 
 
 def evaluate(
@@ -206,7 +209,7 @@ def evaluate(
     scaling: str | None = None,
     strata: Strata = None,
     batch_size: int = 8,
-    progress: bool | Callable[[int, int], None] = False,
+    progress: bool = False,
     keep_going: bool = False,
 ) -> Evaluation:
     """Predict every image of a data set and score those that have ground truth.
@@ -221,7 +224,7 @@ def evaluate(
         strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
             crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
         batch_size: images predicted together; the scores do not depend on it beyond rounding.
-        progress: True for a bar; or a function called with (done, total).
+        progress: show a bar.
         keep_going: score the other images where the files of one are damaged, and note it in ``damaged``. Rows of
             such an evaluation must say so, because they rest on fewer images.
 
@@ -231,14 +234,13 @@ def evaluate(
         OptionError: unknown names, or a protocol that does not fit the data's ground truth.
     """
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
-    told = _reader_of(dataset)
-    crop = getattr(told, "crop", "any")
-    protocol.require(ground_truth_of(dataset), type(told).__name__, crop)
+    reader = _reader_of(dataset)
+    crop = getattr(reader, "crop", "any")
+    protocol.require(ground_truth_of(dataset), type(reader).__name__, crop)
     if protocol.image_crop is None and crop in IMAGE_CROPS:
         # rows must not say that nothing was cut off
         protocol = replace(protocol, image_crop=crop)
     strata_makers(strata)
-    units = protocol.nominal_factor is not None
     start = time.perf_counter()
     rows: list[dict] = []
     unscored: dict[str, str] = {}
@@ -247,10 +249,9 @@ def evaluate(
     if training:
         network.eval()
     try:
-        with Progress("evaluate", len(dataset), "image") if progress is True else nullcontext() as bar:
-            done = 0
+        with Progress("evaluate", len(dataset), "image") if progress else nullcontext() as bar:
             for samples in _batches(dataset, batch_size, damaged if keep_going else None):
-                inverses = predict(network, samples, flip=protocol.flip, units=units)
+                inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
                 for sample, inverse in zip(samples, inverses, strict=True):
                     if sample.depth is None or not bool((sample.depth != 0).any()):
                         unscored[sample.name] = NO_TRUTH
@@ -266,11 +267,8 @@ def evaluate(
                     rows.extend(scored)
                     if not scored:
                         unscored[sample.name] = NO_PIXELS
-                done += len(samples)
                 if bar is not None:
                     bar.update(len(samples))
-                if callable(progress):
-                    progress(done, len(dataset))
     finally:
         if training:
             network.train()
@@ -323,21 +321,6 @@ def _batches(dataset, batch_size: int, damaged: dict[str, str] | None) -> Iterat
         held.append(replace(sample, other=None))
     if held:
         yield held
-
-
-def _mirrored(rig: StereoRig) -> StereoRig:
-    if rig.cx is None or rig.width is None:
-        return rig
-    return replace(rig, cx=rig.width - 1 - rig.cx)
-
-
-def _inverse(depth: Tensor, names: Sequence[str]) -> np.ndarray:
-    if depth.dim() != 4 or depth.shape[1] != 1 or depth.shape[0] != len(names):
-        raise ValueError(f"the network's depth must be ({len(names)}, 1, H, W), got {tuple(depth.shape)}")
-    values = depth[:, 0].double().cpu().numpy()
-    for name, one in zip(names, values, strict=True):
-        _require_positive(one, name)
-    return 1.0 / values
 
 
 def _require_positive(values: np.ndarray, name: str) -> np.ndarray:

@@ -3,17 +3,17 @@
 import cv2
 import numpy as np
 
-INTERPOLATIONS = ("linear", "nearest", "nearest_centre")
-"""Ways to resize a map, old cells to new cells.
-
-``linear``: pixel centres aligned, as OpenCV has it. ``nearest``: OpenCV's INTER_NEAREST (and torch's rule), new cell i
-takes old cell ``floor(i * old / new)``: the corner of what it covers, not its middle, so that a map made smaller is
-shifted by up to half a new cell. ``nearest_centre``: the old cell under the new one's centre,
-``floor((i + 0.5) * old / new)``, in whole numbers (OpenCV's INTER_NEAREST_EXACT takes the other cell at some ties)."""
-
 
 def resize_map(values: np.ndarray, height: int, width: int, interpolation: str = "linear") -> np.ndarray:
-    """A map ``(h, w)`` at another size, by one of `INTERPOLATIONS`; the same size returns it unchanged."""
+    """A map ``(h, w)`` at another size, old cells to new cells; the same size returns it unchanged.
+
+    Args:
+        interpolation: ``linear``: pixel centres aligned, as OpenCV has it. ``nearest``: OpenCV's INTER_NEAREST (and
+            torch's rule), new cell i takes old cell ``floor(i * old / new)``: the corner of what it covers, not its
+            middle, so that a map made smaller is shifted by up to half a new cell. ``nearest_centre``: the old cell
+            under the new one's centre, ``floor((i + 0.5) * old / new)``, in whole numbers (OpenCV's INTER_NEAREST_EXACT
+            takes the other cell at some ties).
+    """
     if values.shape == (height, width):
         return values
     if interpolation == "nearest_centre":

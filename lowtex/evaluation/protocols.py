@@ -2,51 +2,37 @@
 
 Two numbers can only be compared when crop, cap, scaling, post-processing and kind of ground truth are the same, and
 papers differ in all five. So each of them is a field here, and none is a hidden default of the evaluation. The named
-protocols stand at the end of this file.
+protocols stand in ``protocols.yaml``.
 """
 
 import re
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import yaml
 
 from lowtex.errors import OptionError, require_choice
-from lowtex.evaluation.postprocessing import INTERPOLATIONS
 from lowtex.geometry import NOMINAL_BASELINE_M
+from lowtex.options import NonNegativeFloat, PositiveFloat, check_types
 
-CROPS = {
-    "garg": (0.40810811, 0.99189189, 0.03594771, 0.96405229),
-    "eigen": (0.3324324, 0.91351351, 0.0359477, 0.96405229),
-    "manydepth": (256 / 768, 1.0, 192 / 2048, 1856 / 2048),
-}
-"""Top, bottom, left, right as fractions of the ground truth's size (Garg et al. 2016; Eigen et al. 2014; Watson et al.
-2021, ``[256:, 192:1856]`` of the 768x2048 that are left of a Cityscapes image without its lowest quarter)."""
+_DATA = yaml.safe_load(Path(__file__).with_name("protocols.yaml").read_text(encoding="utf-8"))
 
-GROUND_TRUTHS = {
-    "velodyne_x": "velodyne points, the sensor's forward distance (the community's Eigen ground truth)",
-    "velodyne_z": "velodyne points, depth along the camera's axis",
-    "improved": "KITTI's accumulated and cleaned ground truth (Uhrig et al. 2017)",
-    "vkitti2": "rendered depth of every pixel (Virtual KITTI 2's layout)",
-    "make3d": "Make3D's grid of laser distances",
-    "cityscapes": "depth from the disparity maps that come with Cityscapes",
-    "stereo": "the depth or disparity kept in a folder of stereo pairs",
-}
+CROPS: dict[str, list[float]] = _DATA["crops"]
+"""Top, bottom, left, right as fractions of the ground truth's size."""
+
+GROUND_TRUTHS: dict[str, str] = _DATA["ground_truths"]
 """Kinds of ground truth. A reader says its own in an attribute ``ground_truth``; None or missing = not stated."""
 
-IMAGE_CROPS = {
-    "c1": "the middle 2:1 window of image and grid",
-    "wide": "the middle 2.5:1 window of image and grid",
-    "bottom_quarter": "images without their lowest quarter (the recording car)",
-    "bottom_fifth": "images without their lowest fifth",
-}
+IMAGE_CROPS: dict[str, str] = _DATA["image_crops"]
 """Crops that the reader makes, before the network sees the image (its attribute ``crop``)."""
 
 PROTOCOL_COLUMNS = ("protocol", "crop", "cap_m", "scaling", "flip", "ground_truth")
 """Columns of a row in which a protocol states itself (`Protocol.row`)."""
 
-SCALINGS = ("none", "median")
+_SCALINGS = {"none": "no scaling", "median": "median scaling per image"}
 _FACTOR = re.compile(r"x(\d+(?:\.\d+)?(?:[eE]-?\d+)?)")
-RESIZED = ("inverse_depth", "depth")
 
 
 @dataclass(frozen=True)
@@ -72,41 +58,34 @@ class Protocol:
             and needs none. ``x5.4`` (any number): the network gives units of a pretended baseline, and a unit is 5.4
             metres, see `nominal_factor`.
         flip: average with the prediction for the mirrored image (Godard et al. 2017).
-        interpolation: of the resize, a name of `lowtex.evaluation.postprocessing.INTERPOLATIONS`.
+        interpolation: of the resize, see `lowtex.evaluation.postprocessing.resize_map`.
         resized: ``inverse_depth``, or ``depth`` where a code base interpolates depth itself.
         log10: also report Make3D's fourth error, the root mean square of differences of base-10 logarithms.
         source: where the protocol comes from and who uses it.
     """
 
     name: str
-    ground_truth: str
-    crop: str | None = None
-    min_depth_m: float = 1e-3
-    cap_m: float = 80.0
+    ground_truth: Literal[tuple(GROUND_TRUTHS)]
+    crop: Literal[tuple(CROPS)] | None = None
+    min_depth_m: NonNegativeFloat = 1e-3
+    cap_m: PositiveFloat = 80.0
     cap_truth: bool = True
     scaling: str = "none"
     flip: bool = False
-    interpolation: str = "linear"
+    interpolation: Literal["linear", "nearest", "nearest_centre"] = "linear"
     log10: bool = False
     source: str = ""
-    image_crop: str | None = None
+    image_crop: Literal[tuple(IMAGE_CROPS)] | None = None
     clamp_truth: bool = False
-    resized: str = "inverse_depth"
+    resized: Literal["inverse_depth", "depth"] = "inverse_depth"
 
     def __post_init__(self):
-        require_choice("ground_truth", self.ground_truth, GROUND_TRUTHS)
-        require_choice("crop", self.crop, (*CROPS, None))
-        require_choice("image_crop", self.image_crop, (*IMAGE_CROPS, None))
-        require_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        require_choice("resized", self.resized, RESIZED)
-        factor = factor_of(self.scaling)
-        if factor is not None:
+        check_types(self)
+        if (factor := factor_of(self.scaling)) is not None:
             # x5.40 and x5.4 are one protocol and must be one text in the rows
             object.__setattr__(self, "scaling", f"x{factor:g}")
-        if not 0 <= self.min_depth_m < self.cap_m < float("inf"):
-            raise OptionError(
-                f"protocol {self.name!r}: 0 <= min_depth_m={self.min_depth_m} < cap_m={self.cap_m} must hold"
-            )
+        if self.min_depth_m >= self.cap_m:
+            raise OptionError(f"protocol {self.name!r}: min_depth_m={self.min_depth_m} < cap_m={self.cap_m} must hold")
         if self.clamp_truth and self.cap_truth:
             raise OptionError(f"protocol {self.name!r}: clamp_truth keeps what cap_truth drops; set cap_truth=False")
 
@@ -121,11 +100,8 @@ class Protocol:
 
     def changed(self, *, flip: bool | None = None, scaling: str | None = None) -> "Protocol":
         """The protocol with other options; None keeps its own. The row states what was used."""
-        return replace(
-            self,
-            flip=self.flip if flip is None else bool(flip),
-            scaling=self.scaling if scaling is None else scaling,
-        )
+        given = {"flip": flip, "scaling": scaling}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def crop_box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows and columns that count, as (top, bottom, left, right), ends exclusive, cut down to whole pixels."""
@@ -136,10 +112,9 @@ class Protocol:
 
     def valid(self, truth_m: np.ndarray) -> np.ndarray:
         """The pixels that count: bool ``(h, w)`` of a ground truth ``(h, w)`` in metres, 0 = none."""
+        inside = truth_m > 0
         if self.cap_truth:
             inside = (truth_m > self.min_depth_m) & (truth_m < self.cap_m)
-        else:
-            inside = truth_m > 0
         top, bottom, left, right = self.crop_box(*truth_m.shape)
         mask = np.zeros_like(inside)
         mask[top:bottom, left:right] = inside[top:bottom, left:right]
@@ -166,14 +141,9 @@ class Protocol:
     @property
     def stated_name(self) -> str:
         """The name, and every field in which this value is not the protocol known by that name (a row has both)."""
-        known = PROTOCOLS.get(self.name)
-        if known is None:
-            return self.name
-        differ = [
-            f"{f.name}={getattr(self, f.name)}"
-            for f in fields(self)
-            if f.name not in ("flip", "scaling", "source") and getattr(self, f.name) != getattr(known, f.name)
-        ]
+        known = PROTOCOLS.get(self.name, self)
+        own = (f.name for f in fields(self) if f.name not in ("flip", "scaling", "source"))
+        differ = [f"{name}={getattr(self, name)}" for name in own if getattr(self, name) != getattr(known, name)]
         return f"{self.name} but {', '.join(differ)}" if differ else self.name
 
     def row(self) -> dict:
@@ -191,90 +161,42 @@ class Protocol:
     def describe(self) -> str:
         """One sentence that says all of it, for captions and logs."""
         limits = f"[{self.min_depth_m:g}, {self.cap_m:g}] m"
+        counted = "every pixel with ground truth" + (f", itself clamped to {limits}" if self.clamp_truth else "")
         if self.cap_truth:
             counted = f"pixels with {self.min_depth_m:g} m < true depth < {self.cap_m:g} m"
-        else:
-            counted = "every pixel with ground truth" + (f", itself clamped to {limits}" if self.clamp_truth else "")
-        scaling = {"none": "no scaling", "median": "median scaling per image"}.get(self.scaling)
+        scaling = _SCALINGS.get(self.scaling)
         if scaling is None:
-            nominal = self.nominal_factor * NOMINAL_BASELINE_M
+            real = f"{self.nominal_factor * NOMINAL_BASELINE_M:g}"
             scaling = (
-                f"network units {self.scaling} (a baseline of {nominal:g} m where {NOMINAL_BASELINE_M:g} was pretended)"
+                f"network units {self.scaling} (a baseline of {real} m where {NOMINAL_BASELINE_M:g} was pretended)"
             )
         parts = [
             GROUND_TRUTHS[self.ground_truth],
-            *([IMAGE_CROPS[self.image_crop]] if self.image_crop else []),
+            IMAGE_CROPS.get(self.image_crop),
             f"{self.crop} crop" if self.crop else "no crop",
             counted,
-            f"{self.resized.replace('_', ' ')} resized by {self.interpolation.replace('_', ' ')} interpolation",
+            f"{self.resized} resized by {self.interpolation} interpolation".replace("_", " "),
             f"prediction clamped to {limits}",
             scaling,
             f"{'with' if self.flip else 'without'} flip post-processing",
             "mean over images",
         ]
-        return f"{self.stated_name}: {'; '.join(parts)}"
+        return f"{self.stated_name}: {'; '.join(part for part in parts if part)}"
 
 
 def factor_of(scaling: str) -> float | None:
-    """5.4 for ``x5.4``, None for the other `SCALINGS`; `OptionError` for anything else."""
+    """5.4 for ``x5.4``, None for ``none`` and ``median``; `OptionError` for anything else."""
     found = _FACTOR.fullmatch(str(scaling))
     if found and 0 < float(found[1]) < float("inf"):
         return float(found[1])
-    if scaling not in SCALINGS:
-        known = ", ".join(SCALINGS)
+    if scaling not in _SCALINGS:
+        known = ", ".join(_SCALINGS)
         raise OptionError(f"scaling={scaling!r} is not known; choose one of: {known}, or a factor such as x5.4")
     return None
 
 
-_RAW = "Monodepth2's evaluate_depth.py on the 697 Eigen test images: the community's KITTI protocol"
-_IMPROVED = "Monodepth2 on the 652 Eigen test images with improved ground truth"
-_SMDE = {"crop": "garg", "cap_truth": False, "clamp_truth": True, "resized": "depth"}
-_C1 = {"scaling": "median", "min_depth_m": 0.0, "cap_m": 70.0, "log10": True, "image_crop": "c1"}
-
-_ALL = (
-    Protocol("eigen_raw", "velodyne_x", crop="garg", source=_RAW),
-    Protocol("eigen_raw_z", "velodyne_z", crop="garg", source="eigen_raw with depth along the camera's axis"),
-    Protocol("eigen_raw_eigen_crop", "velodyne_x", crop="eigen", source="eigen_raw in the crop of Eigen et al. 2014"),
-    Protocol("eigen_raw_smde", "velodyne_x", source="SMDE-Pytorch's metric_depth_kitti on raw ground truth", **_SMDE),
-    Protocol("improved", "improved", cap_truth=False, source=f"{_IMPROVED}: no crop, no cap on the truth"),
-    Protocol(
-        "improved_garg",
-        "improved",
-        crop="garg",
-        source="PlaneDepth's crop and cap; its own files also divide the PNG by 255, so its truth is 0.4 % farther",
-    ),
-    Protocol("improved_eigen_crop", "improved", crop="eigen", source="improved_garg in the crop of Eigen et al. 2014"),
-    Protocol("improved_100m", "improved", cap_m=100.0, source="monodepth_benchmark: no crop, 1e-3 to 100 m"),
-    Protocol("improved_smde", "improved", source="SMDE-Pytorch's metric_depth_kitti on improved truth", **_SMDE),
-    Protocol("vkitti2_dense", "vkitti2", source="every rendered pixel nearer than the cap; drops the sky"),
-    Protocol("vkitti2_garg", "vkitti2", crop="garg", source="the same within the Garg crop, as ZoeDepth has it"),
-    Protocol(
-        "make3d_c1",
-        "make3d",
-        interpolation="nearest",
-        source="Godard's C1 (monodepth2 issues 89 and 392): 2:1 crop, 0 < truth < 70 m, OpenCV's INTER_NEAREST",
-        **_C1,
-    ),
-    Protocol(
-        "make3d_c1_centred",
-        "make3d",
-        interpolation="nearest_centre",
-        source="make3d_c1 without the shift of INTER_NEAREST, half a grid cell up and left: right, but in no paper",
-        **_C1,
-    ),
-    Protocol(
-        "cityscapes",
-        "cityscapes",
-        crop="manydepth",
-        image_crop="bottom_quarter",
-        source="ManyDepth's crops and cap, but in metres; ManyDepth itself is monocular and adds scaling='median'",
-    ),
-    Protocol("cityscapes_full", "cityscapes", source="all of the image, the recording car included: no crop at all"),
-    Protocol("stereo_dense", "stereo", source="a folder of one's own: every pixel with ground truth up to the cap"),
-)
-
-PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
-"""The named protocols."""
+PROTOCOLS = {name: Protocol(name, **values) for name, values in _DATA["protocols"].items()}
+"""The named protocols, from ``protocols.yaml``."""
 
 
 def get_protocol(protocol: str | Protocol) -> Protocol:

@@ -8,9 +8,8 @@ Rows are kept as CSV in one order and with ten significant digits, so that the s
 bytes, apart from the columns in `PROVENANCE_COLUMNS`.
 """
 
-import gzip
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +45,7 @@ COLUMNS = (
 _INTEGERS = ("seed", "images", "pixels", "threads")
 _NUMBERS = ("cap_m", "value", "wall_s")
 _FLAGS = ("flip", "miniature")
-_UNREADABLE = (
-    *(pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError),
-    *(EOFError, gzip.BadGzipFile, zlib.error),
-)
+_UNREADABLE = (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError, OSError, zlib.error)
 
 
 def training_data(experiment: Experiment) -> str:
@@ -132,10 +128,7 @@ def per_image_rows(
     trained = _columns_of(experiment, experiment_key, seed)
     trained.pop("train_data")
     told = {**trained, "eval_data": eval_data, "split": split, **evaluation.protocol.row()}
-    frame = evaluation.per_image.copy()
-    for place, (column, value) in enumerate(told.items()):
-        frame.insert(place, column, value)
-    return frame
+    return pd.DataFrame(told, index=evaluation.per_image.index).join(evaluation.per_image)
 
 
 def _columns_of(
@@ -146,9 +139,7 @@ def _columns_of(
     if isinstance(experiment, str):
         return {"experiment": experiment, **given}
     own = {"experiment_key": experiment.key, "seed": experiment.seed, "train_data": training_data(experiment)}
-    return {"experiment": experiment.name} | {
-        name: own[name] if value is None else value for name, value in given.items()
-    }
+    return {"experiment": experiment.name, **own, **{name: v for name, v in given.items() if v is not None}}
 
 
 def merge_rows(*frames: pd.DataFrame) -> pd.DataFrame:
@@ -189,10 +180,9 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if path.is_dir():
-        files = sorted({*path.rglob("rows*.csv"), *path.rglob("rows/*.csv")})
-        if path.name == "rows":
-            files = sorted({*files, *path.glob("*.csv")})
-        files = [file for file in files if not file.name.startswith(".")]
+        own = path.glob("*.csv") if path.name == "rows" else ()
+        found = {*path.rglob("rows*.csv"), *path.rglob("rows/*.csv"), *own}
+        files = sorted(file for file in found if not file.name.startswith("."))
         if not files:
             raise DataError(f"no rows under {path}: run the evaluation notebooks first (`lowtex run`)")
         return merge_rows(*(read_rows(file) for file in files))
@@ -210,35 +200,28 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in frame.columns]
     unknown = [name for name in frame.columns if name not in COLUMNS]
     if missing or unknown:
-        wrong = [
-            f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("has unknown", unknown)) if names
-        ]
-        raise DataError(f"{where} is not a table of rows: it {' and '.join(wrong)}")
-    frame = frame[list(COLUMNS)].copy()
+        parts = {"lacks": missing, "has unknown": unknown}.items()
+        wrong = " and ".join(f"{what} {', '.join(names)}" for what, names in parts if names)
+        raise DataError(f"{where} is not a table of rows: it {wrong}")
+    checked = {}
     for name in COLUMNS:
-        column = frame[name]
+        column, text = frame[name], frame[name].astype(str)
+        number = pd.to_numeric(column, errors="coerce")
         if name in _FLAGS:
-            known = {"True": True, "False": False}
-            converted = column.map(lambda cell, known=known: known.get(str(cell)))
-            _refuse(converted.isna(), column, name, "True or False", where)
-            frame[name] = converted.astype(bool)
-        elif name in _INTEGERS or name in _NUMBERS:
-            converted = pd.to_numeric(column, errors="coerce")
-            good = np.isfinite(converted) & ((converted % 1 == 0) | (name in _NUMBERS))
-            least = 1 if name in ("images", "pixels") else -np.inf
-            _refuse(~good | (converted < least), column, name, "a finite number" if least < 0 else "at least 1", where)
-            frame[name] = converted.astype(np.int64 if name in _INTEGERS else np.float64)
+            good, expected, values = text.isin(["True", "False"]), "True or False", text == "True"
+        elif name in _NUMBERS:
+            good, expected, values = np.isfinite(number), "a finite number", number.astype(np.float64)
+        elif name in _INTEGERS:
+            counted = name in ("images", "pixels")
+            good = np.isfinite(number) & (number % 1 == 0) & ((number >= 1) | (not counted))
+            expected, values = "at least 1" if counted else "a finite number", number.where(good, 0).astype(np.int64)
+        elif name == "metric":
+            good, expected, values = text.isin([*METRICS, LOG10]), "a metric's name", text
         else:
-            _refuse(column.isna() | (column.astype(str) == ""), column, name, "a text", where)
-            frame[name] = column.astype(str)
-    _refuse(~frame["metric"].isin([*METRICS, LOG10]), frame["metric"], "metric", "a metric's name", where)
-    return frame
-
-
-def _refuse(bad: Iterable[bool], column: pd.Series, name: str, expected: str, where: str) -> None:
-    bad = np.asarray(bad)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise DataError(
-            f"{where}: row {row + 1} has {name}={column.iloc[row]!r}, expected {expected} ({int(bad.sum())} such rows)"
-        )
+            good, expected, values = column.notna() & (text != ""), "a text", text
+        if not good.all():
+            row = int(np.argmin(good))
+            told = f"{name}={column.iloc[row]!r}, expected {expected} ({int((~good).sum())} such rows)"
+            raise DataError(f"{where}: row {row + 1} has {told}")
+        checked[name] = values
+    return pd.DataFrame(checked)

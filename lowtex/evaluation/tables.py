@@ -39,16 +39,15 @@ IDENTITY_COLUMNS = (
 )
 """What a number is; two rows that agree in all of these are the same measurement."""
 
-_SEVERAL = ("experiment_key", "seed", "metric")
-_GROUP = ("experiment", "profile", *(n for n in IDENTITY_COLUMNS if n not in ("experiment", "profile", *_SEVERAL)))
+_GROUP = ["experiment", "profile"]
+_GROUP += [name for name in IDENTITY_COLUMNS if name not in (*_GROUP, "experiment_key", "seed", "metric")]
 """What the rows behind one line of a table agree in."""
 
 REPORTED = "reported"
 
-NOT_STATED = "not stated"
-"""In a published row: the source does not say."""
-
 _FLIPS = {"none": False, "flip": True}
+"""Of a published row; ``not stated`` where its source does not say."""
+
 _DATA = {"make3d": "Make3D", "improved": "KITTI, improved", "velodyne_x": "KITTI"}
 
 MINIATURE_MARK = ", MINIATURE"
@@ -60,9 +59,8 @@ MINIATURE_NOTE = (
 )
 
 _ALWAYS_SHOWN = ("method", "status", "images", "seeds")
-_CAPITALISED = ("status", "images", "seeds", "split", "protocol", "crop", "scaling", "flip", "ground_truth", "profile")
-_HEADINGS = {
-    **{name: name.replace("_", " ").capitalize() for name in ("method", "source", *_CAPITALISED)},
+_CAPITALISED = "method source status images seeds split protocol crop scaling flip ground_truth profile".split()
+_HEADINGS = {name: name.replace("_", " ").capitalize() for name in _CAPITALISED} | {
     "stratum": "Pixels",
     "stratum_kind": "Strata",
     "eval_data": "Evaluated on",
@@ -106,21 +104,16 @@ def table(
     metrics = present if metrics is None else list(metrics)
     if unknown := [name for name in metrics if name not in present]:
         raise OptionError(f"metrics={', '.join(unknown)}: no row has it; the rows have: {', '.join(present)}")
-    lines = []
-    for place, group in kept[kept["metric"].isin(metrics)].groupby(list(_GROUP), sort=False, dropna=False):
-        line = dict(zip(_GROUP, place, strict=True))
-        _require_one_row_a_seed(group, line)
-        by_metric = group.groupby("metric")["value"]
-        for name in metrics:
-            values = by_metric.get_group(name) if name in by_metric.groups else pd.Series(dtype=float)
-            line[name] = values.mean()
-            line[f"{name}_sd"] = values.std(ddof=1)
-        line["method"] = line.pop("experiment")
-        if line.pop("miniature"):
-            line["status"] += MINIATURE_MARK
-            line["eval_data"] += " (miniature)"
-        lines.append({**line, "images": int(group["images"].iloc[0]), "seeds": group["seed"].nunique(), "source": ""})
-    frame = pd.DataFrame(lines).sort_values(
+    kept = kept[kept["metric"].isin(metrics)]
+    _require_one_row_a_seed(kept)
+    frame = kept.groupby(_GROUP, sort=False).agg(images=("images", "first"), seeds=("seed", "nunique"))
+    values = kept.groupby([*_GROUP, "metric"])["value"].agg(["mean", "std"]).unstack("metric")
+    for name in metrics:
+        frame[name], frame[f"{name}_sd"] = values["mean", name], values["std", name]
+    frame = frame.reset_index().rename(columns={"experiment": "method"}).assign(source="")
+    frame["status"] += np.where(frame["miniature"], MINIATURE_MARK, "")
+    frame["eval_data"] += np.where(frame["miniature"], " (miniature)", "")
+    frame = frame.sort_values(
         ["status", "protocol", "eval_data", "method", "stratum"],
         key=lambda column: column.map(lambda cell: _rank(column.name, cell, order)),
         kind="stable",
@@ -144,12 +137,10 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
     if "stratum_kind" in frame and len(kinds := set(frame["stratum_kind"]) - {"none"}) < 2:
         same += [f"pixels by {kind}" for kind in kinds]
         frame = frame.drop(columns="stratum_kind")
-    published = frame["status"] == REPORTED if "status" in frame else pd.Series(False, index=frame.index)
+    status = frame.get("status", pd.Series("", index=frame.index)).astype(str)
     for name in (name for name in frame if not (name.endswith("_sd") and name[:-3] in frame)):
-        cells = [
-            _cell(value, digits if name in LABELS else None, exact=exact)
-            for value, exact in zip(frame[name], published, strict=True)
-        ]
+        places = digits if name in LABELS else None
+        cells = [_cell(cell, places, of == REPORTED) for cell, of in zip(frame[name], status, strict=True)]
         movable = "method" in frame and name not in (*_ALWAYS_SHOWN, *LABELS)
         if movable and len(set(cells)) == 1:
             same.append(f"{_HEADINGS.get(name, name).lower()} {cells[0]}")
@@ -162,7 +153,7 @@ def to_markdown(frame: pd.DataFrame, *, digits: int = 3) -> str:
     lines = [f"Throughout: {'; '.join(same)}.\n"] if same else []
     right = {place for place, name in enumerate(shown) if name in numeric}
     lines.append(markdown_table(shown, zip(*shown.values(), strict=True), right))
-    if "status" in frame and frame["status"].astype(str).str.endswith(MINIATURE_MARK).any():
+    if status.str.endswith(MINIATURE_MARK).any():
         lines.append(f"\n{MINIATURE_NOTE}")
     return "\n".join(lines) + "\n"
 
@@ -178,14 +169,13 @@ def markdown_table(
         right: numbers of the columns that are set to the right.
         aligned: pad the cells, so that it reads as plain text too.
     """
-    rows = [list(heads), *(list(line) for line in lines)]
-    columns = range(len(rows[0]))
+    rows = [list(heads), *map(list, lines)]
+    rules = [" ---: " if i in right else " --- " for i in range(len(rows[0]))]
     if aligned:
-        widths = [max(len(row[i]) for row in rows) for i in columns]
-        rows = [[row[i].rjust(widths[i]) if i in right else row[i].ljust(widths[i]) for i in columns] for row in rows]
-        rules = ["-" * (widths[i] + 1) + (":" if i in right else "-") for i in columns]
-    else:
-        rules = [" ---: " if i in right else " --- " for i in columns]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        pads = [str.rjust if i in right else str.ljust for i in range(len(widths))]
+        rows = [[pad(*cell) for pad, *cell in zip(pads, row, widths, strict=True)] for row in rows]
+        rules = ["-" * (width + 1) + (":" if i in right else "-") for i, width in enumerate(widths)]
     texts = [[f" {cell} " if cell else " " for cell in row] for row in rows]
     return "\n".join(f"|{'|'.join(cells)}|" for cells in (texts[0], rules, *texts[1:]))
 
@@ -205,9 +195,9 @@ def write_csv(path: str | Path, frame: pd.DataFrame, digits: int = 10) -> Path:
 def write_table(path_without_suffix: str | Path, frame: pd.DataFrame, *, digits: int = 3) -> tuple[Path, Path]:
     """Write a table as ``.md`` (for reading) and ``.csv`` (all columns, ten digits); returns the two paths."""
     base = Path(path_without_suffix)
-    markdown, plain = (base.parent / f"{base.name}{suffix}" for suffix in (".md", ".csv"))
+    markdown = base.with_name(f"{base.name}.md")
     write_text(markdown, to_markdown(frame, digits=digits))
-    return markdown, write_csv(plain, frame)
+    return markdown, write_csv(base.with_name(f"{base.name}.csv"), frame)
 
 
 @cache
@@ -233,11 +223,10 @@ def published_rows(protocol: str | Sequence[str] | None = None) -> pd.DataFrame:
     Args:
         protocol: only these.
     """
-    frame = _published().copy()
-    if protocol is None:
-        return frame
-    wanted = [protocol] if isinstance(protocol, str) else list(protocol)
-    return frame[frame["protocol"].isin(wanted)].reset_index(drop=True)
+    frame = _published()
+    if protocol is not None:
+        frame = frame[frame["protocol"].isin([protocol] if isinstance(protocol, str) else protocol)]
+    return frame.reset_index(drop=True)
 
 
 def comparable_rows(
@@ -259,8 +248,8 @@ def comparable_rows(
         return published_rows([])
     rows = published_rows(protocol)
     same_scaling = rows["scaling"] == ("none" if scaling.startswith("x") else scaling)
-    same_flip = rows["postprocessing"].map(lambda said: said == NOT_STATED or _FLIPS.get(said) == bool(flip))
-    return rows[same_scaling & same_flip.astype(bool)]
+    same_flip = rows["postprocessing"].isin(["not stated", "flip" if flip else "none"])
+    return rows[same_scaling & same_flip]
 
 
 def reported_lines(measured: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -290,14 +279,17 @@ def reported_lines(measured: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFra
     return whole.assign(**fixed, **{f"{name}_sd": np.nan for name in metrics})
 
 
-def _require_one_row_a_seed(group: pd.DataFrame, line: dict) -> None:
-    where = f"{line['experiment']} on {line['eval_data']} by {line['protocol']}, {line['stratum']} pixels"
-    twice = group.duplicated(["metric", "seed"], keep=False)
-    if twice.any():
-        seed, keys = group[twice]["seed"].iloc[0], sorted(group[twice]["experiment_key"].unique())
-        raise DataError(f"{where}: seed {seed} has more than one row (experiment keys {', '.join(keys)}); keep one run")
-    if group["images"].nunique() > 1:
-        raise DataError(f"{where}: seeds were scored on different numbers of images, {sorted(set(group['images']))}")
+def _require_one_row_a_seed(rows: pd.DataFrame) -> None:
+    twice = rows.duplicated([*_GROUP, "seed", "metric"], keep=False)
+    images = rows.groupby(_GROUP)["images"].transform("nunique")
+    for bad in rows[twice | (images > 1)].head(1).to_dict("records"):
+        alike = rows[(rows[_GROUP] == pd.Series(bad)[_GROUP]).all(axis=1)]
+        where = f"{bad['experiment']} on {bad['eval_data']} by {bad['protocol']}, {bad['stratum']} pixels"
+        if alike["images"].nunique() > 1:
+            counts = sorted(set(alike["images"]))
+            raise DataError(f"{where}: seeds were scored on different numbers of images, {counts}")
+        keys = ", ".join(sorted(alike.loc[alike["seed"] == bad["seed"], "experiment_key"].unique()))
+        raise DataError(f"{where}: seed {bad['seed']} has more than one row (experiment keys {keys}); keep one run")
 
 
 def _rank(column: str, cell: object, order: Sequence[str]) -> tuple:
@@ -317,7 +309,7 @@ def _stratum_rank(name: str) -> tuple:
     return (len(STRATUM_ORDER), start + {"<": -1e-6, ">": 1e-6}.get(name[:1], 0.0), name)
 
 
-def _cell(value: object, digits: int | None, exact: bool = False) -> str:
+def _cell(value: object, digits: int | None, exact: bool) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):

@@ -8,6 +8,7 @@ The thresholds were fixed from input images (three frames of an Eigen-train driv
 ``low``, half in ``high``) and from the miniature's own contrast levels, before any prediction was scored.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import cv2
@@ -41,6 +42,9 @@ DENSE_SHARE = 0.3
 
 STRATUM_ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", "interior")
 """Named strata in the order of tables and figures; bins of distance or contrast follow by their numbers."""
+
+NO_CONTRAST = ": texture contrast is only known in the miniatures; use strata='gradient' on other data"
+NO_TRUTH = " has no ground truth, which these strata need"
 
 Masks = dict[str, np.ndarray]
 """Stratum name -> bool ``(h, w)``; the strata of one kind never overlap and cover the image; ``all`` is added."""
@@ -114,7 +118,7 @@ def contrast_strata(
     Raises:
         DataError: the sample's contrast is not known.
     """
-    return _three(_known_contrast(sample), low, high, _size(sample, size))
+    return _three(_plane(sample, "texture_contrast", NO_CONTRAST), low, high, _size(sample, size))
 
 
 def contrast_bins(
@@ -124,7 +128,7 @@ def contrast_bins(
     edges: Sequence[float] = (0.005, 0.01, 0.02, 0.04, 0.08),
 ) -> Masks:
     """Finer steps of known contrast, for error-against-contrast curves: ``<0.005``, ``0.005-0.01``, … ``>=0.08``."""
-    return _binned(_resized(_known_contrast(sample), _size(sample, size)), edges, unit="")
+    return _binned(_resized(_plane(sample, "texture_contrast", NO_CONTRAST), _size(sample, size)), edges, unit="")
 
 
 def visibility_strata(sample: StereoSample, size: tuple[int, int] | None = None) -> Masks:
@@ -133,9 +137,8 @@ def visibility_strata(sample: StereoSample, size: tuple[int, int] | None = None)
     Raises:
         DataError: the sample does not know.
     """
-    if sample.visible is None:
-        raise DataError(f"{sample.name}: which points the other camera sees is only known in the miniatures")
-    seen = _resized(_plane(sample.visible, sample.name).astype(np.uint8), _size(sample, size)) > 0
+    lacks = ": which points the other camera sees is only known in the miniatures"
+    seen = _resized(_plane(sample, "visible", lacks), _size(sample, size)) > 0
     return _with_all({"visible": seen, "occluded": ~seen})
 
 
@@ -157,14 +160,15 @@ def edge_strata(
     Raises:
         DataError: too few pixels have ground truth to tell an edge from a gap, or they are far from square (a grid).
     """
-    truth, rig = _truth(sample), sample.rig
+    truth, rig = _plane(sample, "depth", NO_TRUTH), sample.rig
     (height, width), (rows, columns), known = sample.image.shape[-2:], truth.shape, (truth > 0).mean()
     tall = height / rows / rig.fy * rig.focal_px / (width / columns)
     if known < DENSE_SHARE or not 0.25 < tall < 4:
         sparse, oblong = f"only {known:.0%} of the pixels have any", f"each is {tall:.2g} times as high as wide"
-        what = sparse if known < DENSE_SHARE else oblong
-        way_out = "use this on Virtual KITTI 2 or its miniature"
-        raise DataError(f"{sample.name}: depth edges need dense ground truth of square pixels, but {what}; {way_out}")
+        raise DataError(
+            f"{sample.name}: depth edges need dense ground truth of square pixels, but "
+            f"{sparse if known < DENSE_SHARE else oblong}; use this on Virtual KITTI 2 or its miniature"
+        )
     if radius_px is None:
         radius_px = max(1, round(truth.shape[1] * EDGE_FRACTION))
     inverse = np.divide(1.0, truth, out=np.zeros_like(truth), where=truth > 0)
@@ -178,7 +182,7 @@ def distance_strata(
     sample: StereoSample, size: tuple[int, int] | None = None, *, edges_m: Sequence[float] = DISTANCE_BINS_M
 ) -> Masks:
     """Bins of true depth: ``<10 m``, ``10-20 m``, ``20-40 m``, ``40-80 m``, ``>=80 m`` (a pixel without is nearest)."""
-    return _binned(_resized(_truth(sample), _size(sample, size)), edges_m, unit=" m")
+    return _binned(_resized(_plane(sample, "depth", NO_TRUTH), _size(sample, size)), edges_m, unit=" m")
 
 
 STRATA: dict[str, Callable[..., Masks]] = {
@@ -214,15 +218,10 @@ def strata(sample: StereoSample, kind: str, size: tuple[int, int] | None = None,
             raise OptionError(f"strata={part!r} is not known; choose of: {', '.join(STRATA)} (cross them with *)")
     if len(parts) == 1:
         return STRATA[kind](sample, size, **options)
-    crossed = {"": np.ones(_size(sample, size), dtype=bool)}
-    for part in parts:
-        masks = STRATA[part](sample, size)
-        del masks["all"]
-        crossed = {
-            f"{before}/{name}".lstrip("/"): mask & other
-            for before, mask in crossed.items()
-            for name, other in masks.items()
-        }
+    crossed = STRATA[parts[0]](sample, size)
+    for part in parts[1:]:
+        pairs = itertools.product(crossed.items(), STRATA[part](sample, size).items())
+        crossed = {f"{a}/{b}": mask & other for (a, mask), (b, other) in pairs if "all" not in (a, b)}
     return _with_all(crossed)
 
 
@@ -244,11 +243,11 @@ def _three(values: np.ndarray, low: float, high: float, size: tuple[int, int]) -
 
 
 def _binned(values: np.ndarray, edges: Sequence[float], unit: str) -> Masks:
-    if not edges or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
+    if not len(edges) or (np.diff(edges) <= 0).any():
         raise OptionError(f"bin edges must rise, got {tuple(edges)}")
     index = np.digitize(values, edges)
-    names = [f"<{edges[0]:g}{unit}", *(f"{a:g}-{b:g}{unit}" for a, b in zip(edges, edges[1:], strict=False))]
-    names.append(f">={edges[-1]:g}{unit}")
+    between = [f"{a:g}-{b:g}{unit}" for a, b in itertools.pairwise(edges)]
+    names = [f"<{edges[0]:g}{unit}", *between, f">={edges[-1]:g}{unit}"]
     return _with_all({name: index == i for i, name in enumerate(names)})
 
 
@@ -262,8 +261,7 @@ def _bends(values: np.ndarray, step: float) -> np.ndarray:
 
 
 def _with_all(masks: Masks) -> Masks:
-    shape = next(iter(masks.values())).shape
-    return {**masks, "all": np.ones(shape, dtype=bool)}
+    return {**masks, "all": np.ones_like(next(iter(masks.values())))}
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -272,28 +270,16 @@ def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(values, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _known_contrast(sample: StereoSample) -> np.ndarray:
-    if sample.texture_contrast is None:
-        raise DataError(
-            f"{sample.name}: texture contrast is only known in the miniatures; use strata='gradient' on other data"
-        )
-    return _plane(sample.texture_contrast, sample.name)
-
-
-def _truth(sample: StereoSample) -> np.ndarray:
-    if sample.depth is None:
-        raise DataError(f"{sample.name} has no ground truth, which these strata need")
-    return _plane(sample.depth, sample.name)
-
-
-def _plane(values: Tensor, name: str) -> np.ndarray:
-    array = values.detach().cpu().to(torch.float32).numpy()
-    if array.ndim != 3 or array.shape[0] != 1:
-        raise DataError(f"{name}: expected a map (1, h, w), got {array.shape}")
-    return array[0]
+def _plane(sample: StereoSample, name: str, lacks: str) -> np.ndarray:
+    """A map ``(1, h, w)`` of the sample as float32 ``(h, w)``; ``lacks`` says what is wrong where it has none."""
+    values = getattr(sample, name)
+    if values is None:
+        raise DataError(f"{sample.name}{lacks}")
+    if values.dim() != 3 or values.shape[0] != 1:
+        raise DataError(f"{sample.name}: expected a map (1, h, w), got {tuple(values.shape)}")
+    return values[0].detach().cpu().to(torch.float32).numpy()
 
 
 def _size(sample: StereoSample, size: tuple[int, int] | None) -> tuple[int, int]:
-    if size is not None:
-        return tuple(size)
-    return tuple(sample.image.shape[-2:]) if sample.depth is None else tuple(sample.depth.shape[-2:])
+    of = sample.image if sample.depth is None else sample.depth
+    return tuple(of.shape[-2:]) if size is None else tuple(size)

@@ -17,10 +17,6 @@ def _own_channels(width: float, least_channels: int | None) -> list[int]:
     return own if least_channels is None else [max(least_channels, channels) for channels in own]
 
 
-def _outputs(heads: nn.ModuleList, maps: list[Tensor]) -> list[Tensor]:
-    return [head(x) for head, x in zip(heads, maps, strict=True)]
-
-
 class UNetDecoder(nn.Module):
     """Monodepth2's decoder (Godard et al. 2019): one skip connection at each size.
 
@@ -66,7 +62,7 @@ class UNetDecoder(nn.Module):
         for step, (reduce, fuse) in enumerate(zip(self.reduce, self.fuse, strict=True)):
             x = fuse.join(reduce(x), maps[3 - step] if step < 4 else None)
             decoded.append(x)
-        return _outputs(self.heads, decoded[:0:-1])
+        return [head(x) for head, x in zip(self.heads, decoded[:0:-1], strict=True)]
 
 
 class PlainNode(nn.Module):
@@ -173,4 +169,5 @@ class NestedDecoder(nn.Module):
         """
         grid = self.grid(maps)
         finest = self.last[1].join(self.last[0](grid[0][4]))
-        return _outputs(self.heads, [finest, grid[0][4], grid[1][3], grid[2][2]])
+        maps = [finest, grid[0][4], grid[1][3], grid[2][2]]
+        return [head(x) for head, x in zip(self.heads, maps, strict=True)]

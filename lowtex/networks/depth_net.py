@@ -105,10 +105,9 @@ class DepthNet(nn.Module):
 
     def _unit_m(self, rig: StereoRig, like: Tensor) -> Tensor | float:
         """Metres in one unit for this rig, a float or ``(B, 1, 1, 1)``."""
-        if self.metres_per_unit is None:
+        unit = self.metres_per_unit
+        if unit is None:
             unit = nominal_to_metres(1.0, per_image(rig.baseline_m, like), self.nominal_baseline)
-        else:
-            unit = self.metres_per_unit
         if self.reference_focal is None:
             return unit
         if rig.width is None:
@@ -122,22 +121,15 @@ def build_depth_net(settings: NetworkSettings) -> DepthNet:
     ``settings.pretrained`` is not read here, because a trained checkpoint is rebuilt where that file may be missing;
     training reads it: ``load_published(network.encoder, settings.pretrained, as_start=True)``.
     """
+    size = settings.depth, settings.width
     if settings.encoder == "iresnet":
-        encoder = IResNetEncoder(
-            settings.depth, settings.width, settings.rectify_after_start, projection=settings.projection
-        )
+        encoder = IResNetEncoder(*size, settings.rectify_after_start, projection=settings.projection)
     else:
-        encoder = ResNetEncoder(settings.depth, settings.width)
+        encoder = ResNetEncoder(*size)
     common = settings.width, settings.initial_bias, settings.least_channels
     if settings.decoder == "nested":
         decoder = NestedDecoder(encoder.channels, settings.squeeze_excite, *common)
     else:
         decoder = UNetDecoder(encoder.channels, *common)
-    return DepthNet(
-        encoder,
-        decoder,
-        settings.min_depth,
-        settings.max_depth,
-        settings.metres_per_unit,
-        nominal_baseline=settings.nominal_baseline,
-    )
+    units = settings.min_depth, settings.max_depth, settings.metres_per_unit
+    return DepthNet(encoder, decoder, *units, nominal_baseline=settings.nominal_baseline)

@@ -149,26 +149,21 @@ class FeatureNet(nn.Module):
         if not self.normalise:
             return self
         count = [0] * 5
-        total = [torch.zeros(c, dtype=torch.float64) for c in self.channels]
-        squares = [torch.zeros(c, dtype=torch.float64) for c in self.channels]
+        sums = [torch.zeros(2, c, dtype=torch.float64) for c in self.channels]
         for image in images:
-            image = image.to(self.mean_0) if image.dim() == 4 else image.to(self.mean_0)[None]
             with _running_statistics(self.encoder):
-                maps = self.encoder(image)
+                maps = self.encoder(image.to(self.mean_0).reshape(-1, *image.shape[-3:]))
             for level, x in enumerate(maps):
                 x = x.double().cpu()
                 count[level] += x.numel() // x.shape[1]
-                total[level] += x.sum(dim=(0, 2, 3))
-                squares[level] += x.square().sum(dim=(0, 2, 3))
+                sums[level] += torch.stack([x.sum(dim=(0, 2, 3)), x.square().sum(dim=(0, 2, 3))])
         if not count[0]:
             raise ValueError("fit_normalisation needs at least one image")
         for level in range(5):
-            mean = total[level] / count[level]
-            deviation = (squares[level] / count[level] - mean.square()).clamp(min=0).sqrt()
+            mean, square = sums[level] / count[level]
+            deviation = (square - mean.square()).clamp(min=0).sqrt()
             if not torch.isfinite(deviation).all():
-                raise ValueError(
-                    f"feature maps of level {level} are not finite; the network's weights or images are bad"
-                )
+                raise ValueError(f"feature maps of level {level} are not finite; the weights or images are bad")
             average = deviation.mean()
             dead = deviation <= DEAD_CHANNEL * average
             deviation[dead] = average if average > 0 else 1.0

@@ -59,10 +59,7 @@ class IResNetBlock(nn.Module):
         out_channels = planes * (4 if bottleneck else 1)
         self.role, self.bottleneck = role, bottleneck
         self.rectify_main = rectify and follows_start
-        if role != "start" and not follows_start:
-            self.bn0 = nn.BatchNorm2d(in_channels)
-        else:
-            self.bn0 = None
+        self.bn0 = None if role == "start" or follows_start else nn.BatchNorm2d(in_channels)
         first, second = (1, 3) if bottleneck else (3, 3)
         strides = (1, stride) if bottleneck else (stride, 1)
         self.conv1 = Conv2d(in_channels, planes, first, strides[0], padding_mode=padding_mode)

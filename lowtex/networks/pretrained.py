@@ -8,7 +8,8 @@ metres a unit, is ``scaling="x5.4"`` of the evaluation (`lowtex.evaluation.proto
 
 import hashlib
 import pickle
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -19,30 +20,12 @@ from lowtex.errors import CheckpointError
 from lowtex.networks.decoders import UNetDecoder
 from lowtex.networks.depth_net import DepthNet
 from lowtex.networks.iresnet import IResNetEncoder
-from lowtex.networks.resnet import ResNetEncoder
+from lowtex.networks.resnet import BLOCKS, STAGE_PLANES, ResNetEncoder, is_bottleneck
 
-SHOWN = 6
-"""How many names of each kind an error lists."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What `load_published` did.
-
-    Attributes:
-        source: ``torchvision resnet``, ``iduta iresnet`` or ``monodepth2 decoder``.
-        loaded: number of tensors copied.
-        dropped: names in the file that this network has no use for (the classifier).
-        untouched: names of the network that kept their values (only with ``as_start``).
-    """
-
-    source: str
-    loaded: int
-    dropped: tuple[str, ...]
-    untouched: tuple[str, ...]
+SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
-def load_published(module: nn.Module, path: str | Path, as_start: bool = False) -> Loaded | dict[str, Loaded]:
+def load_published(module: nn.Module, path: str | Path, as_start: bool = False) -> set[str]:
     """Load published weights into a network of this kit, so that it computes what the original code computes.
 
     ==================================  =============================================================================
@@ -66,7 +49,7 @@ def load_published(module: nn.Module, path: str | Path, as_start: bool = False) 
             the main path.
 
     Returns:
-        What was loaded; for a folder a dict with ``encoder`` and ``decoder``.
+        Names of the module that kept their values (only with ``as_start``).
 
     Raises:
         CheckpointError: no such file, not a file of weights, or weights of another network; lists the names that are
@@ -75,37 +58,24 @@ def load_published(module: nn.Module, path: str | Path, as_start: bool = False) 
     path = Path(path)
     if isinstance(module, DepthNet) or path.is_dir():
         return _load_folder(module, path)
-    weights = read_weights(path)
+    weights = {name: value for name, value in read_weights(path).items() if name.split(".")[0] != "fc"}
+    untouched: set[str] = set()
     if isinstance(module, UNetDecoder):
-        return _load(module, _monodepth2_decoder(weights, path), path, "monodepth2 decoder")
-    if not isinstance(module, ResNetEncoder | IResNetEncoder):
+        weights = _monodepth2_decoder(weights, path)
+    elif isinstance(module, ResNetEncoder | IResNetEncoder):
+        _check_family(module, weights, path, as_start)
+        if isinstance(module, IResNetEncoder) and not _is_iresnet(weights):
+            weights, untouched = _resnet_as_start(weights, module)
+    else:
         raise CheckpointError(
             f"no published weights are known for a {type(module).__name__}; {path} can go into a ResNetEncoder, "
             "an IResNetEncoder, a UNetDecoder, or (a folder) into a DepthNet made of these"
         )
-    if "conv1.weight" not in weights or "layer1.0.conv1.weight" not in weights:
-        raise CheckpointError(
-            f"{path} does not hold a ResNet or iResNet: conv1.weight and layer1.0.conv1.weight are not in it; "
-            f"it holds {_some(weights)}"
-        )
-    source = "iduta iresnet" if _is_iresnet(weights) else "torchvision resnet"
-    if isinstance(module, ResNetEncoder):
-        if source == "iduta iresnet":
-            raise CheckpointError(f"{path} holds an iResNet; load it into an IResNetEncoder of the same depth")
-        return _load(module, weights, path, source)
-    if source == "iduta iresnet":
-        _check_reading(module, path, as_start)
-        return _load(module, weights, path, source)
-    if not as_start:
-        raise CheckpointError(
-            f"{path} holds a torchvision ResNet, which an iResNet cannot reproduce; pass as_start=True to begin "
-            "training from its convolutions, or load it into a ResNetEncoder"
-        )
-    started, without_source = _resnet_as_start(weights, module)
-    return _load(module, started, path, source, without_source)
+    fill(module, weights, path, untouched)
+    return untouched
 
 
-def _load_folder(module: nn.Module, folder: Path) -> dict[str, Loaded]:
+def _load_folder(module: nn.Module, folder: Path) -> set[str]:
     fits = isinstance(module, DepthNet) and isinstance(module.encoder, ResNetEncoder)
     if not fits or not isinstance(module.decoder, UNetDecoder):
         raise CheckpointError(
@@ -117,37 +87,27 @@ def _load_folder(module: nn.Module, folder: Path) -> dict[str, Loaded]:
             f"a DepthNet takes a folder with encoder.pth and depth.pth, and {folder} is not a folder; "
             "for encoder weights alone call load_published(network.encoder, file)"
         )
-    files = {}
-    for part, stem in (("encoder", "encoder"), ("decoder", "depth")):
-        found = [folder / f"{stem}{suffix}" for suffix in (".pth", ".pt", ".safetensors")]
-        files[part] = next((file for file in found if file.is_file()), None)
-        if files[part] is None:
+    for stem in ("encoder", "depth"):
+        if _file(folder, stem) is None:
             raise CheckpointError(f"{folder} has no {stem}.pth; a Monodepth2 model is encoder.pth and depth.pth")
     # the decoder's file is looked at before anything is loaded, so that a wrong folder leaves the network as it was
-    decoder_weights = _monodepth2_decoder(read_weights(files["decoder"]), files["decoder"])
-    _compare(module.decoder, decoder_weights, files["decoder"])
-    return {
-        "encoder": load_published(module.encoder, files["encoder"]),
-        "decoder": _load(module.decoder, decoder_weights, files["decoder"], "monodepth2 decoder"),
-    }
+    path = _file(folder, "depth")
+    compare(module.decoder, _monodepth2_decoder(read_weights(path), path), path)
+    load_published(module.encoder, _file(folder, "encoder"))
+    return load_published(module.decoder, path)
+
+
+def _file(folder: Path, stem: str) -> Path | None:
+    return next((path for end in SUFFIXES if (path := folder / f"{stem}{end}").is_file()), None)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, unwrapped and without the prefixes that wrappers add."""
-    if not path.is_file():
-        raise CheckpointError(f"no weights at {path}; download them and give the path of the file")
-    try:
-        if path.suffix == ".safetensors":
-            values = load_file(path)
-        else:
-            values = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # every kind of damage raises something else
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if isinstance(error, pickle.UnpicklingError):
-            reason = "it holds objects other than weights, or is no torch file"
-        raise CheckpointError(f"{path} is not a readable file of weights ({reason}); download it again") from error
+    """All tensors of a file, unwrapped and without the prefixes that wrappers add.
+
+    Raises:
+        CheckpointError: no such file, or not one of weights.
+    """
+    values = _read(path)
     for wrapper in ("state_dict", "model"):
         if isinstance(values, dict) and isinstance(values.get(wrapper), dict):
             values = values[wrapper]
@@ -162,24 +122,56 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
+def _read(path: Path) -> object:
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; download them and give the path of the file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # every kind of damage raises something else
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it holds objects other than weights, or is no torch file"
+        raise CheckpointError(f"{path} is not a readable file of weights ({reason}); download it again") from error
+
+
 def _is_iresnet(weights: dict[str, Tensor]) -> bool:
     """iResNet pools first, so its shortcut's convolution is the second part, not the first."""
     shortcut = weights.get("layer2.0.downsample.1.weight")
     return shortcut is not None and shortcut.dim() == 4
 
 
-def _check_reading(module: IResNetEncoder, path: Path, as_start: bool) -> None:
-    if module.projection != "max_pool":
-        raise CheckpointError(
-            f"{path} holds an iResNet whose shortcuts pool first, but this encoder's projection is "
-            f"{module.projection}; choose --set network.projection=max_pool"
+def _check_family(module: nn.Module, weights: dict[str, Tensor], path: Path, as_start: bool) -> None:
+    """Raise CheckpointError unless the weights are of the module's family, and in its reading of the main path."""
+    into_iresnet, problem = isinstance(module, IResNetEncoder), ""
+    if "conv1.weight" not in weights or "layer1.0.conv1.weight" not in weights:
+        problem = (
+            "does not hold a ResNet or iResNet: conv1.weight and layer1.0.conv1.weight are not in it; it holds "
+            f"{_some(weights)}"
         )
-    if not module.rectify_after_start and not as_start:
-        raise CheckpointError(
-            f"{path} was trained by code that rectifies the main path after each stage's first block; build the "
-            "encoder with rectify_after_start=True to get its outputs, or pass as_start=True to begin training from "
-            "these weights in the other reading"
+    elif _is_iresnet(weights) and not into_iresnet:
+        problem = "holds an iResNet; load it into an IResNetEncoder of the same depth"
+    elif _is_iresnet(weights) and module.projection != "max_pool":
+        problem = (
+            f"holds an iResNet whose shortcuts pool first, but this encoder's projection is {module.projection}; "
+            "choose --set network.projection=max_pool"
         )
+    elif _is_iresnet(weights) and not module.rectify_after_start and not as_start:
+        problem = (
+            "was trained by code that rectifies the main path after each stage's first block; build the encoder with "
+            "rectify_after_start=True to get its outputs, or pass as_start=True to begin training from these weights "
+            "in the other reading"
+        )
+    elif into_iresnet and not _is_iresnet(weights) and not as_start:
+        problem = (
+            "holds a torchvision ResNet, which an iResNet cannot reproduce; pass as_start=True to begin training from "
+            "its convolutions, or load it into a ResNetEncoder"
+        )
+    if problem:
+        raise CheckpointError(f"{path} {problem}")
 
 
 def _resnet_as_start(weights: dict[str, Tensor], module: IResNetEncoder) -> tuple[dict[str, Tensor], set[str]]:
@@ -211,70 +203,52 @@ def _monodepth2_decoder(weights: dict[str, Tensor], path: Path) -> dict[str, Ten
         raise CheckpointError(
             f"{path} is not Monodepth2's depth.pth: decoder.0.conv.conv.weight is not in it; it holds {_some(weights)}"
         )
-    names = {}
-    for kind in ("weight", "bias"):
-        for step in range(5):
-            names[f"decoder.{2 * step}.conv.conv.{kind}"] = f"reduce.{step}.conv.{kind}"
-            names[f"decoder.{2 * step + 1}.conv.conv.{kind}"] = f"fuse.{step}.conv.{kind}"
-        for scale in range(4):
-            names[f"decoder.{10 + scale}.conv.{kind}"] = f"heads.{scale}.conv.{kind}"
-    return {names.get(name, name): value for name, value in weights.items()}
+
+    def own(name: re.Match) -> str:
+        number = int(name[1])
+        place = f"heads.{number - 10}" if number >= 10 else f"{('reduce', 'fuse')[number % 2]}.{number // 2}"
+        return f"{place}.conv.{name[2]}"
+
+    return {re.sub(r"^decoder\.(\d+)\.conv(?:\.conv)?\.(\w+)$", own, name): value for name, value in weights.items()}
 
 
-def _load(
-    module: nn.Module, weights: dict[str, Tensor], path: Path, source: str, without_source: set[str] = frozenset()
-) -> Loaded:
-    dropped = tuple(name for name in weights if name.split(".")[0] == "fc")
-    weights = {name: value for name, value in weights.items() if name not in dropped}
-    _compare(module, weights, path, without_source)
+def fill(module: nn.Module, weights: dict[str, Tensor], path: Path, kept: Iterable[str] = ()) -> None:
+    """Put weights into a module once all of them fit; ``kept`` names what keeps its value. Errors as in `compare`."""
+    compare(module, weights, path, kept)
     module.load_state_dict({**module.state_dict(), **weights})
-    return Loaded(source, len(weights), dropped, tuple(sorted(without_source)))
 
 
-def _compare(module: nn.Module, weights: dict[str, Tensor], path: Path, without_source: set[str] = frozenset()) -> None:
+def compare(module: nn.Module, weights: dict[str, Tensor], path: Path, kept: Iterable[str] = ()) -> None:
     """Raise CheckpointError with all that does not match; batch norms' counters are missing in old files."""
     own = module.state_dict()
     counters = {name for name in own if name.endswith("num_batches_tracked")}
-    complaints = []
-    missing = own.keys() - weights.keys() - counters - without_source
-    unexpected = weights.keys() - own.keys()
-    shapes = [
-        f"{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
+    other_shapes = [
+        f"{name} {tuple(value.shape)} instead of {tuple(own[name].shape)}"
+        for name, value in weights.items()
+        if name in own and value.shape != own[name].shape
     ]
-    not_finite = [name for name, value in weights.items() if not torch.isfinite(value).all()]
-    for title, names in (
-        ("missing", sorted(missing)),
-        ("unexpected", sorted(unexpected)),
-        ("of another shape", shapes),
-        ("not finite", not_finite),
-    ):
-        if names:
-            complaints.append(f"{len(names)} {title}: {_some(names)}")
-    if complaints:
+    complaints = {
+        "missing": sorted(own.keys() - weights.keys() - counters - set(kept)),
+        "unexpected": sorted(weights.keys() - own.keys()),
+        "of another shape": other_shapes,
+        "not finite": [name for name, value in weights.items() if not torch.isfinite(value).all()],
+    }
+    told = [f"{len(names)} {title}: {_some(names)}" for title, names in complaints.items() if names]
+    if told:
         raise CheckpointError(
-            f"{path} does not fit this {type(module).__name__}; {'; '.join(complaints)}. Check the depth, and that "
-            "width is 1.0, in which all published weights come"
+            f"{path} does not fit this {type(module).__name__}: {'; '.join(told)}. Use the experiment and profile it "
+            "was trained with; for published weights the same depth, and width 1.0"
         )
 
 
-def _some(names) -> str:
+def _some(names: Iterable[str]) -> str:
     names = [str(name) for name in names]
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
-STEM_CHANNELS = 64
-"""Channels of a ResNet's first convolution at width 1.0."""
-
-_BLOCKS = {(False, 2): 18, (False, 3): 34, (True, 3): 50}
-"""Depth by (has a third convolution a block, blocks in the first stage)."""
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def is_monodepth2(path: str | Path) -> bool:
     """The folder holds an ``encoder`` and a ``depth`` file of weights."""
-    return all(any((Path(path) / f"{stem}{end}").is_file() for end in (".pth", ".pt")) for stem in ("encoder", "depth"))
+    return all(_file(Path(path), stem) is not None for stem in ("encoder", "depth"))
 
 
 def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
@@ -290,45 +264,35 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
         CheckpointError: damaged, of another network, or without its size.
     """
     folder = Path(folder)
-    path = next(folder / f"encoder{end}" for end in (".pth", ".pt") if (folder / f"encoder{end}").is_file())
-    weights, told = read_weights(path), _plain_values(path)
+    path = _file(folder, "encoder")
+    weights, told = read_weights(path), _read(path)
     depth = _depth(weights, path)
     try:
         size = (int(told["height"]), int(told["width"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not say its height and width; Monodepth2's encoder.pth does") from error
-    width = weights["conv1.weight"].shape[0] / STEM_CHANNELS
+    width = weights["conv1.weight"].shape[0] / STAGE_PLANES[0]
     encoder = ResNetEncoder(depth, width)
     network = DepthNet(encoder, UNetDecoder(encoder.channels, width))
     load_published(network, folder)
     digest = hashlib.sha256()
     for stem in ("encoder", "depth"):
-        digest.update(next(folder.glob(f"{stem}.p*")).read_bytes())
-    # their code shrinks images by Pillow's antialiasing filter
-    reader = {"resize": "lanczos"}
+        digest.update(_file(folder, stem).read_bytes())
     row = {"experiment_key": digest.hexdigest()[:12], "seed": 0, "train_data": "published weights"}
-    facts = {"use_stereo": bool(told["use_stereo"])} if "use_stereo" in told else {}
-    known = {"experiment": folder.name, "size": size, "reader": reader, "facts": facts, "row": row, "path": folder}
+    known = {"experiment": folder.name, "size": size, "row": row, "path": folder}
+    # their code shrinks images by Pillow's antialiasing filter
+    known["reader"] = {"resize": "lanczos"}
+    known["facts"] = {"use_stereo": bool(told["use_stereo"])} if "use_stereo" in told else {}
     return network.eval(), known
 
 
 def _depth(weights: dict, path: Path) -> int:
-    names = set(weights)
-    if not {"conv1.weight", "layer1.0.conv2.weight"} <= names:
+    if not {"conv1.weight", "layer1.0.conv2.weight"} <= set(weights):
         raise CheckpointError(f"{path} does not hold a ResNet; Monodepth2's encoder.pth does")
-    blocks = len({name.split(".")[1] for name in names if name.startswith("layer1.")})
-    depth = _BLOCKS.get(("layer1.0.conv3.weight" in names, blocks))
-    if depth == 50 and len({name.split(".")[1] for name in names if name.startswith("layer3.")}) != 6:
-        depth = None
+    pairs = {tuple(name.split(".")[:2]) for name in weights if name.startswith("layer")}
+    stages = tuple(sum(stage == f"layer{k}" for stage, _ in pairs) for k in (1, 2, 3, 4))
+    deep = "layer1.0.conv3.weight" in weights
+    depth = next((d for d, blocks in BLOCKS.items() if blocks == stages and is_bottleneck(d) == deep), None)
     if depth is None:
-        raise CheckpointError(f"{path} holds a ResNet of a depth that the kit does not have (18, 34 or 50)")
+        raise CheckpointError(f"{path} holds a ResNet of a depth that the kit does not have (18, 34, 50 or 101)")
     return depth
-
-
-def _plain_values(path: Path) -> dict:
-    """What the file holds beside weights; `read_weights` has already found it readable."""
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} is not a readable file of weights; download it again") from error
-    return {name: value for name, value in values.items() if not isinstance(value, torch.Tensor)}

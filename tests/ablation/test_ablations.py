@@ -11,7 +11,6 @@ from lowtex.experiments import (
     NAMED,
     RIVALS,
     SMOOTHNESS_CURVE,
-    TUNED,
     VARIANTS,
     change,
     curve_name,
@@ -20,7 +19,6 @@ from lowtex.experiments import (
     levels_of,
     listing,
     named_experiment,
-    tuned_name,
 )
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net, build_feature_net
@@ -69,13 +67,13 @@ def test_longer_trainings_differ_in_their_length_alone():
 
 
 def test_tuned_rows_are_points_of_the_curve_and_those_that_the_committed_rows_choose():
-    assert list(GROUPS["tuned"]) == [tuned_name(term) for term in TUNED]
-    for term, weight in TUNED.items():
+    tuned = {name.removesuffix("-tuned"): row.changes["loss__smooth_first"] for name, row in GROUPS["tuned"].items()}
+    for term, weight in tuned.items():
         assert weight in SMOOTHNESS_CURVE[term]
-        assert named_experiment(tuned_name(term)).key == named_experiment(curve_name(term, weight)).key
+        assert named_experiment(f"{term}-tuned").key == named_experiment(curve_name(term, weight)).key
     chosen = chosen_weights(curve_sweep(Evidence(REFERENCE, "quick", own=False)))
     chosen = chosen[chosen["seeds"] >= 3]  # of the rivals one seed has been tried, which chooses nothing
-    assert dict(zip(chosen["method"], chosen["weight"], strict=True)) == TUNED
+    assert dict(zip(chosen["method"], chosen["weight"], strict=True)) == tuned
 
 
 def test_rows_in_bfloat16_differ_in_their_precision_alone():

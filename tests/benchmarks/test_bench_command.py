@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import memory, running
-from benchmarks.harness import Contest, Contestant, Subject
-from benchmarks.memory import peak_memory
+from benchmarks import harness
+from benchmarks.harness import Contest, Contestant, Subject, peak_memory
 from benchmarks.rows import COLUMNS
 from benchmarks.subjects import all_contests, terms
 from lowtex.errors import LowtexError
@@ -57,11 +56,11 @@ def test_help_has_an_example(capsys):
     with pytest.raises(SystemExit):
         command.main(["--help"])
     out = capsys.readouterr().out
-    assert "example:" in out and "python -m benchmarks --only" in out and "loader: training from the prepared" in out
+    assert "example:" in out and "python -m benchmarks --only" in out
 
 
 def test_a_small_run_from_options_to_files(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "peak_memory", lambda contest, name, conditions: 10**6 * len(name))
+    monkeypatch.setattr(command, "peak_memory", lambda contest, name, conditions: 10**6 * len(name))
     words = ["--smoke", "--repeats", "3", "--threads", "1", "--device", "cpu", "--out", str(tmp_path)]
     assert command.main([*words, "--only", "SSIM,step+ResNet-18 + U-Net"]) == 0
     rows = pd.read_csv(tmp_path / "rows.csv")
@@ -76,7 +75,7 @@ def test_a_small_run_from_options_to_files(capsys, tmp_path, monkeypatch):
     out = capsys.readouterr().out
     assert (tmp_path / "table.md").read_text() in out and (tmp_path / "overview.png").stat().st_size > 10_000
 
-    monkeypatch.setattr(running.machine, "rates", None)
+    monkeypatch.setattr(command.machine, "rates", None)
     assert command.main([*words, "--only", "warp"]) == 0, "and no rate is measured where no step is"
     again = pd.read_csv(tmp_path / "rows.csv")
     assert set(again["subject"]) == {"best rate", "SSIM", "whole step", "warp"}
@@ -98,21 +97,21 @@ def test_one_contest_that_cannot_be_measured_does_not_end_the_others(tmp_path, m
 
     bad = Contest(Subject("loss", "bad"), ("kit",), make)
     good = [contest for contest in all_contests(conditions) if contest.subject.name == "SSIM"]
-    monkeypatch.setattr(running, "all_contests", lambda conditions: [bad, *good])
-    monkeypatch.setattr(running, "peak_memory", lambda *told: 1)
+    monkeypatch.setattr(command, "all_contests", lambda conditions: [bad, *good])
+    monkeypatch.setattr(command, "peak_memory", lambda *told: 1)
     told = []
-    rows = running.Run(conditions, tmp_path / "out", 3, told.append).everything(["loss"])
+    rows = command.Run(conditions, tmp_path / "out", 3, told.append).everything(["loss"])
     assert "bad: skipped, no such file" in told and "SSIM" in set(rows["subject"])
 
 
 def test_the_machines_best_rate_is_kept(tmp_path, monkeypatch, conditions):
     for seen, told in ((5e9, 5.0), (3e9, 5.0), (8e9, 8.0)):
-        monkeypatch.setattr(running.machine, "rates", lambda conditions, seen=seen: {("matmul", "fp32"): seen})
-        rows = running.Run(conditions, tmp_path / "out", 3, lambda line: None).everything(["machine"])
+        monkeypatch.setattr(command.machine, "rates", lambda conditions, seen=seen: {("matmul", "fp32"): seen})
+        rows = command.Run(conditions, tmp_path / "out", 3, lambda line: None).everything(["machine"])
         assert rows["value"].tolist() == [told]
-    other = running.Run(conditions, tmp_path / "out", 3, lambda line: None)
+    other = command.Run(conditions, tmp_path / "out", 3, lambda line: None)
     other.before["torch_version"] = "another"
-    monkeypatch.setattr(running.machine, "rates", lambda conditions: {("matmul", "fp32"): 1e9})
+    monkeypatch.setattr(command.machine, "rates", lambda conditions: {("matmul", "fp32"): 1e9})
     other.measure_machine()
     assert other.rows.frame()["value"].tolist() == [1.0]
 
@@ -137,7 +136,7 @@ def breaks(conditions, subject, name):
 
 
 def test_peak_memory_is_of_a_process_of_its_own(conditions, monkeypatch):
-    monkeypatch.setattr(memory, "PRELOADED", ["torch", "cv2", "benchmarks.memory"])
+    monkeypatch.setattr(harness, "PRELOADED", ["torch", "cv2", "benchmarks.harness"])
     ballast = torch.ones(60 * 2**20)
     peak = peak_memory(Contest(Subject("loss", "a"), ("kit",), holds), "kit", conditions)
     assert 80 <= peak / 2**20 < 130 and ballast.numel()

@@ -1,37 +1,29 @@
 """Kinds of operations, the sum over a step's parts, the machine's rates and the counted arithmetic."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import machine
 from benchmarks.harness import Subject
-from benchmarks.step_profile import ORDER, by_kind, kind_of, step_profile
-from benchmarks.subjects.pairs import RESNET
-from benchmarks.subjects.steps import step_subjects
+from benchmarks.machine import ORDER, by_kind, kind_of, step_profile
+from benchmarks.subjects.steps import RESNET, step_subjects
+
+KINDS = {
+    "convolution": "aten::mkldnn_convolution aten::convolution_backward ConvolutionBackward0",
+    "normalisation": "aten::native_batch_norm_backward",
+    "padding, joining, resizing": "aten::reflection_pad2d aten::constant_pad_nd aten::cat "
+    "aten::upsample_nearest2d_backward aten::max_pool2d_with_indices",
+    "activations": "aten::threshold_backward aten::elu_",
+    "copies": "aten::copy_",
+    "rest": "aten::scatter_add_ aten::add_",
+}
 
 
-@pytest.mark.parametrize(
-    ("operation", "kind"),
-    [
-        ("aten::mkldnn_convolution", "convolution"),
-        ("aten::convolution_backward", "convolution"),
-        ("autograd::engine::evaluate_function: ConvolutionBackward0", "convolution"),
-        ("aten::native_batch_norm_backward", "normalisation"),
-        ("aten::reflection_pad2d", "padding, joining, resizing"),
-        ("aten::constant_pad_nd", "padding, joining, resizing"),
-        ("aten::cat", "padding, joining, resizing"),
-        ("aten::upsample_nearest2d_backward", "padding, joining, resizing"),
-        ("aten::max_pool2d_with_indices", "padding, joining, resizing"),
-        ("aten::threshold_backward", "activations"),
-        ("aten::elu_", "activations"),
-        ("aten::copy_", "copies"),
-        ("aten::scatter_add_", "rest"),
-        ("aten::add_", "rest"),
-    ],
-)
-def test_kinds(operation, kind):
-    assert kind_of(operation) == kind
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds(kind):
+    assert {kind_of(operation) for operation in KINDS[kind].split()} == {kind}
 
 
 def event(name, start, end, own, device="DeviceType.CPU", kernel=0.0):
@@ -57,17 +49,16 @@ EVENTS = [
 ]
 
 
-def test_parts_of_a_step_on_a_cpu():
-    found = {kind: seconds * 1e6 for kind, seconds in by_kind(EVENTS).items()}
-    # 40 between operations of the network are rest; all of the loss's 100 are the loss's; what lies outside is no part
-    expected = dict.fromkeys(ORDER, 0.0) | {"convolution": 50, "rest": 10 + 40, "loss": 100, "optimiser": 10}
-    assert found == pytest.approx(expected)
+# 40 between operations of the network are rest; all of the loss's 100 are the loss's; what lies outside is no part
+CPU = {"convolution": 50, "rest": 10 + 40, "loss": 100, "optimiser": 10}
+# of a GPU its kernels count
+GPU = {"convolution": 500, "rest": 20, "loss": 7, "optimiser": 3}
 
 
-def test_parts_of_a_step_on_a_gpu_are_its_kernels():
-    found = {kind: seconds * 1e6 for kind, seconds in by_kind(EVENTS, cuda=True).items()}
-    expected = dict.fromkeys(ORDER, 0.0) | {"convolution": 500, "rest": 20, "loss": 7, "optimiser": 3}
-    assert found == pytest.approx(expected)
+@pytest.mark.parametrize(("cuda", "parts"), [(False, CPU), (True, GPU)])
+def test_parts_of_a_step(cuda, parts):
+    found = {kind: seconds * 1e6 for kind, seconds in by_kind(EVENTS, cuda).items()}
+    assert found == pytest.approx(dict.fromkeys(ORDER, 0.0) | parts)
 
 
 def test_profile_of_a_real_step(conditions):
@@ -84,8 +75,6 @@ def test_rates_and_the_arithmetic_of_a_step(conditions):
 
 def test_arithmetic_of_monodepth2s_step(conditions):
     """190 GFLOP for four pairs at 640x192, as counted once with another tool."""
-    from dataclasses import replace
-
     full = Subject("step", "whole step", RESNET, 4, 192, 640)
     flop = machine.step_flop(full, replace(conditions, smoke=False), features=False)
     assert flop / 1e9 == pytest.approx(190, rel=0.03)

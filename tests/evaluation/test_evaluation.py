@@ -2,7 +2,6 @@
 
 import warnings
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +10,9 @@ from torch import nn
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import evaluate, predict, score
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
-from lowtex.evaluation.protocols import PROTOCOLS
+from lowtex.evaluation.evaluate import compare, evaluate, predict, score
+from lowtex.evaluation.metrics import METRICS, depth_errors
+from lowtex.evaluation.protocols import Protocol
 from lowtex.geometry import StereoRig
 
 HEIGHT, WIDTH = 32, 96
@@ -59,74 +58,6 @@ def perfect(count=3, **parts):
     return Told(samples, [s.depth.clone() for s in samples]), samples
 
 
-def plain_score(inverse, truth, crop, low, high, cap_truth, scaling="none", flipped=None):
-    """The whole protocol again, pixel by pixel, from its description."""
-    h, w = truth.shape
-    if flipped is not None:
-        width = inverse.shape[1]
-        combined = np.zeros_like(inverse)
-        for x in range(width):
-            left = 1 - min(max(20 * (x / (width - 1) - 0.05), 0), 1)
-            right = 1 - min(max(20 * ((width - 1 - x) / (width - 1) - 0.05), 0), 1)
-            for y in range(inverse.shape[0]):
-                a, b = inverse[y, x], flipped[y, width - 1 - x]
-                combined[y, x] = right * a + left * b + (1 - left - right) * (a + b) / 2
-        inverse = combined
-    resized = cv2.resize(inverse, (w, h), interpolation=cv2.INTER_LINEAR)
-    pairs = []
-    for y in range(h):
-        for x in range(w):
-            g = float(truth[y, x])
-            inside = low < g < high if cap_truth else g > 0
-            if crop is not None:
-                inside = (
-                    inside and int(crop[0] * h) <= y < int(crop[1] * h) and int(crop[2] * w) <= x < int(crop[3] * w)
-                )
-            if inside:
-                pairs.append((g, 1.0 / resized[y, x]))
-    scale = 1.0
-    if scaling == "median":
-        scale = float(np.median([g for g, _ in pairs]) / np.median([p for _, p in pairs]))
-    total = 0.0
-    for g, p in pairs:
-        total += abs(g - min(max(p * scale, low), high)) / g
-    return total / len(pairs), len(pairs)
-
-
-@pytest.mark.parametrize("name", list(PROTOCOLS))
-@pytest.mark.parametrize("flip", [False, True])
-def test_perfect_predictions_score_perfectly(name, flip):
-    network, samples = perfect()
-    means = evaluate(network, samples, name, flip=flip, batch_size=2).means()
-    assert means["images"].tolist() == [3]
-    for metric in METRICS:
-        assert means[metric][0] == pytest.approx(1.0 if metric in HIGHER_IS_BETTER else 0.0, abs=1e-9), metric
-
-
-@pytest.mark.parametrize("scaling", ["none", "median"])
-@pytest.mark.parametrize("flip", [False, True])
-@pytest.mark.parametrize("name", ["eigen_raw", "improved", "improved_garg", "vkitti2_dense"])
-def test_against_a_plain_implementation(name, flip, scaling):
-    random = np.random.default_rng(3)
-    truth = random.uniform(1, 100, (41, 123)).astype(np.float32)
-    truth[random.random(truth.shape) < 0.5] = 0
-    sample = make_sample(0, torch.tensor(truth[None]))
-    direct, mirrored = (1 / random.uniform(2, 120, (HEIGHT, WIDTH)) for _ in range(2))
-
-    class Two:
-        def depth(self, image, rig):
-            values = direct if torch.equal(image[0], sample.image) else mirrored
-            return torch.tensor(1 / values)[None, None]
-
-    evaluation = evaluate(Two(), [sample], name, flip=flip, scaling=scaling)
-    protocol = PROTOCOLS[name]
-    crop = (0.40810811, 0.99189189, 0.03594771, 0.96405229) if protocol.crop else None
-    want, pixels = plain_score(direct, truth, crop, 1e-3, 80.0, protocol.cap_truth, scaling, mirrored if flip else None)
-    row = evaluation.per_image.iloc[0]
-    assert row["abs_rel"] == pytest.approx(want, rel=1e-9)
-    assert row["pixels"] == pixels
-
-
 def test_images_weigh_alike_however_many_pixels_they_have():
     samples = [make_sample(0, street(0)), make_sample(1, street(1))]
     samples[1].depth[:, :, 8:] = 0
@@ -138,13 +69,6 @@ def test_images_weigh_alike_however_many_pixels_they_have():
     pixels = result.per_image["pixels"].to_numpy()
     assert np.average(each, weights=pixels) == pytest.approx(0.5 - 0.4 * 8 / 104, rel=1e-4)
     assert result.means()["pixels"][0] == pixels.sum() == 32 * 96 + 32 * 8
-
-
-def test_predictions_at_another_size_than_the_ground_truth():
-    depth = torch.full((1, 40, 130), 12.0)
-    sample = make_sample(0, depth)
-    network = Told([sample], [torch.full((1, HEIGHT, WIDTH), 12.0)])
-    assert evaluate(network, [sample], "improved").means()["abs_rel"][0] == pytest.approx(0, abs=1e-6)
 
 
 def test_strata_are_scored_apart_and_images_without_one_do_not_count():
@@ -235,13 +159,6 @@ def test_options_reach_the_protocol():
         evaluate(network, samples, "eigen_raw", strata="colour")
 
 
-def test_progress_is_reported():
-    network, samples = perfect(3)
-    calls = []
-    evaluate(network, samples, "improved", batch_size=2, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(2, 3), (3, 3)]
-
-
 def test_data_of_another_kind_are_refused():
     network, samples = perfect(1)
 
@@ -309,3 +226,44 @@ def test_shapes_are_checked():
 
     with pytest.raises(ValueError, match=r"\(1, 1, H, W\), got \(1, 5, 5\)"):
         evaluate(Flat(), [sample], "improved")
+
+
+def test_forgetting_the_cap_changes_the_number():
+    truth = torch.tensor([[[20.0, 40.0, 85.0, 200.0]]])
+    sample = make_sample(0, truth)
+    prediction = torch.tensor([[[20.0, 40.0, 400.0, 400.0]]])
+    # capped truth: the two far pixels do not count; uncapped: they count against the clamped 80 m
+    assert score(prediction, sample, "vkitti2_dense")[0]["abs_rel"] == 0
+    row = score(prediction, sample, "improved")[0]
+    assert row["pixels"] == 4
+    assert row["abs_rel"] == pytest.approx((5 / 85 + 120 / 200) / 4)
+    unclamped = Protocol("mine", "improved", cap_m=1000.0, cap_truth=False)
+    assert score(prediction, sample, unclamped)[0]["abs_rel"] == pytest.approx((315 / 85 + 1) / 4)
+
+
+def test_disparity_is_resized_not_depth():
+    # between 10 m and 40 m lie 16 m (the mean of the inverses), not 25 m
+    truth = torch.full((1, 1, 3), 16.0)
+    prediction = np.array([[10.0, 40.0]])
+    got = compare(prediction, make_sample(0, truth), "improved").prediction[0]
+    assert got[1] == pytest.approx(16.0)
+    inverse = compare(1 / prediction, make_sample(0, truth), "improved", quantity="inverse_depth").prediction[0]
+    assert inverse == pytest.approx(got)
+    nearest = Protocol("mine", "improved", interpolation="nearest")
+    assert set(compare(prediction, make_sample(0, truth), nearest).prediction[0]) == {10.0, 40.0}
+
+
+def test_each_stratum_equals_the_metrics_of_its_pixels():
+    random = torch.Generator().manual_seed(5)
+    sample = make_sample(0, street(), visible=torch.rand(1, HEIGHT, WIDTH, generator=random) > 0.4)
+    prediction = sample.depth * (0.7 + 0.6 * torch.rand(1, HEIGHT, WIDTH, generator=random))
+    rows = score(prediction, sample, "vkitti2_dense", strata=["gradient", "visibility", "gradient*visibility"])
+    by_name = {(row["stratum_kind"], row["stratum"]): row for row in rows}
+    seen = sample.visible
+    want = depth_errors(sample.depth[~seen], prediction[~seen])
+    got = by_name["visibility", "occluded"]
+    assert {name: got[name] for name in METRICS} == pytest.approx(want)
+    assert got["pixels"] == int((~seen).sum())
+    assert len(by_name) == len(rows)
+    for kind in ("gradient", "visibility", "gradient*visibility"):
+        assert sum(row["pixels"] for row in rows if row["stratum_kind"] == kind) == HEIGHT * WIDTH

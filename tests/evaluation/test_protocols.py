@@ -4,22 +4,12 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.evaluation.postprocessing import flip_postprocess, flip_ramps, resize_map
+from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
 from lowtex.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
 
 
 def test_garg_crop_at_the_size_the_literature_prints():
     assert PROTOCOLS["eigen_raw"].crop_box(375, 1242) == (153, 371, 44, 1197)
-
-
-@pytest.mark.parametrize("height,width", [(375, 1242), (376, 1241), (370, 1226), (374, 1238), (96, 320)])
-def test_crops_are_cut_down_to_whole_pixels(height, width):
-    garg = Protocol("x", "improved", crop="garg").crop_box(height, width)
-    want = [0.40810811 * height, 0.99189189 * height, 0.03594771 * width, 0.96405229 * width]
-    assert list(garg) == np.array(want).astype(np.int32).tolist()
-    eigen = Protocol("x", "improved", crop="eigen").crop_box(height, width)
-    want = [0.3324324 * height, 0.91351351 * height, 0.0359477 * width, 0.96405229 * width]
-    assert list(eigen) == np.array(want).astype(np.int32).tolist()
 
 
 def test_which_pixels_count():
@@ -143,7 +133,7 @@ def test_a_fixed_factor_is_a_scaling(given, stated):
     assert PROTOCOLS["eigen_raw"].nominal_factor is None and changed == PROTOCOLS["eigen_raw"].changed(scaling=stated)
 
 
-@pytest.mark.parametrize("scaling", ["x0", "x", "x-5.4", "5.4", "xinf", "x5.4.1", "mean", "x1e999", "", "X5.4"])
+@pytest.mark.parametrize("scaling", ["x0", "x", "x-5.4", "5.4", "xinf", "x5.4.1", "mean", "x1e999", "", "x5.4 median"])
 def test_other_scalings_are_refused(scaling):
     with pytest.raises(OptionError, match="is not known; choose one of: none, median, or a factor such as x5.4"):
         PROTOCOLS["eigen_raw"].changed(scaling=scaling)
@@ -152,15 +142,6 @@ def test_other_scalings_are_refused(scaling):
 def test_unknown_protocol_lists_the_known_ones():
     with pytest.raises(OptionError, match="eigen_raw.*improved"):
         get_protocol("eigen")
-
-
-def test_flip_ramps():
-    of_direct, of_mirrored = flip_ramps(101)
-    # x = 0 .. 1 in steps of 0.01: 1 up to 0.05, then down to 0 at 0.1
-    assert of_mirrored[:6] == pytest.approx(1.0)
-    assert of_mirrored[6:11] == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
-    assert not of_mirrored[11:].any()
-    assert np.array_equal(of_direct, of_mirrored[::-1])
 
 
 def test_flip_postprocessing_by_hand():
@@ -176,30 +157,13 @@ def test_flip_postprocessing_by_hand():
         flip_postprocess(direct, mirrored_back[:1])
 
 
-def test_resize_keeps_pixel_centres():
-    ramp = np.tile(np.arange(4.0), (2, 1))
-    doubled = resize_map(ramp, 2, 8)
-    # centre of new column j is (j + 0.5) / 2 - 0.5 of the old ones
-    assert doubled[0] == pytest.approx(np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3))
-    assert resize_map(ramp, 2, 4) is ramp
-    assert resize_map(ramp, 2, 8, "nearest")[0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-
-
 @pytest.mark.parametrize(("old", "new"), [(96, 21), (192, 21), (320, 21), (320, 305), (640, 305), (512, 305), (7, 5)])
 def test_the_two_kinds_of_nearest(old, new):
     rows = np.tile(np.arange(float(old))[:, None], (1, 4))
+    assert resize_map(rows, old, 4, "nearest") is rows
     corner, centre = (resize_map(rows, new, 4, how)[:, 0] for how in ("nearest", "nearest_centre"))
     assert corner.tolist() == [i * old // new for i in range(new)]
     assert centre.tolist() == [int((i + 0.5) * old / new) for i in range(new)]
     columns = rows.T
     assert resize_map(columns, 4, new, "nearest")[0].tolist() == corner.tolist()
     assert resize_map(columns, 4, new, "nearest_centre")[0].tolist() == centre.tolist()
-
-
-def test_nearest_is_half_a_grid_cell_off_on_make3d():
-    rows = np.tile(np.arange(192.0)[:, None], (1, 640))
-    corner, centre = (resize_map(rows, 21, 305, how)[:, 0] for how in ("nearest", "nearest_centre"))
-    # a grid row covers 9.14 rows of the prediction; its middle lies 4.07 behind its first
-    covered = (np.arange(21) + 0.5) * 192 / 21 - 0.5
-    assert np.abs(centre - covered).max() <= 0.5 + 1e-9
-    assert np.mean(covered - corner) == pytest.approx(4.5, abs=0.1)

@@ -6,11 +6,9 @@ import torch
 from torch import nn
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import OptionError
 from lowtex.evaluation.evaluate import evaluate, predict, score
 from lowtex.evaluation.protocols import PROTOCOLS
-from lowtex.evaluation.results import rows_from
-from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig, nominal_to_metres
+from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig
 from lowtex.networks import DepthNet
 from lowtex_lab.notebook.helpers import show
 
@@ -73,21 +71,6 @@ def test_without_it_the_rig_gives_the_metres():
     assert abs(x54["abs_rel"] - times_too_often) > 0.1
 
 
-def test_featdepth_pretends_another_baseline():
-    row = evaluate(network(), [make_sample()], "improved", scaling="x36").per_image.iloc[0]
-    assert 0.54 / 0.015 == pytest.approx(36)
-    assert row["abs_rel"] == pytest.approx(abs_rel(formula(nominal_to_metres(1.0, 0.54, 0.015))), rel=1e-9)
-
-
-def test_the_rows_say_so():
-    sample = make_sample()
-    result = evaluate(network(), [sample], "eigen_raw", scaling="x5.4")
-    place = {"eval_data": "kitti", "split": "test", "miniature": False, "profile": "quick"}
-    rows = rows_from(result, "monodepth2", experiment_key="k", seed=0, train_data="published weights", **place)
-    assert set(rows["scaling"]) == {"x5.4"} and set(rows["protocol"]) == {"eigen_raw"}
-    assert "network units x5.4 (a baseline of 0.54 m where 0.1 was pretended)" in result.describe()
-
-
 def test_flipping_is_done_in_units_too():
     inverse = predict(network(), [make_sample()], flip=True, units=True)[0]
     a, b = 1 / formula(1.0), (1 / formula(1.0, MIRRORED))[:, ::-1]
@@ -129,11 +112,6 @@ def test_pictures_show_the_same_metres():
         sample.depth = depth
         [map_m] = show({"m": network(metres_per_unit=9.0)}, One([sample]), One.names, changed).predictions["m"]
         assert map_m == pytest.approx(np.clip(formula(5.4), 1e-3, 80), rel=1e-9)
-
-
-def test_it_cannot_be_had_together_with_the_median():
-    with pytest.raises(OptionError, match="scaling='x5.4 median' is not known"):
-        evaluate(network(), [make_sample()], "improved", scaling="x5.4 median")
 
 
 def test_a_network_from_cityscapes_gives_metres_on_kitti():

@@ -29,13 +29,11 @@ def put_norm(weights, name, channels, random):
     weights[f"{name}.num_batches_tracked"] = torch.tensor(7)
 
 
-def classifier(weights, channels, random):
-    weights["fc.weight"] = torch.randn(10, channels, generator=random)
-    weights["fc.bias"] = torch.randn(10, generator=random)
+def encoder_weights(depth, seed, iresnet):
+    """Names and shapes of torchvision's ResNet or of iduta's iResNet, narrow.
 
-
-def resnet_weights(depth, seed=0):
-    """torchvision's names and shapes, narrow."""
+    iResNet has bn0 from a stage's third block on, a last norm in first and last block, and pools in its shortcut.
+    """
     random, weights, bottleneck = draw(seed), {}, depth >= 50
     put_conv(weights, "conv1", BASE, 3, 7, random)
     put_norm(weights, "bn1", BASE, random)
@@ -45,59 +43,38 @@ def resnet_weights(depth, seed=0):
         out = planes * 4 if bottleneck else planes
         for block in range(count):
             name = f"layer{stage + 1}.{block}"
-            sizes = [(planes, inputs, 1), (planes, planes, 3), (out, planes, 1)] if bottleneck else []
-            sizes = sizes or [(planes, inputs, 3), (planes, planes, 3)]
-            for k, (o, i, size) in enumerate(sizes):
-                put_conv(weights, f"{name}.conv{k + 1}", o, i, size, random)
-                put_norm(weights, f"{name}.bn{k + 1}", o, random)
-            if block == 0 and (stage > 0 or bottleneck):
-                put_conv(weights, f"{name}.downsample.0", out, inputs, 1, random)
-                put_norm(weights, f"{name}.downsample.1", out, random)
-            inputs = out
-    classifier(weights, inputs, random)
-    return weights
-
-
-def iresnet_weights(depth, seed=0):
-    """iduta/iresnet's names and shapes, narrow: bn0 from a stage's third block on, a last norm in first and last."""
-    random, weights, bottleneck = draw(seed), {}, depth >= 50
-    put_conv(weights, "conv1", BASE, 3, 7, random)
-    put_norm(weights, "bn1", BASE, random)
-    inputs = BASE
-    for stage, count in enumerate(BLOCKS[depth]):
-        planes = BASE * 2**stage
-        out = planes * 4 if bottleneck else planes
-        for block in range(count):
-            name = f"layer{stage + 1}.{block}"
-            if block > 1:
+            if iresnet and block > 1:
                 put_norm(weights, f"{name}.bn0", inputs, random)
             sizes = [(planes, inputs, 1), (planes, planes, 3), (out, planes, 1)] if bottleneck else []
             sizes = sizes or [(planes, inputs, 3), (planes, planes, 3)]
             for k, (o, i, size) in enumerate(sizes):
                 put_conv(weights, f"{name}.conv{k + 1}", o, i, size, random)
-                if k < len(sizes) - 1 or block in (0, count - 1):
+                if not iresnet or k < len(sizes) - 1 or block in (0, count - 1):
                     put_norm(weights, f"{name}.bn{k + 1}", o, random)
-            if block == 0 and inputs != out:
-                put_conv(weights, f"{name}.downsample.1", out, inputs, 1, random)
-                put_norm(weights, f"{name}.downsample.2", out, random)
+            if block == 0 and (inputs != out if iresnet else stage > 0 or bottleneck):
+                first = 1 if iresnet else 0
+                put_conv(weights, f"{name}.downsample.{first}", out, inputs, 1, random)
+                put_norm(weights, f"{name}.downsample.{first + 1}", out, random)
             inputs = out
-    classifier(weights, inputs, random)
+    weights["fc.weight"] = torch.randn(10, inputs, generator=random)
+    weights["fc.bias"] = torch.randn(10, generator=random)
     return weights
+
+
+def resnet_weights(depth, seed=0):
+    return encoder_weights(depth, seed, iresnet=False)
+
+
+def iresnet_weights(depth, seed=0):
+    return encoder_weights(depth, seed, iresnet=True)
 
 
 def monodepth2_weights(encoder_channels, own, seed=0):
     """Monodepth2's decoder: blocks numbered from deep to fine, two a size, then four heads from fine to coarse."""
     random, weights, number = draw(seed), {}, 0
     for i in range(4, -1, -1):
-        put_conv(
-            weights,
-            f"decoder.{number}.conv.conv",
-            own[i],
-            encoder_channels[4] if i == 4 else own[i + 1],
-            3,
-            random,
-            bias=True,
-        )
+        above = encoder_channels[4] if i == 4 else own[i + 1]
+        put_conv(weights, f"decoder.{number}.conv.conv", own[i], above, 3, random, bias=True)
         skip = encoder_channels[i - 1] if i > 0 else 0
         put_conv(weights, f"decoder.{number + 1}.conv.conv", own[i], own[i] + skip, 3, random, bias=True)
         number += 2

@@ -130,14 +130,6 @@ def test_one_image_or_many_give_the_same_depths(encoder, decoder):
 
 
 @pytest.mark.parametrize("encoder, decoder", PAIRS)
-def test_every_weight_gets_a_gradient_in_training(encoder, decoder):
-    net = network(encoder, decoder).to(memory_format=torch.channels_last).train()
-    sum(o.square().mean() for o in net(torch.rand(2, 3, 64, 96))).backward()
-    silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert silent == []
-
-
-@pytest.mark.parametrize("encoder, decoder", PAIRS)
 def test_double_precision_and_autocast(encoder, decoder):
     net, image = network(encoder, decoder).eval(), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -174,8 +166,3 @@ def test_settings_reach_the_network():
     assert (net.min_depth, net.max_depth, net.metres_per_unit) == (0.5, 50.0, 3.0)
     assert net.decoder.heads[0].conv.bias.item() == 0.0
     assert net.encoder.channels == [8, 8, 16, 32, 64]
-
-
-def test_the_same_seed_draws_the_same_weights():
-    first, second = network().state_dict(), network().state_dict()
-    assert all(torch.equal(first[k], second[k]) for k in first)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from lowtex.errors import OptionError
 from lowtex.networks import IResNetEncoder, ResNetEncoder
 from lowtex.networks.iresnet import IResNetBlock
 from lowtex.networks.layers import Conv2d, pad_border, scaled_channels
@@ -21,12 +20,8 @@ def randomise(module, seed=0):
     random = torch.Generator().manual_seed(seed)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
-            for tensor, low in (
-                (part.weight, 0.5),
-                (part.running_var, 0.5),
-                (part.bias, -0.5),
-                (part.running_mean, -0.5),
-            ):
+            for name, low in {"weight": 0.5, "running_var": 0.5, "bias": -0.5, "running_mean": -0.5}.items():
+                tensor = getattr(part, name)
                 tensor.data = low + torch.rand(tensor.shape, generator=random).to(tensor)
     return module.eval()
 
@@ -84,22 +79,22 @@ def test_the_image_is_normalised_inside():
 
 def test_wrong_input_is_named():
     encoder = ResNetEncoder(18, width=0.125)
-    with pytest.raises(ValueError, match=r"multiples of 32, got 100x320; resize to 96x320"):
-        encoder(torch.rand(1, 3, 100, 320))
-    with pytest.raises(ValueError, match=r"\(B, 3, H, W\), got \(1, 1, 96, 320\)"):
-        encoder(torch.rand(1, 1, 96, 320))
-    with pytest.raises(ValueError, match=r"got \(3, 96, 320\)"):
-        encoder(torch.rand(3, 96, 320))
-    with pytest.raises(OptionError, match="depth=152"):
-        ResNetEncoder(152)
-    with pytest.raises(OptionError, match="depth=20"):
-        IResNetEncoder(20)
-    with pytest.raises(OptionError, match="projection='avg'"):
-        IResNetEncoder(18, projection="avg")
-    with pytest.raises(ValueError, match="width"):
-        ResNetEncoder(18, width=0)
-    with pytest.raises(ValueError, match="padding_mode"):
-        ResNetEncoder(18, padding_mode="circular")
+    for shape, message in (
+        ((1, 3, 100, 320), "multiples of 32, got 100x320; resize to 96x320"),
+        ((1, 1, 96, 320), r"\(B, 3, H, W\), got \(1, 1, 96, 320\)"),
+        ((3, 96, 320), r"got \(3, 96, 320\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            encoder(torch.rand(shape))
+    for family, options, message in (
+        (ResNetEncoder, {"depth": 152}, "depth=152"),
+        (IResNetEncoder, {"depth": 20}, "depth=20"),
+        (IResNetEncoder, {"depth": 18, "projection": "avg"}, "projection='avg'"),
+        (ResNetEncoder, {"depth": 18, "width": 0}, "width"),
+        (ResNetEncoder, {"depth": 18, "padding_mode": "circular"}, "padding_mode"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            family(**options)
 
 
 def test_weights_start_as_kaiming_normal_fan_out():
@@ -112,114 +107,18 @@ def test_weights_start_as_kaiming_normal_fan_out():
         assert all((n.weight == 1).all() and (n.bias == 0).all() for n in norms)
 
 
-@pytest.mark.parametrize("depth", (18, 34, 50))
-def test_batch_norms_stand_where_the_roles_say(depth):
-    encoder = IResNetEncoder(depth, width=0.125)
-    last = "bn3" if depth == 50 else "bn2"
-    inner = {"bn1", "bn2"} if depth == 50 else {"bn1"}
-    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
-        roles = [block.role for block in stage]
-        assert roles == ["start", *["middle"] * (len(stage) - 2), "end"]
-        for index, block in enumerate(stage):
-            expected = inner | ({last} if block.role != "middle" else set()) | ({"bn0"} if index > 1 else set())
-            present = {n for n, part in block.named_children() if isinstance(part, nn.BatchNorm2d)}
-            assert present == expected
-
-
-@pytest.mark.parametrize("depth", (34, 50))
-def test_only_the_end_block_rectifies_the_main_path(depth):
-    encoder = randomise(IResNetEncoder(depth, width=0.125))
-    lowest = {}
-    for number in (1, 2, 3, 4):
-        for index, block in enumerate(getattr(encoder, f"layer{number}")):
-            block.register_forward_hook(
-                lambda module, _, out, key=(number, index): lowest.__setitem__(key, (module.role, out.min().item()))
-            )
-    with torch.no_grad():
-        encoder(torch.rand(2, 3, 64, 64))
-    assert len(lowest) == sum(BLOCKS[depth])
-    for role, value in lowest.values():
-        assert value >= 0 if role == "end" else value < 0
-
-
-def block_of(role, follows_start, rectify=False, bottleneck=False, inputs=8):
-    planes = 2 if bottleneck else 8
-    return randomise(
-        IResNetBlock(
-            in_channels=inputs,
-            planes=planes,
-            stride=2 if role == "start" else 1,
-            role=role,
-            follows_start=follows_start,
-            bottleneck=bottleneck,
-            rectify=rectify,
-            projection="max_pool",
-            padding_mode="zeros",
-        ).double()
-    )
-
-
-@pytest.mark.parametrize("role", ("middle", "end"))
-@pytest.mark.parametrize("bottleneck", (False, True))
-def test_the_two_readings_differ_by_the_negative_part_of_the_main_path(role, bottleneck):
-    text = block_of(role, True, rectify=False, bottleneck=bottleneck)
-    released = block_of(role, True, rectify=True, bottleneck=bottleneck)
-    released.load_state_dict(text.state_dict())
-    x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
-    before = x.clone()
-    branch = torch.relu(text.bn1(text.conv1(torch.relu(x))))
-    branch = text.conv2(branch)
-    if bottleneck:
-        branch = text.conv3(torch.relu(text.bn2(branch)))
-    last = (text.bn3 if bottleneck else text.bn2) if role == "end" else None
-    for block, main in ((text, x), (released, torch.relu(x))):
-        expected = branch + main
-        if last is not None:
-            expected = torch.relu(last(expected))
-        torch.testing.assert_close(block(x), expected)
-    if role == "middle":
-        torch.testing.assert_close(text(x) - released(x), x.clamp(max=0))
-    assert torch.equal(x, before), "the input was changed in place"
-
-
 @pytest.mark.parametrize("role, follows", (("start", False), ("middle", True), ("middle", False), ("end", False)))
 def test_no_block_changes_its_input_and_gradients_are_right(role, follows):
-    block = block_of(role, follows, bottleneck=role == "middle" and not follows)
+    deep = role == "middle" and not follows
+    block = IResNetBlock(
+        8, 2 if deep else 8, 2 if role == "start" else 1, role, follows, deep, False, "max_pool", "zeros"
+    )
+    block = randomise(block.double())
     x = torch.randn(1, 8, 4, 4, dtype=torch.float64, requires_grad=True)
     before = x.detach().clone()
     block(x)
     assert torch.equal(x.detach(), before)
     assert torch.autograd.gradcheck(block, (x,))
-
-
-def test_a_rectified_middle_block_passes_nothing_negative():
-    for rectify, sign in ((False, -1), (True, 0)):
-        block = block_of("middle", True, rectify=rectify)
-        block.conv2.weight.data.zero_()
-        out = block(torch.randn(2, 8, 6, 6, dtype=torch.float64))
-        assert (out.min() < 0) == (sign < 0)
-
-
-def test_the_flag_reaches_only_the_block_after_start():
-    encoder = IResNetEncoder(34, width=0.125, rectify_after_start=True)
-    for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
-        assert [block.rectify_main for block in stage] == [index == 1 for index in range(len(stage))]
-    plain = IResNetEncoder(34, width=0.125)
-    assert not any(part.rectify_main for part in plain.modules() if isinstance(part, IResNetBlock))
-    assert plain.state_dict().keys() == encoder.state_dict().keys()
-
-
-def test_shortcuts_pool_first_and_the_first_basic_one_is_the_pool_alone():
-    basic, bottleneck = IResNetEncoder(18, width=0.125), IResNetEncoder(50, width=0.125)
-    assert isinstance(basic.layer1[0].downsample, nn.MaxPool2d)
-    for shortcut in (basic.layer2[0].downsample, bottleneck.layer1[0].downsample):
-        pool, conv, norm = shortcut
-        assert isinstance(pool, nn.MaxPool2d) and (pool.kernel_size, pool.stride, pool.padding) == (3, 2, 1)
-        assert conv.kernel_size == (1, 1) and conv.stride == (1, 1)
-        assert isinstance(norm, nn.BatchNorm2d)
-    strided, _ = IResNetEncoder(18, width=0.125, projection="stride").layer1[0].downsample
-    assert strided.stride == (2, 2)
-    assert basic.layer1[1].downsample is None
 
 
 def test_a_strided_shortcut_is_the_strided_convolution():
@@ -246,20 +145,6 @@ def test_shortcuts_of_8_channels_train_in_channels_last(repository):
     # in a process of its own: torch's strided 1x1 convolution of 8 channels ends it (torch 2.13, CPU)
     ended = subprocess.run([sys.executable, "-c", TINY_SHORTCUTS], cwd=repository, capture_output=True, text=True)
     assert ended.returncode == 0, f"ended with {ended.returncode}: {ended.stderr[-500:]}"
-
-
-def test_a_strided_shortcut_sees_a_quarter_of_the_map_and_a_pooled_one_all_of_it():
-    seen = {}
-    for projection in ("max_pool", "stride"):
-        shortcut = IResNetEncoder(18, width=0.125, projection=projection).layer2[0].downsample.eval()
-        still = shortcut(torch.zeros(1, 8, 8, 8))
-        count = 0
-        for position in range(64):
-            spike = torch.zeros(1, 8, 64)
-            spike[..., position] = 1.0
-            count += not torch.equal(shortcut(spike.reshape(1, 8, 8, 8)), still)
-        seen[projection] = count / 64
-    assert seen == {"max_pool": 1.0, "stride": 0.25}
 
 
 def test_padding_by_hand():

@@ -95,14 +95,6 @@ def test_fitting_needs_images_and_finite_maps_and_can_be_switched_off():
         assert torch.equal(net.levels(images(1))[0], net.lowest(images(1)))
 
 
-def test_normalisation_travels_with_the_weights():
-    net = network().fit_normalisation(images(3)).eval()
-    other = FeatureNet(18, 0.125).eval()
-    other.load_state_dict(net.state_dict())
-    with torch.no_grad():
-        torch.testing.assert_close(other.lowest(images(1)), net.lowest(images(1)))
-
-
 def test_frozen_stays_in_evaluation_mode_and_learns_nothing():
     net = network().freeze()
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -131,15 +123,6 @@ def test_a_look_at_the_maps_leaves_a_training_network_alone():
     torch.testing.assert_close(net.lowest(images(3))[:1], one)
     net(images(2))
     assert not torch.equal(net.encoder.bn1.running_mean, before["encoder.bn1.running_mean"])
-
-
-def test_all_levels_are_what_the_encoder_gives():
-    net = network().fit_normalisation(images(2)).eval()
-    with torch.no_grad():
-        maps, reconstructions = net(images(1), all_levels=True)
-        for a, b in zip(maps, net.encoder(images(1)), strict=True):
-            torch.testing.assert_close(a, b)
-        torch.testing.assert_close(reconstructions[3], net(images(1))[1][3])
 
 
 def test_reconstructions_depend_on_the_deepest_map_alone():
@@ -182,13 +165,3 @@ def test_settings_and_wrong_settings():
         FeatureNet(depth=20)
     with pytest.raises(ValueError, match="padding_mode"):
         FeatureNet(18, 0.125, padding_mode="wrap")
-
-
-def test_double_precision_and_channels_last():
-    net, batch = network().fit_normalisation(images(2)).eval(), images(2)
-    with torch.no_grad():
-        single = net.lowest(batch)
-        laid = net.to(memory_format=torch.channels_last).lowest(batch.contiguous(memory_format=torch.channels_last))
-        double = net.double().lowest(batch.double())
-    torch.testing.assert_close(single, laid, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-4)

@@ -1,5 +1,6 @@
-"""Published weights give the outputs of the original formulas; a wrong file says what does not match."""
+"""Published weights give the outputs of the original formulas; a wrong file or folder says what does not match."""
 
+import numpy as np
 import pytest
 import torch
 from published_reference import (
@@ -13,7 +14,11 @@ from published_reference import (
 )
 from safetensors.torch import save_file
 
+from lowtex.datasets.sample import StereoSample
 from lowtex.errors import CheckpointError
+from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.results import read_rows
+from lowtex.geometry import StereoRig
 from lowtex.networks import (
     DepthNet,
     FeatureNet,
@@ -23,12 +28,17 @@ from lowtex.networks import (
     UNetDecoder,
     load_published,
 )
+from lowtex.networks.pretrained import is_monodepth2, load_monodepth2
+from lowtex_lab import cli
+from lowtex_lab.miniature.kitti import write_kitti
 
 OWN = [8, 8, 8, 16, 32]  # 16 .. 256 at an eighth of the width, rounded to multiples of 8
+CHANNELS = {18: [8, 8, 16, 32, 64], 34: [8, 8, 16, 32, 64], 50: [8, 32, 64, 128, 256]}
+SIZE = (64, 96)
 
 
-def image(seed=0):
-    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(seed))
+def image():
+    return torch.rand(2, 3, *SIZE, generator=torch.Generator().manual_seed(0))
 
 
 def saved(folder, weights, name="weights.pth"):
@@ -37,31 +47,45 @@ def saved(folder, weights, name="weights.pth"):
     return path
 
 
-def same(maps, expected, tolerance=1e-4):
-    assert len(maps) == len(expected)
-    for got, want in zip(maps, expected, strict=True):
-        assert got.shape == want.shape
-        torch.testing.assert_close(got, want, rtol=tolerance, atol=tolerance * float(want.abs().max()))
+def write_folder(folder, depth=18, **told):
+    """Monodepth2's two files; returns the decoder's weights."""
+    folder.mkdir(exist_ok=True)
+    told = {"height": SIZE[0], "width": SIZE[1], "use_stereo": True} | told
+    encoder = {f"encoder.{name}": value for name, value in resnet_weights(depth).items()}
+    torch.save({**encoder, **{k: v for k, v in told.items() if v is not None}}, folder / "encoder.pth")
+    decoder = monodepth2_weights(CHANNELS[depth], OWN, seed=1)
+    torch.save(decoder, folder / "depth.pth")
+    return decoder
 
 
-@pytest.mark.parametrize("depth", (18, 50))
-@pytest.mark.parametrize("suffix", ("pth", "safetensors"))
-def test_torchvision_resnet_gives_its_maps(tmp_path, depth, suffix):
+def disparities(decoder, depth=18):
+    with torch.no_grad():
+        return monodepth2_disparities(decoder, resnet_maps(resnet_weights(depth), image(), depth))
+
+
+def unet():
+    return UNetDecoder(CHANNELS[18], WIDTH)
+
+
+def monodepth2():
+    return DepthNet(ResNetEncoder(18, WIDTH), unet())
+
+
+def same(got, expected, tolerance=1e-4):
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("depth", "suffix", "counters"), [(18, "pth", True), (50, "safetensors", True), (18, "pth", 0)]
+)
+def test_torchvision_resnet_gives_its_maps(tmp_path, depth, suffix, counters):
     weights = resnet_weights(depth)
+    kept = {name: value for name, value in weights.items() if counters or not name.endswith("num_batches_tracked")}
     encoder = ResNetEncoder(depth, WIDTH).eval()
-    report = load_published(encoder, saved(tmp_path, weights, f"resnet.{suffix}"))
-    assert report.source == "torchvision resnet" and set(report.dropped) == {"fc.weight", "fc.bias"}
-    assert report.loaded == len(weights) - 2 and report.untouched == ()
+    assert load_published(encoder, saved(tmp_path, kept, f"resnet.{suffix}")) == set()
     with torch.no_grad():
         same(encoder(image()), resnet_maps(weights, image(), depth))
-
-
-def test_old_files_without_batch_counters_load(tmp_path):
-    weights = {k: v for k, v in resnet_weights(18).items() if not k.endswith("num_batches_tracked")}
-    encoder = ResNetEncoder(18, WIDTH).eval()
-    load_published(encoder, saved(tmp_path, weights))
-    with torch.no_grad():
-        same(encoder(image()), resnet_maps(weights, image(), 18))
 
 
 @pytest.mark.parametrize("depth", (18, 34, 50))
@@ -69,8 +93,7 @@ def test_iduta_iresnet_gives_its_maps_in_the_released_reading_only(tmp_path, dep
     weights = iresnet_weights(depth)
     path = saved(tmp_path, {"epoch": 90, "state_dict": {f"module.{k}": v for k, v in weights.items()}})
     encoder = IResNetEncoder(depth, WIDTH, rectify_after_start=True).eval()
-    report = load_published(encoder, path)
-    assert report.source == "iduta iresnet"
+    load_published(encoder, path)
     with torch.no_grad():
         released = iresnet_maps(weights, image(), depth, rectified=True)
         text = iresnet_maps(weights, image(), depth, rectified=False)
@@ -86,73 +109,41 @@ def test_iduta_iresnet_gives_its_maps_in_the_released_reading_only(tmp_path, dep
         same(other(image()), text)
 
 
-def test_iduta_weights_need_pooling_shortcuts(tmp_path):
-    encoder = IResNetEncoder(34, WIDTH, rectify_after_start=True, projection="stride")
-    with pytest.raises(CheckpointError, match="--set network.projection=max_pool"):
-        load_published(encoder, saved(tmp_path, iresnet_weights(34)))
-
-
 @pytest.mark.parametrize("projection", ("max_pool", "stride"))
 @pytest.mark.parametrize("depth", (34, 50))
 def test_torchvision_resnet_starts_an_iresnet(tmp_path, depth, projection):
     weights = resnet_weights(depth)
-    path = saved(tmp_path, weights)
     encoder = IResNetEncoder(depth, WIDTH, projection=projection)
-    with pytest.raises(CheckpointError, match="as_start=True"):
-        load_published(encoder, path)
-    report = load_published(encoder, path, as_start=True)
-    state = encoder.state_dict()
-    last = "bn3" if depth == 50 else "bn2"
-    shift = 1 if projection == "max_pool" else 0
+    untouched = load_published(encoder, saved(tmp_path, weights), as_start=True)
+    state, last, shift = encoder.state_dict(), "bn3" if depth == 50 else "bn2", int(projection == "max_pool")
     # every convolution has a source, but for the shortcut of stage 1 that a basic ResNet lacks
-    convolutions = [name for name in state if state[name].dim() == 4]
     own_only = {"layer1.0.downsample.0.weight"} if (depth, projection) == (34, "stride") else set()
-    assert {name for name in convolutions if name in report.untouched} == own_only
-    assert torch.equal(state["layer2.1.conv2.weight"], weights["layer2.1.conv2.weight"])
-    assert torch.equal(state[f"layer3.0.downsample.{shift}.weight"], weights["layer3.0.downsample.0.weight"])
-    assert torch.equal(state[f"layer3.0.{last}.running_var"], weights[f"layer3.0.{last}.running_var"])
+    assert {name for name in untouched if state[name].dim() == 4} == own_only
+    sources = {"layer2.1.conv2.weight": "layer2.1.conv2.weight"}
+    sources |= {f"layer3.0.downsample.{shift}.weight": "layer3.0.downsample.0.weight"}
+    sources |= {f"layer3.0.{last}.running_var": f"layer3.0.{last}.running_var"}
+    assert all(torch.equal(state[own], weights[theirs]) for own, theirs in sources.items())
     # the norm after an addition, and the one before a block, keep their start
-    assert torch.equal(state[f"layer3.5.{last}.weight"], torch.ones_like(state[f"layer3.5.{last}.weight"]))
-    assert f"layer3.5.{last}.weight" in report.untouched and "layer3.2.bn0.weight" in report.untouched
+    assert (state[f"layer3.5.{last}.weight"] == 1).all()
+    assert {f"layer3.5.{last}.weight", "layer3.2.bn0.weight"} <= untouched
 
 
-def test_a_shallower_resnet_does_not_start_a_deeper_iresnet(tmp_path):
-    encoder = IResNetEncoder(34, WIDTH)
-    with pytest.raises(CheckpointError, match=r"missing: .*layer1\.2\.conv1\.weight"):
-        load_published(encoder, saved(tmp_path, resnet_weights(18)), as_start=True)
-
-
-def monodepth2_folder(folder):
-    encoder = {f"encoder.{k}": v for k, v in resnet_weights(18).items()}
-    torch.save({**encoder, "height": 192, "width": 640, "use_stereo": True}, folder / "encoder.pth")
-    decoder = monodepth2_weights([8, 8, 16, 32, 64], OWN, seed=1)
-    torch.save(decoder, folder / "depth.pth")
-    return decoder
-
-
-def test_monodepth2_folder_gives_its_disparities(tmp_path):
-    decoder_weights = monodepth2_folder(tmp_path)
-    encoder = ResNetEncoder(18, WIDTH)
-    network = DepthNet(encoder, UNetDecoder(encoder.channels, WIDTH)).eval()
-    report = load_published(network, tmp_path)
-    assert report["decoder"].loaded == len(decoder_weights) == 28
-    with torch.no_grad():
-        maps = resnet_maps(resnet_weights(18), image(), 18)
-        same(network(image()), monodepth2_disparities(decoder_weights, maps))
-    # the files one by one
-    again = UNetDecoder(encoder.channels, WIDTH)
-    load_published(again, tmp_path / "depth.pth")
+def test_monodepth2_files_give_its_disparities_one_by_one_too(tmp_path):
+    decoder = write_folder(tmp_path)
+    network, alone = monodepth2().eval(), unet()
+    load_published(network, tmp_path)
+    load_published(alone, tmp_path / "depth.pth")
     load_published(ResNetEncoder(18, WIDTH), tmp_path / "encoder.pth")
     with torch.no_grad():
-        same(again(maps), monodepth2_disparities(decoder_weights, maps))
+        same(network(image()), disparities(decoder))
+        same(alone(resnet_maps(resnet_weights(18), image(), 18)), disparities(decoder))
 
 
 def test_half_a_folder_names_the_missing_file_and_changes_nothing(tmp_path):
-    monodepth2_folder(tmp_path)
-    encoder = ResNetEncoder(18, WIDTH)
-    network = DepthNet(encoder, UNetDecoder(encoder.channels, WIDTH))
+    write_folder(tmp_path)
+    network = monodepth2()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    (tmp_path / "depth.pth").rename(tmp_path / "elsewhere.pth")
+    (tmp_path / "depth.pth").unlink()
     with pytest.raises(CheckpointError, match=r"has no depth\.pth"):
         load_published(network, tmp_path)
     torch.save(monodepth2_weights([8, 8, 16, 32, 72], OWN), tmp_path / "depth.pth")
@@ -170,52 +161,137 @@ def test_a_wrong_file_lists_what_does_not_match_and_changes_nothing(tmp_path):
     weights["bn1.bias"][0] = float("nan")
     with pytest.raises(CheckpointError) as caught:
         load_published(encoder, saved(tmp_path, weights))
-    message = str(caught.value)
     for part in (
-        "weights.pth",
+        "weights.pth does not fit this ResNetEncoder",
         "1 missing: layer4.1.conv2.weight",
         "1 unexpected: layer9.0.conv1.weight",
         "layer2.0.conv1.weight (16, 4, 3, 3) instead of (16, 8, 3, 3)",
         "1 not finite: bn1.bias",
     ):
-        assert part in message
+        assert part in str(caught.value)
     assert all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
 
 
-def test_another_family_or_part_is_named(tmp_path):
-    resnet, iresnet = saved(tmp_path, resnet_weights(18), "r.pth"), saved(tmp_path, iresnet_weights(18), "i.pth")
-    with pytest.raises(CheckpointError, match="holds an iResNet"):
-        load_published(ResNetEncoder(18, WIDTH), iresnet)
-    with pytest.raises(CheckpointError, match=r"depth\.pth"):
-        load_published(UNetDecoder([8, 8, 16, 32, 64], WIDTH), resnet)
-    decoder = saved(tmp_path, monodepth2_weights([8, 8, 16, 32, 64], OWN), "d.pth")
-    with pytest.raises(CheckpointError, match="does not hold a ResNet"):
-        load_published(ResNetEncoder(18, WIDTH), decoder)
-    for module in (NestedDecoder([8, 8, 16, 32, 64], width=WIDTH), FeatureNet(18, WIDTH)):
-        with pytest.raises(CheckpointError, match=type(module).__name__):
-            load_published(module, resnet)
-    network = DepthNet(ResNetEncoder(18, WIDTH), UNetDecoder([8, 8, 16, 32, 64], WIDTH))
-    with pytest.raises(CheckpointError, match="not a folder"):
-        load_published(network, resnet)
-    with pytest.raises(CheckpointError, match="goes into DepthNet"):
-        load_published(DepthNet(ResNetEncoder(18, WIDTH), NestedDecoder([8, 8, 16, 32, 64], width=WIDTH)), tmp_path)
+CUT = "is not a readable file of weights"
+FILES = {
+    "resnet": lambda: resnet_weights(18),
+    "resnet34": lambda: resnet_weights(34),
+    "iresnet": lambda: iresnet_weights(34),
+    "decoder": lambda: monodepth2_weights(CHANNELS[18], OWN),
+    "module": lambda: {"network": nn_module()},
+    "epoch": lambda: {"epoch": 3},
+    "list": lambda: [1, 2],
+    "cut": lambda: b"PK\x03\x04 and no more",
+    "page": lambda: b"<html>sign in</html>",
+    "empty": lambda: b"",
+}
 
 
-def test_files_that_are_no_weights(tmp_path):
-    encoder = ResNetEncoder(18, WIDTH)
-    with pytest.raises(CheckpointError, match=r"no weights at .*gone\.pth"):
-        load_published(encoder, tmp_path / "gone.pth")
-    whole = saved(tmp_path, resnet_weights(18))
-    cut = tmp_path / "cut.pth"
-    cut.write_bytes(whole.read_bytes()[:2000])
-    text = tmp_path / "page.pth"
-    text.write_text("<html>sign in</html>")
-    tensors = tmp_path / "cut.safetensors"
-    tensors.write_bytes(b"\x08\x00\x00")
-    for path in (cut, text, tensors):
-        with pytest.raises(CheckpointError, match=f"{path.name} is not a readable file of weights"):
-            load_published(encoder, path)
-    with pytest.raises(CheckpointError, match="objects other than weights"):
-        load_published(encoder, saved(tmp_path, {"network": ResNetEncoder(18, WIDTH)}, "module.pth"))
-    with pytest.raises(CheckpointError, match="holds no weights; it holds epoch"):
-        load_published(encoder, saved(tmp_path, {"epoch": 3}, "epoch.pth"))
+def nn_module():
+    return ResNetEncoder(18, WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "as_start", "message"),
+    [
+        (nn_module, "iresnet", False, "holds an iResNet"),
+        (nn_module, "decoder", False, "does not hold a ResNet"),
+        (nn_module, "gone", False, r"no weights at .*gone\.pth"),
+        *((nn_module, name, False, rf"{name}\.pth {CUT}") for name in ("cut", "page", "empty")),
+        (nn_module, "module", False, "objects other than weights"),
+        (nn_module, "epoch", False, "holds no weights; it holds epoch"),
+        (nn_module, "list", False, "of type list"),
+        (unet, "resnet", False, r"depth\.pth"),
+        (lambda: NestedDecoder(CHANNELS[18], width=WIDTH), "resnet", False, "NestedDecoder"),
+        (lambda: FeatureNet(18, WIDTH), "resnet", False, "FeatureNet"),
+        (monodepth2, "resnet", False, "not a folder"),
+        (lambda: DepthNet(nn_module(), NestedDecoder(CHANNELS[18], width=WIDTH)), ".", False, "goes into DepthNet"),
+        (lambda: IResNetEncoder(34, WIDTH), "resnet34", False, "as_start=True"),
+        (lambda: IResNetEncoder(34, WIDTH), "resnet", True, r"missing: .*layer1\.2\.conv1\.weight"),
+        (
+            lambda: IResNetEncoder(34, WIDTH, rectify_after_start=True, projection="stride"),
+            "iresnet",
+            False,
+            "--set network.projection=max_pool",
+        ),
+    ],
+)
+def test_what_cannot_go_in_is_named(tmp_path, module, file, as_start, message):
+    path = tmp_path if file == "." else tmp_path / f"{file}.pth"
+    if file in FILES:
+        content = FILES[file]()
+        path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        load_published(module(), path, as_start)
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_a_folder_is_a_network_with_its_size(tmp_path, depth):
+    decoder = write_folder(tmp_path / "stereo_640x192", depth)
+    assert is_monodepth2(tmp_path / "stereo_640x192") and not is_monodepth2(tmp_path)
+    network, known = load_monodepth2(tmp_path / "stereo_640x192")
+    assert known["experiment"] == "stereo_640x192" and known["size"] == SIZE and known["facts"]["use_stereo"] is True
+    assert len(known["row"]["experiment_key"]) == 12 and known["row"]["train_data"] == "published weights"
+    assert network.metres_per_unit is None and network.reference_focal is None and not network.training
+    with torch.no_grad():
+        same(network(image()), disparities(decoder, depth), 1e-3)
+
+
+def test_evaluated_with_x5_4_it_equals_the_formula(tmp_path):
+    decoder = write_folder(tmp_path)
+    network, _ = load_monodepth2(tmp_path)
+    depth = 5.4 / (1 / 100 + (1 / 0.1 - 1 / 100) * disparities(decoder)[0][0, 0].double().numpy())
+    truth = 1 + 30 * torch.rand(1, *SIZE, generator=torch.Generator().manual_seed(1))
+    g = truth[0].double().numpy()
+    sample = StereoSample(image()[0], StereoRig(60.0, 0.5327, width=SIZE[1], height=SIZE[0]), "one", depth=truth)
+    for scaling, p in (("x5.4", depth), ("none", depth * 5.327 / 5.4)):
+        p = np.clip(p, 1e-3, 80)
+        row = evaluate(network, [sample], "improved", scaling=scaling).per_image.iloc[0]
+        assert row["abs_rel"] == pytest.approx(np.mean(np.abs(g - p) / g), rel=1e-4)
+        assert row["rmse"] == pytest.approx(np.sqrt(np.mean((g - p) ** 2)), rel=1e-4)
+
+
+def one_block_more(folder):
+    weights = torch.load(folder / "encoder.pth")
+    more = {name.replace("layer1.1", "layer1.7"): value for name, value in weights.items() if "layer1.1" in name}
+    torch.save({**weights, **more}, folder / "encoder.pth")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: write_folder(folder, height=None), "does not say its height and width"),
+        (lambda folder: (folder / "encoder.pth").write_bytes(b"PK"), CUT),
+        (lambda folder: (folder / "depth.pth").write_bytes(b""), CUT),
+        (lambda folder: torch.save({"a": torch.ones(1)}, folder / "encoder.pth"), "does not hold a ResNet"),
+        (lambda folder: torch.save({"a": torch.ones(1)}, folder / "depth.pth"), "is not Monodepth2's depth.pth"),
+        (one_block_more, "of a depth that the kit does not have"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(tmp_path, damage, message):
+    write_folder(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(CheckpointError, match=message):
+        load_monodepth2(tmp_path)
+
+
+def test_the_command_evaluates_it(tmp_path, capsys):
+    write_kitti(tmp_path / "world", frames={"train": 1, "val": 1, "test": 1}, size=SIZE, progress=False)
+    write_folder(tmp_path / "mono_640x192", use_stereo=False)
+    words = ["evaluate", "--checkpoint", str(tmp_path / "mono_640x192"), "--out", str(tmp_path / "rows.csv")]
+    words += ["--data", f"kitti={tmp_path / 'world' / 'kitti_raw'}", "--split", "available"]
+    for scaling in ("x5.4", "median"):
+        assert cli.main([*words, "--scaling", scaling]) == 0
+        printed = capsys.readouterr().out
+        assert ("has no scale; evaluate it with --scaling median" in printed) == (scaling != "median")
+    rows = read_rows(tmp_path / "rows.csv")
+    assert set(rows["scaling"]) == {"x5.4", "median"} and set(rows["experiment"]) == {"mono_640x192"}
+    assert set(rows["train_data"]) == {"published weights"} and rows["miniature"].all()
+    [told] = set(rows["eval_data"])
+    assert told.startswith("kitti lanczos miniature:"), "images are shrunk as Monodepth2 shrinks them"
+    assert cli.main([*words, "--scaling", "x5.4", "--reader", "resize=area"]) == 0
+    told = set(read_rows(tmp_path / "rows.csv")["eval_data"]) - {told}
+    assert [name.partition(":")[0] for name in told] == ["kitti miniature"]
+    assert cli.main([*words, "--scaling", "x5,4"]) == 2
+    told = "scaling='x5,4' is not known; choose one of: none, median, or a factor such as x5.4"
+    assert told in capsys.readouterr().err
