@@ -1,6 +1,7 @@
 """Where to compute, and how its memory is handled."""
 
 import ctypes
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -29,6 +30,20 @@ def device_of(network: object) -> torch.device:
     """Where a network's parameters are; the CPU for one that has none."""
     first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
     return torch.device("cpu") if first is None else first.device
+
+
+def copy_to_host(values: torch.Tensor) -> Callable[[], list[float]]:
+    """Start to copy numbers to the host; the function returned waits for this copy, and for nothing begun later."""
+    if values.device.type == "cpu":
+        return values.tolist
+    copy, done = values.to("cpu", non_blocking=True), torch.Event(device=values.device)
+    done.record()
+
+    def read() -> list[float]:
+        done.synchronize()
+        return copy.tolist()
+
+    return read
 
 
 @lru_cache(maxsize=1)

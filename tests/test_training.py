@@ -37,8 +37,8 @@ class Pairs(torch.utils.data.Dataset):
         return self.count
 
     def __getitem__(self, index: int) -> StereoSample:
-        right = torch.rand(3, *SIZE, generator=generator(index, "pairs"))
-        left = warp_horizontal(right[None], torch.full((1, 1, *SIZE), 2.0 + index % 3))[0]
+        right = torch.randint(256, (3, *SIZE), generator=generator(index, "pairs")) / 255
+        left = warp_horizontal(right[None], torch.full((1, 1, *SIZE), 2.0 + index % 3))[0].clamp(0, 1)
         return StereoSample(left, RIG, f"pair{index}", other=right)
 
 
@@ -361,8 +361,8 @@ def test_a_small_shared_memory_changes_the_way_batches_come_and_not_the_batches(
         found = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0), workers=1))
         assert capsys.readouterr().out.startswith(told)
         for batch, same in zip(found, expected, strict=True):
-            assert torch.equal(batch.image, same.image) and torch.equal(batch.other, same.other)
-            assert torch.equal(batch.rig.cx, same.rig.cx) and batch.names == same.names
+            assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
+            assert batch.columns == same.columns and batch.names == same.names
 
 
 class Damaged(Pairs):
