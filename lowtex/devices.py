@@ -41,7 +41,7 @@ def copy_to_host(values: torch.Tensor) -> Callable[[], list[float]]:
 
     def read() -> list[float]:
         done.synchronize()
-        return copy.tolist()
+        return [float(value) for value in copy]
 
     return read
 
