@@ -38,7 +38,7 @@ from lowtex.checkpoints import (
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
 from lowtex.datasets.sample import PackedBatch, StereoBatch, StereoSample, as_bytes, pack
-from lowtex.devices import copy_to_host, keep_freed_memory, resolve_device
+from lowtex.devices import choose_kernels, copy_to_host, keep_freed_memory, resolve_device
 from lowtex.distributed import (
     broadcast_from_main,
     check_share,
@@ -464,9 +464,10 @@ def run_loop(
         learning_rate_factor: multiplies each group's own learning rate, as a function of the step.
 
     Raises:
-        LowtexError: the loss is not finite; names step and samples. The last state stays.
+        LowtexError: the loss is not finite, or the GPU's memory is full; names step and samples. The last state stays.
     """
     keep_freed_memory()
+    choose_kernels(accelerator.device, schedule.precision, schedule.deterministic)
     state = LoopState()
     if broadcast_from_main(state_path.is_file):
         saved = load_state(state_path)
@@ -543,10 +544,17 @@ def run_loop(
             optimizer.zero_grad(set_to_none=True)
             batch = augment(packed.unpack(accelerator.device), schedule, seed, step)
             found = []
-            for number, part in enumerate(batch.split(parts)):
-                loss, terms = step_function(prepared, part, step, number)
-                accelerator.backward(loss / parts)
-                found.append({"loss": loss.detach(), **terms})
+            try:
+                for number, part in enumerate(batch.split(parts)):
+                    loss, terms = step_function(prepared, part, step, number)
+                    accelerator.backward(loss / parts)
+                    found.append({"loss": loss.detach(), **terms})
+            except torch.OutOfMemoryError as error:
+                raise LowtexError(
+                    f"the GPU's memory is full at step {step} with {schedule.batch_size // parts} pairs at a time; the "
+                    f"state of step {step - step % options.checkpoint_every} is kept. Take --set schedule.accumulate="
+                    f"{2 * parts} (the same batch in smaller parts), smaller images, or close what else runs there"
+                ) from error
             means = {name: torch.stack([torch.as_tensor(part[name]) for part in found]).mean() for name in found[0]}
             # the loss of the step before, now that this one is under way: a GPU never waits for the host
             settle()
