@@ -128,7 +128,7 @@ def on_the_fake_card() -> dict:
     from lowtex.losses import masks
     from lowtex.networks import DepthNet, build_depth_net, build_feature_net
     from lowtex.training import StepSampler
-    from lowtex_lab.studies.loss_analysis.error_terms import error_terms
+    from lowtex_lab.studies.loss_analysis import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
     from test_training import RIG, SIZE, Pairs
@@ -319,8 +319,8 @@ def on_the_fake_card() -> dict:
             found["used"].append("predict_photo")
             net = move(build_feature_net(experiment.feature_net).freeze(), card)
             image, other = torch.rand(2, 1, 3, *SIZE)
-            for term in error_terms(net, net, ("census", "features", "features at full size")).values():
-                assert term.between(image, other)(torch.ones(1, 1, *SIZE)).device == image.device
+            for term in error_terms(net, net).values():
+                assert term(image, other)(torch.ones(1, 1, *SIZE)).device == image.device
             found["used"].append("error_terms")
 
         def caught(fault: str, owner, name: str, changed) -> None:

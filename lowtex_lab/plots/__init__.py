@@ -27,11 +27,7 @@ from lowtex_lab.plots.images import (
     prediction_panel,
     texture_strata_overlay,
 )
-from lowtex_lab.plots.losses import (
-    loss_landscape,
-    scan_lines,
-    term_intervals,
-)
+from lowtex_lab.plots.losses import loss_landscape
 from lowtex_lab.plots.results import (
     benchmark_overview,
     error_by_distance,

@@ -7,7 +7,6 @@ from made_scores import rows_of
 
 from lowtex.errors import DataError
 from lowtex_lab.studies.diagnostics.texture_sweep import LEVELS
-from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
 from lowtex_lab.studies.stats.effect_rules import CANNOT, HELPS
 from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.texture_evidence import (
@@ -20,6 +19,7 @@ from lowtex_lab.studies.texture_evidence import (
     sweep_scores,
     window_effects,
 )
+from lowtex_lab.studies.texture_windows import window_makers
 
 SEEDS, IMAGES = 4, 40
 

@@ -9,8 +9,7 @@ from lowtex.errors import DataError
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import refuse_blank
 from lowtex_lab.plots.style import loss_styles
-from lowtex_lab.studies.loss_analysis import smoothness_toys
-from lowtex_lab.studies.loss_analysis.error_terms import TERMS
+from lowtex_lab.studies.loss_analysis import TERMS
 
 
 def test_training_curves_draw_the_log_as_it_is():
@@ -207,59 +206,8 @@ def test_a_scatter_refuses(table):
         figures.scatter_panels(table, "ratio", "Together?")
 
 
-def bands():
-    made = smoothness_toys.lines(width=14, strip=3)
-    chosen = {name: made[name] for name in ("slanted wall", "slanted, one side")}
-    return smoothness_toys.band_table(chosen, {"first order": (2, 0), "second order": (0, 2)})
-
-
-def test_shows_lines_terms_truth_and_errors():
-    table = bands()
-    before = table.copy(deep=True)
-    figure = figures.scan_lines(table, caption="two rows")
-    refuse_blank(figure)
-    words = texts(figure)
-    for part in ("slanted wall", "slanted, one side", "first order", "truth", "measured here", "two rows", "0.00 px"):
-        assert part in words
-    plain = table[(table["line"] == "slanted, one side") & (table["terms"] == "first order") & ~table["known"]]
-    assert f"off by {np.abs(plain['inside'] - plain['truth_px']).mean():.2f} px" in words
-    assert figure.call.function == "scan_lines" and len(figure.axes) == 4
-    assert table.equals(before)
-
-
-def test_runs_and_refusals():
-    table = bands()
-    with pytest.raises(DataError, match="low"):
-        figures.scan_lines(table.drop(columns="low"))
-    many = [table.assign(terms=str(index)) for index in range(5)]
-    with pytest.raises(DataError, match="4 choices of terms, got 2 and 10"):
-        figures.scan_lines(pd.concat([*many, *(t.assign(terms=t["terms"] + "b") for t in many)]))
-
-
-def made(column: str, **more) -> pd.DataFrame:
-    lines = [
-        {"stratum": stratum, "loss": name, column: 0.5 + 0.02 * k, "low": 0.45, "high": 0.8, "frames": 12, **more}
-        for stratum in ("low", "high")
-        for k, name in enumerate(TERMS)
-    ]
-    return pd.DataFrame(lines)
-
-
 def test_every_term_has_a_look_of_its_own_whoever_stands_beside_it():
     styles = loss_styles(TERMS)
     assert len({(s.color, str(s.linestyle)) for s in styles.values()}) == len(TERMS)
     for name in TERMS:
         assert loss_styles([name])[name] == styles[name]
-
-
-def test_intervals_and_one_frame():
-    figure = figures.term_intervals(made("found"), "found", "share found", "A title")
-    refuse_blank(figure)
-    words = texts(figure)
-    assert all(name in words for name in TERMS) and "share found" in words and "12 frames" in words
-    assert "dotted: pixels" in words
-    one = made("found").assign(low=np.nan, high=np.nan, frames=1)
-    words = texts(figures.term_intervals(one, "found", "share found", "A title"))
-    assert "1 frame" in words and "no interval" in words and "95%" not in words
-    with pytest.raises(DataError, match="basin_px"):
-        figures.term_intervals(made("found"), "basin_px", "width", "A title")

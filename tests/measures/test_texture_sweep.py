@@ -25,7 +25,7 @@ from lowtex_lab.studies.diagnostics.texture_sweep import (
     sweep_samples,
     texture_reaching,
 )
-from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
+from lowtex_lab.studies.texture_windows import window_makers
 
 SIZE = (48, 160)
 FACTORS = sorted({level.factor for level in LEVELS})

@@ -10,7 +10,7 @@ second ones vanish, and together they give the normal. Disparity is inverse dept
 *relative* differences (divided by the value itself) are the same for both and do not change with a prediction's scale.
 """
 
-from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 from lowtex.catalog import open_test_set
 from lowtex.data_paths import Roots
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import predict
 from lowtex.evaluation.texture import Masks, strata
 from lowtex.geometry import StereoRig
@@ -54,8 +54,12 @@ than half of the true slope, the treads of a staircase) and ``steep`` (more than
 
 FLAT, STEEP = 0.5, 1.5
 
-TILT_STEP_PX = 2
-"""Reach of the differences that normals are taken from; slopes and bends are taken from pixel to pixel."""
+TEXTURES = ("all", "low")
+"""Strata of known contrast, or where it is not known of the image's gradient, that shapes are taken in."""
+
+STEP_PX = 2
+"""Reach of the differences that surfaces are told from and normals are taken from; the slopes and bends that are
+compared are taken from pixel to pixel."""
 
 
 def inverse_depth(depth_m: Tensor, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -81,8 +85,9 @@ def slopes(inverse: np.ndarray, step_px: int = 1) -> np.ndarray:
 
     Central differences over ``2 step_px`` pixels, divided by the value in the middle.
     """
-    left, right, above, below = _neighbours(inverse, step_px)
-    return np.stack([right - left, below - above]) / (2 * step_px * inverse)
+    across = _shifted(inverse, 0, step_px) - _shifted(inverse, 0, -step_px)
+    down = _shifted(inverse, step_px, 0) - _shifted(inverse, -step_px, 0)
+    return np.stack([across, down]) / (2 * step_px * inverse)
 
 
 def bends(inverse: np.ndarray, step_px: int = 1) -> np.ndarray:
@@ -90,13 +95,19 @@ def bends(inverse: np.ndarray, step_px: int = 1) -> np.ndarray:
 
     What `lowtex.losses.smoothness_second_order` sums, here round a centre and relative to the value there.
     """
-    left, right, above, below = _neighbours(inverse, step_px)
-    padded = np.pad(inverse, step_px, constant_values=np.nan)
-    reach, (height, width) = 2 * step_px, inverse.shape
-    corners = [padded[y : y + height, x : x + width] for y in (0, reach) for x in (0, reach)]
-    mixed = (corners[0] - corners[1] - corners[2] + corners[3]) / 4
-    total = np.abs(left - 2 * inverse + right) + np.abs(above - 2 * inverse + below) + 2 * np.abs(mixed)
-    return total / (step_px**2 * inverse)
+    s = step_px
+    across = _shifted(inverse, 0, -s) - 2 * inverse + _shifted(inverse, 0, s)
+    down = _shifted(inverse, -s, 0) - 2 * inverse + _shifted(inverse, s, 0)
+    main, other = (_shifted(inverse, -s, -side) + _shifted(inverse, s, side) for side in (s, -s))
+    return (np.abs(across) + np.abs(down) + np.abs(main - other) / 2) / (s**2 * inverse)
+
+
+def _shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The value that lies ``down`` rows below and ``right`` columns to the right of each place; NaN outside."""
+    height, width = values.shape
+    reach = max(abs(down), abs(right))
+    padded = np.pad(values, reach, constant_values=np.nan)
+    return padded[reach + down : reach + down + height, reach + right : reach + right + width]
 
 
 def normals(inverse: np.ndarray, rig: StereoRig, step_px: int = 1) -> np.ndarray:
@@ -119,12 +130,7 @@ def normals(inverse: np.ndarray, rig: StereoRig, step_px: int = 1) -> np.ndarray
     return normal / np.linalg.norm(normal, axis=0)
 
 
-def angle_deg(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Angle between unit vectors ``(3, ...)``, degrees in [0, 180]."""
-    return np.degrees(np.arccos(np.clip((first * second).sum(0), -1, 1)))
-
-
-def surface_strata(sample: StereoSample, size: tuple[int, int] | None = None, step_px: int = 2) -> Masks:
+def surface_strata(sample: StereoSample, size: tuple[int, int] | None = None) -> Masks:
     """``ground``, ``side`` and ``facing`` planes and ``other``, bool ``(H, W)`` each, with ``all`` that is judged.
 
     Judged is what has ground truth nearer than 80 m and is no depth edge (`evaluation.texture.edge_strata`); a plane is
@@ -133,37 +139,19 @@ def surface_strata(sample: StereoSample, size: tuple[int, int] | None = None, st
     Args:
         sample: with dense ground truth and a rig with its principal point.
         size: to work at; None = the image's.
-        step_px: reach of the differences that a surface must be planar over.
 
     Raises:
         DataError: no ground truth, or too sparse a one.
-        OptionError: a step below 1.
     """
-    if sample.depth is None:
-        raise DataError(f"{sample.name} has no ground truth, which surfaces are told from")
     size = tuple(sample.image.shape[-2:]) if size is None else tuple(size)
-    inverse = inverse_depth(sample.depth, size)
+    inverse = inverse_depth(_depth(sample), size)
     judged = np.nan_to_num(inverse) > 1 / FARTHEST_M
     judged &= strata(sample, "edges", size)["interior"]
-    rig = sample.rig if (sample.rig.height, sample.rig.width) == size else sample.rig.resized(size[1], size[0])
     with np.errstate(invalid="ignore"):
-        planar = judged & (bends(inverse, step_px) < MOST_BEND)
-        near = np.abs(normals(inverse, rig, step_px)) > np.cos(np.radians(WITHIN_DEG))
+        planar = judged & (bends(inverse, STEP_PX) < MOST_BEND)
+        near = np.abs(normals(inverse, _rig(sample, size), STEP_PX)) > np.cos(np.radians(WITHIN_DEG))
     masks = {name: planar & near[axis] for axis, name in ((1, GROUND), (0, SIDE), (2, FACING))}
     return masks | {OTHER: judged & ~np.any(list(masks.values()), axis=0), "all": judged}
-
-
-def _neighbours(inverse: np.ndarray, step_px: int) -> tuple[np.ndarray, ...]:
-    """Left, right, above, below."""
-    if step_px < 1:
-        raise OptionError(f"step_px={step_px}: expected at least 1")
-    height, width = inverse.shape
-    padded = np.pad(inverse, step_px, constant_values=np.nan)
-    shifts = ((0, -1), (0, 1), (-1, 0), (1, 0))
-    return tuple(
-        padded[step_px * (1 + y) : step_px * (1 + y) + height, step_px * (1 + x) : step_px * (1 + x) + width]
-        for y, x in shifts
-    )
 
 
 def relative_slope(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -176,17 +164,16 @@ def relative_slope(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return (slopes(predicted) * true).sum(0) / (true**2).sum(0)
 
 
-def shape_rows(inverse: np.ndarray, sample: StereoSample, textures: Sequence[str] = ("all", "low")) -> pd.DataFrame:
+def shape_rows(inverse: np.ndarray, sample: StereoSample) -> pd.DataFrame:
     """Shape of one prediction, by surface and texture.
 
     Args:
         inverse: ``(H, W)`` predicted inverse depth, in 1/m.
         sample: what it is of, with dense ground truth; brought to that size.
-        textures: strata of known contrast, or where it is not known of the image's gradient.
 
     Returns:
-        a row a surface and texture that has pixels: image, surface, texture, pixels, and `NUMBERS`; a number that a
-        surface does not have is missing.
+        a row a surface and texture (of `TEXTURES`) that has pixels: image, surface, texture, pixels, and `NUMBERS`; a
+        number that a surface does not have is missing.
 
     Raises:
         ValueError: a prediction that is not positive and finite, or no map.
@@ -195,78 +182,29 @@ def shape_rows(inverse: np.ndarray, sample: StereoSample, textures: Sequence[str
     if inverse.ndim != 2 or not (np.isfinite(inverse).all() and (inverse > 0).all()):
         raise ValueError(f"shape_rows takes a positive inverse depth (H, W), got {inverse.shape}")
     size = inverse.shape
-    truth, surfaces = inverse_depth(_depth(sample), size), surface_strata(sample, size)
+    truth, surfaces, rig = inverse_depth(_depth(sample), size), surface_strata(sample, size), _rig(sample, size)
     by_texture = strata(sample, "gradient" if sample.texture_contrast is None else "known", size)
-    rig = sample.rig if (sample.rig.height, sample.rig.width) == size else sample.rig.resized(size[1], size[0])
+    cosine = (normals(inverse, rig, STEP_PX) * normals(truth, rig, STEP_PX)).sum(0)
     ratio = relative_slope(inverse, truth)
     maps = {
         "abs_rel": np.abs(truth / inverse - 1),
-        "tilt_deg": angle_deg(normals(inverse, rig, TILT_STEP_PX), normals(truth, rig, TILT_STEP_PX)),
+        "tilt_deg": np.degrees(np.arccos(np.clip(cosine, -1, 1))),
         "rise": np.abs(slopes(inverse)).sum(0),
         "bend": bends(inverse),
     }
     rows = []
-    for surface in SURFACES:
-        for texture in textures:
-            mask = surfaces[surface] & by_texture[texture]
-            if not mask.any():
-                continue
-            row = {"image": sample.name, "surface": surface, "texture": texture, "pixels": int(mask.sum())}
-            row |= {name: _mean(values[mask]) for name, values in maps.items()}
-            if surface in (GROUND, SIDE):
-                row |= _staircase(ratio[mask])
-            rows.append(row)
+    for surface, texture in product(SURFACES, TEXTURES):
+        mask = surfaces[surface] & by_texture[texture]
+        if not mask.any():
+            continue
+        row = {"image": sample.name, "surface": surface, "texture": texture, "pixels": int(mask.sum())}
+        for name, values in maps.items():
+            row[name] = _known(values[mask]).mean() if np.isfinite(values[mask]).any() else np.nan
+        leaning = _known(ratio[mask])
+        if surface in (GROUND, SIDE) and leaning.size:
+            row |= {"slope": np.median(leaning), "flat": (leaning < FLAT).mean(), "steep": (leaning > STEEP).mean()}
+        rows.append(row)
     return pd.DataFrame(rows, columns=["image", "surface", "texture", "pixels", *NUMBERS])
-
-
-def shapes_of(maps: Mapping[str, Sequence[np.ndarray]], samples: Sequence[StereoSample], seed: int = 0) -> pd.DataFrame:
-    """`shape_rows` of several experiments' predictions of the same images, with experiment and seed.
-
-    The ground truth itself is the first experiment, ``truth``: what its numbers are where they should be 0 is the
-    roundness of the stored depth.
-
-    Args:
-        maps: experiment -> inverse depth ``(H, W)`` of each sample.
-        samples: with dense ground truth.
-        seed: of the trainings.
-    """
-    size = next(iter(maps.values()))[0].shape
-    # what is not known is not judged either, but has to be positive
-    truths = [np.nan_to_num(inverse_depth(_depth(sample), size), nan=1 / FARTHEST_M) for sample in samples]
-    frames = [
-        shape_rows(inverse, sample).assign(experiment=name, seed=seed)
-        for name, predicted in ({"truth": truths} | dict(maps)).items()
-        for inverse, sample in zip(predicted, samples, strict=True)
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def slope_shares(
-    maps: Mapping[str, Sequence[np.ndarray]], samples: Sequence[StereoSample], bins: np.ndarray
-) -> pd.DataFrame:
-    """How `relative_slope` is distributed on ground and sides, for `lowtex_lab.plots.line_panels`.
-
-    Args:
-        maps, samples: as in `shapes_of`.
-        bins: edges.
-
-    Returns:
-        x (middle of a bin), y (share of the surface's pixels; those outside the bins make up the rest), name, panel
-        (surface).
-    """
-    curves = []
-    for name, predicted in maps.items():
-        ratios: dict[str, list[np.ndarray]] = {GROUND: [], SIDE: []}
-        for inverse, sample in zip(predicted, samples, strict=True):
-            masks = surface_strata(sample, inverse.shape)
-            ratio = relative_slope(inverse, inverse_depth(_depth(sample), inverse.shape))
-            for surface, found in ratios.items():
-                found.append(ratio[masks[surface]])
-        for surface, found in ratios.items():
-            every = np.concatenate(found)
-            share = np.histogram(every, bins)[0] / max(every.size, 1)
-            curves.append(pd.DataFrame({"x": (bins[1:] + bins[:-1]) / 2, "y": share, "name": name, "panel": surface}))
-    return pd.concat(curves, ignore_index=True)
 
 
 @torch.no_grad()
@@ -285,49 +223,24 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
         DataError: files are missing, or a prediction is not finite and positive.
     """
     dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size)
-    frames = []
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        frames.append(shape_rows(predict(network, [sample])[0], sample))
-    return pd.concat(frames, ignore_index=True)
+    samples = (dataset[index] for index in range(len(dataset)))
+    return pd.concat([shape_rows(predict(network, [s])[0], s) for s in samples], ignore_index=True)
 
 
-def by_surface(measured: pd.DataFrame, texture: str = "all") -> pd.DataFrame:
-    """Means over images and then over seeds: a row an experiment and surface, with `NUMBERS`, seeds and images.
-
-    Args:
-        measured: rows of `measure` with experiment and seed, as `Evidence.measured("smoothness")` gives them.
-        texture: which rows.
-
-    Raises:
-        DataError: no rows of that texture.
-    """
-    chosen = measured[measured["texture"] == texture]
-    if chosen.empty:
-        raise DataError(f"no rows of texture {texture!r}; there are: {', '.join(sorted(set(measured['texture'])))}")
-    of_seeds = chosen.groupby(["experiment", "surface", "seed"], sort=False)
-    means = of_seeds[list(NUMBERS)].mean().groupby(level=["experiment", "surface"], sort=False).mean()
-    counts = chosen.groupby(["experiment", "surface"], sort=False).agg(
-        seeds=("seed", "nunique"), images=("image", "nunique")
-    )
-    return means.join(counts).reset_index()
-
-
-def shape_scores(measured: pd.DataFrame, number: str, texture: str = "all") -> pd.DataFrame:
-    """A number as scores that `studies.stats.effects` and `studies.stats.factorial` compare, surfaces as strata.
+def shape_scores(measured: pd.DataFrame, number: str) -> pd.DataFrame:
+    """A number, at all textures, as scores that `studies.stats.effects` and `factorial` compare; surfaces are strata.
 
     Their statistics are those of an error by the name of ``abs_rel``, so that is the column the number is put into.
 
     Args:
-        measured: rows of `measure` with experiment and seed.
+        measured: rows of `measure` with experiment and seed, as `Evidence.measured("smoothness")` gives them.
         number: of `COMMON`; the smaller the better, but of ``rise``, whose truth is not 0.
-        texture: which rows.
 
     Raises:
         OptionError: another number.
     """
     require_choice("number", number, COMMON)
-    chosen = measured[measured["texture"] == texture]
+    chosen = measured[measured["texture"] == "all"]
     kept = ["experiment", "experiment_key", "seed", "profile", "miniature", "image", "pixels"]
     return chosen[[name for name in kept if name in chosen]].assign(
         stratum=chosen["surface"],
@@ -336,23 +249,16 @@ def shape_scores(measured: pd.DataFrame, number: str, texture: str = "all") -> p
     )
 
 
-def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else np.nan
+def _known(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
 
 
-def _staircase(ratio: np.ndarray) -> dict[str, float]:
-    known = ratio[np.isfinite(ratio)]
-    if not known.size:
-        return {}
-    return {
-        "slope": float(np.median(known)),
-        "flat": float((known < FLAT).mean()),
-        "steep": float((known > STEEP).mean()),
-    }
+def _rig(sample: StereoSample, size: tuple[int, int]) -> StereoRig:
+    rig = sample.rig
+    return rig if (rig.height, rig.width) == tuple(size) else rig.resized(size[1], size[0])
 
 
 def _depth(sample: StereoSample) -> torch.Tensor:
     if sample.depth is None:
-        raise DataError(f"{sample.name} has no ground truth, which shapes are compared with")
+        raise DataError(f"{sample.name} has no ground truth, which surfaces are told from")
     return sample.depth

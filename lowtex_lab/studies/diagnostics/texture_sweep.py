@@ -37,7 +37,7 @@ from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.vkitti2 import JPEG, centimetres
 from lowtex_lab.miniature.weather import weather
 from lowtex_lab.miniature.writing import as_bgr8, world_version, write_image
-from lowtex_lab.studies.loss_analysis.texture_windows import window_makers
+from lowtex_lab.studies.texture_windows import window_makers
 
 PROTOCOL = "vkitti2_dense"
 FRAMES = 12
@@ -45,7 +45,7 @@ FRAMES = 12
 
 KINDS = ("known", "distance")
 """Strata of `measure`; texture is that of factor 1, so that a stratum holds the same pixels throughout. At factor 1
-alone low texture under every definition (`studies.loss_analysis.texture_windows`) comes on top, of all test images."""
+alone low texture under every definition (`studies.texture_windows`) comes on top, of all test images."""
 
 CACHE = "texture_sweep"
 _CACHE_VERSION = 1
@@ -196,7 +196,7 @@ def measure(network: nn.Module, root: Path, size: tuple[int, int]) -> pd.DataFra
         factor, painted, image, stratum_kind, stratum, pixels, abs_rel, d1, and ``moved``: the mean of
         ``|depth / depth at factor 1 - 1|``, which asks no ground truth. `FRAMES` test images; strata by the known
         contrast of factor 1 (``known``) and by true distance. Then, at factor 1, of *all* test images, the strata of
-        `lowtex_lab.studies.loss_analysis.texture_windows.window_makers`, kinds ``window 9 px``, …, ``known contrast``.
+        `lowtex_lab.studies.texture_windows.window_makers`, kinds ``window 9 px``, …, ``known contrast``.
 
     Raises:
         DataError: as `sweep_samples`.

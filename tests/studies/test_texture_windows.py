@@ -9,15 +9,15 @@ from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import score
 from lowtex.evaluation.texture import WINDOW_FRACTION, gradient_strata
 from lowtex.geometry import StereoRig
-from lowtex_lab.studies.loss_analysis.texture_windows import (
+from lowtex_lab.studies.texture_windows import (
     CLASSES,
+    KNOWN,
     agreement_table,
     default_window_px,
-    gradient_makers,
     texture_classes,
     where_texture_lies,
+    window_makers,
     window_table,
-    windows_px,
 )
 
 HEIGHT, WIDTH = 60, 160
@@ -38,15 +38,9 @@ def street(contrast=True, name="s/0/l"):
     return StereoSample(image, rig, name, depth=depth, texture_contrast=known if contrast else None, visible=visible)
 
 
-def test_windows_of_a_width():
-    assert windows_px(320)[0] == 1 and windows_px(320) == sorted(windows_px(320))
-    assert all(px % 2 for px in windows_px(321)) and default_window_px(320) in windows_px(320)
-    assert default_window_px(320) == int(320 * WINDOW_FRACTION) | 1
-
-
 def test_classes_leave_the_sky_out():
     known = texture_classes([street(), street()])
-    assert len(known) == 2 * 40 * WIDTH and set(known) == {0, 2} and known.mean() == 1
+    assert len(known) == 2 * 40 * WIDTH and set(known) == {"low", "high"} and (known == "low").mean() == 0.5
     with pytest.raises(DataError, match="at least one"):
         texture_classes([])
     no_depth = street()
@@ -57,8 +51,10 @@ def test_classes_leave_the_sky_out():
 
 def test_a_wide_window_smears_stripes_over_the_wall():
     table = window_table([street()]).set_index("definition")
-    windows = [f"window {px} px" for px in windows_px(WIDTH)]
+    windows = [label for label in window_makers(WIDTH) if label.startswith("window")]
     assert list(table.index[: len(windows)]) == windows and (table["images"] == 1).all()
+    assert windows[0] == "window 1 px" and all(int(label.split()[1]) % 2 for label in windows)
+    assert default_window_px(WIDTH) == int(WIDTH * WINDOW_FRACTION) | 1
     low = table.loc[windows, "low"].to_numpy()
     # one pixel finds the gaps between stripes besides the whole wall; the widest window takes half the wall away
     assert low[-1] < low[1] - 0.05 and table[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(1)
@@ -92,12 +88,15 @@ def test_where_low_texture_lies():
 
 def test_makers_serve_an_evaluation():
     sample = street()
-    makers = gradient_makers(WIDTH)
+    makers = window_makers(WIDTH)
     rows = score(np.full((HEIGHT, WIDTH), 10.0), sample, "vkitti2_dense", strata=makers)
     assert {row["stratum_kind"] for row in rows} == {"none", *makers}
     # a slope that grows steeper to the right, through all thresholds
     sample.image = (torch.arange(WIDTH) ** 2 / WIDTH**2 * 8 % 1).expand(3, HEIGHT, WIDTH) * 0.5
     halved = makers["thresholds x0.5"](sample)
     assert halved["low"].sum() < gradient_strata(sample)["low"].sum() < makers["thresholds x2"](sample)["low"].sum()
+    assert (
+        list(makers)[-1] == KNOWN and (makers[KNOWN](sample)["low"] == (sample.texture_contrast[0] == 0).numpy()).all()
+    )
     usual = makers[f"window {default_window_px(WIDTH)} px"](sample)
     assert all((usual[name] == mask).all() for name, mask in gradient_strata(sample).items())

@@ -1,7 +1,7 @@
 """The two definitions of low texture held against each other: what hangs on a window, where they agree, where they lie.
 
 A gradient needs a window and two thresholds, which papers rarely state. Here each is turned one at a time: by how much
-do the strata change, and (with `gradient_makers` in an evaluation) does a comparison of methods change with them?
+do the strata change, and (with `window_makers` in an evaluation) does a comparison of methods change with them?
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,56 +34,47 @@ THRESHOLDS = (0.5, 0.7, 1.4, 2.0)
 KNOWN = "known contrast"
 """The definition that needs neither window nor gradient, under a label of its own beside the gradient's."""
 
-THIRDS = ("upper", "middle", "lower")
-
-
-def windows_px(width: int) -> list[int]:
-    """The windows to try for images of this width, odd pixels, rising."""
-    return sorted({int(width * share) | 1 for share in WINDOW_SHARES})
+THIRDS = ("upper_third", "middle_third", "lower_third")
 
 
 def default_window_px(width: int) -> int:
-    """The kit's own window."""
+    """The kit's own window, an odd number of pixels."""
     return int(width * WINDOW_FRACTION) | 1
 
 
-def gradient_makers(width: int) -> dict[str, Callable[..., Masks]]:
-    """Gradient strata under each window (``window 9 px``) and each pair of thresholds (``thresholds x0.5``).
+def window_makers(width: int) -> dict[str, Callable[..., Masks]]:
+    """Every definition of low texture, for ``evaluate(strata=…)`` on images of that width.
 
-    For ``evaluate(strata=…)`` on images of that width; the kit's own definition is among the windows.
+    The gradient's strata under each window (``window 9 px``; the kit's own is among them), under each pair of
+    thresholds (``thresholds x0.5``), and last `KNOWN`.
     """
-    makers = {f"window {px} px": partial(gradient_strata, window_px=px) for px in windows_px(width)}
+    windows = sorted({int(width * share) | 1 for share in WINDOW_SHARES})
+    makers = {f"window {px} px": partial(gradient_strata, window_px=px) for px in windows}
     for factor in THRESHOLDS:
         moved = {"low": factor * LOW_GRADIENT, "high": factor * HIGH_GRADIENT}
         makers[f"thresholds x{factor:g}"] = partial(gradient_strata, **moved)
-    return makers
+    return {**makers, KNOWN: contrast_strata}
 
 
-def window_makers(width: int) -> dict[str, Callable[..., Masks]]:
-    """`gradient_makers` and, last, `KNOWN`: every definition of low texture that there is."""
-    return {**gradient_makers(width), KNOWN: contrast_strata}
-
-
-def texture_classes(samples: Iterable[StereoSample], kind: str = "known", **options) -> np.ndarray:
-    """Class (0 low, 1 middle, 2 high) of every pixel that has ground truth, of all samples one after the other.
+def texture_classes(samples: Iterable[StereoSample], maker: Callable[..., Masks] = contrast_strata) -> pd.Categorical:
+    """Class of every pixel that has ground truth, of all samples one after the other.
 
     The sky has no depth to be wrong about, and would be called low by both definitions.
 
     Args:
         samples: with ground truth.
-        kind: ``known`` or ``gradient``.
-        options: of `lowtex.evaluation.texture.gradient_strata` or `contrast_strata`.
+        maker: of `window_makers`.
 
     Raises:
-        DataError: no sample, or what the kind needs is not known.
+        DataError: no sample, or what the definition needs is not known.
     """
     parts = []
     for sample in samples:
-        masks = strata(sample, kind, **options)
+        masks = maker(sample)
         parts.append(np.select([masks[name] for name in CLASSES], [0, 1, 2])[_with_truth(sample)])
     if not parts:
         raise DataError("texture classes need at least one image")
-    return np.concatenate(parts)
+    return pd.Categorical.from_codes(np.concatenate(parts), CLASSES)
 
 
 def window_table(samples: Sequence[StereoSample]) -> pd.DataFrame:
@@ -94,12 +85,15 @@ def window_table(samples: Sequence[StereoSample]) -> pd.DataFrame:
         (share of pixels that both put into the same class), by_chance (what two independent definitions with the same
         shares would reach) and kappa (Cohen's: (agreement - by_chance) / (1 - by_chance)); images.
     """
-    known = texture_classes(samples, "known") if _is_known(samples) else None
+    is_known = all(sample.texture_contrast is not None for sample in samples)
+    known = texture_classes(samples) if is_known else None
+    makers = window_makers(samples[0].image.shape[-1])
+    del makers[KNOWN]
     lines = []
-    for label, maker in gradient_makers(samples[0].image.shape[-1]).items():
-        seen = texture_classes(samples, "gradient", **maker.keywords)
+    for label, maker in makers.items():
+        seen = texture_classes(samples, maker)
         line = {"definition": label, **dict(zip(CLASSES, _shares(seen), strict=True))}
-        if known is not None:
+        if is_known:
             agreement, chance = float((seen == known).mean()), float(_shares(seen) @ _shares(known))
             kappa = (agreement - chance) / (1 - chance) if chance < 1 else float("nan")
             line |= {"agreement": agreement, "by_chance": chance, "kappa": kappa}
@@ -115,24 +109,15 @@ def agreement_table(samples: Sequence[StereoSample]) -> pd.DataFrame:
         class), low_near_edge (of those that known contrast calls low and the gradient does not, the share near a depth
         edge; NaN in other rows), all_near_edge (of all pixels of the class), images.
     """
-    known, seen = texture_classes(samples, "known"), texture_classes(samples, "gradient")
-    edge = np.concatenate([strata(s, "edges")["edge"][_with_truth(s)] for s in samples])
-    lines = []
-    for number, name in enumerate(CLASSES):
-        own = known == number
-        missed = own & (seen > 0) if number == 0 else np.zeros_like(own)
-        shares = _shares(seen[own]) if own.any() else np.full(3, np.nan)
-        lines.append(
-            {
-                "known": name,
-                "pixels": own.mean(),
-                **{f"gradient_{other}": share for other, share in zip(CLASSES, shares, strict=True)},
-                "low_near_edge": edge[missed].mean() if missed.any() else np.nan,
-                "all_near_edge": edge[own].mean() if own.any() else np.nan,
-                "images": len(samples),
-            }
-        )
-    return pd.DataFrame(lines)
+    known, seen = texture_classes(samples), texture_classes(samples, gradient_strata)
+    edge = pd.Series(np.concatenate([strata(s, "edges")["edge"][_with_truth(s)] for s in samples]))
+    table = pd.DataFrame({"pixels": _shares(known)}, index=pd.Index(CLASSES, name="known"))
+    for name in CLASSES:
+        table[f"gradient_{name}"] = pd.Series(seen == name).groupby(known, observed=False).mean()
+    table["low_near_edge"] = np.nan
+    table.loc["low", "low_near_edge"] = edge[(known == "low") & (seen != "low")].mean()
+    table["all_near_edge"] = edge.groupby(known, observed=False).mean()
+    return table.reset_index().assign(images=len(samples))
 
 
 def where_texture_lies(samples: Sequence[StereoSample], kind: str = "known") -> pd.DataFrame:
@@ -143,23 +128,24 @@ def where_texture_lies(samples: Sequence[StereoSample], kind: str = "known") -> 
         lower_third (of the picture's rows; shares of the class), near_edge, occluded (share, NaN where not known),
         images.
     """
-    classes, depth, third, edge, hidden = [], [], [], [], []
+    frames = []
     for sample in samples:
         inside = _with_truth(sample)
-        classes.append(texture_classes([sample], kind))
-        depth.append(sample.depth[0].numpy()[inside])
-        rows = np.arange(inside.shape[0]) * 3 // inside.shape[0]
-        third.append(np.broadcast_to(rows[:, None], inside.shape)[inside])
-        edge.append(strata(sample, "edges")["edge"][inside])
-        known = sample.visible is not None
-        hidden.append(strata(sample, "visibility")["occluded"][inside] if known else np.full(inside.sum(), np.nan))
-    classes, depth, third, edge, hidden = map(np.concatenate, (classes, depth, third, edge, hidden))
+        third = (np.arange(inside.shape[0]) * 3 // inside.shape[0])[:, None]
+        is_known = sample.visible is not None
+        facts = {name: np.broadcast_to(third == number, inside.shape)[inside] for number, name in enumerate(THIRDS)}
+        facts["near_edge"] = strata(sample, "edges")["edge"][inside]
+        facts["occluded"] = strata(sample, "visibility")["occluded"][inside] if is_known else np.nan
+        classes = texture_classes([sample], partial(strata, kind=kind))
+        frames.append(pd.DataFrame({"texture": classes, "median_m": sample.depth[0].numpy()[inside], **facts}))
+    pixels = pd.concat(frames, ignore_index=True)
     lines = []
-    for name, own in [*((n, classes == i) for i, n in enumerate(CLASSES)), ("all", np.ones(len(classes), bool))]:
-        if own.any():
-            spread = {f"{part}_third": (third[own] == number).mean() for number, part in enumerate(THIRDS)}
-            facts = {"near_edge": edge[own].mean(), "occluded": float(np.mean(hidden[own])), "images": len(samples)}
-            lines.append({"texture": name, "pixels": own.mean(), "median_m": np.median(depth[own]), **spread, **facts})
+    for name in (*CLASSES, "all"):
+        own = pixels if name == "all" else pixels[pixels["texture"] == name]
+        if len(own):
+            shares = own[[*THIRDS, "near_edge", "occluded"]].astype(float).mean(skipna=False)
+            line = {"texture": name, "pixels": len(own) / len(pixels), "median_m": own["median_m"].median()}
+            lines.append({**line, **shares, "images": len(samples)})
     return pd.DataFrame(lines)
 
 
@@ -169,9 +155,5 @@ def _with_truth(sample: StereoSample) -> np.ndarray:
     return (sample.depth[0] > 0).numpy()
 
 
-def _is_known(samples: Sequence[StereoSample]) -> bool:
-    return all(sample.texture_contrast is not None for sample in samples)
-
-
-def _shares(classes: np.ndarray) -> np.ndarray:
-    return np.bincount(classes, minlength=3) / len(classes)
+def _shares(classes: pd.Categorical) -> np.ndarray:
+    return np.bincount(classes.codes, minlength=len(CLASSES)) / len(classes)

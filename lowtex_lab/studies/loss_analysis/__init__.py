@@ -1,1 +1,0 @@
-"""Losses looked at from outside: their landscape, basins, gradients and borders; smoothness on made-up surfaces."""
