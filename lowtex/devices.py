@@ -1,6 +1,8 @@
 """Where to compute, and how its memory is handled."""
 
 import ctypes
+import os
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -17,18 +19,65 @@ def resolve_device(name: str = "auto") -> torch.device:
     """The torch device of an option's value; ``auto`` is a GPU where there is one.
 
     Raises:
-        OptionError: an unknown value, or a GPU was asked for and none is visible.
+        OptionError: an unknown value, or a GPU was asked for and none is visible; says why and what to do.
     """
+    if str(name).startswith("cuda:"):
+        number = name.removeprefix("cuda:")
+        raise OptionError(f"device={name}: choose one GPU of several by CUDA_VISIBLE_DEVICES={number} and device=cuda")
+    if name == "mps":
+        raise OptionError("device=mps: Apple's GPUs are not supported (they have no float64); use cpu")
     require_choice("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
-        raise OptionError("device=cuda was asked for but no GPU is visible; use cpu or auto")
+        if torch.version.cuda is None:
+            raise OptionError(
+                f"device=cuda was asked for, but torch {torch.__version__} was built without CUDA; use cpu, or install "
+                "torch from https://pytorch.org for your CUDA"
+            )
+        raise OptionError(
+            f"device=cuda was asked for, but torch sees no GPU; use cpu, or look at nvidia-smi: its driver must be new "
+            f"enough for CUDA {torch.version.cuda}, and CUDA_VISIBLE_DEVICES must not hide the card"
+        )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_kernels(device: torch.device, precision: str = "fp32", deterministic: bool = False) -> None:
+    """How a GPU computes from now on; nothing on a CPU.
+
+    Args:
+        precision: of `lowtex.settings.ScheduleSettings`: ``fp32`` computes all 23 bits of float32's mantissa; ``tf32``
+            and ``bf16`` let convolutions and matrix products round to 10 bits (TF32) where they are given float32.
+        deterministic: kernels that give the same bits at each run, and an error where torch has none; cuDNN's search
+            for the fastest kernel is off then.
+    """
+    if device.type == "cpu":
+        return
+    rounding = "ieee" if precision == "fp32" else "tf32"
+    torch.backends.cudnn.conv.fp32_precision = rounding
+    torch.backends.cuda.matmul.fp32_precision = rounding
+    torch.backends.cudnn.benchmark = not deterministic
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
 
 
 def device_of(network: object) -> torch.device:
     """Where a network's parameters are; the CPU for one that has none."""
     first = next(iter(network.parameters()), None) if hasattr(network, "parameters") else None
     return torch.device("cpu") if first is None else first.device
+
+
+def copy_to_host(values: torch.Tensor) -> Callable[[], list[float]]:
+    """Start to copy numbers to the host; the function returned waits for this copy, and for nothing begun later."""
+    if values.device.type == "cpu":
+        return values.tolist
+    copy, done = values.to("cpu", non_blocking=True), torch.Event(device=values.device)
+    done.record()
+
+    def read() -> list[float]:
+        done.synchronize()
+        return [float(value) for value in copy]
+
+    return read
 
 
 @lru_cache(maxsize=1)

@@ -13,9 +13,9 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
-def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A torch CPU generator for one purpose, e.g. ``generator(0, "shuffle", epoch)``."""
-    return torch.Generator().manual_seed(derive_seed(seed, *purpose))
+def generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator for one purpose, e.g. ``generator(0, "shuffle", epoch)``; a GPU's draws other numbers."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, *purpose))
 
 
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:

@@ -178,7 +178,13 @@ class ScheduleSettings(Settings):
         learning_rate: Adam's; multiplied by ``drop_factor`` after ``drop_at`` (a fraction of the steps).
         flip: probability of mirroring a pair and swapping its views.
         jitter: probability of colour jitter (network input only): brightness, contrast, saturation +-0.2, hue +-0.1.
-        precision: ``fp32``, or ``bf16`` round the network only.
+        precision: ``fp32``; ``tf32``, the same with convolutions and matrix products of 10 bits mantissa on GPUs that
+            have them (on a CPU it is fp32); or ``bf16`` round the network only, with tf32 for the rest.
+        accumulate: parts of a batch that go through the network one after the other and give one step together, for
+            GPUs of little memory. What is learnt is the same but for batch norms' statistics, which are each part's
+            own, and the count of places behind a mask.
+        deterministic: ask torch for kernels that give the same bits again, on a GPU; some are slower, and it is an
+            error where torch has none. On a CPU the bits are the same anyway, at one number of threads.
     """
 
     steps: PositiveInt = 75_000
@@ -188,13 +194,21 @@ class ScheduleSettings(Settings):
     drop_factor: PositiveFloat = 0.1
     flip: Share = 0.5
     jitter: Share = 0.5
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    accumulate: PositiveInt = 1
+    deterministic: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.batch_size % self.accumulate:
+            raise OptionError(f"accumulate={self.accumulate} must divide batch_size={self.batch_size}")
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
     NetworkSettings: ("least_channels", "pretrained_content", "nominal_baseline"),
     FeatureNetSettings: ("decoder_padding", "pixel_l1_eps"),
     LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
+    ScheduleSettings: ("accumulate", "deterministic"),
 }
 """Settings that came after the first trainings, by the class that has them.
 

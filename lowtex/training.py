@@ -13,6 +13,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,8 +37,8 @@ from lowtex.checkpoints import (
 )
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
-from lowtex.datasets.sample import StereoBatch, StereoSample, collate
-from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.datasets.sample import PackedBatch, StereoBatch, StereoSample, as_bytes, pack
+from lowtex.devices import choose_kernels, copy_to_host, keep_freed_memory, resolve_device
 from lowtex.distributed import (
     broadcast_from_main,
     check_share,
@@ -87,9 +88,7 @@ SHARED_MEMORY = Path("/dev/shm")
 WORKER_TIMEOUT_S = 600
 """Longer than any batch takes to read."""
 
-_IMAGES = ("image", "other")
-
-StepFunction = Callable[[dict[str, nn.Module], StereoBatch, int], tuple[Tensor, dict[str, Tensor | float]]]
+StepFunction = Callable[[dict[str, nn.Module], StereoBatch, int, int], tuple[Tensor, dict[str, Tensor | float]]]
 
 
 @dataclass
@@ -306,20 +305,19 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         feature_net.to(accelerator.device)
     objective = StereoObjective(experiment.loss, feature_net)
 
-    def step(models, batch, number):
-        batch = augment(batch, schedule, experiment.seed, number)
+    def step(models, batch, number, part):
         seen = batch.network_image.contiguous(memory_format=torch.channels_last)
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=schedule.precision == "bf16"):
             outputs = models["network"](seen)
         outputs = [output.float() for output in outputs]
-        noise = generator(experiment.seed, "auto_mask", number, 0)
+        noise = generator(experiment.seed, "auto_mask", number, part, device=accelerator.device)
         loss, terms = objective(accelerator.unwrap_model(models["network"]), outputs, batch, generator=noise)
         if sharers() > 1:
             # they wait for a gradient of every parameter, also where an objective leaves coarse heads out
             loss = loss + 0.0 * torch.stack([output.mean() for output in outputs]).sum()
         if joint:
             own, own_terms = _feature_net_step(models["feature_net"], batch.image, experiment)
-            if number % 50 == 0:
+            if number % 50 == 0 and part == 0:
                 feature_net.fit_normalisation([whole_batch(batch.image)])
             loss, terms = loss + own, {**terms, **own_terms}
         return loss, terms
@@ -330,8 +328,7 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         modules,
         torch.optim.Adam(groups, fused=True),
         step,
-        steps=schedule.steps,
-        batch_size=schedule.batch_size,
+        schedule=schedule,
         seed=experiment.seed,
         learning_rate_factor=lambda step: schedule.drop_factor if step >= schedule.drop_at * schedule.steps else 1.0,
         accelerator=accelerator,
@@ -386,10 +383,11 @@ def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> 
     settings = experiment.feature_net
     accelerator = make_accelerator(options.device)
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
-    schedule = ScheduleSettings(steps=max(settings.steps, 1), flip=0.5, jitter=0.0)
+    schedule = replace(
+        experiment.schedule, steps=settings.steps, batch_size=settings.batch_size, flip=0.5, jitter=0.0, accumulate=1
+    )
 
-    def step(models, batch, number):
-        batch = augment(batch, schedule, experiment.seed, number)
+    def step(models, batch, number, part):
         return _feature_net_step(models["feature_net"], batch.image, experiment)
 
     return run_loop(
@@ -398,8 +396,7 @@ def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> 
         {"feature_net": network},
         torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True),
         step,
-        steps=settings.steps,
-        batch_size=settings.batch_size,
+        schedule=schedule,
         seed=experiment.seed,
         learning_rate_factor=lambda step: 0.1 if step >= 0.75 * settings.steps else 1.0,
         accelerator=accelerator,
@@ -447,8 +444,7 @@ def run_loop(
     optimizer: torch.optim.Optimizer,
     step_function: StepFunction,
     *,
-    steps: int,
-    batch_size: int,
+    schedule: ScheduleSettings,
     seed: int,
     learning_rate_factor: Callable[[int], float],
     accelerator: Accelerator,
@@ -462,14 +458,16 @@ def run_loop(
     are those of the whole batch, so that they learn what one process would, but for the rounding of sums.
 
     Args:
-        step_function: turns the modules as prepared for the device(s), in training mode, a batch and its step number
-            into (scalar loss, terms to log).
+        step_function: turns the modules as prepared for the device(s), in training mode, an augmented batch (or an
+            equal part of it), the step's number and the part's into (scalar loss, terms to log).
+        schedule: steps, batch size, augmentation and ``accumulate``; its learning rate is the optimiser's business.
         learning_rate_factor: multiplies each group's own learning rate, as a function of the step.
 
     Raises:
-        LowtexError: the loss is not finite; names step and samples. The last state stays.
+        LowtexError: the loss is not finite, or the GPU's memory is full; names step and samples. The last state stays.
     """
     keep_freed_memory()
+    choose_kernels(accelerator.device, schedule.precision, schedule.deterministic)
     state = LoopState()
     if broadcast_from_main(state_path.is_file):
         saved = load_state(state_path)
@@ -490,12 +488,29 @@ def run_loop(
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     prepared = {name: accelerator.prepare(module).train() for name, module in modules.items()}
     optimizer = accelerator.prepare(optimizer)
+    steps, parts = schedule.steps, schedule.accumulate
     sampler = StepSampler(
-        len(dataset), batch_size, steps, seed, state.step, accelerator.process_index, accelerator.num_processes
+        len(dataset), schedule.batch_size, steps, seed, state.step, accelerator.process_index, accelerator.num_processes
     )
     last = steps if options.stop_after is None else min(steps, options.stop_after)
     started, spent = time.perf_counter(), state.wall_s
+    waiting: list[tuple[int, Callable[[], list[float]], list[str]]] = []
     pending: list[tuple[int, float, dict]] = []
+
+    def settle() -> None:
+        """Read and report the loss that is on its way to the host; the run ends where it is not finite."""
+        while waiting:
+            step, read, names = waiting.pop()
+            value, own = read()
+            if not math.isfinite(value):
+                each = gather_objects((math.isfinite(own), names[:4]))
+                names = [name for finite, names in each if not finite for name in names]
+                raise LowtexError(
+                    f"the loss is {value} at step {step} (samples {', '.join(names[:4])}, …); the state of step "
+                    f"{step - step % options.checkpoint_every} is kept. Check them, or lower schedule.learning_rate"
+                )
+            if options.report is not None and accelerator.is_main_process:
+                options.report(step + 1, steps, value)
 
     def flush() -> None:
         values = iter(_means([value for _, _, terms in pending for value in terms.values()], accelerator.device))
@@ -505,6 +520,7 @@ def run_loop(
         state.wall_s = spent + time.perf_counter() - started
 
     def save() -> None:
+        settle()
         flush()
         if not accelerator.is_main_process:
             return
@@ -520,28 +536,33 @@ def run_loop(
         )
 
     with shared_batch():
-        for step, batch in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
+        for step, packed in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
             if step >= last:
                 break
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * learning_rate_factor(step)
             optimizer.zero_grad(set_to_none=True)
-            loss, terms = step_function(prepared, batch.to(accelerator.device), step)
-            value = float(mean(loss.detach()))
-            if not math.isfinite(value):
-                each = gather_objects((math.isfinite(float(loss.detach())), batch.names[:4]))
-                names = [name for finite, names in each if not finite for name in names]
+            batch = augment(packed.unpack(accelerator.device), schedule, seed, step)
+            found = []
+            try:
+                for number, part in enumerate(batch.split(parts)):
+                    loss, terms = step_function(prepared, part, step, number)
+                    accelerator.backward(loss / parts)
+                    found.append({"loss": loss.detach(), **terms})
+            except torch.OutOfMemoryError as error:
                 raise LowtexError(
-                    f"the loss is {value} at step {step} (samples {', '.join(names[:4])}, …); the "
-                    f"state of step {state.step - state.step % options.checkpoint_every} is kept. Check them, or lower "
-                    "schedule.learning_rate"
-                )
-            accelerator.backward(loss)
+                    f"the GPU's memory is full at step {step} with {schedule.batch_size // parts} pairs at a time; the "
+                    f"state of step {step - step % options.checkpoint_every} is kept. Take --set schedule.accumulate="
+                    f"{2 * parts} (the same batch in smaller parts), smaller images, or close what else runs there"
+                ) from error
+            means = {name: torch.stack([torch.as_tensor(part[name]) for part in found]).mean() for name in found[0]}
+            # the loss of the step before, now that this one is under way: a GPU never waits for the host
+            settle()
+            own = means.pop("loss")
+            waiting.append((step, copy_to_host(torch.stack([mean(own), own])), packed.names))
             optimizer.step()
             state.step = step + 1
-            pending.append((step, optimizer.param_groups[0]["lr"], terms))
-            if options.report is not None and accelerator.is_main_process:
-                options.report(state.step, steps, value)
+            pending.append((step, optimizer.param_groups[0]["lr"], means))
             if state.step % options.checkpoint_every == 0 and state.step < last:
                 save()
         save()
@@ -605,34 +626,31 @@ class StepSampler(Sampler[list[int]]):
         return self._permutation
 
 
-def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> Iterator[StereoBatch]:
-    """Batches in the sampler's order, without their single samples.
+def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> Iterator[PackedBatch]:
+    """Batches in the sampler's order, prepared ahead: by a thread, or by ``workers`` processes that decode images.
 
-    ``workers`` processes decode ahead where the pairs are not in memory. They hand batches over in shared memory, or,
-    where that is too small, through pipes: torch would wait for ever for a batch that found no room.
+    Processes hand batches over in shared memory, or, where that is too small, through pipes: torch would wait for ever
+    for a batch that found no room.
 
     Raises:
         LowtexError: a file is damaged; or a worker died or gave nothing for `WORKER_TIMEOUT_S`.
     """
-    if not workers:
-        yield from DataLoader(dataset, batch_sampler=sampler, collate_fn=_collate)
-        return
     workers = min(workers, os.cpu_count() or 1)
-    piped = not _fits_shared_memory(dataset, sampler, workers)
+    piped = workers > 0 and not _fits_shared_memory(dataset, sampler, workers)
     batches = DataLoader(
-        _Worker(dataset),
+        _Bytes(dataset),
         batch_sampler=sampler,
-        collate_fn=_collate_for_pipe if piped else _collate,
+        collate_fn=_pack_for_pipe if piped else _pack,
         num_workers=workers,
-        persistent_workers=True,
-        pin_memory=torch.cuda.is_available(),
-        timeout=WORKER_TIMEOUT_S,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available() and not piped,
+        timeout=WORKER_TIMEOUT_S if workers else 0,
     )
     try:
-        for batch in batches:
+        for batch in batches if workers else _by_a_thread(batches):
             if isinstance(batch, LowtexError):
                 raise batch
-            yield _from_pipe(batch) if piped else batch
+            yield pickle.loads(batch) if piped else batch
     except RuntimeError as error:
         if not str(error).startswith("DataLoader"):
             raise
@@ -643,8 +661,18 @@ def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) ->
         ) from error
 
 
-class _Worker(Dataset):
-    """A data set in a worker: an error of the kit is handed over as it is, where torch would add a traceback to it."""
+def _by_a_thread(batches: DataLoader) -> Iterator[PackedBatch | LowtexError]:
+    """The batches, the next one always being made by a thread beside the training."""
+    walk = iter(batches)
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(next, walk, None)
+        while (batch := ahead.result()) is not None:
+            ahead = pool.submit(next, walk, None)
+            yield batch
+
+
+class _Bytes(Dataset):
+    """A data set's pairs as bytes. An error of the kit is handed over as it is, where torch adds a traceback to it."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -654,30 +682,20 @@ class _Worker(Dataset):
 
     def __getitem__(self, index: int) -> StereoSample | LowtexError:
         try:
-            return self.dataset[index]
+            read = getattr(self.dataset, "as_bytes", self.dataset.__getitem__)
+            return as_bytes(read(index))
         except LowtexError as error:
             return error
 
 
-def _collate(samples: list[StereoSample | LowtexError]) -> StereoBatch | LowtexError:
-    """A batch; its single samples would only take the way to this process a second time."""
+def _pack(samples: list[StereoSample | LowtexError]) -> PackedBatch | LowtexError:
     failed = [sample for sample in samples if isinstance(sample, LowtexError)]
-    return failed[0] if failed else replace(collate(samples), samples=[])
+    return failed[0] if failed else pack(samples)
 
 
-def _collate_for_pipe(samples: list[StereoSample | LowtexError]) -> bytes | LowtexError:
-    batch = _collate(samples)
-    if isinstance(batch, LowtexError):
-        return batch
-    # as arrays, which are unpacked ten times as fast as tensors
-    big = {name: getattr(batch, name).numpy() for name in _IMAGES if getattr(batch, name) is not None}
-    return pickle.dumps(replace(batch, **big), protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def _from_pipe(packed: bytes) -> StereoBatch:
-    batch = pickle.loads(packed)
-    big = {name: torch.from_numpy(getattr(batch, name)) for name in _IMAGES if getattr(batch, name) is not None}
-    return replace(batch, **big)
+def _pack_for_pipe(samples: list[StereoSample | LowtexError]) -> bytes | LowtexError:
+    batch = _pack(samples)
+    return batch if isinstance(batch, LowtexError) else pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _fits_shared_memory(dataset: Dataset, sampler: StepSampler, workers: int) -> bool:
@@ -687,7 +705,7 @@ def _fits_shared_memory(dataset: Dataset, sampler: StepSampler, workers: int) ->
     except OSError:
         # not Linux: shared memory is no folder there, and has no limit of its own
         return True
-    batch = 2 * dataset[0].image.nbytes * sampler.batch_size // sampler.processes
+    batch = 2 * dataset[0].image.numel() * sampler.batch_size // sampler.processes
     wanted = 2 * (2 * workers + 1) * batch
     if wanted > free and is_main():
         say(
@@ -704,12 +722,13 @@ def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int
     sees, never what the loss compares. Where several processes share the batch, each takes its part of what is drawn
     for the whole (`lowtex.distributed.share_of_draw`).
     """
-    random = generator(seed, "augment", step)
-    flips = share_of_draw(lambda shape: torch.rand(shape, generator=random), batch.image.shape[:1]) < schedule.flip
-    batch = flip_pair(batch, flips)
+    device = batch.image.device
+    random = generator(seed, "augment", step, device=device)
+    drawn = share_of_draw(lambda shape: torch.rand(shape, generator=random, device=device), batch.image.shape[:1])
+    batch = flip_pair(batch, drawn < schedule.flip)
     batch.network_image = batch.image
     if schedule.jitter:
         batch.network_image = jitter_colour(
-            batch.image, generator=generator(seed, "jitter", step, 0), probability=schedule.jitter
+            batch.image, generator=generator(seed, "jitter", step, 0, device=device), probability=schedule.jitter
         )
     return batch

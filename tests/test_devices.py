@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.devices import choose_kernels, keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
 from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
@@ -15,8 +15,39 @@ from lowtex.training import make_accelerator
 def test_devices():
     assert resolve_device("cpu") == torch.device("cpu")
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(OptionError, match="device"):
-        resolve_device("tpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "line"),
+    [
+        ("tpu", "'tpu' is not known; choose one of: auto, cpu, cuda"),
+        ("mps", "device=mps: Apple's GPUs are not supported"),
+        ("cuda:1", "CUDA_VISIBLE_DEVICES=1 and device=cuda"),
+        ("cuda", "was built without CUDA; use cpu, or install" if torch.version.cuda is None else "its driver must be"),
+    ],
+)
+def test_a_device_that_cannot_be_had_is_one_line(device, line, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(OptionError, match=line):
+        resolve_device(device)
+
+
+@pytest.mark.parametrize(("precision", "rounding"), [("fp32", "ieee"), ("tf32", "tf32"), ("bf16", "tf32")])
+def test_a_card_is_told_how_to_round(precision, rounding, monkeypatch):
+    convolutions, products = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = convolutions.fp32_precision, products.fp32_precision, torch.backends.cudnn.benchmark
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    choose_kernels(torch.device("cpu"), precision, deterministic=True)
+    assert before == (convolutions.fp32_precision, products.fp32_precision, torch.backends.cudnn.benchmark)
+    try:
+        choose_kernels(torch.device("cuda"), precision, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled() and not torch.backends.cudnn.benchmark
+        choose_kernels(torch.device("cuda"), precision)
+        assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
+        assert convolutions.fp32_precision == products.fp32_precision == rounding
+    finally:
+        torch.use_deterministic_algorithms(False)
+        convolutions.fp32_precision, products.fp32_precision, torch.backends.cudnn.benchmark = before
 
 
 def test_each_training_gets_the_device_it_asks_for(monkeypatch):

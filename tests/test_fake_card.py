@@ -7,21 +7,38 @@ script.
 """
 
 import ctypes
+import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 HOOKS = r"""
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/core/Generator.h>
 #include <c10/core/impl/FakeGuardImpl.h>
 
 namespace c10::impl {
 static FakeGuardImpl<DeviceType::CUDA> fake_guard;
 static DeviceGuardImplRegistrar registrar(DeviceType::CUDA, &fake_guard);
 }  // namespace c10::impl
+
+struct FakeGenerator : public c10::GeneratorImpl {
+  FakeGenerator() : GeneratorImpl({c10::DeviceType::CUDA, 0}, c10::DispatchKeySet(c10::DispatchKey::CUDA)) {}
+  void set_current_seed(uint64_t) override {}
+  void set_offset(uint64_t) override {}
+  uint64_t get_offset() const override { return 0; }
+  uint64_t current_seed() const override { return 0; }
+  uint64_t seed() override { return 0; }
+  void set_state(const c10::TensorImpl&) override {}
+  c10::intrusive_ptr<c10::TensorImpl> get_state() const override { return {}; }
+  FakeGenerator* clone_impl() const override { return new FakeGenerator(); }
+};
 
 struct FakeCudaHooks : public at::CUDAHooksInterface {
   FakeCudaHooks(at::CUDAHooksArgs) {}
@@ -35,6 +52,7 @@ struct FakeCudaHooks : public at::CUDAHooksInterface {
   c10::DeviceIndex current_device() const override { return 0; }
   c10::DeviceIndex getCurrentDevice() const override { return 0; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  at::Generator getNewGenerator(c10::DeviceIndex) const override { return at::make_generator<FakeGenerator>(); }
   bool isPinnedPtr(const void*) const override { return false; }
 };
 
@@ -44,14 +62,21 @@ C10_REGISTER_TYPED_CLASS(CUDAHooksRegistry, "CUDAHooks", FakeCudaHooks)
 """
 
 
-def test_every_kind_of_training_and_the_probes_keep_to_one_device(tmp_path):
+def find_compiler() -> str | None:
+    return shutil.which("g++")
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory):
+    """What the script below saw on the fake card, by part."""
     if find_compiler() is None:
         pytest.skip("no C++ compiler (g++) here, which the fake card needs")
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("there is a real card")
-    source, library = tmp_path / "hooks.cpp", tmp_path / "hooks.so"
+    folder = tmp_path_factory.mktemp("card")
+    source, library = folder / "hooks.cpp", folder / "hooks.so"
     source.write_text(HOOKS)
     headers = Path(torch.__file__).parent / "include"
     links = Path(torch.__file__).parent / "lib"
@@ -65,40 +90,99 @@ def test_every_kind_of_training_and_the_probes_keep_to_one_device(tmp_path):
         pytest.skip(f"torch's headers do not compile here: {built.stderr.strip().splitlines()[-1]}")
     ended = subprocess.run([sys.executable, __file__, str(library)], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout.split() == ["caught", "baseline", "ours", "joint", "probes"]
+    return json.loads(ended.stdout)
 
 
-def find_compiler() -> str | None:
-    return shutil.which("g++")
+def test_every_setting_trains_on_one_device(card):
+    from lowtex.experiments import NAMED
+
+    assert set(NAMED) <= set(card["trained"]) and len(card["trained"]) >= 40
 
 
-def on_the_fake_card() -> None:
+def test_a_step_sends_two_tensors_up_and_waits_once(card):
+    """For the loss of the step before."""
+    for name, step in card["steps"].items():
+        assert step["copies"] <= 2 and step["syncs"] <= 1, (name, step)
+
+
+def test_prediction_scoring_and_the_looks_into_networks_keep_to_one_device(card):
+    assert card["used"] == ["evaluate", "evaluate flipped", "predict_photo", "error_terms"]
+
+
+def test_a_tensor_on_the_wrong_device_is_caught(card):
+    assert card["caught"] == ["auto-mask noise", "rig", "feature scale"]
+
+
+def on_the_fake_card() -> dict:
+    import numpy as np
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
     from lowtex import training
-    from lowtex.networks import build_depth_net, build_feature_net
+    from lowtex.datasets.sample import PackedBatch
+    from lowtex.evaluation import evaluate as evaluation
+    from lowtex.evaluation.prediction import predict_photo
+    from lowtex.experiments import VARIANTS, named_experiment
+    from lowtex.geometry import StereoRig
+    from lowtex.losses import masks
+    from lowtex.networks import DepthNet, build_depth_net, build_feature_net
     from lowtex.training import StepSampler
     from lowtex_lab.studies.loss_analysis import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
-    from test_training import SIZE, Pairs, tiny
+    from test_training import RIG, SIZE, Pairs
 
     card = torch.device("cuda:0")
 
-    class Stand(TorchDispatchMode):
-        """Stand-ins for what depends on values, which fake tensors do not have."""
+    class Watch(TorchDispatchMode):
+        """Counts operations on the card, copies to it and waits for it; stands in for what depends on values."""
+
+        def __init__(self):
+            super().__init__()
+            self.counts = dict.fromkeys(("operations", "copies", "syncs"), 0)
+            self.where = Counter()
+
+        def wait(self, what):
+            self.counts["syncs"] += 1
+            self.where[what, _place()] += 1
 
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             name = func.overloadpacket.__name__
+            if name == "device":
+                return func(*args)
             if name == "_local_scalar_dense":
+                if args[0].device == card:
+                    self.wait("item")
                 kind = args[0].dtype
                 return 1.0 if kind.is_floating_point else kind == torch.bool or 1
-            if name in ("index", "index_put_") and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            if name in ("index", "index_put", "index_put_") and any(
+                i is not None and i.dtype == torch.bool for i in args[1]
+            ):
+                if args[0].device == card:
+                    self.wait(name)
                 one = torch.zeros(1, dtype=torch.long, device=args[0].device)
                 return func(args[0], [one], **(kwargs or {})) if name == "index" else args[0]
-            return func(*args, **(kwargs or {}))
+            if name == "nonzero" and args[0].device == card:
+                self.wait(name)
+            out = func(*args, **(kwargs or {}))
+            if name in ("_to_copy", "copy_") and isinstance(out, torch.Tensor):
+                source = (args[1] if name == "copy_" else args[0]).device
+                if source != card and out.device == card:
+                    self.counts["copies"] += 1
+                    self.where["copy", _place()] += 1
+                elif source == card and out.device != card:
+                    self.wait("copy back")
+            if not func.is_view and not name.startswith("empty") and name != "detach":
+                leaves = torch.utils._pytree.tree_leaves((args, out))
+                self.counts["operations"] += any(getattr(leaf, "fake_device", None) == card for leaf in leaves)
+            return out
+
+    def _place() -> str:
+        frame = sys._getframe(2)
+        while frame is not None and "/lowtex" not in frame.f_code.co_filename:
+            frame = frame.f_back
+        return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
     class Card:
         """What `lowtex.training` takes of accelerate."""
@@ -144,35 +228,129 @@ def on_the_fake_card() -> None:
     training.make_accelerator = lambda device: Card()
     training.save_state = lambda path, state: None
     training._means = lambda values, device: [0.0] * len(values)
+    marks = []
+
+    def loader(dataset, sampler, workers):
+        for indices in sampler:
+            marks.append((dict(watches[-1].counts), Counter(watches[-1].where)))
+            yield training._pack([training.as_bytes(dataset[i]) for i in indices])
+
+    training.training_loader = loader
     StepSampler.indices = lambda self, step: list(range(self.batch_size))
 
-    experiments = {
-        "baseline": tiny("baseline", steps=1, loss__auto_mask=True, loss__out_of_view_mask=True),
-        "ours": tiny("ours", steps=1, schedule__precision="bf16"),
-        "joint": tiny("ours", steps=1, feature_net__kind="joint"),
-    }
-    with FakeTensorMode(allow_non_fake_inputs=True), Stand():
-        try:
-            torch.rand(4, device=card) + torch.rand(4)
-        except RuntimeError:
-            print("caught")
-        for name, experiment in experiments.items():
-            network, features = build_depth_net(experiment.network), None
-            network.metres_per_unit = 1.0
+    def tiny(name: str, **changes):
+        size = {"data__height": SIZE[0], "data__width": SIZE[1], "schedule__batch_size": 2}
+        return named_experiment(name, "smoke", network__depth=18, **size, **changes)
+
+    class Heads(torch.nn.Module):
+        """A network as small as can be, where the objective is what matters."""
+
+        def __init__(self):
+            super().__init__()
+            self.convolution = torch.nn.Conv2d(3, 1, 1)
+
+        def forward(self, image):
+            return [torch.sigmoid(self.convolution(image[..., :: 2**k, :: 2**k])) for k in range(4)]
+
+    def train(experiment, steps=1, features_too=False, whole=True) -> None:
+        experiment = replace(experiment, schedule=replace(experiment.schedule, steps=steps))
+        with Watch() as watch:
+            watches.append(watch)
+            network = build_depth_net(experiment.network) if whole else DepthNet(torch.nn.Identity(), Heads())
+            features = None
+            network.metres_per_unit, network.reference_focal = 1.0, 0.6
             if experiment.loss.uses_features:
-                features = build_feature_net(experiment.feature_net).freeze()
-            training._fit_depth(experiment, Pairs(), Path(), network, features, training.LoopOptions())
-            if name == "ours":
                 features = build_feature_net(experiment.feature_net)
-                training._fit_features(experiment, Pairs(), Path(), features, training.LoopOptions())
-            print(name)
-        net = move(build_feature_net(experiments["ours"].feature_net).freeze(), card)
-        image, other = torch.rand(2, 1, 3, *SIZE)
-        for term in error_terms(net, net, ("census", "features")).values():
-            assert term(image, other)(torch.ones(1, 1, *SIZE)).device == image.device
-        print("probes")
+                if features_too:
+                    features_of = replace(experiment, feature_net=replace(experiment.feature_net, steps=steps))
+                    training._fit_features(features_of, Pairs(), Path(), features, training.LoopOptions())
+                features.freeze()
+            training._fit_depth(experiment, Pairs(), Path(), network, features, training.LoopOptions())
+
+    def a_step(**how) -> dict:
+        """The second of three steps: no start, no end."""
+        train(steps=3, **how)
+        (before, there), (after, here) = marks[-2:]
+        found = {name: after[name] - before[name] for name in before}
+        return found | {"where": {" ".join(place): count for place, count in (here - there).items()}}
+
+    watches, networks, losses = [], set(), set()
+    found = {"trained": [], "steps": {}, "used": [], "caught": []}
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        # the fake card has no event to wait for
+        torch.Event = lambda device: SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+        for name in VARIANTS:
+            experiment = tiny(name)
+            # a weight changes no device
+            loss = replace(experiment.loss, smooth_first=1.0, smooth_second=float(experiment.loss.smooth_second > 0))
+            loss = replace(loss, feature_weight=1.0, pixel_weight=1.0, edge_decay=1.0)
+            features = experiment.feature_net if experiment.loss.uses_features else None
+            features = features and replace(features, discriminative=1.0, convergent=1.0, steps=1)
+            network = replace(experiment.network, initial_bias=0.0)
+            objective = (loss, features, experiment.schedule.precision)
+            if network not in networks or objective not in losses:
+                train(experiment, whole=network not in networks)
+            networks.add(network)
+            losses.add(objective)
+            found["trained"].append(name)
+        masked = {"loss__auto_mask": True, "loss__out_of_view_mask": True}
+        for name, how in {
+            "baseline": {"experiment": tiny("baseline")},
+            "ours": {"experiment": tiny("ours")},
+            "ours in bf16, masked": {"experiment": tiny("ours", schedule__precision="bf16", **masked)},
+            "census": {"experiment": tiny("census", **masked), "whole": False},
+            "joint": {"experiment": tiny("ours", feature_net__kind="joint")},
+        }.items():
+            found["steps"][name] = a_step(**how)
+        train(tiny("ours"), features_too=True, whole=False)
+
+        with Watch():
+            experiment = tiny("ours")
+            network = move(build_depth_net(experiment.network), card).eval()
+            network.metres_per_unit = 1.0
+            evaluation._inverse = lambda depth, names: np.full(depth.shape[::2], 0.1)[:, None].repeat(SIZE[0], 1)
+            for flip, name in ((False, "evaluate"), (True, "evaluate flipped")):
+                evaluation.predict(network, [Pairs()[0]], flip=flip)
+                found["used"].append(name)
+            real = torch.Tensor.numpy
+            torch.Tensor.numpy = lambda tensor: np.ones(tensor.shape)
+            predict_photo(network, SIZE, np.zeros((*SIZE, 3), np.uint8), 60.0, 0.5)
+            torch.Tensor.numpy = real
+            found["used"].append("predict_photo")
+            net = move(build_feature_net(experiment.feature_net).freeze(), card)
+            image, other = torch.rand(2, 1, 3, *SIZE)
+            for term in error_terms(net, net).values():
+                assert term(image, other)(torch.ones(1, 1, *SIZE)).device == image.device
+            found["used"].append("error_terms")
+
+        def caught(fault: str, owner, name: str, changed) -> None:
+            before = getattr(owner, name)
+            setattr(owner, name, changed)
+            try:
+                train(tiny("baseline" if fault != "feature scale" else "ours", loss__auto_mask=True))
+            except RuntimeError as error:
+                assert "device" in str(error), error
+                found["caught"].append(fault)
+            finally:
+                setattr(owner, name, before)
+
+        unpack = PackedBatch.unpack
+
+        def rig_left_behind(batch, device):
+            return replace(unpack(batch, device), rig=StereoRig.stack([RIG, RIG]))
+
+        caught("auto-mask noise", masks, "share_of_draw", lambda draw, shape: torch.randn(shape))
+        caught("rig", PackedBatch, "unpack", rig_left_behind)
+        scaled = type(net)._scaled
+        caught(
+            "feature scale",
+            type(net),
+            "_scaled",
+            lambda self, x, level: scaled(self, x, level) * torch.ones(1, 1, 1, 1),
+        )
+    return found
 
 
 if __name__ == "__main__":
     ctypes.CDLL(sys.argv[1])
-    on_the_fake_card()
+    print(json.dumps(on_the_fake_card()))

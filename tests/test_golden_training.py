@@ -50,7 +50,8 @@ class Pairs(torch.utils.data.Dataset):
         right = 0.7 * F.interpolate(rough, (HEIGHT, WIDTH), mode="bilinear") + 0.3 * F.interpolate(
             fine, (HEIGHT, WIDTH)
         )
-        left = warp_horizontal(right, torch.full((1, 1, HEIGHT, WIDTH), 2.5 + index))
+        shift = torch.full((1, 1, HEIGHT, WIDTH), 2.5 + index)
+        left, right = ((view * 255).round() / 255 for view in (warp_horizontal(right, shift), right))
         rig = StereoRig(110.0, 0.5, cx=95.5, cy=31.5, width=WIDTH, height=HEIGHT, cx_offset_px=0.5)
         return StereoSample(left[0], rig, f"pair{index}", other=right[0])
 

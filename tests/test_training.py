@@ -9,16 +9,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from lowtex import training
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
 from lowtex.datasets.sample import StereoSample, collate
-from lowtex.errors import CheckpointError, DataError, LowtexError
+from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
 from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.geometry import StereoRig, warp_horizontal
-from lowtex.networks import FeatureNet, build_depth_net
+from lowtex.networks import DepthNet, FeatureNet, build_depth_net
 from lowtex.seeding import generator
 from lowtex.settings import FeatureNetSettings, ScheduleSettings
 from lowtex.training import LoopOptions, StepSampler, augment, make_accelerator, training_loader
@@ -37,8 +38,8 @@ class Pairs(torch.utils.data.Dataset):
         return self.count
 
     def __getitem__(self, index: int) -> StereoSample:
-        right = torch.rand(3, *SIZE, generator=generator(index, "pairs"))
-        left = warp_horizontal(right[None], torch.full((1, 1, *SIZE), 2.0 + index % 3))[0]
+        right = torch.randint(256, (3, *SIZE), generator=generator(index, "pairs")) / 255
+        left = warp_horizontal(right[None], torch.full((1, 1, *SIZE), 2.0 + index % 3))[0].clamp(0, 1)
         return StereoSample(left, RIG, f"pair{index}", other=right)
 
 
@@ -346,6 +347,34 @@ def test_augmentation_keeps_the_pair_and_leaves_the_loss_image_clean():
     assert torch.equal(plain.image, Pairs()[0].image[None]) and torch.equal(plain.network_image, plain.image)
 
 
+def test_a_batch_in_parts_is_the_whole_batch_but_for_batch_norm(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "forward", lambda self, x: x * self.weight[:, None, None])
+    logs, found = [], []
+    for parts in (1, 2):
+        experiment = tiny("ours", steps=3, schedule__accumulate=parts, loss__smooth_second=0.01)
+        folder = training.train_experiment(experiment, Pairs(), tmp_path / str(parts), options=CPU)
+        logs.append(pd.read_csv(folder / "log.csv"))
+        found.append(weights(folder))
+    pd.testing.assert_frame_equal(*logs, rtol=1e-4)
+    for name in found[0]:
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
+    with pytest.raises(OptionError, match="accumulate=3 must divide batch_size=2"):
+        tiny("ours", schedule__accumulate=3)
+
+
+def test_a_full_gpu_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):
+    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
+
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DepthNet, "forward", full)
+        with pytest.raises(LowtexError, match="full at step 2 with 2 pairs at a time; .* step 2 is kept.*accumulate=2"):
+            training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    assert (folder / "state.pt").exists()
+
+
 def test_done_says_what_was_done_and_on_what(tmp_path):
     folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
     done = json.loads((folder / "done.json").read_text())
@@ -361,8 +390,8 @@ def test_a_small_shared_memory_changes_the_way_batches_come_and_not_the_batches(
         found = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0), workers=1))
         assert capsys.readouterr().out.startswith(told)
         for batch, same in zip(found, expected, strict=True):
-            assert torch.equal(batch.image, same.image) and torch.equal(batch.other, same.other)
-            assert torch.equal(batch.rig.cx, same.rig.cx) and batch.names == same.names
+            assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
+            assert batch.columns == same.columns and batch.names == same.names
 
 
 class Damaged(Pairs):

@@ -62,9 +62,6 @@ def flip_pair(pair: Pair, which: Tensor | None = None) -> Pair:
         other=torch.where(mask, pair.image.flip(-1), pair.other),
         rig=rig,
         network_image=None,
-        samples=[
-            flip_pair(sample) if flip else sample for sample, flip in zip(pair.samples, which.tolist(), strict=False)
-        ],
     )
 
 
@@ -95,8 +92,8 @@ def jitter_colour(
 
     Args:
         image: ``(B, 3, H, W)`` RGB in [0, 1].
-        generator: a CPU generator. Five numbers are drawn for each image, whatever the options, so that one image's
-            fate never depends on another's.
+        generator: on the image's device. Five numbers are drawn for each image, whatever the options, so that one
+            image's fate never depends on another's.
         probability: of an image being changed at all; others are returned bit for bit.
 
     Returns:
@@ -107,23 +104,26 @@ def jitter_colour(
     """
     if image.dim() != 4 or image.shape[1] != 3:
         raise ValueError(f"jitter_colour takes (B,3,H,W), got {tuple(image.shape)}")
+    device = image.device
     draws = share_of_draw(
-        lambda shape: torch.rand(shape, generator=generator, dtype=torch.float64), (image.shape[0], 5)
+        lambda shape: torch.rand(shape, generator=generator, dtype=torch.float64, device=device), (image.shape[0], 5)
     )
     chosen = draws[:, 0] < probability
-    if not chosen.any():
-        return image.clone()
-    amounts = torch.tensor([brightness, contrast, saturation, hue], dtype=torch.float64)
-    changes = ((2.0 * draws[chosen, 1:] - 1.0) * amounts).to(device=image.device, dtype=image.dtype)
-    bright, contr, satur, turn = changes.reshape(-1, 4, 1, 1, 1).unbind(1)
-    chosen = chosen.to(image.device)
-    out = (image[chosen] * (1.0 + bright)).clamp(0.0, 1.0)
+    # a GPU would have to be waited for to know how many are chosen: there all are changed, and the others put back
+    some = chosen if device.type == "cpu" else slice(None)
+    amounts = (brightness, contrast, saturation, hue)
+    changes = (2.0 * draws[some, 1:] - 1.0).reshape(-1, 4, 1, 1, 1).unbind(1)
+    bright, contr, satur, turn = (
+        (change * amount).to(image.dtype) for change, amount in zip(changes, amounts, strict=True)
+    )
+    out = (image[some] * (1.0 + bright)).clamp(0.0, 1.0)
     mean = _gray(out).mean(dim=(2, 3), keepdim=True)
     out = torch.lerp(mean, out, 1.0 + contr).clamp(0.0, 1.0)
     out = torch.lerp(_gray(out), out, 1.0 + satur).clamp(0.0, 1.0)
-    result = image.clone()
-    result[chosen] = turn_hue(out, turn)
-    return result
+    out = turn_hue(out, turn)
+    if device.type == "cpu":
+        return image.index_put((chosen,), out)
+    return torch.where(chosen[:, None, None, None], out, image)
 
 
 def turn_hue(image: Tensor, turn: float | Tensor) -> Tensor:
@@ -148,5 +148,5 @@ def turn_hue(image: Tensor, turn: float | Tensor) -> Tensor:
 
 
 def _gray(image: Tensor) -> Tensor:
-    weights = torch.tensor(LUMA, dtype=image.dtype, device=image.device).reshape(1, 3, 1, 1)
-    return (image * weights).sum(dim=1, keepdim=True)
+    red, green, blue = (channel * weight for channel, weight in zip(image.split(1, dim=1), LUMA, strict=True))
+    return red + green + blue

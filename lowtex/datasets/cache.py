@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from lowtex.datasets.images import unit_range
 from lowtex.datasets.prepared import PreparedPairs
-from lowtex.datasets.sample import StereoSample
+from lowtex.datasets.sample import StereoSample, as_bytes
 from lowtex.errors import OptionError
 
 
@@ -69,8 +69,8 @@ class CachedPairs(Dataset):
             else:
                 sample = dataset[index]
                 self._check(sample, first)
-                self._image[index] = (sample.image * 255.0).round()
-                self._other[index] = (sample.other * 255.0).round()
+                packed = as_bytes(sample)
+                self._image[index], self._other[index] = packed.image, packed.other
             self._bare[index] = replace(sample, image=None, other=None, depth=None, texture_contrast=None, visible=None)
 
         threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
@@ -86,7 +86,12 @@ class CachedPairs(Dataset):
         return len(self._bare)
 
     def __getitem__(self, index: int) -> StereoSample:
-        return replace(self._bare[index], image=unit_range(self._image[index]), other=unit_range(self._other[index]))
+        sample = self.as_bytes(index)
+        return replace(sample, image=unit_range(sample.image), other=unit_range(sample.other))
+
+    def as_bytes(self, index: int) -> StereoSample:
+        """The sample with its views as they are kept, uint8."""
+        return replace(self._bare[index], image=self._image[index], other=self._other[index])
 
     @property
     def nbytes(self) -> int:

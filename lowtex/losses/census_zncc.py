@@ -143,14 +143,14 @@ def _pairs(window: int, height: int, width: int) -> list[tuple[tuple, tuple]]:
 def _neighbours(like: Tensor, window: int) -> Tensor:
     """How many neighbours each place has inside the image, ``(1, 1, H, W)``."""
     height, width = like.shape[2:]
-    rows, columns = (_inside(window, size).to(like) for size in (height, width))
+    rows, columns = (_inside(window, size, like.device).to(like.dtype) for size in (height, width))
     return (rows[:, None] * columns - 1)[None, None]
 
 
 @lru_cache(maxsize=64)
-def _inside(window: int, size: int) -> Tensor:
+def _inside(window: int, size: int, device: torch.device) -> Tensor:
     """How many of ``window`` places round each of ``size`` lie inside."""
-    place = torch.arange(size)
+    place = torch.arange(size, device=device)
     return (place + window // 2).clamp(max=size - 1) - (place - window // 2).clamp(min=0) + 1
 
 

@@ -87,7 +87,8 @@ class _WarpedRobustL1(torch.autograd.Function):
         position = position.clamp(0, width - 1)
         low = position.floor()
         weight = (position - low).reshape(-1, 1)
-        low = low.long()
+        # a NaN must not become a wild index: it stays NaN in the weight
+        low = low.nan_to_num_(0).long()
         row = torch.arange(batch * height, device=low.device).reshape(-1, 1) * width
         right = ((low + 1).clamp_(max=width - 1) + row).reshape(-1)
         low = (low + row).reshape(-1)

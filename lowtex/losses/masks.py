@@ -15,7 +15,7 @@ def identity_threshold(identity_error: Tensor, generator: torch.Generator | None
 
     Args:
         identity_error: ``(B, 1, H, W)``, error between the target and the other view as it is.
-        generator: source of the noise (standard normal times 1e-5); None adds none.
+        generator: source of the noise (standard normal times 1e-5), on the error's device; None adds none.
 
     Returns:
         ``(B, 1, H, W)`` without gradient.
@@ -27,7 +27,7 @@ def identity_threshold(identity_error: Tensor, generator: torch.Generator | None
         lambda shape: torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32),
         threshold.shape,
     )
-    return threshold + NOISE * noise.to(device=threshold.device, dtype=threshold.dtype)
+    return threshold + NOISE * noise.to(threshold.dtype)
 
 
 def auto_mask(error: Tensor, threshold: Tensor) -> Tensor:

@@ -91,8 +91,9 @@ def test_directions_and_depth_bring_the_views_onto_each_other(tmp_path):
     right = np.roll(left, -shift, axis=1)  # content of the left view lies 4 px further left in the right one
     write_picture(path_of(tmp_path, "rightImg8bit", "train", "ulm", 0), right)
     write_map(path_of(tmp_path, "disparity", "train", "ulm", 0), np.full((HEIGHT, WIDTH), shift * 256 + 1, np.uint16))
-    batch = collate(list(Cityscapes(tmp_path, size=None, camera="both")))
-    disparity = depth_to_disparity(batch.samples[0].depth, NATIVE).expand(2, 1, -1, -1)
+    samples = list(Cityscapes(tmp_path, size=None, camera="both"))
+    batch = collate(samples)
+    disparity = depth_to_disparity(samples[0].depth, NATIVE).expand(2, 1, -1, -1)
     warped = warp_horizontal(batch.other, batch.direction.view(2, 1, 1, 1) * disparity.round(decimals=3))
     inside = slice(shift, WIDTH - shift)
     torch.testing.assert_close(warped[..., inside], batch.image[..., inside], atol=1e-3, rtol=0)
