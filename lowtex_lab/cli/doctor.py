@@ -9,16 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-from lowtex_lab.cli.options import add_data
-
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "accelerate", "jupyterlab", "papermill", "snakemake")
 NEEDED_DISK_GB = 2.0
 NEEDED_MEMORY_GB = 4.0
-
-
-def doctor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `doctor`."""
-    add_data(parser, "also look at this folder of a real data set; `lowtex data status` says the names")
 
 
 def doctor(options: argparse.Namespace) -> int:

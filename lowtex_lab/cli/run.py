@@ -12,34 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lowtex.errors import LowtexError
-from lowtex_lab.cli.options import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
-
-
-def run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `run`."""
-    from lowtex.options import PositiveFloat, PositiveInt, argument
-
-    add_profile(parser)
-    add_seed(parser)
-    add_device(parser)
-    add_data(parser, "read kitti, kitti_depth or vkitti2 from this folder; what is not named is the miniature")
-    parser.add_argument("--only", metavar="NN,NN", help="these notebooks, and what they need; default all")
-    parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
-    parser.add_argument(
-        "--run-dir", type=folder_to_write, metavar="FOLDER", help="where results land; default results/PROFILE"
-    )
-    parser.add_argument(
-        "--checkpoints-from",
-        type=given_path,
-        metavar="FOLDER",
-        help="the run whose trained networks are used; default this one, with --data the run on miniatures beside it",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
-    )
-    parser.add_argument("--cores", type=argument(PositiveInt), help="processor cores to use; default all")
-    parser.add_argument("--timeout", type=argument(PositiveFloat), metavar="MINUTES", help="time limit of one notebook")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
 
 
 def run(options: argparse.Namespace) -> int:

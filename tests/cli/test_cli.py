@@ -20,8 +20,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.prediction import predict_photo
 from lowtex.geometry import StereoRig
 from lowtex_lab import cli
-from lowtex_lab.cli.evaluate import find_photos
-from lowtex_lab.cli.predict_files import predict_files, write_depth
+from lowtex_lab.cli.predict import find_photos, predict_files, write_depth
 from lowtex_lab.cli.run import _environment as snakemake_environment
 
 
@@ -476,7 +475,7 @@ def test_earlier_depth_is_replaced_only_where_that_is_asked_for(world, trained, 
     words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out)]
     assert [cli.main([*words, *more]) for more in ([], ["--overwrite"], ["--skip-existing"])] == [2, 0, 0]
     capsys.readouterr()
-    monkeypatch.setattr("lowtex_lab.cli.predict_files.predict_photo", interrupted)
+    monkeypatch.setattr("lowtex.evaluation.prediction.predict_photo", interrupted)
     assert cli.main([*words, "--overwrite"]) == 130
     assert said(capsys).endswith(
         "what was finished is kept, and the same command with --skip-existing goes on from there"

@@ -41,7 +41,6 @@ class DownloadServer:
     def __init__(self):
         self.files: dict[str, ServedFile] = {}
         self.log: list[tuple[str, str, str | None]] = []
-        self.headers: list[dict[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         # clients that go away in the middle are what these tests are about
@@ -146,7 +145,6 @@ def _handler(server: DownloadServer):
 
         def _serve(self) -> None:
             server.log.append((self.command, self.path, self.headers.get("Range")))
-            server.headers.append(dict(self.headers))
             if self.path not in server.files:
                 answer(404)(self)
                 return
@@ -224,14 +222,12 @@ def calibration_path(date: str = DATE) -> str:
     return f"/raw_data/{date}_calib.zip"
 
 
-def link_entry(name: str, target: str) -> bytes:
-    """An archive with one good file, and a symbolic link."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("good/a.txt", "a")
+def link_archive(name: str, target: str) -> bytes:
+    """A drive's archive with a symbolic link in it."""
+    buffer = io.BytesIO(zip_bytes(drive_files()))
+    with zipfile.ZipFile(buffer, "a") as archive:
         info = zipfile.ZipInfo(name)
-        info.create_system = 3
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, target)
     return buffer.getvalue()
 
