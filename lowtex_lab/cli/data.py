@@ -52,8 +52,7 @@ def check(options: argparse.Namespace) -> int:
     """
     from lowtex.data_paths import DATASETS, parse_roots
     from lowtex.progress import count
-    from lowtex_lab.cli.check_report import describe, write_list
-    from lowtex_lab.cli.checking import check_root
+    from lowtex_lab.cli.checking import check_root, describe, write_list
 
     roots = parse_roots(options.data)
     if not roots:
@@ -180,8 +179,7 @@ def rig(options: argparse.Namespace) -> int:
     from lowtex.datasets import StereoFolder
     from lowtex.paths import from_root, shown
     from lowtex_lab.plots import draw_rig_check, save_figure
-    from lowtex_lab.rig.check import check_rig
-    from lowtex_lab.rig.rules import RIGHT
+    from lowtex_lab.rig import RIGHT, check_rig
 
     roots = parse_roots(options.data)
     if set(roots) != {"stereo"}:

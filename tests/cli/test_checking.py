@@ -29,8 +29,7 @@ from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
 from lowtex.errors import OptionError
 from lowtex_lab import cli
-from lowtex_lab.cli.check_report import describe
-from lowtex_lab.cli.checking import KINDS, RULES, RootCheck, check_root, look_at
+from lowtex_lab.cli.checking import RULES, WORDS, RootCheck, check_root, describe, look_at
 
 
 def test_every_data_set_has_rules():
@@ -40,7 +39,7 @@ def test_every_data_set_has_rules():
 def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
     root = write_damaged_kitti(tmp_path)
     quick = check_root("kitti", root, "mine").named
-    expected = dict(zip(KINDS, (1, 1, 1, 1, 1, 0, 1), strict=True))
+    expected = dict(zip(WORDS, (1, 1, 1, 1, 1, 0, 1), strict=True))
     assert quick.counts == expected and sum(expected.values()) == len(quick.problems) == 6
     assert (quick.complete, quick.frames, quick.expected) == (3, 9, 9) and not quick.fine
     assert quick.files == 9 * 3 + 2, "views and scans of nine frames, two calibrations"

@@ -26,8 +26,7 @@ from lowtex.datasets.rig_file import EXAMPLE_RIG, read_rig_file
 from lowtex.datasets.stereo_folder import IMAGE_SUFFIXES
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex_lab.cli.check_report import describe
-from lowtex_lab.cli.checking import check_root
+from lowtex_lab.cli.checking import check_root, describe
 
 
 def as_bytes(view: torch.Tensor) -> np.ndarray:
