@@ -43,7 +43,7 @@ from lowtex.datasets.virtual_kitti2 import (
 )
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.results import write_csv
-from lowtex.progress import Progress, count
+from lowtex.progress import count, track
 
 WORDS = {
     "missing": r"is missing|is a folder of the split",
@@ -316,17 +316,10 @@ class _Looks:
 
 def _in_threads(work: Callable, items: Sequence, title: str, unit: str) -> list:
     """``work`` on every item, in order, with a bar if it has a title; an interrupt leaves out what has not begun."""
-    results = []
-    threads = MOST_THREADS if unit == "file" else min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(MOST_THREADS if unit == "file" else min(8, os.cpu_count() or 1)) as pool:
         try:
-            if title and items:
-                with Progress(title, len(items), unit) as progress:
-                    for result in pool.map(work, items):
-                        results.append(result)
-                        progress.update()
-                return results
-            return list(pool.map(work, items))
+            results = pool.map(work, items)
+            return list(track(results, title, len(items), unit) if title and items else results)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -97,7 +97,6 @@ def predict_files(
     image_bits: int | None = None,
     device: str = "auto",
     existing: str = "refuse",
-    load: Callable | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
     """Predict several photos; see `lowtex predict --help` for what is written.
@@ -112,7 +111,6 @@ def predict_files(
         device: ``auto``, ``cpu`` or ``cuda``.
         existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
             done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
-        load: instead of `lowtex.training.load_network`.
         tell: gets the warnings and a line a photo.
 
     Returns:
@@ -138,7 +136,7 @@ def predict_files(
     photos = _free_to_write(photos, out, existing, tell)
     if not photos:
         return []
-    network, known = (load or load_network)(checkpoint)
+    network, known = load_network(checkpoint)
     network = network.to(resolve_device(device)).eval()
     facts = known.get("facts", {})
     rig, bits = facts.get("rig", {}), image_bits or facts.get("image_bits")

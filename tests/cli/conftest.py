@@ -1,4 +1,4 @@
-"""A server of each test's own, and the command line pointed at it."""
+"""A server of each test's own with the command line pointed at it; a small world and a network trained on it."""
 
 import pytest
 from download_server import (
@@ -48,5 +48,37 @@ def get(server, root, capsys):
         code = cli.main(["data", "download", "--to", str(root), *(words or ["--drive", DRIVE]), *where])
         told = capsys.readouterr()
         return code, told.out, told.err.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """The miniatures of the smoke profile, written by the command."""
+    folder = tmp_path_factory.mktemp("world")
+    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(world, tmp_path_factory):
+    """A baseline trained for four steps, by the command; its folder."""
+    out = tmp_path_factory.mktemp("experiments")
+    words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}", "--out", str(out)]
+    assert cli.main(words) == 0
+    [folder] = out.glob("baseline*")
+    return folder
+
+
+@pytest.fixture
+def refused(capsys):
+    """Runs a command line that is refused with exit code 2; returns the one line that says why."""
+
+    def run(*words) -> str:
+        capsys.readouterr()
+        assert cli.main([str(word) for word in words]) == cli.BAD_INPUT
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("lowtex: ")
+        return line
 
     return run
