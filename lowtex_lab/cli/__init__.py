@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from lowtex import __version__
 from lowtex.errors import LowtexError, OptionError
+from lowtex.files import file_problem
 from lowtex_lab.cli.options import COMMANDS, add_command
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -90,8 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return FAILED
     except Exception as error:
-        from lowtex.files import file_problem
-
         if isinstance(error, OSError) and (line := file_problem(error)):
             report_failure(f"lowtex: {' '.join(line.split())}")
             if error.filename is None:
@@ -124,16 +123,8 @@ def _terminated_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

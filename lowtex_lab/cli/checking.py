@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -176,11 +176,6 @@ class RootCheck(NamedTuple):
     named: SplitCheck
     there: SplitCheck | None
 
-    @property
-    def parts(self) -> list[SplitCheck]:
-        """The one or two of them."""
-        return [part for part in self if part is not None]
-
 
 def check_root(
     name: str,
@@ -267,7 +262,8 @@ class _Looks:
     def __init__(self, name: str):
         self.name = name
         self.problems: dict[Path, Problem] = {}
-        self._seen: dict[Path, Hashable] = {}
+        self._seen: dict[Path, tuple] = {}
+        self._sizes: dict[Path, Counter] = defaultdict(Counter)
         self._decoded: set[Hashable] = set()
 
     def over(self, reader: StereoReader, needed: list[list[Path]], thorough: bool) -> None:
@@ -277,6 +273,8 @@ class _Looks:
         looks = _in_threads(lambda path: look_at(path, role_of(self.name, path)), new, f"looking at {where}", "file")
         for path, look in zip(new, looks, strict=True):
             self._seen[path] = look
+            if look[0] in VIEWS:
+                self._sizes[path.parent][look[1]] += 1
             if isinstance(look, Problem):
                 self.problems[path] = look
         chosen = {}
@@ -308,9 +306,11 @@ class _Looks:
             except DataError as error:
                 found.append(_problem(path, str(error)))
         if message and not found:
-            # it is about the file that it names first
-            named = [path for path in paths if str(path) in message]
-            found = [_problem(min(named, key=lambda p: message.index(str(p)), default=paths[0]), message)]
+            # it is about the view that is of another size than most beside it, or else the file that it names first
+            views = [path for path in paths if self._seen[path][0] in VIEWS]
+            odd = [path for path in views if self._seen[path][1] != self._sizes[path.parent].most_common(1)[0][0]]
+            named = sorted((path for path in paths if str(path) in message), key=lambda path: message.index(str(path)))
+            found = [_problem([*odd, *named, *paths][0], message)]
         return found
 
 
@@ -325,49 +325,44 @@ def _in_threads(work: Callable, items: Sequence, title: str, unit: str) -> list:
             raise
 
 
-def look_at(path: Path, role: str) -> Hashable:
+def look_at(path: Path, role: str) -> tuple:
     """What a file's header and end tell: equal for two files that a reader takes alike, or `Problem`.
 
-    A file whose header or end looks wrong is like no other; whether it is wrong, decoding shows.
+    It begins with the role, and with (width, height) after it for an image. A file whose header or end looks wrong is
+    like no other; whether it is wrong, decoding shows.
     """
     try:
-        data = _first_bytes(path)
-        if role == "scan" and _is_scan(path):
-            return role
+        length = path.stat().st_size if path.is_file() else 0
+        if not length:
+            # missing, a folder, or empty: the reader's words
+            images.read_bytes(path)
+        if role == "scan":
+            return role, None, _is_scan(path, length) or path
         if role in VIEWS or path.suffix.lower() == ".png":
-            return role, _image_header(path)
-        if role in ("own map", "scan"):
-            return role, path.stat().st_size, data
-        return role, hashlib.sha256(images.read_bytes(path)).hexdigest()
+            return role, *_image_header(path)
+        if role == "own map":
+            with path.open("rb") as file:
+                return role, None, length, file.read(_HEADER)
+        return role, None, hashlib.sha256(images.read_bytes(path)).hexdigest()
     except DataError as error:
         return _problem(path, str(error))
     except (OSError, SyntaxError, ValueError, KeyError, IndexError, Image.DecompressionBombError):
         # Pillow's words for a bad image; the kit's own function has better ones
-        return path
+        return role, None, path
 
 
-def _first_bytes(path: Path) -> bytes:
-    """Raises what `images.read_bytes` does, of a file of any length."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEADER) or images.read_bytes(path)
-    except OSError:
-        return images.read_bytes(path)
-
-
-def _image_header(path: Path) -> Hashable:
-    """Size and kind of an image whose end is there; else its path."""
+def _image_header(path: Path) -> tuple:
+    """Size and kind of an image; and its path, if its end is not there."""
     with path.open("rb") as file, Image.open(file, formats=tuple(_ENDS)) as image:
         end = _ENDS[image.format]
         file.seek(-len(end), os.SEEK_END)
         # the tile is what the decoder would be told: Pillow's own modes don't tell 16 bits from 8
-        told = image.format, image.size, str(image.tile[0][3]), image.info.get("exif")
-        return told if file.read() == end else path
+        told = image.size, image.format, str(image.tile[0][3]), image.info.get("exif")
+        return told if file.read() == end else (*told, path)
 
 
-def _is_scan(path: Path) -> bool:
+def _is_scan(path: Path, length: int) -> bool:
     """Whole points, of which the first and last are numbers."""
-    length = path.stat().st_size
     start = max(0, length - _SOME_POINTS * _POINT)
     some = [np.fromfile(path, "<f4", 4 * _SOME_POINTS), np.fromfile(path, "<f4", offset=start)]
     return length % _POINT == 0 and bool(np.isfinite(np.concatenate(some)).all())
@@ -439,17 +434,17 @@ def _gaps(name: str, reader: StereoReader, needed: list[list[Path]], problems: d
 
 def describe(check: RootCheck) -> str:
     """The whole report on one root: what is complete, the first files of each kind of problem, and the way out."""
-    named = check.named
+    named, parts = check.named, [part for part in check if part is not None]
     kind = "a miniature written by lowtex" if is_miniature(named.root) else RULES[named.data]["title"]
     how = "every sample decoded" if named.thorough else "a quick look at both ends of each file; --deep decodes all"
     lines = [f"{named.data}: {named.root}", f"  {kind}; {how}"]
     lines += [f"  images from {named.images}"] if named.images is not None else []
-    if all(part.failure for part in check.parts):
+    if all(part.failure for part in parts):
         return "\n".join([*lines, "", *wrapped(named.failure, 2)])
-    notes = dict.fromkeys(f"note: {note}" for part in check.parts for note in part.notes)
-    for sentence in [*map(_verdict, check.parts), *notes]:
+    notes = dict.fromkeys(f"note: {note}" for part in parts for note in part.notes)
+    for sentence in [*map(_verdict, parts), *notes]:
         lines += wrapped(sentence, 2)
-    problems = {problem.path: problem for part in check.parts for problem in part.problems}
+    problems = {problem.path: problem for part in parts for problem in part.problems}
     for kind in WORDS:
         found = [problem for problem in problems.values() if problem.kind == kind]
         roles = Counter(role_of(named.data, problem.path) for problem in found).most_common()
@@ -517,7 +512,7 @@ def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
     Raises:
         DataError: it can't be written there.
     """
-    parts = [part for check in checks for part in check.parts]
+    parts = [part for check in checks for part in check if part is not None]
     rows = [(part.data, part.split, p.kind, p.path, p.reason) for part in parts for p in part.problems]
     frame = pd.DataFrame(rows, columns=["data", "split", "kind", "file", "reason"]).drop_duplicates("file")
     write_csv(Path(path), frame)

@@ -30,8 +30,6 @@ class ServedFile:
     modified: str | None = None
     ranges: bool = True
     if_range: bool = True
-    head: bool = True
-    length: bool = True
     faults: list = field(default_factory=list)
 
 
@@ -79,28 +77,16 @@ def answer(status: int, headers: dict[str, str] | None = None, body: bytes = b""
     return fault
 
 
-def cut_after(count: int, announced: int | None = None):
-    """A fault: ``count`` bytes of the body are sent, then the connection is closed."""
-
-    def fault(handler) -> None:
-        file, first, status = handler.asked()
-        rest = file.body[first:]
-        handler.start(status, file, first, len(rest) if announced is None else announced)
-        handler.wfile.write(rest[:count])
-        handler.close_connection = True
-
-    return fault
-
-
-def stall_after(count: int, event: threading.Event):
-    """A fault: ``count`` bytes are sent, then nothing until ``event`` is set."""
+def cut_after(count: int, event: threading.Event | None = None):
+    """A fault: ``count`` bytes of the body are sent, then the connection is closed, once ``event`` is set."""
 
     def fault(handler) -> None:
         file, first, status = handler.asked()
         handler.start(status, file, first, len(file.body) - first)
         handler.wfile.write(file.body[first : first + count])
         handler.wfile.flush()
-        event.wait(30)
+        if event is not None:
+            event.wait(30)
         handler.close_connection = True
 
     return fault
@@ -131,10 +117,7 @@ def _handler(server: DownloadServer):
 
         def start(self, status: int, file: ServedFile, first: int, length: int) -> None:
             self.send_response(status)
-            if file.length:
-                self.send_header("Content-Length", str(length))
-            else:
-                self.close_connection = True
+            self.send_header("Content-Length", str(length))
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{len(file.body) - 1}/{len(file.body)}")
             if file.etag:
@@ -150,9 +133,6 @@ def _handler(server: DownloadServer):
                 return
             file = server.files[self.path]
             if self.command == "HEAD":
-                if not file.head:
-                    answer(405)(self)
-                    return
                 self.start(200, file, 0, len(file.body))
                 return
             if file.faults and file.faults.pop(0)(self) is not False:

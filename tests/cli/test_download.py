@@ -30,7 +30,6 @@ from download_server import (
     drive_path,
     kept,
     link_archive,
-    stall_after,
     tree,
     zip_bytes,
 )
@@ -532,7 +531,7 @@ def test_a_kill_at_any_moment_leaves_no_half_drive_and_the_next_call_completes_i
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, end):
     hold = threading.Event()
-    server.files[PATH].faults = [stall_after(5000, hold)]
+    server.files[PATH].faults = [cut_after(5000, hold)]
     words = ["data", "download", "--to", str(tmp_path), "--drive", DRIVE, "--source", server.url]
     process = subprocess.Popen(
         [sys.executable, "-m", "lowtex_lab.cli", *words],
