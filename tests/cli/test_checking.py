@@ -46,7 +46,8 @@ def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
     assert deep.counts == expected | {"damaged": 1} and deep.complete == 2
     assert [p.path for p in deep.problems if p.kind == "damaged"] == [image(root, 7)]
     reasons = {p.kind: p.reason for p in deep.problems}
-    assert reasons["wrong size"] == f"is 20x12 pixels, but calib_cam_to_cam.txt says {WIDTH}x{HEIGHT}"
+    calibration = root / DATE / "calib_cam_to_cam.txt"
+    assert reasons["wrong size"] == f"is 20x12 pixels, but {calibration} says {WIDTH}x{HEIGHT}"
     assert reasons["wrong kind"] == "is 8-bit gray where 8-bit RGB is expected"
     assert deep.gaps == ((FOLDER, 7, 9),)
 
