@@ -177,6 +177,8 @@ def _request(method: str, url: str, **headers: str) -> requests.Response:
     # a compressed answer would have another length, and could not be continued
     headers |= {"Accept-Encoding": "identity", "User-Agent": f"lowtex/{__version__}"}
     response = requests.request(method, url, headers=headers, timeout=WAIT_S, stream=True, allow_redirects=True)
+    if url.startswith("https:") and not response.url.startswith("https:"):
+        raise DataError(f"{url} leads to {response.url}, which is not followed: anybody could answer there")
     if response.status_code in (408, 425, 429) or response.status_code >= 500:
         raise _PassingError(f"the server answers {response.status_code}")
     return response
@@ -187,7 +189,7 @@ def _served_size(url: str) -> int:
     try:
         with _request("HEAD", url) as response:
             return int(response.headers.get("Content-Length", 0)) if response.ok else 0
-    except (requests.RequestException, _PassingError):
+    except (requests.RequestException, _PassingError, DataError):
         # told where it is fetched
         return 0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import requests
 from download_server import (
     DATE,
     DRIVE,
@@ -257,6 +258,14 @@ def test_no_server_is_one_problem(server, root):
     server.close()
     [problem] = download.download(the_drive(server), root)
     assert problem.startswith(server.url) and "run the same command again" in problem
+
+
+def test_a_redirect_from_https_to_http_is_refused(root, monkeypatch):
+    response = requests.Response()
+    response.status_code, response.url = 200, "http://host/a.zip"
+    monkeypatch.setattr(requests, "request", lambda *given, **more: response)
+    problems = download.download(chosen_archives("https://host", [DRIVE]), root)
+    assert len(problems) == 2 and "leads to http://host/a.zip, which is not followed" in problems[0]
 
 
 def test_a_cut_download_goes_on_in_the_next_call(get, server, root):
