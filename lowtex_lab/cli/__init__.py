@@ -13,21 +13,12 @@ from typing import NoReturn
 
 from lowtex import __version__
 from lowtex.errors import LowtexError, OptionError
-from lowtex_lab.cli.options import add_command
-
-COMMANDS = {
-    "run": ("run", "run the notebooks headless, skipping what is up to date"),
-    "train": ("train", "train one experiment, or fine-tune a checkpoint"),
-    "ablate": ("train", "train and score all rows of the ablation, several at a time"),
-    "evaluate": ("evaluate", "measure a checkpoint on a data set, as tidy rows"),
-    "predict": ("evaluate", "metric depth of photos: .npy, 16-bit PNG and a coloured picture"),
-    "figures": ("figures", "draw a run's figures, tables and index.html again, without training"),
-    "data": ("data", "look at, check, prepare and download data sets; write the miniatures"),
-    "doctor": ("doctor", "say what is installed, which data are found and what is missing"),
-}
-"""By name: the module of this folder that has ``NAME_options(parser)`` and ``NAME(options)``, and a few words."""
+from lowtex.files import file_problem
+from lowtex_lab.cli.options import COMMANDS, add_command
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+LAB_IS_MISSING = "The lowtex command needs the packages of the notebooks: pip install 'lowtex[lab]'"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,12 +37,11 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowtex {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (home, summary) in COMMANDS.items():
-        if name != only:
-            commands.add_parser(name, help=summary, add_help=False)
-            continue
-        module = importlib.import_module(f"lowtex_lab.cli.{home}")
-        add_command(commands, name, summary, getattr(module, f"{name}_options"), getattr(module, name))
+    for name, spec in COMMANDS.items():
+        if name == only:
+            add_command(commands, name, spec, importlib.import_module(f"lowtex_lab.cli.{spec['module']}"))
+        else:
+            commands.add_parser(name, help=spec["summary"], add_help=False)
     return parser
 
 
@@ -91,13 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         how = str(stop) or "the same command goes on from there"
         report_failure(f"lowtex: interrupted; what was finished is kept, and {how}")
         return INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("lowtex", "lowtex_lab"):
+            raise
+        report_failure(f"{LAB_IS_MISSING} ({error.name} is missing)")
+        return FAILED
     except BrokenPipeError:
         # the reader of a pipe (head, say) went away; that is no news to anybody
         sys.stdout = None
         return FAILED
     except Exception as error:
-        from lowtex.files import file_problem
-
         if isinstance(error, OSError) and (line := file_problem(error)):
             report_failure(f"lowtex: {' '.join(line.split())}")
             if error.filename is None:
@@ -130,16 +123,8 @@ def _terminated_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,123 +1,81 @@
 """Verify a data root against a split: every file of every frame is looked at, and all that is wrong is counted.
 
-A quick look judges an image by its header and its end, and decodes one frame, which stands for the mistakes that all
-have; a thorough one decodes every frame as training and evaluation do, and so finds damage in the middle too.
+A look takes a file's header and its end. Then frames are decoded as training and evaluation do it: all of them
+(thorough), or else the first of each sort, by sizes, kinds and calibration, and all whose looks tell of damage.
 """
 
+import hashlib
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import shlex
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+import yaml
 from PIL import Image
 
 from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
-from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, fitted, read_camera
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
-from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig, read_grid
+from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, read_grid
 from lowtex.datasets.prepared import is_prepared
-from lowtex.datasets.reader import StereoReader, tolerating_missing
-from lowtex.datasets.splits import AVAILABLE, is_test_split
-from lowtex.datasets.stereo_folder import RIG_FILE, read_map, read_rig_file
+from lowtex.datasets.reader import WAYS_OUT, StereoReader, tolerating_missing
+from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, is_test_split
+from lowtex.datasets.stereo_folder import read_map, read_rig_file
 from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError, require_choice
-from lowtex.progress import Progress
+from lowtex.evaluation.results import write_csv
+from lowtex.progress import count, track
 
-KINDS = ("missing", "empty", "truncated", "wrong size", "wrong kind", "damaged", "unreadable")
-"""What can be wrong with a file."""
-
-_WORDS = {
-    "missing": re.compile(r"is missing"),
-    "empty": re.compile(r"is empty"),
-    "unreadable": re.compile(r"can't be read \(|is a folder "),
-    "truncated": re.compile(r".*\btruncated\b"),
-    "wrong kind": re.compile(
-        r"is .* is expected|is not a (PNG|PFM|TIFF|text file)"
-        r"|is a 16-bit image whose|holds (whole numbers|values up)|most "
-    ),
-    "wrong size": re.compile(r"is \d+x\d+\b"),
+WORDS = {
+    "missing": r"is missing|is a folder of the split",
+    "empty": r"is empty",
+    "unreadable": r"can't be read \(|is a folder ",
+    "truncated": r".*\btruncated\b",
+    "wrong size": r"is \d+x\d+\b",
+    "wrong kind": r"is .* is expected|is not a (PNG|PFM|TIFF|text file)"
+    r"|is a 16-bit image whose|holds (whole numbers|values up)|most ",
+    "damaged": r"",
 }
-"""How the readers' messages begin, after the path; all others tell of damage."""
+"""By kind of problem: how the readers' messages begin, after the path."""
 
 MOST_THREADS = 16
 """Threads that look at files: waiting for a disk or a network takes no processor, so more than cores are of use."""
 
+SHOWN_FILES, SHOWN_DRIVES = 3, 6
+WIDTH = 110
+
 _ENDS = {"PNG": b"\x00\x00\x00\x00IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9"}
-_POINT, _SOME_POINTS = 16, 256
+_POINT, _SOME_POINTS, _HEADER = 16, 256, 256
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one file: its path, the kind (of `KINDS`) and a reason of one line."""
-
-    path: Path
-    kind: str
-    reason: str
-
-
-def _from_header(path: Path, kinds: Collection[str]) -> tuple[int, int] | None:
-    """(width, height) of an image whose header names one of ``kinds`` and whose end is there; else None."""
-    with path.open("rb") as file, Image.open(file, formats=tuple(_ENDS)) as image:
-        # what the decoder would be told, since Pillow's own modes don't tell 16 bits from 8
-        told = image.tile[0][3]
-        kind = f"{image.format} {told if isinstance(told, str) else told[0]}"
-        end = _ENDS[image.format]
-        file.seek(-len(end), os.SEEK_END)
-        # EXIF may say that the camera was held upright: width and height then change places
-        return image.size if kind in kinds and file.read() == end and "exif" not in image.info else None
-
-
-def _scan_from_ends(path: Path) -> tuple[()] | None:
-    """Nothing to say of a laser scan of whole points, of which the first and last are numbers; else None."""
-    length = path.stat().st_size
-    start = max(0, length - _SOME_POINTS * _POINT)
-    some = [np.fromfile(path, "<f4", 4 * _SOME_POINTS), np.fromfile(path, "<f4", offset=start)]
-    return () if length and length % _POINT == 0 and np.isfinite(np.concatenate(some)).all() else None
-
-
-def _image(read: Callable, *kinds: str) -> tuple[Callable, Callable]:
-    def size(path: Path) -> tuple[int, int]:
-        values = read(path)
-        return values.shape[1], values.shape[0]
-
-    return partial(_from_header, kinds=kinds), size
-
-
-def _small(read: Callable, *more: object) -> tuple[Callable, Callable]:
-    """A file that is simply read."""
-
-    def no_size(path: Path) -> None:
-        read(path, *more)
-
-    return no_size, no_size
-
-
-_PHOTOS = ("PNG RGB", "PNG L", "PNG RGB;16B", "PNG I;16B", "PNG RGBA", "JPEG RGB", "JPEG L")
-
-ROLES: dict[str, tuple[Callable, Callable]] = {
-    "picture": _image(images.read_rgb, "PNG RGB", "JPEG RGB"),
-    "depth map": _image(partial(images.read_gray_png, bits=16), "PNG I;16B"),
-    "mask": _image(partial(images.read_gray_png, bits=8), "PNG L"),
+ROLES: dict[str, Callable[[Path], object]] = {
+    "picture": images.read_rgb,
+    "depth map": partial(images.read_gray_png, bits=16),
+    "mask": partial(images.read_gray_png, bits=8),
     # the reader tells whether these are the bits that a photo fills and the unit of a map: it knows the rig
-    "photo": _image(partial(images.read_rgb, any_kind=True, bits=16), *_PHOTOS),
-    "own map": _image(lambda path: read_map(path, path.parent.name, 1.0)),
-    "scan": (_scan_from_ends, _small(read_velodyne)[1]),
-    "grid": _small(read_grid),
-    "rig file": _small(read_rig_file),
-    "KITTI cameras": _small(read_kitti_calibration, images.UNPACK_AGAIN),
-    "KITTI laser": _small(read_velodyne_to_camera, images.UNPACK_AGAIN),
-    "VKITTI2 intrinsics": _small(read_vkitti2_intrinsics, images.UNPACK_AGAIN),
-    "VKITTI2 extrinsics": _small(read_vkitti2_baselines, images.UNPACK_AGAIN),
-    "Cityscapes camera": _small(read_camera, images.UNPACK_AGAIN),
+    "photo": partial(images.read_rgb, any_kind=True, bits=16),
+    "own map": lambda path: read_map(path, path.parent.name, 1.0),
+    "scan": read_velodyne,
+    "grid": read_grid,
+    "rig file": read_rig_file,
+    "KITTI camera": lambda path: read_kitti_calibration(path, images.UNPACK_AGAIN),
+    "KITTI laser": lambda path: read_velodyne_to_camera(path, images.UNPACK_AGAIN),
+    "VKITTI2 intrinsics": lambda path: read_vkitti2_intrinsics(path, images.UNPACK_AGAIN),
+    "VKITTI2 extrinsics": lambda path: read_vkitti2_baselines(path, images.UNPACK_AGAIN),
+    "Cityscapes camera": lambda path: read_camera(path, images.UNPACK_AGAIN),
 }
-"""What a file has to be: how to judge it by its ends, and the readers' own function, whose verdict counts. Both give
-(width, height) of an image or map; the first gives None where the ends look wrong or do not tell."""
+"""What a file has to be, and the readers' own function that decodes it, whose verdict counts."""
 
 VIEWS = ("picture", "photo")
 """Roles of the files that are a camera's views."""
@@ -126,134 +84,22 @@ TRUTHS = ("depth map", "scan", "grid", "own map")
 """Roles of the files that hold ground truth."""
 
 
-def look_at(path: Path, role: str, thorough: bool = False) -> tuple[int, int] | Problem | None:
-    """Look at one file: ``(width, height)`` of a good image or map, None of another good file, or what is wrong.
+class Problem(NamedTuple):
+    """What is wrong with one file: its path, the kind (of `WORDS`) and a reason of one line."""
 
-    Args:
-        path: of the file.
-        role: what it has to be, one of `ROLES`.
-        thorough: decode it, however long that takes, instead of judging by its ends.
-    """
-    quick, decode = ROLES[role]
-    found = None
-    try:
-        if not thorough:
-            try:
-                found = quick(path)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                # Pillow's words for a bad image; the kit's own function has better ones
-                found = None
-        return (decode(path) if found is None else found) or None
-    except DataError as error:
-        return _problem(path, str(error))
+    path: Path
+    kind: str
+    reason: str
 
 
-def _problem(path: Path, message: str, kind: str | None = None) -> Problem:
-    """A reader's message without the path, which is told apart, and without the way out."""
-    reason = message.replace(f"{path}: ", "").replace(f"{path} ", "").split("; ")[0].strip()
-    if len(reason) > 160:
-        reason = reason[:157] + "..."
-    return Problem(path, kind or next((k for k, words in _WORDS.items() if words.match(reason)), "damaged"), reason)
+RULES: dict[str, dict] = yaml.safe_load((files("lowtex_lab.cli") / "data_sets.yaml").read_text(encoding="utf-8"))
+"""By the names that `lowtex.data_paths.DATASETS` has: title, licence, reader, split and roles."""
 
 
-def _first_named(message: str, paths: Iterable[Path]) -> Path | None:
-    """The one of some files that a reader's message names first, which is the one it is about."""
-    named = [path for path in paths if str(path) in message]
-    return min(named, key=lambda path: message.index(str(path)), default=None)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What there is to know of one data set.
-
-    Attributes:
-        reader: its name in `lowtex.datasets.READERS`.
-        split: what is checked if nothing is said: the frames that are scored.
-        roles: pattern of a path, role of such a file (of `ROLES`); the first that matches counts.
-        fits: raises `DataError` if an image is not of the size that the calibration says; takes the reader, a sample's
-            number and files, one of its views, and that view's width and height.
-        official: how many frames its named splits have where the split itself is not a list, by its full name.
-        scored: splits that are scored and not learnt from, beside those named ``test…``.
-    """
-
-    reader: str
-    split: str
-    roles: Mapping[str, str]
-    fits: Callable[[StereoReader, int, list[Path], Path, int, int], object]
-    official: Mapping[str, int]
-    scored: tuple[str, ...] = ()
-
-    def needs_one_view(self, split: str) -> bool:
-        """Scoring reads one view of a frame, training both; this split is only scored."""
-        return split in self.scored or is_test_split(split)
-
-    def role(self, path: Path) -> str:
-        """What the file at ``path`` has to be."""
-        name = path.as_posix()
-        return next(role for pattern, role in self.roles.items() if re.search(pattern, name, re.IGNORECASE))
-
-    def open(self, root: Path, split: str, one_view: bool = False, **options) -> StereoReader:
-        """The reader at native size; ``one_view`` leaves out the partner of the view that is scored."""
-        if one_view and self.reader != "make3d":
-            options["views"] = False
-        return READERS[self.reader](root, split=split, size=None, **options)
-
-
-def _kitti_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    side = "l" if view.parent.parent.name == "image_02" else "r"
-    calibration = reader.calibration(reader.frames[index].folder)
-    expected = calibration.size[side]
-    if expected != (width, height):
-        raise DataError(
-            f"{view} is {width}x{height} pixels, but {calibration.path.name} says {expected[0]}x{expected[1]}"
-        )
-
-
-def _vkitti2_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    f = reader.frames[index]
-    reader.rig(f._replace(side="l" if view.parent.name == "Camera_0" else "r"), view, width, height)
-
-
-def _make3d_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    nominal_rig(view, width, height)
-
-
-def _cityscapes_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    for camera in (path for path in paths if path.suffix.lower() == ".json"):
-        fitted(read_camera(camera, CITYSCAPES_WAY_OUT), camera, view, width, height, CITYSCAPES_WAY_OUT)
-
-
-def _stereo_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    reader.rig_file.at(width, height, view)
-
-
-_KITTI = {
-    r"/calib_cam_to_cam\.txt$": "KITTI cameras",
-    r"/calib_velo_to_cam\.txt$": "KITTI laser",
-    r"\.bin$": "scan",
-    r"/proj_depth/groundtruth/": "depth map",
-    r"": "picture",
-}
-_VKITTI2 = {
-    r"/intrinsic\.txt$": "VKITTI2 intrinsics",
-    r"/extrinsic\.txt$": "VKITTI2 extrinsics",
-    r"/(depth|contrast)_\d+\.png$": "depth map",
-    r"/visible_\d+\.png$": "mask",
-    r"": "picture",
-}
-_MAKE3D = {r"\.mat$": "grid", r"": "picture"}
-_CITYSCAPES = {r"\.json$": "Cityscapes camera", r"_disparity\.png$": "depth map", r"": "picture"}
-_STEREO = {rf"/{RIG_FILE}$": "rig file", r"/(depth|disparity)/[^/]+$": "own map", r"": "photo"}
-
-RULES = {
-    "vkitti2": Rules("vkitti2", "test", _VKITTI2, _vkitti2_fits, {}),
-    "kitti": Rules("kitti", "test", _KITTI, _kitti_fits, {}),
-    "kitti_depth": Rules("kitti_improved", "test", _KITTI, _kitti_fits, {}),
-    "make3d": Rules("make3d", "test", _MAKE3D, _make3d_fits, {"test": MAKE3D_TEST_IMAGES}),
-    "cityscapes": Rules("cityscapes", "val", _CITYSCAPES, _cityscapes_fits, CITYSCAPES_COUNTS, scored=("val",)),
-    "stereo": Rules("stereo", "all", _STEREO, _stereo_fits, {}),
-}
-"""By the names that `lowtex.data_paths.DATASETS` has."""
+def role_of(name: str, path: Path) -> str:
+    """What a file of a data set has to be."""
+    roles = RULES[name]["roles"].items()
+    return next(role for pattern, role in roles if re.search(pattern, path.as_posix(), re.IGNORECASE))
 
 
 @dataclass(frozen=True)
@@ -264,6 +110,7 @@ class SplitCheck:
         data: name of the data set, as `lowtex.data_paths.DATASETS` has it.
         root: its folder.
         split: full name of the split.
+        one_view: only the view that is scored was asked for, not its partner.
         thorough: every sample was decoded, not only looked at.
         expected: frames the split has to have; where it is not a list, the official number.
         frames: frames it has, complete or not.
@@ -272,53 +119,44 @@ class SplitCheck:
         files: distinct files looked at.
         problems: one for each file that something is wrong with.
         failure: why the root could not be opened at all; empty if it could.
-        caveats: what was not looked at, or is not as good as it could be, a sentence each.
-        notes: what else a person should know, a sentence each.
+        notes: what a person should know, a sentence each.
         gaps: for KITTI, ``(<date>/<drive>, frames that lack an image or a scan, frames listed)`` where any does.
         images: folder of the images, if it is another one than the root.
-        one_view: only the view that is scored was asked for, not its partner.
     """
 
     data: str
     root: Path
     split: str
-    thorough: bool = False
-    expected: int = 0
+    one_view: bool
+    thorough: bool
+    expected: int
     frames: int = 0
     complete: int = 0
     with_truth: int = 0
     files: int = 0
     problems: tuple[Problem, ...] = ()
     failure: str = ""
-    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     gaps: tuple[tuple[str, int, int], ...] = ()
     images: Path | None = None
-    one_view: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
         """Files by kind of problem, all kinds."""
         found = Counter(problem.kind for problem in self.problems)
-        return {kind: found[kind] for kind in KINDS}
+        return {kind: found[kind] for kind in WORDS}
 
     @property
     def fine(self) -> bool:
         """All of the split is there and nothing is wrong with it."""
-        return not self.failure and not self.problems and self.expected > 0 and self.complete == self.expected
+        return not self.failure and not self.problems and self.complete == self.expected > 0
 
 
-@dataclass(frozen=True)
-class RootCheck:
+class RootCheck(NamedTuple):
     """The split that was asked for, and what is there at all (None if that was what was asked for)."""
 
     named: SplitCheck
     there: SplitCheck | None
-
-    @property
-    def parts(self) -> list[SplitCheck]:
-        """The one or two of them."""
-        return [part for part in (self.named, self.there) if part is not None]
 
 
 def check_root(
@@ -334,64 +172,65 @@ def check_root(
     Args:
         name: of the data set, as `lowtex.data_paths.DATASETS` has it.
         root: its folder.
-        split: as its reader takes it; None is the split that is scored (`Rules.split`), and then what is there is
-            checked as thoroughly.
+        split: as its reader takes it; None is the split that is scored, and then what is there is checked as
+            thoroughly.
         thorough: decode every sample through the reader.
         one_view: without the partner of the view that is scored, which only training needs. A split that is only
-            scored (`Rules.needs_one_view`) is always checked so; what is there beside it too, where there is no pair.
+            scored (a test list, or val of cityscapes) is always checked so; what is there beside it too, where there
+            is no pair.
         raw_root: of KITTI raw, for ``kitti_depth``; None looks beside the root.
 
     Raises:
         OptionError: the data set or the split is unknown. Anything else that is wrong is in the result.
     """
     require_choice("data set", name, RULES)
-    rules, root = RULES[name], Path(root)
-    looks = _Looks(rules)
-    asked = split or rules.split
-    named = _check_split(name, root, asked, thorough, one_view or rules.needs_one_view(asked), raw_root, looks)
+    looks = _Looks(name)
+    asked = split or RULES[name]["split"]
+    # scoring reads one view of a frame, training both; this split is only scored
+    half = one_view or is_test_split(asked) or (name == "cityscapes" and asked == "val")
+    check = partial(_check_split, name, Path(root), raw_root=raw_root, looks=looks)
+    named = check(asked, thorough, half)
     if named.split == AVAILABLE:
         return RootCheck(named, None)
-    decoded = thorough and split is None
-    there = _check_split(name, root, AVAILABLE, decoded, one_view, raw_root, looks)
-    if there.failure and named.one_view and not one_view:
-        there = _check_split(name, root, AVAILABLE, decoded, True, raw_root, looks)
+    there = check(AVAILABLE, thorough and split is None, one_view)
+    if there.failure and half:
+        there = check(AVAILABLE, thorough and split is None, True)
     return RootCheck(named, there)
 
 
 def _check_split(
     name: str, root: Path, split: str, thorough: bool, one_view: bool, raw_root: Path | None, looks: "_Looks"
 ) -> SplitCheck:
-    rules, official = RULES[name], official_frames(name, root, split)
+    official = official_frames(name, root, split)
     try:
         if is_prepared(root):
             raise DataError(f"{root} holds samples prepared by lowtex; name the folder of the data set itself")
-        reader, caveats = open_tolerantly(name, root, split, one_view, raw_root)
+        reader, notes = open_tolerantly(name, root, split, one_view, raw_root)
         with tolerating_missing():
             needed = [reader.needed(index) for index in range(len(reader))]
     except DataError as error:
-        return SplitCheck(name, root, split, thorough, expected=official, failure=str(error), one_view=one_view)
+        return SplitCheck(name, root, split, one_view, thorough, official, failure=str(error))
     looks.over(reader, needed, thorough)
-    files = dict.fromkeys(path for paths in needed for path in paths)
-    problems = {path: looks.problems[path] for path in files if path in looks.problems}
+    files = {path for paths in needed for path in paths}
+    problems = {path: problem for path, problem in looks.problems.items() if path in files}
     problems |= {path: Problem(path, "missing", "is a folder of the split and missing") for path in reader.absent}
-    whole = [all(path not in problems for path in paths) for paths in needed]
-    truths = [any(rules.role(path) in TRUTHS for path in paths) for paths in needed]
+    whole = [not problems.keys() & paths for paths in needed]
+    truths = [any(role_of(name, path) in TRUTHS for path in paths) for paths in needed]
     return SplitCheck(
         data=name,
         root=root,
         split=reader.split,
+        one_view=one_view,
         thorough=thorough,
         expected=max(len(reader), official),
         frames=len(reader),
         complete=sum(whole),
-        with_truth=sum(both for both in map(min, whole, truths)),
+        with_truth=sum(map(min, whole, truths)),
         files=len(files),
         problems=tuple(problems.values()),
-        caveats=tuple(caveats),
-        notes=tuple(_counted_variations(reader, root)),
-        gaps=_gaps(rules, reader, needed, problems),
+        notes=tuple(notes),
+        gaps=_gaps(name, reader, needed, problems),
         images=reader.raw_root if name == "kitti_depth" and not isinstance(reader, DepthMaps) else None,
-        one_view=one_view,
     )
 
 
@@ -402,154 +241,278 @@ class _Looks:
         problems: what is wrong, by file; the first thing found of each.
     """
 
-    def __init__(self, rules: Rules):
-        self.rules = rules
+    def __init__(self, name: str):
+        self.name = name
         self.problems: dict[Path, Problem] = {}
-        self._seen: dict[Path, tuple[int, int] | Problem | None] = {}
-        self._done: set[tuple[tuple[Path, ...], bool]] = set()
+        self._seen: dict[Path, tuple] = {}
+        self._sizes: dict[Path, Counter] = defaultdict(Counter)
+        self._decoded: set[Hashable] = set()
 
     def over(self, reader: StereoReader, needed: list[list[Path]], thorough: bool) -> None:
-        """Check every frame, in threads; thorough or not, the first whole frame is decoded.
+        """Look at every file and decode all frames, or the first of each sort, in threads."""
+        new = list(dict.fromkeys(path for paths in needed for path in paths if path not in self._seen))
+        where = f"{reader.split} of {reader.root.name}"
+        looks = _in_threads(lambda path: look_at(path, role_of(self.name, path)), new, f"looking at {where}", "file")
+        for path, look in zip(new, looks, strict=True):
+            self._seen[path] = look
+            if look[0] in VIEWS:
+                self._sizes[path.parent][look[1]] += 1
+            if isinstance(look, Problem):
+                self.problems[path] = look
+        chosen = {}
+        for index, paths in enumerate(needed):
+            sort = tuple(paths if thorough else (self._seen[p] for p in paths if p not in self.problems))
+            if sort and sort not in self._decoded:
+                chosen.setdefault(sort, index)
+        self._decoded |= chosen.keys()
+        title = f"decoding {where}" if thorough else ""
+        for found in _in_threads(lambda i: self._decode(reader, i, needed[i]), list(chosen.values()), title, "frame"):
+            for problem in found:
+                self.problems.setdefault(problem.path, problem)
 
-        Args:
-            reader: of the split, opened within `tolerating_missing`.
-            needed: the files of each of its samples.
-            thorough: decode every frame.
-        """
-        frames = [index for index, paths in enumerate(needed) if (tuple(paths), thorough) not in self._done]
-        title = f"{'decoding' if thorough else 'looking at'} {reader.split} of {reader.root.name}"
-        threads = min(8, os.cpu_count() or 1) if thorough else MOST_THREADS
-        if frames:
-            with Progress(title, len(frames), "frame") as progress, ThreadPoolExecutor(threads) as pool:
-                try:
-                    for found in pool.map(lambda i: self._frame(reader, i, needed[i], thorough), frames):
-                        self._note(found)
-                        progress.update()
-                except BaseException:
-                    pool.shutdown(cancel_futures=True)
-                    raise
-        whole = [i for i, paths in enumerate(needed) if paths and not any(path in self.problems for path in paths)]
-        if whole and not thorough:
-            self._note(self._decoded(reader, whole[0], needed[whole[0]], []))
-        self._done |= {(tuple(paths), thorough) for paths in needed}
-
-    def _frame(self, reader: StereoReader, index: int, paths: list[Path], thorough: bool) -> list[Problem]:
-        """What is wrong with one frame's files, and with how they fit each other."""
-        for path in paths:
-            if path not in self._seen:
-                self._seen[path] = look_at(path, self.rules.role(path))
-        seen = {path: self._seen[path] for path in paths}
-        found = [look for look in seen.values() if isinstance(look, Problem)]
-        sizes = {path: look for path, look in seen.items() if isinstance(look, tuple)}
-        found += _misfits(self.rules, reader, index, paths, sizes)
-        return found + self._decoded(reader, index, paths, found) if thorough else found
-
-    def _decoded(self, reader: StereoReader, index: int, paths: list[Path], known: Sequence[Problem]) -> list[Problem]:
+    def _decode(self, reader: StereoReader, index: int, paths: list[Path]) -> list[Problem]:
         """What only decoding shows: through the reader, and where that can't be or fails, file by file."""
+        fine = [path for path in paths if path not in self.problems]
         message = ""
         # maps without their images are no samples
-        if not known and not isinstance(reader, DepthMaps):
+        if len(fine) == len(paths) and not isinstance(reader, DepthMaps):
             try:
                 reader[index]
                 return []
             except DataError as error:
                 message = str(error)
-        bad = {problem.path for problem in known}
-        looks = [look_at(path, self.rules.role(path), thorough=True) for path in paths if path not in bad]
-        found = [look for look in looks if isinstance(look, Problem)]
+        found = []
+        for path in fine:
+            try:
+                ROLES[role_of(self.name, path)](path)
+            except DataError as error:
+                found.append(_problem(path, str(error)))
         if message and not found:
-            found = [_problem(_first_named(message, paths) or paths[0], message)]
+            # it is about the view that is of another size than most beside it, or else the file that it names first
+            views = [path for path in paths if self._seen[path][0] in VIEWS]
+            odd = [path for path in views if self._seen[path][1] != self._sizes[path.parent].most_common(1)[0][0]]
+            named = sorted((path for path in paths if str(path) in message), key=lambda path: message.index(str(path)))
+            found = [_problem([*odd, *named, *paths][0], message)]
         return found
 
-    def _note(self, problems: Iterable[Problem]) -> None:
-        for problem in problems:
-            self.problems.setdefault(problem.path, problem)
 
-
-def _misfits(
-    rules: Rules, reader: StereoReader, index: int, paths: list[Path], sizes: Mapping[Path, tuple[int, int]]
-) -> Iterator[Problem]:
-    """Files of a sample whose size is not the calibration's, or not that of the others.
-
-    ``sizes`` has (width, height) of its good images and maps, in the order of `StereoReader.needed`.
-    """
-    views = [path for path in sizes if rules.role(path) in VIEWS]
-    refused = {}
-    for path in views:
+def _in_threads(work: Callable, items: Sequence, title: str, unit: str) -> list:
+    """``work`` on every item, in order, with a bar if it has a title; an interrupt leaves out what has not begun."""
+    with ThreadPoolExecutor(MOST_THREADS if unit == "file" else min(8, os.cpu_count() or 1)) as pool:
         try:
-            rules.fits(reader, index, paths, path, *sizes[path])
-        except DataError as error:
-            # a calibration that can't be read does not name the view; its own file is looked at as all others are
-            if str(path) in str(error):
-                refused[path] = str(error)
-    for path, message in refused.items():
-        # if no view fits, the readers' message tells whether it is about the views or about the calibration
-        blamed = _first_named(message, paths) if len(refused) == len(views) else path
-        yield _problem(blamed or path, message, "wrong size")
-    agreeing = {path: size for path, size in sizes.items() if path not in refused}
-    # what most have is right, and in a draw what the first has, which is the target view
-    for usual, _ in Counter(agreeing.values()).most_common(1):
-        first = next(path for path, size in agreeing.items() if size == usual)
-        for path, size in agreeing.items():
-            if size != usual:
-                is_, are = "{}x{} pixels".format(*size), "{}x{}".format(*usual)
-                yield Problem(path, "wrong size", f"is {is_}, but {first} is {are}")
+            results = pool.map(work, items)
+            return list(track(results, title, len(items), unit) if title and items else results)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def look_at(path: Path, role: str) -> tuple:
+    """What a file's header and end tell: equal for two files that a reader takes alike, or `Problem`.
+
+    It begins with the role, and with (width, height) after it for an image. A file whose header or end looks wrong is
+    like no other; whether it is wrong, decoding shows.
+    """
+    try:
+        length = path.stat().st_size if path.is_file() else 0
+        if not length:
+            # missing, a folder, or empty: the reader's words
+            images.read_bytes(path)
+        if role == "scan":
+            return role, None, _is_scan(path, length) or path
+        if role in VIEWS or path.suffix.lower() == ".png":
+            return role, *_image_header(path)
+        if role == "own map":
+            with path.open("rb") as file:
+                return role, None, length, file.read(_HEADER)
+        return role, None, hashlib.sha256(images.read_bytes(path)).hexdigest()
+    except DataError as error:
+        return _problem(path, str(error))
+    except (OSError, SyntaxError, ValueError, KeyError, IndexError, Image.DecompressionBombError):
+        # Pillow's words for a bad image; the kit's own function has better ones
+        return role, None, path
+
+
+def _image_header(path: Path) -> tuple:
+    """Size and kind of an image; and its path, if its end is not there."""
+    with path.open("rb") as file, Image.open(file, formats=tuple(_ENDS)) as image:
+        end = _ENDS[image.format]
+        file.seek(-len(end), os.SEEK_END)
+        # the tile is what the decoder would be told: Pillow's own modes don't tell 16 bits from 8
+        told = image.size, image.format, str(image.tile[0][3]), image.info.get("exif")
+        return told if file.read() == end else (*told, path)
+
+
+def _is_scan(path: Path, length: int) -> bool:
+    """Whole points, of which the first and last are numbers."""
+    start = max(0, length - _SOME_POINTS * _POINT)
+    some = [np.fromfile(path, "<f4", 4 * _SOME_POINTS), np.fromfile(path, "<f4", offset=start)]
+    return length % _POINT == 0 and bool(np.isfinite(np.concatenate(some)).all())
+
+
+def _problem(path: Path, message: str) -> Problem:
+    """A reader's message without the path, which is told apart, and without the way out."""
+    reason = message.replace(f"{path}: ", "").replace(f"{path} ", "").split("; ")[0].strip()
+    return Problem(
+        path, next(k for k, words in WORDS.items() if re.match(words, reason)), textwrap.shorten(reason, 160)
+    )
 
 
 def official_frames(name: str, root: Path, split: str) -> int:
     """How many frames a split has officially, where it is whatever a folder holds; 0 where that is not known."""
     if is_miniature(root) or (root / "splits" / f"{split}.txt").is_file():
         return 0
-    return RULES[name].official.get(split, 0)
+    official = {"make3d": {"test": MAKE3D_TEST_IMAGES}, "cityscapes": CITYSCAPES_COUNTS}
+    return official.get(name, {}).get(split, 0)
 
 
 def open_tolerantly(
     name: str, root: Path, split: str, one_view: bool = False, raw_root: Path | None = None
 ) -> tuple[StereoReader, list[str]]:
-    """A reader whose files may be missing, at native size; and what a person should know of how it was opened.
+    """A reader at native size whose files may be missing, without the partner of the scored view if ``one_view``; and
+    what a person should know of it.
 
     Raises:
         DataError: the root holds nothing of that data set.
         OptionError: the split is unknown.
     """
-    rules, options, caveats = RULES[name], {}, []
+    options = {} if name == "make3d" or not one_view else {"views": False}
     with tolerating_missing():
         if name == "kitti_depth":
-            if raw_root is None and not (root.resolve().parent / "kitti_raw").is_dir():
-                try:
-                    return rules.open(root, split, one_view, raw_root=root), caveats
-                except DataError:
-                    caveats.append(
-                        "only the depth maps were looked at, not the images they belong to: name the folder of those "
-                        "with --data kitti=FOLDER"
-                    )
-                    return DepthMaps(root, split), caveats
             options["raw_root"] = raw_root
+            if raw_root is None and not (root.resolve().parent / "kitti_raw").is_dir():
+                options["raw_root"] = root
         if name == "cityscapes" and split == AVAILABLE:
             options["typical_camera"] = True
-        reader = rules.open(root, split, one_view, **options)
+        try:
+            reader = READERS[RULES[name]["reader"]](root, split=split, size=None, **options)
+        except DataError:
+            if options.get("raw_root") != root:
+                raise
+            told = "only the depth maps were looked at, not the images they belong to: name the folder of those with "
+            return DepthMaps(root, split), [f"{told}--data kitti=FOLDER"]
     if isinstance(reader, Cityscapes) and reader.rig_is_nominal:
-        caveats.append(
+        return reader, [
             "camera files are missing: without them metres rest on typical values, right to a few percent only, and "
             "only where --reader typical_camera=true asks for that"
-        )
-    return reader, caveats
-
-
-def _counted_variations(reader: StereoReader, root: Path) -> Iterator[str]:
-    """Virtual KITTI 2's scenes are whole if a variation has its official number of frames."""
+        ]
     if isinstance(reader, VirtualKitti2) and reader.split == AVAILABLE and not is_miniature(root):
         counts = Counter(f.folder.split("/")[1] for f in reader.frames)
-        told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-        yield f"frames by variation, of {VKITTI2_FRAMES_A_VARIATION:,} each in all five scenes: {told}"
+        told = ", ".join(f"{variation} {number:,}" for variation, number in sorted(counts.items()))
+        return reader, [f"frames by variation, of {VKITTI2_FRAMES_A_VARIATION:,} each in all five scenes: {told}"]
+    return reader, []
 
 
-def _gaps(rules: Rules, reader: StereoReader, needed: list[list[Path]], problems: dict[Path, Problem]) -> tuple:
+def _gaps(name: str, reader: StereoReader, needed: list[list[Path]], problems: dict[Path, Problem]) -> tuple:
     """Drives of KITTI of which a frame lacks an image or a scan, or has a damaged one."""
     if not isinstance(reader, KittiRaw) or isinstance(reader, DepthMaps):
         return ()
     listed, lacking = Counter(), Counter()
     for f, paths in zip(reader.frames, needed, strict=True):
         listed[f.folder] += 1
-        lacking[f.folder] += any(path in problems and rules.role(path) in ("picture", "scan") for path in paths)
+        lacking[f.folder] += any(path in problems and role_of(name, path) in ("picture", "scan") for path in paths)
     return tuple((folder, lacking[folder], listed[folder]) for folder in sorted(listed) if lacking[folder])
+
+
+def describe(check: RootCheck) -> str:
+    """The whole report on one root: what is complete, the first files of each kind of problem, and the way out."""
+    named, parts = check.named, [part for part in check if part is not None]
+    kind = "a miniature written by lowtex" if is_miniature(named.root) else RULES[named.data]["title"]
+    how = "every sample decoded" if named.thorough else "a quick look at both ends of each file; --deep decodes all"
+    lines = [f"{named.data}: {named.root}", f"  {kind}; {how}"]
+    lines += [f"  images from {named.images}"] if named.images is not None else []
+    if all(part.failure for part in parts):
+        return "\n".join([*lines, "", *wrapped(named.failure, 2)])
+    notes = dict.fromkeys(f"note: {note}" for part in parts for note in part.notes)
+    for sentence in [*map(_verdict, parts), *notes]:
+        lines += wrapped(sentence, 2)
+    problems = {problem.path: problem for part in parts for problem in part.problems}
+    for kind in WORDS:
+        found = [problem for problem in problems.values() if problem.kind == kind]
+        roles = Counter(role_of(named.data, problem.path) for problem in found).most_common()
+        lines += ["", *wrapped(f"{kind}: {', '.join(count(n, role) for role, n in roles)}", 2)] if found else []
+        for problem in found[:SHOWN_FILES]:
+            reason = "" if problem.reason == "is missing" else f": {problem.reason}"
+            lines.append(f"    {problem.path}{reason}".replace(f"{named.root}/", ""))
+        if len(found) > SHOWN_FILES:
+            lines.append(f"    and {len(found) - SHOWN_FILES:,} more; --list FILE writes them all")
+    if is_miniature(named.root) and not named.fine:
+        lines += ["", "  to mend it, write it again: lowtex data miniature"]
+    elif not named.fine and (named.data != "stereo" or named.failure or named.counts["missing"]):
+        # one's own pairs are nowhere to get: the reasons above say what to mend
+        lines += ["", "  how to get what is missing:", *_kitti_commands(named), *wrapped(WAYS_OUT[named.data], 4)]
+        lines += wrapped(WAYS_OUT["kitti"], 4) if named.data == "kitti_depth" and named.gaps else []
+    return "\n".join(lines)
+
+
+def _verdict(check: SplitCheck) -> str:
+    what = "what is there" if check.split == AVAILABLE else f"split {check.split}"
+    if check.one_view and check.data != "make3d":
+        what += ", one view of each frame"
+    if check.failure:
+        return f"{what}: {check.failure.split('; ')[0].replace(str(check.root), 'the root')}"
+    if check.fine:
+        but = ", but see the note" if check.notes else ""
+        return f"{what}: {count(check.complete, 'frame')}, {check.with_truth:,} with ground truth, all fine{but}"
+    text = f"{what}: {check.complete:,} of {count(check.expected, 'frame')} complete"
+    if check.frames < check.expected:
+        text += f"; of the official {check.expected:,}, {check.expected - check.frames:,} are not here at all"
+    found = [f"{kind}: {number:,}" for kind, number in check.counts.items() if number]
+    return f"{text}; {count(check.files, 'file')} looked at{''.join(f', {part}' for part in found)}"
+
+
+def _kitti_commands(named: SplitCheck) -> list[str]:
+    """The commands that fetch the drives, calibrations and maps of KITTI which are missing."""
+    if named.data not in ("kitti", "kitti_depth"):
+        return []
+    lines = []
+    there = [p for p in named.problems if p.kind not in ("missing", "empty") and p.path.suffix != ".txt"]
+    # without it a download leaves alone what seems to be there
+    again = " --again" if there else ""
+    if there:
+        files = f"{count(len(there), 'damaged file')} (--list FILE writes the names)"
+        lines += wrapped(f"--again also replaces {files}; what is replaced is kept in archives/replaced", 4)
+    fetch = f"      lowtex data download --to {shlex.quote(str(named.images or named.root))}"
+    if drives := [folder.split("/")[1] for folder, _, _ in named.gaps]:
+        told = [f"{name} ({lack} of {all_})" for name, (_, lack, all_) in zip(drives, named.gaps, strict=True)]
+        told[SHOWN_DRIVES:] = [f"and {len(drives) - SHOWN_DRIVES} more"] if len(drives) > SHOWN_DRIVES else []
+        some = f"{count(len(drives), 'drive')} (frames without a good image or scan, of those listed)"
+        lines += wrapped(f"{some}: {', '.join(told)}", 4)
+        is_long = len(drives) > SHOWN_DRIVES and named.split in KITTI_SPLITS
+        chosen = ["--split", named.split] if is_long else ["--drive", *drives]
+        lines.append(f"{fetch} {' '.join(chosen)}{again}")
+    elif any(problem.path.name.startswith("calib_") for problem in named.problems):
+        lines.append(f"{fetch} --calibration-only{again}")
+    if any("groundtruth" in problem.path.parts for problem in named.problems):
+        lines.append(f"      lowtex data download --to {shlex.quote(str(named.root))} --improved{again}")
+    return lines
+
+
+def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
+    """All files with a problem as CSV: data, split, kind, file, reason; gives their number.
+
+    Raises:
+        DataError: it can't be written there.
+    """
+    parts = [part for check in checks for part in check if part is not None]
+    rows = [(part.data, part.split, p.kind, p.path, p.reason) for part in parts for p in part.problems]
+    frame = pd.DataFrame(rows, columns=["data", "split", "kind", "file", "reason"]).drop_duplicates("file")
+    write_csv(Path(path), frame)
+    return len(frame)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Rows of a table as lines of text; columns are set to the right, but for those in ``left``."""
+    columns = []
+    for number, column in enumerate(zip(*rows, strict=True)):
+        width = max(map(len, column))
+        columns.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
+    return ["  ".join(row) for row in zip(*columns, strict=True)]
+
+
+def wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:
+    """A sentence as lines of `WIDTH`, the first indented by ``indent``, the others by ``hanging`` or as the first."""
+    first, others = " " * indent, " " * (indent if hanging is None else hanging)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )

@@ -5,25 +5,7 @@ import re
 import sys
 
 from lowtex.errors import OptionError
-from lowtex_lab.cli.options import (
-    add_command,
-    add_data,
-    add_profile,
-    add_reader,
-    file_to_write,
-    folder_to_write,
-    given_path,
-    reader_options,
-)
-
-MOST_JOBS = 16
-
-
-def data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the actions."""
-    actions = parser.add_subparsers(dest="data_action", metavar="ACTION", required=True)
-    for name, (summary, add_options, run) in ACTIONS.items():
-        add_command(actions, name, summary, add_options, run)
+from lowtex_lab.cli.options import reader_options
 
 
 def data(options: argparse.Namespace) -> None:
@@ -35,12 +17,6 @@ def data(options: argparse.Namespace) -> None:
       lowtex data check --data kitti=~/kitti_raw --split test
       lowtex data miniature --profile quick
     """
-
-
-def status_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `status`."""
-    add_data(parser, "folder of a real data set; can be given several times")
-    add_profile(parser)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -62,24 +38,6 @@ def status(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def check_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `check`."""
-    add_data(parser, "folder to check, with the data set's name before it; can be given several times")
-    parser.add_argument(
-        "--split",
-        metavar="SPLIT",
-        help="of every folder named; default: the frames that are scored (test; val of cityscapes; all of stereo). "
-        "'available' is whatever is complete",
-    )
-    parser.add_argument(
-        "--deep", action="store_true", help="decode every sample; what is there beside a --split is not decoded"
-    )
-    parser.add_argument(
-        "--one-view", action="store_true", help="of any split look at one view of a frame: enough to score it"
-    )
-    parser.add_argument("--list", type=file_to_write, metavar="FILE", help="write all files with a problem to a CSV")
-
-
 def check(options: argparse.Namespace) -> int:
     """Every file of every frame of the split is looked at, and so is whatever else is complete in the folder. Without
     --deep a file is judged by its first and last bytes, which finds what is missing, cut off or of a wrong size; with
@@ -94,8 +52,7 @@ def check(options: argparse.Namespace) -> int:
     """
     from lowtex.data_paths import DATASETS, parse_roots
     from lowtex.progress import count
-    from lowtex_lab.cli.check_report import describe, write_list
-    from lowtex_lab.cli.checking import check_root
+    from lowtex_lab.cli.checking import check_root, describe, write_list
 
     roots = parse_roots(options.data)
     if not roots:
@@ -110,27 +67,6 @@ def check(options: argparse.Namespace) -> int:
     if options.list is not None:
         print(f"{count(listed, 'file')} with a problem, in {options.list}")
     return 0 if all(check.named.fine for check in checks) else 1
-
-
-def prepare_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `prepare`."""
-    from lowtex.options import PositiveInt, argument
-
-    add_data(parser, "prepare this data set: NAME=FOLDER, or NAME alone for its miniature; can be given several times")
-    parser.add_argument(
-        "--split", help="a split's name, or a file that lists frames; default train, or what the evaluation takes"
-    )
-    parser.add_argument("--size", metavar="WxH", help="size of the kept images, pixels; default the profile's")
-    parser.add_argument("--depth", action="store_true", help="keep what an evaluation reads: ground truth, one view")
-    parser.add_argument("--protocol", help="keep what this protocol reads: eigen_raw, eigen_raw_z, improved, …")
-    add_reader(parser)
-    parser.add_argument(
-        "--workers", type=argument(PositiveInt), metavar="N", help="threads that decode; default one a core"
-    )
-    parser.add_argument(
-        "--out", type=folder_to_write, metavar="FOLDER", help="default a folder of its own in data/prepared"
-    )
-    add_profile(parser)
 
 
 def prepare(options: argparse.Namespace) -> int:
@@ -195,38 +131,6 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[2]), int(match[1])
 
 
-def download_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `download`."""
-    from lowtex.options import argument, number
-
-    jobs = number(int, (">=", 1), ("<=", MOST_JOBS))
-    parser.add_argument(
-        "--to", type=folder_to_write, required=True, metavar="FOLDER", help="root of the data set; made if missing"
-    )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--drive", nargs="+", action="extend", metavar="NAME", help="drives of KITTI raw")
-    what.add_argument("--split", metavar="SPLIT", help="the drives a packaged split needs, e.g. eigen/test")
-    what.add_argument("--list", type=given_path, metavar="FILE", help="archives by address: lines URL [sha256:DIGITS]")
-    what.add_argument(
-        "--improved", action="store_true", help="all improved depth maps, about 14 GB; give them a root of their own"
-    )
-    parser.add_argument(
-        "--calibration-only",
-        action="store_true",
-        help="only the calibrations of the drives' dates; alone: of all five dates",
-    )
-    parser.add_argument(
-        "--jobs", type=argument(jobs), default=2, help=f"archives fetched at a time, 1 to {MOST_JOBS}; default 2"
-    )
-    parser.add_argument("--keep-archives", action="store_true", help="leave the archives in FOLDER/archives")
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="fetch what seems to be there, too: files that differ from the archive's are set aside and replaced",
-    )
-    parser.add_argument("--source", metavar="URL", help="a mirror of KITTI's own server, which is the default")
-
-
 def download(options: argparse.Namespace) -> int:
     """Fetches KITTI raw drives with the calibration of their dates, or the improved depth maps, and unpacks them so
     that the readers find them. What is there already is skipped; the same command goes on where it was cut off.
@@ -252,21 +156,6 @@ def download(options: argparse.Namespace) -> int:
     return BAD_INPUT if problems else 0
 
 
-def rig_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `rig`."""
-    from lowtex.options import PositiveInt, argument
-
-    add_data(parser, "the folder: stereo=FOLDER")
-    parser.add_argument(
-        "--pairs", type=argument(PositiveInt), default=4, metavar="N", help="pairs to look at, spread evenly; default 4"
-    )
-    parser.add_argument("--split", default="all", help="of which list: all, available, a name in splits/, or a file")
-    parser.add_argument(
-        "--out", type=folder_to_write, metavar="FOLDER", help="for the picture; default results/rig_check"
-    )
-    parser.add_argument("--template", action="store_true", help="print an example rig.yaml and stop")
-
-
 def rig(options: argparse.Namespace) -> int:
     """Some pairs of a folder of one's own (left/, right/, rig.yaml) are matched without looking at the calibration, and
     compared with it: are left and right the right way round, do their rows agree, do the principal points fit, and,
@@ -290,8 +179,7 @@ def rig(options: argparse.Namespace) -> int:
     from lowtex.datasets import StereoFolder
     from lowtex.paths import from_root, shown
     from lowtex_lab.plots import draw_rig_check, save_figure
-    from lowtex_lab.rig.check import check_rig
-    from lowtex_lab.rig.rules import RIGHT
+    from lowtex_lab.rig import RIGHT, check_rig
 
     roots = parse_roots(options.data)
     if set(roots) != {"stereo"}:
@@ -303,14 +191,6 @@ def rig(options: argparse.Namespace) -> int:
     print("\n".join(found.lines()))
     print(f"picture: {shown(picture)}, with its numbers beside it")
     return 0 if found.verdict == RIGHT else 1
-
-
-def miniature_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `miniature`."""
-    add_profile(parser)
-    parser.add_argument(
-        "--out", type=folder_to_write, metavar="FOLDER", help="default data/miniature/PROFILE, where all look"
-    )
 
 
 def miniature(options: argparse.Namespace) -> int:
@@ -329,18 +209,3 @@ def miniature(options: argparse.Namespace) -> int:
         files = [file for file in path.rglob("*") if file.is_file()]
         print(f"{shown(path)}: {count(len(files), 'file')}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
     return 0
-
-
-ACTIONS = {
-    "status": ("say which data sets are found, where, and how complete they are", status_options, status),
-    "check": (
-        "verify a data root against its split: what is missing, truncated or of a wrong size",
-        check_options,
-        check,
-    ),
-    "prepare": ("keep a split at training size, so that no image is decoded twice", prepare_options, prepare),
-    "download": ("fetch KITTI raw drives and calibrations, resumable", download_options, download),
-    "rig": ("draw whether a stereo folder's rig.yaml, order and rectification are right", rig_options, rig),
-    "miniature": ("write the miniature data sets", miniature_options, miniature),
-}
-"""By name: what stands in the list of actions, the function that adds the options, and the one that carries it out."""

@@ -7,18 +7,12 @@ import platform
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
-
-from lowtex_lab.cli.options import add_data
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "accelerate", "jupyterlab", "papermill", "snakemake")
 NEEDED_DISK_GB = 2.0
 NEEDED_MEMORY_GB = 4.0
-
-
-def doctor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `doctor`."""
-    add_data(parser, "also look at this folder of a real data set; `lowtex data status` says the names")
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -31,38 +25,46 @@ def doctor(options: argparse.Namespace) -> int:
       lowtex doctor --data kitti=~/kitti_raw
     """
     from lowtex.data_paths import parse_roots
+    from lowtex_lab.cli.status import print_status
 
     named = parse_roots(options.data)
-    problems = [*_software(), *_machine(), *_notebooks()]
-    problems += _data(named)
-    _runs()
-    if problems:
-        print("\nto mend:")
-        for problem in problems:
-            print(f"  - {problem}")
-        return 1
-    print("\nall is there for `lowtex run` (profile quick)")
-    return 0
+    problems: list[str] = []
+    _print_lines("software", _software(problems))
+    _print_lines("machine", _machine(problems))
+    _print_lines("notebooks", _notebooks(problems))
+    print("\ndata")
+    problems += print_status(named)
+    _print_lines("miniatures", _miniatures())
+    _print_lines("results", _runs())
+    print("\nto mend:" if problems else "\nall is there for `lowtex run` (profile quick)")
+    for problem in problems:
+        print(f"  - {problem}")
+    return 1 if problems else 0
 
 
-def _software() -> list[str]:
+def _print_lines(title: str, lines: Iterable[tuple[str, str]]) -> None:
+    print(f"\n{title}")
+    for name, text in lines:
+        for part in textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False):
+            print(f"  {name:<23} {part}")
+            name = ""
+
+
+def _software(problems: list[str]) -> Iterable[tuple[str, str]]:
     import lowtex
     from lowtex.paths import shown
 
-    _title("software")
-    _line("lowtex", f"{lowtex.__version__}, in {Path(lowtex.__file__).parent}")
-    _line("python", f"{platform.python_version()}, {shown(sys.executable)}")
-    problems = []
+    yield "lowtex", f"{lowtex.__version__}, in {Path(lowtex.__file__).parent}"
+    yield "python", f"{platform.python_version()}, {shown(sys.executable)}"
     for name in PACKAGES:
         try:
-            _line(name, importlib.metadata.version(name))
+            yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            _line(name, "MISSING")
+            yield name, "MISSING"
             problems.append(f"{name} is not installed: run `make setup`")
-    return problems
 
 
-def _machine() -> list[str]:
+def _machine(problems: list[str]) -> Iterable[tuple[str, str]]:
     import psutil
     import torch
 
@@ -70,91 +72,68 @@ def _machine() -> list[str]:
     from lowtex.datasets.cache import free_memory
     from lowtex.provenance import device_name
 
-    _title("machine")
-    problems = []
-    _line("processor", f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used")
+    yield "processor", f"{device_name('cpu')}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used"
+    gpu = "none that torch sees; the quick profile does not need one"
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        _line("GPU", f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
-    else:
-        _line("GPU", "none that torch sees; the quick profile does not need one")
+        gpu = f"{torch.cuda.get_device_name()}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    yield "GPU", gpu
     free = free_memory()
-    _line("memory", f"{free / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free")
+    yield "memory", f"{free / 1e9:.1f} of {psutil.virtual_memory().total / 1e9:.1f} GB free"
     if free < NEEDED_MEMORY_GB * 1e9:
         problems.append(f"less than {NEEDED_MEMORY_GB:g} GB of memory is free: close something")
     disk = shutil.disk_usage(REPOSITORY)
-    _line("disk", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB free")
+    yield "disk", f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB free"
     if disk.free < NEEDED_DISK_GB * 1e9:
         problems.append(f"less than {NEEDED_DISK_GB:g} GB of disk is free: make room, or run with --run-dir elsewhere")
-    return problems
 
 
-def _notebooks() -> list[str]:
+def _notebooks(problems: list[str]) -> Iterable[tuple[str, str]]:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     from lowtex.paths import notebooks_folder, shown
     from lowtex_lab.notebook import graph
     from lowtex_lab.notebook.runner import KERNEL
 
-    _title("notebooks")
     missing = [node.name for node in graph.NOTEBOOKS if not (notebooks_folder() / f"{node.name}.ipynb").is_file()]
-    _line("sources", f"{len(graph.NOTEBOOKS) - len(missing)} of {len(graph.NOTEBOOKS)} in {shown(notebooks_folder())}")
-    problems = [f"notebooks are missing ({', '.join(missing)}): restore them with git"] if missing else []
+    number = len(graph.NOTEBOOKS)
+    yield "sources", f"{number - len(missing)} of {number} in {shown(notebooks_folder())}"
+    if missing:
+        problems.append(f"notebooks are missing ({', '.join(missing)}): restore them with git")
     try:
-        spec = KernelSpecManager().get_kernel_spec(KERNEL)
+        folder = KernelSpecManager().get_kernel_spec(KERNEL).resource_dir
     except NoSuchKernel:
-        _line("kernel", "MISSING")
-        return [*problems, f"there is no Jupyter kernel {KERNEL!r}: run `make setup`"]
-    inside = Path(spec.resource_dir).is_relative_to(sys.prefix)
-    _line("kernel", f"{KERNEL} in {shown(spec.resource_dir)}")
-    if not inside:
-        print(
-            f"{'':18}a kernel of another Python has this name; `lowtex run` uses {shown(sys.executable)} all the same"
-        )
-    return problems
+        yield "kernel", "MISSING"
+        problems.append(f"there is no Jupyter kernel {KERNEL!r}: run `make setup`")
+        return
+    yield "kernel", f"{KERNEL} in {shown(folder)}"
+    if not Path(folder).is_relative_to(sys.prefix):
+        yield "", f"a kernel of another Python has this name; `lowtex run` uses {shown(sys.executable)} all the same"
 
 
-def _data(named: dict[str, Path]) -> list[str]:
+def _miniatures() -> Iterable[tuple[str, str]]:
     from lowtex.data_paths import miniature_folder
     from lowtex.profiles import PROFILES
-    from lowtex_lab.cli.status import print_status
     from lowtex_lab.miniature.store import is_written, manifest_of
 
-    _title("data")
-    problems = print_status(named)
-    print("\nminiatures")
-    for profile in (name for name in PROFILES if PROFILES[name].miniature_frames):
-        there = is_written(miniature_folder(profile), manifest_of(profile))
-        _line(f"miniature, {profile}", "there" if there else f"not yet; `lowtex data miniature --profile {profile}`")
-    return problems
+    for name in (name for name, profile in PROFILES.items() if profile.miniature_frames):
+        there = is_written(miniature_folder(name), manifest_of(name))
+        yield f"miniature, {name}", "there" if there else f"not yet; `lowtex data miniature --profile {name}`"
 
 
-def _runs() -> None:
+def _runs() -> Iterable[tuple[str, str]]:
     from lowtex.data_paths import REPOSITORY
     from lowtex.paths import shown
-    from lowtex_lab.notebook import graph
 
-    _title("results")
     folders = sorted(path.parent for path in (REPOSITORY / "results").glob("*/run.json"))
     if not folders:
-        print("  none yet; `make reproduce` makes results/quick")
+        yield "none yet", "`make reproduce` makes results/quick"
     for folder in folders:
-        done = {path.name.split(".")[0][:2] for path in (folder / "notebooks").glob("*.result.json")}
+        done = sorted(path.name[:2] for path in (folder / "notebooks").glob("*.result.json"))
         failed = sorted(path.name[:2] for path in (folder / "notebooks").glob("*.FAILED.ipynb"))
-        trained = sorted(path.parent.name for path in (folder / "experiments").glob("*/done.json"))
-        known = [node.number for node in graph.NOTEBOOKS if node.number in done]
-        text = f"notebooks done: {' '.join(known) or 'none'}" + (f"; FAILED: {' '.join(failed)}" if failed else "")
-        _line(shown(folder), text)
-        for name in trained:
-            _line("", f"trained: {name}")
-
-
-def _title(text: str) -> None:
-    print(f"\n{text}")
-
-
-def _line(name: str, text: str) -> None:
-    first, *more = textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False) or [""]
-    print(f"  {name:<23} {first}")
-    for line in more:
-        print(f"  {'':<23} {line}")
+        yield (
+            shown(folder),
+            f"notebooks done: {' '.join(done) or 'none'}{'; FAILED: ' if failed else ''}{' '.join(failed)}",
+        )
+        for path in sorted((folder / "experiments").glob("*/done.json")):
+            yield "", f"trained: {path.parent.name}"

@@ -2,13 +2,6 @@
 
 import argparse
 
-from lowtex_lab.cli.options import given_path
-
-
-def figures_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `figures`."""
-    parser.add_argument("--run-dir", type=given_path, metavar="FOLDER", help="the run's folder; default results/quick")
-
 
 def figures(options: argparse.Namespace) -> int:
     """Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.

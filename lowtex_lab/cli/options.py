@@ -1,80 +1,25 @@
-"""What the subcommands of ``lowtex`` share: how one is added, and the options that several have."""
+"""The options of every command, from ``options.yaml``; and the values of those that several commands have."""
 
 import argparse
 import inspect
 import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import yaml
 
-def add_command(
-    commands: argparse._SubParsersAction,
-    name: str,
-    summary: str,
-    add_options: Callable[[argparse.ArgumentParser], None],
-    run: Callable[[argparse.Namespace], int | None],
-) -> None:
-    """Add a command, whose ``--help`` is its summary and the docstring of the function that carries it out.
+from lowtex.errors import OptionError
+from lowtex.files import obstacle
+from lowtex.options import NonNegativeInt, PositiveFloat, PositiveInt, argument, number
 
-    Args:
-        commands: where to add it.
-        name: of the command.
-        summary: a few words for the list of commands.
-        add_options: adds the command's options to its parser.
-        run: returns the exit code, or None for success. Its docstring ends in a block ``example:``.
-    """
-    told, _, example = inspect.getdoc(run).partition("\nexample:\n")
-    described = f"{summary[0].upper()}{summary[1:]}. {told}"
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=textwrap.fill(" ".join(described.split()), 100),
-        epilog=f"example:\n{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser)
-    # an action inside a command comes later, and counts
-    parser.set_defaults(run=run)
+_TABLE = yaml.safe_load((files("lowtex_lab.cli") / "options.yaml").read_text(encoding="utf-8"))
 
-
-def add_profile(parser: argparse.ArgumentParser) -> None:
-    """``--profile``: sizes and schedules."""
-    from lowtex.profiles import PROFILES
-
-    parser.add_argument(
-        "--profile",
-        choices=tuple(PROFILES),
-        default="quick",
-        help="sizes and schedules: quick (2 cores, minutes), standard (a GPU or a night), paper (real data); "
-        "default quick",
-    )
-
-
-def add_seed(parser: argparse.ArgumentParser) -> None:
-    """``--seed``: of everything random."""
-    from lowtex.options import NonNegativeInt, argument
-
-    parser.add_argument("--seed", type=argument(NonNegativeInt), default=0, help="of everything random; default 0")
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """``--device``: where to compute."""
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto is a GPU where there is one"
-    )
-
-
-def add_data(parser: argparse.ArgumentParser, what: str) -> None:
-    """``--data``: folders of real data sets."""
-    parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help=what)
-
-
-def add_reader(parser: argparse.ArgumentParser) -> None:
-    """``--reader``: options of a data set's reader, see `reader_options`."""
-    parser.add_argument(
-        "--reader", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader: variation=fog"
-    )
+COMMANDS: dict[str, dict[str, Any]] = _TABLE["commands"]
+"""By name: the command's module and summary, and its options or actions."""
 
 
 def given_path(text: str) -> Path:
@@ -84,22 +29,72 @@ def given_path(text: str) -> Path:
     return Path(os.path.expanduser(text))
 
 
-def file_to_write(text: str) -> Path:
+def file_to_write(text: str, folder: bool = False) -> Path:
     """The type of an option that names a file to write: what is in the way is told before any work is done."""
-    return _unhindered(given_path(text), folder=False)
+    path = given_path(text)
+    if reason := obstacle(path, folder):
+        raise argparse.ArgumentTypeError(reason)
+    return path
 
 
 def folder_to_write(text: str) -> Path:
     """The type of an option that names a folder to write to, see `file_to_write`."""
-    return _unhindered(given_path(text), folder=True)
+    return file_to_write(text, folder=True)
 
 
-def _unhindered(path: Path, folder: bool) -> Path:
-    from lowtex.files import obstacle
+TYPES: dict[str, Callable[[str], Any]] = {
+    "path": given_path,
+    "file": file_to_write,
+    "folder": folder_to_write,
+    "int": int,
+    "float": float,
+    "whole >= 0": argument(NonNegativeInt),
+    "whole >= 1": argument(PositiveInt),
+    "whole 1 to 16": argument(number(int, (">=", 1), ("<=", 16))),
+    "number > 0": argument(PositiveFloat),
+}
+"""What ``type`` says in ``options.yaml``."""
 
-    if reason := obstacle(path, folder):
-        raise argparse.ArgumentTypeError(reason)
-    return path
+
+def add_command(commands: argparse._SubParsersAction, name: str, spec: Mapping[str, Any], module: ModuleType) -> None:
+    """Add a command, whose ``--help`` is its summary and the docstring of the function that carries it out.
+
+    Args:
+        commands: where to add it.
+        name: of the command, and of the function in ``module``. It returns the exit code, or None for success; its
+            docstring ends in a block ``example:``.
+        spec: its entry in ``options.yaml``.
+        module: of that function, and of those of the command's actions.
+    """
+    run = getattr(module, name)
+    told, _, example = inspect.getdoc(run).partition("\nexample:\n")
+    described = f"{spec['summary'][0].upper()}{spec['summary'][1:]}. {told}"
+    parser = commands.add_parser(
+        name,
+        help=spec["summary"],
+        description=textwrap.fill(" ".join(described.split()), 100),
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    groups: dict[str, Any] = {}
+    for option, own in spec.get("options", {}).items():
+        settings = {**_TABLE["shared"].get(option, {}), **(own or {})}
+        if option == "--profile":
+            from lowtex.profiles import PROFILES
+
+            settings["choices"] = tuple(PROFILES)
+        if "type" in settings:
+            settings["type"] = TYPES[settings["type"]]
+        home = parser
+        if group := settings.pop("one_of", None):
+            home = groups.setdefault(group, groups.get(group) or parser.add_mutually_exclusive_group())
+        home.add_argument(option, **settings)
+    if "actions" in spec:
+        actions = parser.add_subparsers(dest=f"{name}_action", metavar="ACTION", required=True)
+        for action, inner in spec["actions"].items():
+            add_command(actions, action, inner, module)
+    # an action inside a command comes later, and counts
+    parser.set_defaults(run=run)
 
 
 def reader_options(texts: list[str], reader: str) -> dict[str, object]:
@@ -109,12 +104,11 @@ def reader_options(texts: list[str], reader: str) -> dict[str, object]:
         OptionError: not of that form, no option of this reader, or a value of another type.
     """
     from lowtex.datasets import checked_options
-    from lowtex.errors import OptionError
 
     found: dict[str, object] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not (equals and name and value):
+        name, _, value = text.partition("=")
+        if not (name and value):
             raise OptionError(f"--reader {text!r} must read NAME=VALUE, e.g. variation=fog")
         found[name] = value
     return checked_options(reader, found, from_text=True)

@@ -12,34 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lowtex.errors import LowtexError
-from lowtex_lab.cli.options import add_data, add_device, add_profile, add_seed, folder_to_write, given_path
-
-
-def run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `run`."""
-    from lowtex.options import PositiveFloat, PositiveInt, argument
-
-    add_profile(parser)
-    add_seed(parser)
-    add_device(parser)
-    add_data(parser, "read kitti, kitti_depth or vkitti2 from this folder; what is not named is the miniature")
-    parser.add_argument("--only", metavar="NN,NN", help="these notebooks, and what they need; default all")
-    parser.add_argument("--rerun", metavar="NN,NN", default="", help="run these anew, even if they are up to date")
-    parser.add_argument(
-        "--run-dir", type=folder_to_write, metavar="FOLDER", help="where results land; default results/PROFILE"
-    )
-    parser.add_argument(
-        "--checkpoints-from",
-        type=given_path,
-        metavar="FOLDER",
-        help="the run whose trained networks are used; default this one, with --data the run on miniatures beside it",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a notebook's parameter; NN.NAME=VALUE for one"
-    )
-    parser.add_argument("--cores", type=argument(PositiveInt), help="processor cores to use; default all")
-    parser.add_argument("--timeout", type=argument(PositiveFloat), metavar="MINUTES", help="time limit of one notebook")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would run")
+from lowtex.files import obstacle
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,19 +36,11 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     cores = options.cores or len(os.sched_getaffinity(0))
     roots = parse_roots(options.data)
-    settings = Settings.from_config(
-        {
-            "profile": options.profile,
-            "seed": options.seed,
-            "device": options.device,
-            "data_root": ";".join(f"{name}={folder}" for name, folder in roots.items()),
-            "run_dir": options.run_dir and options.run_dir.absolute(),
-            "checkpoints_from": options.checkpoints_from and options.checkpoints_from.absolute(),
-            "only": options.only,
-            "set": options.set,
-            "timeout_min": options.timeout,
-        }
-    )
+    config = {name: getattr(options, name) for name in ("profile", "seed", "device", "only", "set")}
+    for name in ("run_dir", "checkpoints_from"):
+        config[name] = getattr(options, name) and getattr(options, name).absolute()
+    data_root = ";".join(f"{name}={folder}" for name, folder in roots.items())
+    settings = Settings.from_config(config | {"data_root": data_root, "timeout_min": options.timeout})
     again = [graph.node(number).name for number in options.rerun.split(",") if number.strip()]
     for node in graph.with_upstream(settings.nodes):
         # a notebook that is missing or has no such parameter is found before anything is run
@@ -105,8 +70,9 @@ def _say_what_is_asked_for(settings, cores: int) -> None:
     from lowtex.paths import shown
     from lowtex_lab.notebook import graph
 
-    wanted = settings.nodes
-    print(f"lowtex run: {len(wanted)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores")
+    print(
+        f"lowtex run: {len(settings.nodes)} notebooks, profile {settings.profile}, seed {settings.seed}, {cores} cores"
+    )
     if not settings.only:
         for reason in graph.left_out(settings.roots).values():
             print(f"left out: {reason}")
@@ -153,13 +119,8 @@ def _call(words: list[str], log: Path, held: int | None = None) -> int:
     from lowtex_lab.notebook.runner import stop_tree
 
     with log.open("wb") as errors:
-        process = subprocess.Popen(
-            words,
-            stdout=errors if held is None else None,
-            stderr=errors,
-            pass_fds=[] if held is None else [held],
-            env=_environment(log.parent),
-        )
+        shown, kept = (errors, []) if held is None else (None, [held])
+        process = subprocess.Popen(words, stdout=shown, stderr=errors, pass_fds=kept, env=_environment(log.parent))
         try:
             return process.wait()
         except BaseException:
@@ -176,41 +137,32 @@ def _environment(state: Path) -> dict[str, str]:
     encoding = f"{getattr(sys.stdout, 'encoding', None) or 'utf-8'}:replace"
     changed = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": encoding}
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        writable = os.access(cache, os.W_OK)
-    except OSError:
-        writable = False
-    return os.environ | changed | ({} if writable else {"XDG_CACHE_HOME": str(state / "cache")})
+    if obstacle(cache / "file"):
+        changed["XDG_CACHE_HOME"] = str(state / "cache")
+    return os.environ | changed
 
 
 def _summarise(settings, plan: Path, log: Path, code: int, took: str) -> int:
     from lowtex.files import read_json
     from lowtex.paths import shown
+    from lowtex_lab.notebook.report import write_report
 
-    content = read_json(plan)
-    failed = [name for name in content["started"] if content["ended"].get(name) != "done in"]
-    skipped = [name for name in content["steps"] if name not in content["started"]]
     if code == 0:
         print(f"done in {took}: open {shown(settings.run_dir / 'index.html')}")
         return 0
+    content = read_json(plan)
+    failed = [name for name in content["started"] if content["ended"].get(name) != "done in"]
+    skipped = [name for name in content["steps"] if name not in content["started"]]
     if failed:
         print(f"FAILED after {took}: {', '.join(failed)}", end="")
         print(f"; not run, because they need one of those: {', '.join(skipped)}" if skipped else "")
         print("what was finished is kept; mend the cause and run the same command again", flush=True)
-        _show_what_there_is(settings.run_dir)
+        try:
+            print(f"what there is so far: {shown(write_report(settings.run_dir))}")
+        except LowtexError as error:
+            print(f"what there is so far could not be shown: {error}")
         return 1
     return _explain(log)
-
-
-def _show_what_there_is(run_dir: Path) -> None:
-    from lowtex.paths import shown
-    from lowtex_lab.notebook.report import write_report
-
-    try:
-        print(f"what there is so far: {shown(write_report(run_dir))}")
-    except LowtexError as error:
-        print(f"what there is so far could not be shown: {error}")
 
 
 def _say_what_is_older_than_the_package(settings) -> None:
@@ -220,9 +172,10 @@ def _say_what_is_older_than_the_package(settings) -> None:
     now = package_digest()
     older = [node.number for node in settings.nodes if read_json(settings.record(node)).get("package") != now]
     if older:
-        them = "it" if len(older) == 1 else "them"
-        print(f"the package has changed since {', '.join(older)} ran; to run {them} anew: ", end="")
-        print(f"lowtex run --rerun {','.join(older)}")
+        told = (
+            f"the package has changed since {', '.join(older)} ran; to run {'it' if len(older) == 1 else 'them'} anew"
+        )
+        print(f"{told}: lowtex run --rerun {','.join(older)}")
 
 
 def _show_planned(settings, cores: int, again: list[str]) -> int:

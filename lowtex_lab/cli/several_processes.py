@@ -20,9 +20,6 @@ _TOLD, _LAST = "lowtex/failed", "lowtex/failed/told"
 @contextmanager
 def only_main_prints() -> Iterator[None]:
     """Inside, only the main process prints; `report_failure` prints the error that leaves the block."""
-    if processes.world_size() == 1:
-        yield
-        return
     with ExitStack() as stack:
         if not processes.is_main():
             nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
@@ -40,9 +37,6 @@ def report_failure(line: str) -> None:
     because one has failed and is missed by the rest: each different line is printed once, and what follows from the
     first failure is not printed.
     """
-    if processes.world_size() == 1:
-        print(line, file=sys.stderr)
-        return
     if not dist.is_initialized():
         # before they know each other all fail alike: options that cannot be
         if processes.local_rank() == 0:
@@ -67,7 +61,7 @@ def report_failure(line: str) -> None:
 
 def reported_already() -> bool:
     """Another process has failed and told why, so that what this one meets is a consequence."""
-    if processes.world_size() == 1 or not dist.is_initialized():
+    if not dist.is_initialized():
         return False
     try:
         return processes.store().add(_TOLD, 0) > 0

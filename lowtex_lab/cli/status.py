@@ -1,12 +1,11 @@
 """Which data sets are there, where, and how much of each split, told from the files' names. Nothing is written."""
 
 import os
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
 from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS
@@ -18,12 +17,17 @@ from lowtex.errors import DataError, LowtexError
 from lowtex.files import shown_size
 from lowtex.paths import shown
 from lowtex.progress import count
-from lowtex_lab.cli.check_report import aligned, wrapped
-from lowtex_lab.cli.checking import RULES, TRUTHS, VIEWS, official_frames, open_tolerantly
-from lowtex_lab.cli.origins import ORIGINS
-
-LONGEST_COUNT_S = 3.0
-"""A folder's bytes are added up for that long at most; of a slow disk or a large set they are then a part."""
+from lowtex_lab.cli.checking import (
+    RULES,
+    TRUTHS,
+    VIEWS,
+    WAYS_OUT,
+    aligned,
+    official_frames,
+    open_tolerantly,
+    role_of,
+    wrapped,
+)
 
 _NAMED_SPLITS = {
     "vkitti2": tuple(name for name in VKITTI2_SPLITS if name.startswith("eigen_like/")),
@@ -35,8 +39,7 @@ _NAMED_SPLITS = {
 }
 
 
-@dataclass(frozen=True)
-class SplitCount:
+class SplitCount(NamedTuple):
     """How much of a split is there, told from names alone.
 
     Attributes:
@@ -64,7 +67,6 @@ class DataStatus:
         root: its folder; where it would be if nothing is there.
         named: the user named that folder; else it was found.
         splits: those of which anything is there.
-        size: on disk, in words; of a part where there is more than could be counted in time.
         failure: why a named folder can't be used; empty if it can.
     """
 
@@ -73,7 +75,6 @@ class DataStatus:
     root: Path
     named: bool
     splits: tuple[SplitCount, ...] = ()
-    size: str = "-"
     failure: str = ""
 
 
@@ -81,20 +82,17 @@ def print_status(named: Mapping[str, Path], profile: str = "quick") -> list[str]
     """Print the table, the folders and where to get what is missing; gives what is wrong with folders named."""
     found = status(named, profile)
     counts = ("frames", "images", "pairs", "ground truth")
-    rows = [("data set", "what", "split", *counts, "on disk", "licence of the real one")]
+    rows = [("data set", "what", "split", *counts, "licence of the real one")]
     for data in found:
         what = "NOT USABLE" if data.failure else "not there" if data.kind == "none" else data.kind
-        first, last = (data.data, what), (data.size, ORIGINS[data.data].licence)
-        splits = [
-            (split.split, *(f"{number:,}" for number in (split.frames, split.images, split.pairs, split.truths)))
-            for split in data.splits
-        ]
-        for split in splits or [("-",) * 5]:
-            rows.append((*first, *split, *last))
-            first = last = ("", "")
-    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 8))))
+        first, last = (data.data, what), RULES[data.data]["licence"]
+        for name, *numbers in data.splits or [("-",) * 5]:
+            shown_numbers = (f"{number:,}" if data.splits else number for number in numbers)
+            rows.append((*first, name, *shown_numbers, last))
+            first, last = ("", ""), ""
+    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 7))))
     folders = [(data.data, _place(data, profile)) for data in found]
-    absent = [(data.data, ORIGINS[data.data].way_out) for data in found if data.kind in ("miniature", "none")]
+    absent = [(data.data, WAYS_OUT[data.data]) for data in found if data.kind in ("miniature", "none")]
     prepared = [("prepared", f"{text}, in {shown(folder)}") for folder, text in prepared_folders()]
     for title, lines in (("folders", [*folders, *prepared]), ("to get the real ones", absent)):
         if lines:
@@ -112,11 +110,6 @@ def _place(data: DataStatus, profile: str) -> str:
     return f"{shown(data.root)}, found; it is read only where it is named: --data {data.data}={shown(data.root)}"
 
 
-def status(named: Mapping[str, Path], profile: str = "quick") -> list[DataStatus]:
-    """Look at every data set: in the folder named, else in ``data/<name>`` of the checkout, else at the miniature."""
-    return [_status_of(name, named, profile) for name in DATASETS]
-
-
 def prepared_folders() -> list[tuple[Path, str]]:
     """What ``lowtex data prepare`` has made: each folder, and what it holds or why it can't be used."""
     base = prepared_base()
@@ -132,25 +125,24 @@ def prepared_folders() -> list[tuple[Path, str]]:
     return found
 
 
-def _status_of(name: str, named: Mapping[str, Path], profile: str) -> DataStatus:
-    if name in named:
-        return _look(name, named[name], True, named.get("kitti"))
-    usual = REPOSITORY / "data" / name
-    if usual.is_dir():
-        found = _look(name, usual, False, named.get("kitti"))
-        if not found.failure:
-            return found
-    miniature = miniature_folder(profile) / MINIATURE_FOLDERS[name]
-    if miniature.is_dir():
-        return _look(name, miniature, False, None)
-    return DataStatus(name, "none", miniature, False)
+def status(named: Mapping[str, Path], profile: str = "quick") -> list[DataStatus]:
+    """Look at every data set: in the folder named, else in ``data/<name>`` of the checkout, else at the miniature."""
+    found = []
+    for name in DATASETS:
+        miniature = miniature_folder(profile) / MINIATURE_FOLDERS[name]
+        places = [named[name]] if name in named else [REPOSITORY / "data" / name, miniature]
+        looks = [_look(name, place, named) for place in places if place.is_dir()]
+        nothing = DataStatus(name, "none", miniature, False)
+        found.append(next((look for look in looks if name in named or not look.failure), nothing))
+    return found
 
 
-def _look(name: str, root: Path, named: bool, raw_root: Path | None) -> DataStatus:
+def _look(name: str, root: Path, named: Mapping[str, Path]) -> DataStatus:
     if is_prepared(root):
-        return DataStatus(name, "prepared", root, named)
+        return DataStatus(name, "prepared", root, name in named)
     own = own_lists(root)
     packaged = () if own and is_miniature(root) else _NAMED_SPLITS[name]
+    raw_root = None if is_miniature(root) else named.get("kitti")
     # one listing of each folder: asking for each file takes long on a network's disk
     names_in = cache(_names_in)
     splits, failure = [], ""
@@ -162,11 +154,7 @@ def _look(name: str, root: Path, named: bool, raw_root: Path | None) -> DataStat
             failure = str(error)
     there = tuple(split for split in splits if split.images or split.truths)
     kind = "miniature" if is_miniature(root) else "real"
-    if not there:
-        return DataStatus(name, kind, root, named, failure=failure)
-    files, amount, counted = disk_usage(root)
-    size = f"{'' if counted else '> '}{shown_size(amount)}" if files else "-"
-    return DataStatus(name, kind, root, named, there, size)
+    return DataStatus(name, kind, root, name in named, there, "" if there else failure)
 
 
 def _count(name: str, root: Path, split: str, raw_root: Path | None, names_in) -> SplitCount:
@@ -180,7 +168,7 @@ def _count(name: str, root: Path, split: str, raw_root: Path | None, names_in) -
     with tolerating_missing():
         for index in indices:
             # role by role, whether each file is there
-            there = [(RULES[name].role(path), path.name in names_in(path.parent)) for path in reader.needed(index)]
+            there = [(role_of(name, path), path.name in names_in(path.parent)) for path in reader.needed(index)]
             views = [is_there for role, is_there in there if role in VIEWS]
             truth = [is_there for role, is_there in there if role in TRUTHS]
             images += bool(views) and views[0]
@@ -200,17 +188,3 @@ def _names_in(folder: Path) -> frozenset[str]:
         return frozenset(os.listdir(folder))
     except OSError:
         return frozenset()
-
-
-def disk_usage(root: Path, longest_s: float = LONGEST_COUNT_S) -> tuple[int, int, bool]:
-    """Files and bytes under a folder, links not followed, and whether all could be counted in ``longest_s``."""
-    files = amount = 0
-    end = time.monotonic() + longest_s
-    # a folder that can't be listed is told by `lowtex data check`; here it is only size
-    for folder, _, names in os.walk(root):
-        for name in names:
-            if time.monotonic() > end:
-                return files, amount, False
-            with suppress(OSError):
-                files, amount = files + 1, amount + os.lstat(os.path.join(folder, name)).st_size
-    return files, amount, True

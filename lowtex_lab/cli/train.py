@@ -1,41 +1,11 @@
 """`lowtex train` and `lowtex ablate`."""
 
 import argparse
+import os
 from pathlib import Path
 
 from lowtex.errors import CheckpointError, OptionError, require_choice
-from lowtex_lab.cli.options import (
-    add_data,
-    add_device,
-    add_profile,
-    add_reader,
-    add_seed,
-    folder_to_write,
-    given_path,
-    reader_options,
-)
-
-
-def train_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `train`."""
-    from lowtex.options import PositiveInt, argument
-
-    parser.add_argument("experiment", nargs="?", help="baseline, encoder, ours, …, or a row of the ablation")
-    parser.add_argument("--list", action="store_true", help="show the names of all experiments, and what each is")
-    add_profile(parser)
-    add_seed(parser)
-    add_device(parser)
-    add_data(parser, "train on the real pairs in this folder: kitti, vkitti2, cityscapes or stereo=FOLDER")
-    parser.add_argument("--split", default="train", help="a split's name, or a text file that lists frames")
-    add_reader(parser)
-    parser.add_argument(
-        "--init", type=given_path, metavar="CHECKPOINT", help="fine-tune this network of the same experiment"
-    )
-    parser.add_argument("--steps", type=argument(PositiveInt), help="optimiser steps; default the profile's")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="PART.NAME=VALUE", help="a setting, e.g. loss.smooth_first=0.01"
-    )
-    parser.add_argument("--out", type=folder_to_write, metavar="FOLDER", help="default results/PROFILE/experiments")
+from lowtex_lab.cli.options import reader_options
 
 
 def train(options: argparse.Namespace) -> int:
@@ -81,24 +51,17 @@ def train(options: argparse.Namespace) -> int:
         given.setdefault("variation", recipe.data.variation)
     dataset = open_pairs(data, root, options.split, recipe.data.size, **given)
     changes = training_settings(dataset, data, root, given)
-    usual = profile.finetune_steps if options.init and "schedule__steps" not in asked else recipe.schedule.steps
-    steps = options.steps or usual
-    name = recipe.name
+    finetuned = options.init and "schedule__steps" not in asked
+    steps = options.steps or (profile.finetune_steps if finetuned else recipe.schedule.steps)
     if options.init:
         _same_network(options.init, recipe)
-        name = f"{name}_finetuned"
-        changes["start_from"] = content_hash(options.init)
-    experiment = change(recipe, name=name, schedule__steps=steps, **changes)
+        changes |= {"name": f"{recipe.name}_finetuned", "start_from": content_hash(options.init)}
+    experiment = change(recipe, schedule__steps=steps, **changes)
     out = options.out or default_run_dir(profile.name, options.seed) / "experiments"
     print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, steps: {steps}")
     pairs, workers = in_memory(dataset)
-    folder = train_experiment(
-        experiment,
-        pairs,
-        out,
-        start=options.init,
-        options=LoopOptions(device=options.device, workers=workers, report=reporter(f"training {experiment.name}")),
-    )
+    loop = LoopOptions(device=options.device, workers=workers, report=reporter(f"training {experiment.name}"))
+    folder = train_experiment(experiment, pairs, out, start=options.init, options=loop)
     print(f"trained: {shown(folder)}")
     print(f"next: lowtex evaluate --checkpoint {shown(folder)}")
     return 0
@@ -176,7 +139,6 @@ def in_memory(dataset):
 
     Several trainers on one machine share its memory and its cores.
     """
-    import os
     from functools import partial
 
     from lowtex.datasets import CachedPairs
@@ -192,42 +154,6 @@ def in_memory(dataset):
         return dataset, max(1, min(8, (os.cpu_count() or 1) // here))
 
 
-def ablate_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `ablate`."""
-    from lowtex.options import PositiveInt, argument
-
-    parser.add_argument("names", nargs="*", metavar="NAME", help="single rows; `lowtex train --list` shows all")
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="GROUP",
-        help="named, factorial, alternatives, rivals, curve, tuned, budget or precision; repeatable; default: all",
-    )
-    parser.add_argument("--seeds", default="0-4", help="as 0-4 or 0,2,5-7; default 0-4")
-    parser.add_argument(
-        "--jobs", type=argument(PositiveInt), help="trainings at a time; default as many as there are cores"
-    )
-    parser.add_argument("--threads", type=argument(PositiveInt), default=1, help="of each training; default 1")
-    parser.add_argument(
-        "--run-dir",
-        type=folder_to_write,
-        metavar="FOLDER",
-        help="default results/ablation, or results/ablation-PROFILE",
-    )
-    parser.add_argument(
-        "--measure",
-        action="append",
-        default=[],
-        metavar="WHAT",
-        help="of finished trainings: edges, encoder, mask, smoothness, sweep or transfer; may be repeated",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    add_profile(parser)
-    add_data(parser, "the real Virtual KITTI 2: vkitti2=FOLDER; default the miniature")
-    add_device(parser)
-
-
 def ablate(options: argparse.Namespace) -> int:
     """Trains the rows of the ablation for several seeds and scores each on validation and test scenes, several at a
     time. Whatever is finished is kept and never done again: stop it when you like and call it again. Rows and scores of
@@ -240,13 +166,15 @@ def ablate(options: argparse.Namespace) -> int:
       lowtex ablate ours census zncc --seeds 0
       lowtex ablate --only factorial --measure edges
     """
-    import os
+    import torch
 
     from lowtex.catalog import open_pairs, training_settings
     from lowtex.devices import resolve_device
     from lowtex.experiments import get_profile
     from lowtex.paths import shown
     from lowtex_lab.studies.batch import make_plan, parse_seeds, run_plan, select
+    from lowtex_lab.studies.evidence import ablation_dir
+    from lowtex_lab.studies.measures import take_measures
     from lowtex_lab.studies.work import Place
 
     names, seeds = select(options.only, options.names), parse_seeds(options.seeds)
@@ -257,9 +185,11 @@ def ablate(options: argparse.Namespace) -> int:
     if data != "vkitti2":
         raise OptionError(f"--data {data}: the ablation is trained and scored on vkitti2=FOLDER or its miniature")
     settings = training_settings(open_pairs(data, root, "train", profile.size), data, root)
-    place = Place(_run_dir(options), root.absolute(), profile.name, options.device, options.threads)
+    run_dir = options.run_dir.absolute() if options.run_dir else ablation_dir(profile.name, real=bool(options.data))
+    place = Place(run_dir, root.absolute(), profile.name, options.device, options.threads)
     if options.measure:
-        return _measure(place, options.measure, names, seeds)
+        torch.set_num_threads(place.threads)
+        return _report_failed(take_measures(place, list(dict.fromkeys(options.measure)), names, seeds))
     plan, done = make_plan(place, names, seeds, profile, settings)
     todo = sum(len(task.entries) for task in plan)
     print(
@@ -273,28 +203,13 @@ def ablate(options: argparse.Namespace) -> int:
             print(f"  {task.label}{f' (also {also})' if also else ''}")
         return 0
     failed = run_plan(place, plan, jobs)
-    for label, reason in failed.items():
-        print(f"FAILED {label}: {reason}")
+    code = _report_failed(failed)
     if failed:
         print(f"{len(failed)} failed; their logs are in {shown(place.run_dir / 'ablation' / 'logs')}")
-    return 1 if failed else 0
+    return code
 
 
-def _measure(place, measures: list[str], names: list[str], seeds: tuple[int, ...]) -> int:
-    import torch
-
-    from lowtex_lab.studies.measures import take_measures
-
-    torch.set_num_threads(place.threads)
-    failed = take_measures(place, list(dict.fromkeys(measures)), names, seeds)
+def _report_failed(failed: dict[str, str]) -> int:
     for label, reason in failed.items():
         print(f"FAILED {label}: {reason}")
     return 1 if failed else 0
-
-
-def _run_dir(options: argparse.Namespace) -> Path:
-    from lowtex_lab.studies.evidence import ablation_dir
-
-    if options.run_dir:
-        return options.run_dir.absolute()
-    return ablation_dir(options.profile, real=bool(options.data))

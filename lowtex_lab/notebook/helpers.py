@@ -28,7 +28,7 @@ from lowtex.geometry import NOMINAL_BASELINE_M, disparity_to_depth, nominal_to_m
 from lowtex.progress import count
 from lowtex_lab.notebook.study import AUTO
 from lowtex_lab.plots import prediction_panel
-from lowtex_lab.rig.matching import match_densely
+from lowtex_lab.rig import match_densely
 
 REACH = 1 / 16
 """Largest disparity looked for, as a share of the width; the official files of Cityscapes reach 126 of 2,048 pixels."""

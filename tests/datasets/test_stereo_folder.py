@@ -15,8 +15,7 @@ from lowtex.datasets.reader import tolerating_missing
 from lowtex.datasets.stereo_folder import EXAMPLE_RIG, IMAGE_SUFFIXES, read_pfm, read_rig_file
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex_lab.cli.check_report import describe
-from lowtex_lab.cli.checking import check_root
+from lowtex_lab.cli.checking import check_root, describe
 
 
 def write_views(root, name: str, left, right=None) -> None:

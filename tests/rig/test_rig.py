@@ -11,10 +11,9 @@ from lowtex.datasets import StereoFolder
 from lowtex.datasets.stereo_folder import EXAMPLE_RIG
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.cli import main
-from lowtex_lab.plots import draw_rig_check, save_figure
+from lowtex_lab.plots import draw_rig_check
 from lowtex_lab.plots.saving import redraw_card, refuse_blank
-from lowtex_lab.rig.check import check_rig
-from lowtex_lab.rig.matching import difference, fit_robustly, fit_rows, match_densely, match_points, warp_right
+from lowtex_lab.rig import check_rig, fit_robustly, fit_rows, match_densely, match_points
 
 
 def test_points_lie_at_the_disparity_of_their_board():
@@ -74,23 +73,6 @@ def test_robust_fit_is_exact_without_noise_and_survives_a_single_column():
     np.testing.assert_allclose(fit_robustly(columns[:, :1], 7 * columns[:, 0])[0], [7])
 
 
-def test_warp_and_difference():
-    left, right = pair()
-    disparity = np.repeat([4.0, 8.0, 16.0], 80)[:, None] * np.ones((1, WIDTH))
-    left_over = difference(left, warp_right(right, disparity), disparity)
-    assert np.nanmax(left_over) < 1e-6
-    # the right view shows nothing of what lies there
-    assert np.isnan(left_over[:80, :4]).all() and np.isfinite(left_over[:80, 4:]).all()
-    assert np.isnan(left_over[160:, :16]).all()
-    holes = disparity.copy()
-    holes[5, 50] = np.nan
-    assert np.isnan(difference(left, warp_right(right, holes), holes)[5, 50])
-    for wrong in (disparity + 2, disparity - 2):
-        assert np.nanmean(difference(left, warp_right(right, wrong), wrong)) > 0.02
-    lowered = warp_right(right, 0.0, down_px=3.0)
-    np.testing.assert_allclose(lowered[3:], right[:-3] / 255, atol=1e-6)
-
-
 def check(root, pairs: int = 4, **options):
     return check_rig(StereoFolder(root, size=None, **options), pairs)
 
@@ -105,108 +87,80 @@ def text(checked, topic: str) -> str:
 
 def test_a_right_rig_passes_and_says_what_a_pair_cannot_show(tmp_path):
     checked = check(write_folder(tmp_path, [pair(0), pair(1)]))
-    assert checked.verdict == "right"
-    assert verdicts(checked) == {
-        "order": "right",
-        "rows": "right",
-        "scale": "cannot judge",
-        "principal points": "cannot judge",
-        "numbers": "right",
-        "views": "right",
-    }
-    # a person can only judge distances: they are those of the boards
+    unknown = dict.fromkeys(("scale", "principal points"), "cannot judge")
+    assert verdicts(checked) == {**dict.fromkeys(("order", "rows", "numbers", "views"), "right"), **unknown}
     for depth in DEPTHS:
         assert f"{depth:g} m" in text(checked, "scale")
     known = checked.disparity[np.isfinite(checked.disparity)]
     assert known.size > 0.8 * HEIGHT * WIDTH
     assert {round(float(value)) for value in np.percentile(known, [10, 50, 90])} == {4, 8, 16}
-    assert np.isfinite(checked.swapped).mean() < 0.6 * np.isfinite(checked.disparity).mean()
     assert len(checked.points) > 100 and checked.pairs == 2
     assert checked.lines()[-1] == "verdict: right, as far as pairs can show (2 pairs looked at)"
-    for _, curve in checked.curves.groupby("curve"):
-        assert curve.added_px[curve.difference.idxmin()] == 0
 
 
-def test_swapped_views_are_found(tmp_path):
-    checked = check(write_folder(tmp_path, [pair()[::-1]]))
-    assert checked.verdict == "wrong" and verdicts(checked)["order"] == "wrong"
-    assert "left and right are swapped" in text(checked, "order")
-    assert verdicts(checked)["rows"] == "right"
-    assert np.isfinite(checked.disparity).mean() < 0.6 * np.isfinite(checked.swapped).mean()
+def flat(value: float, spread: float = 0.0, seed: int = 0) -> np.ndarray:
+    return np.clip(np.random.default_rng(seed).normal(value, spread, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("lower", "verdict"), [(3.0, "wrong"), (-3.0, "wrong"), (1.5, "doubtful"), (0.4, "right")])
-def test_a_vertical_offset_is_measured(tmp_path, lower, verdict):
-    left, right = pair()
-    checked = check(write_folder(tmp_path, [(left, lowered(right, lower))]))
-    assert verdicts(checked)["rows"] == verdict and verdicts(checked)["order"] == "right"
-    offset = (checked.points.left_row - checked.points.right_row).median()
-    assert offset == pytest.approx(-lower, abs=0.1)
-    assert checked.verdict == ("wrong" if verdict == "wrong" else "right")
-    if verdict != "right":
-        assert f"{abs(lower):.1f} px {'lower' if lower > 0 else 'higher'}" in text(checked, "rows")
-    if verdict == "doubtful":
-        assert "right, but look at rows" in checked.lines()[-1]
+def dimmed(view: np.ndarray, factor: float) -> np.ndarray:
+    return (view * factor).astype(np.uint8)
 
 
-def test_a_turned_camera_and_a_longer_lens_are_told_apart(tmp_path):
-    left, right = pair()
-    checked = check(write_folder(tmp_path / "turned", [(left, turned(right, 1.0))]))
-    assert verdicts(checked)["rows"] == "wrong"
-    angle = float(text(checked, "rows").split("about ")[1].split(" degrees")[0])
-    assert angle == pytest.approx(1.0, abs=0.1)
-    checked = check(write_folder(tmp_path / "longer", [(left, turned(right, 0.0, 1.03))]))
-    assert verdicts(checked)["rows"] == "wrong" and "from top to bottom" in text(checked, "rows")
+def noisy(view: np.ndarray) -> np.ndarray:
+    return np.clip(view + np.random.default_rng(0).normal(0, 4, view.shape), 0, 255).astype(np.uint8)
 
 
-def test_flat_images_cannot_be_judged(tmp_path):
-    generator = np.random.default_rng(0)
-    flat = [np.clip(generator.normal(120, 1, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8) for _ in "lr"]
-    checked = check(write_folder(tmp_path, [flat]))
-    assert checked.verdict == "cannot judge"
-    kinds = verdicts(checked)
-    assert kinds["order"] == kinds["rows"] == kinds["scale"] == kinds["views"] == "cannot judge"
-    assert "cannot judge" in checked.lines()[-1]
+LEFT, VIEW = pair()
+# the boards have disparities of 16, 8 and 4 px, to which the distance of the principal points is added; at -10 they lie
+# on both sides of the zero disparity
+APART, FARTHER = pair(offset=-4), pair(offset=-10)
+
+FAULTS = {
+    "swapped": ([(VIEW, LEFT)], {}, "wrong", "order wrong: left and right are swapped", "rows right"),
+    "3 px lower": ([(LEFT, lowered(VIEW, 3.0))], {}, "wrong", "rows wrong: 3.0 px lower", "order right"),
+    "3 px higher": ([(LEFT, lowered(VIEW, -3.0))], {}, "wrong", "rows wrong: 3.0 px higher"),
+    "1.5 px lower": ([(LEFT, lowered(VIEW, 1.5))], {}, "right", "rows doubtful: 1.5 px lower"),
+    "0.4 px lower": ([(LEFT, lowered(VIEW, 0.4))], {}, "right", "rows right"),
+    "turned": ([(LEFT, turned(VIEW, 1.0))], {}, "wrong", "rows wrong: turned against the other by about 1.0"),
+    "longer lens": ([(LEFT, turned(VIEW, 0.0, 1.03))], {}, "wrong", "rows wrong: from top to bottom"),
+    "flat": ([(flat(120, 1), flat(120, 1, 1))], {}, "cannot judge", *(f"{t} cannot judge" for t in ("order", "rows"))),
+    "too far": ([(LEFT, noisy(LEFT))], {}, "cannot judge", "order cannot judge", "rows right"),
+    "one picture twice": ([(LEFT, LEFT)], {}, "wrong", "views wrong: same picture"),
+    "one pair of others": (
+        [*map(pair, (0, 1, 2)), (pair(3)[0], lowered(pair(3)[1], 6))],
+        {},
+        "wrong",
+        "rows wrong: not in 3",
+        "rows wrong: same moment",
+    ),
+    "principal points apart": ([APART], {"cx_offset_px": -4}, "right", "order right"),
+    "apart and swapped": ([APART[::-1]], {"cx_offset_px": -4}, "wrong", "order wrong: left and right are swapped"),
+    "apart, other sign": ([APART], {"cx_offset_px": 4}, "wrong", "order wrong: cx_right"),
+    "apart, left out": ([FARTHER], {}, "wrong", "order wrong: cx_right"),
+    "both ways": ([FARTHER], {"cx_offset_px": -10}, "cannot judge", "order cannot judge: both orders"),
+    "millimetres": ([(LEFT, VIEW)], {"baseline_m": 12.0}, "right", "numbers doubtful: millimetres"),
+    "small baseline": ([(LEFT, VIEW)], {"baseline_m": 0.001}, "right", "numbers doubtful: baseline"),
+    "wide angle": ([(LEFT, VIEW)], {"focal_px": 60.0}, "right", "numbers doubtful: field of view"),
+    "telescope": ([(LEFT, VIEW)], {"focal_px": 9000.0}, "right", "numbers doubtful: field of view"),
+    "off centre": ([(LEFT, VIEW)], {"cx": 20.0}, "right", "numbers doubtful: cx = 20"),
+    "odd pixels": ([(LEFT, VIEW)], {"focal_y_px": 640.0}, "right", "numbers doubtful: focal_y_px"),
+    "unequal": ([(LEFT, dimmed(VIEW, 0.6))], {}, "right", "views doubtful: 0.60 times as bright"),
+    "dark": ([(dimmed(LEFT, 0.08), dimmed(VIEW, 0.08))], {}, None, "views doubtful: image_bits"),
+}
 
 
-def test_a_scene_that_is_too_far_cannot_tell_the_order(tmp_path):
-    left, _ = pair()
-    noisy = np.clip(left + np.random.default_rng(0).normal(0, 4, left.shape), 0, 255).astype(np.uint8)
-    checked = check(write_folder(tmp_path, [(left, noisy)]))
-    assert verdicts(checked)["order"] == "cannot judge" and verdicts(checked)["rows"] == "right"
-    assert checked.verdict == "cannot judge"
-
-
-def test_one_picture_twice_is_found(tmp_path):
-    left, _ = pair()
-    checked = check(write_folder(tmp_path, [(left, left)]))
-    assert checked.verdict == "wrong" and "same picture" in text(checked, "views")
-
-
-def test_views_of_different_scenes_are_found_even_in_one_pair_of_many(tmp_path):
-    good = [pair(seed) for seed in (0, 1, 2)]
-    left, right = pair(3)
-    checked = check(write_folder(tmp_path, [*good, (left, lowered(right, 6))]))
-    assert checked.verdict == "wrong"
-    assert "not in 3" in text(checked, "rows") and "same moment" in text(checked, "rows")
-    assert checked.name == "3"
-
-
-def test_principal_points_left_out_or_turned_round_are_found(tmp_path):
-    """The boards have disparities of 16, 8 and 4 px, to which the distance of the principal points is added."""
-    views = [pair(offset=-4)]
-    right = check(write_folder(tmp_path / "right", views, cx_offset_px=-4))
-    assert verdicts(right)["order"] == "right" and right.verdict == "right"
-    swapped = check(write_folder(tmp_path / "swapped", [views[0][::-1]], cx_offset_px=-4))
-    assert "left and right are swapped" in text(swapped, "order")
-    turned_round = check(write_folder(tmp_path / "turned round", views, cx_offset_px=4))
-    assert verdicts(turned_round)["order"] == "wrong" and "cx_right" in text(turned_round, "order")
-    # cameras so much apart in cx that the boards lie on both sides of the zero disparity
-    views = [pair(offset=-10)]
-    missing = check(write_folder(tmp_path / "missing", views))
-    assert verdicts(missing)["order"] == "wrong" and "cx_right" in text(missing, "order")
-    both = check(write_folder(tmp_path / "both", views, cx_offset_px=-10))
-    assert verdicts(both)["order"] == both.verdict == "cannot judge" and "both orders" in text(both, "order")
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_found_and_named(tmp_path, name):
+    views, changes, verdict, *expected = FAULTS[name]
+    checked = check(write_folder(tmp_path, views, **changes))
+    assert verdict in (checked.verdict, None)
+    for words in expected:
+        topic, _, rest = words.partition(" ")
+        judged, _, part = rest.partition(": ")
+        assert verdicts(checked)[topic] == judged and part in text(checked, topic)
+        if verdict == "right" and judged == "doubtful":
+            assert f"right, but look at {topic}" in checked.lines()[-1]
+    assert checked.name == str(len(views) - 1) or name != "one pair of others"
 
 
 @pytest.mark.parametrize(
@@ -244,31 +198,6 @@ def test_given_disparities_are_compared_but_do_not_prove_the_scale(tmp_path):
     assert verdicts(right)["ground truth"] == "right" and verdicts(right)["scale"] == "cannot judge"
     wrong = check(write_folder(tmp_path / "unit", [pair()], 4 * disparity, "disparity"))
     assert verdicts(wrong)["ground truth"] == "wrong" and wrong.verdict == "wrong"
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"baseline_m": 12.0}, "millimetres"),
-        ({"baseline_m": 0.001}, "baseline"),
-        ({"focal_px": 60.0}, "field of view"),
-        ({"focal_px": 9000.0}, "field of view"),
-        ({"cx": 20.0}, "cx = 20"),
-        ({"focal_y_px": 640.0}, "focal_y_px"),
-    ],
-)
-def test_unusual_numbers_are_doubted_not_refused(tmp_path, changes, word):
-    checked = check(write_folder(tmp_path, [pair()], **changes))
-    assert verdicts(checked)["numbers"] == "doubtful" and word in text(checked, "numbers")
-    assert checked.verdict == "right" and "look at numbers" in checked.lines()[-1]
-
-
-def test_dark_and_unequal_views_are_doubted(tmp_path):
-    left, right = pair()
-    checked = check(write_folder(tmp_path / "unequal", [(left, (right * 0.6).astype(np.uint8))]))
-    assert verdicts(checked)["views"] == "doubtful" and "0.60 times as bright" in text(checked, "views")
-    dark = check(write_folder(tmp_path / "dark", [((left * 0.08).astype(np.uint8), (right * 0.08).astype(np.uint8))]))
-    assert verdicts(dark)["views"] == "doubtful" and "image_bits" in text(dark, "views")
 
 
 def test_pairs_are_spread_over_the_folder_and_options_are_checked(tmp_path):
@@ -315,7 +244,7 @@ def test_a_right_folder_leaves_picture_and_numbers(tmp_path, capsys):
     for line in ("order +right", "rows +right", "scale +right", "verdict: right", r"picture: .*rig_check\.png"):
         assert re.search(line, said), said
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    kinds = {"png", "pdf", "json", "npz", "points.csv", "curves.csv", "findings.csv", "truth.csv"}
+    kinds = {"png", "pdf", "json", "npz", "points.csv", "findings.csv", "truth.csv"}
     assert written == {f"rig_check.{kind}" for kind in kinds}
     findings = pd.read_csv(tmp_path / "out" / "rig_check.findings.csv")
     assert list(findings.columns) == ["topic", "verdict", "text"] and len(findings) == 6
@@ -325,56 +254,32 @@ def test_a_right_folder_leaves_picture_and_numbers(tmp_path, capsys):
     assert (tmp_path / "out" / "rig_check.png").read_bytes() == png
 
 
-def test_a_wrong_folder_and_an_unclear_one_are_no_success(tmp_path, capsys):
+def test_a_wrong_folder_is_no_success_and_its_figure_names_the_fault(tmp_path, capsys):
     root = write_folder(tmp_path / "wrong", [pair()[::-1]])
     assert rig("--data", f"stereo={root}", "--out", tmp_path / "out") == 1
     assert "swapped" in capsys.readouterr().out
-    flat = np.full((240, 360, 3), 120, np.uint8)
-    root = write_folder(tmp_path / "flat", [(flat, flat)])
+    figure = draw_rig_check(check(root))
+    refuse_blank(figure)
+    assert figure.get_suptitle() == "Something is wrong with this stereo rig: order"
+    titles = " | ".join(axes.get_title(loc="left") for axes in figure.axes)
+    for part in ("left view", "right view", "disparity", "metres by rig.yaml", "Order", "Rows"):
+        assert part in titles
+    root = write_folder(tmp_path / "flat", [(flat(120), flat(120))])
     assert rig("--data", f"stereo={root}", "--out", tmp_path / "flat_out") == 1
     assert "verdict: cannot judge" in capsys.readouterr().out
-    assert (tmp_path / "flat_out" / "rig_check.png").is_file()
+    assert (tmp_path / "flat_out" / "rig_check.png").is_file(), "drawn without a single match"
 
 
-def test_bad_input_is_one_line_and_code_2(tmp_path, capsys):
+def test_bad_input_is_one_line_and_the_template_is_a_whole_rig_file(tmp_path, capsys):
     root = write_folder(tmp_path / "own", [pair()])
-    for words in (["--data", f"kitti={root}"], [], ["--data", f"stereo={root}", "--split", "test"],
-                  ["--data", f"stereo={root}", "--pairs", 0]):  # fmt: skip
+    for words in (["--data", f"kitti={root}"], [], ["--data", f"stereo={root}", "--split", "test"]):
         assert rig(*words) == 2
         assert capsys.readouterr().err.count("\n") == 1
     (root / "rig.yaml").write_text("focal_px: 320\n")
     assert rig("--data", f"stereo={root}") == 2
     assert "rig.yaml lacks baseline_m" in capsys.readouterr().err
-
-
-def test_template_is_a_whole_rig_file(tmp_path, capsys):
     assert rig("--template") == 0
     assert capsys.readouterr().out == EXAMPLE_RIG
-
-
-def test_help_has_an_example(capsys):
-    with pytest.raises(SystemExit):
-        rig("--help")
-    assert "lowtex data rig --data stereo=~/my_rig" in capsys.readouterr().out
-
-
-def test_figure_names_what_is_wrong_and_marks_its_panels(tmp_path):
-    checked = check_rig(StereoFolder(write_folder(tmp_path, [pair()[::-1]]), size=None))
-    figure = draw_rig_check(checked)
-    refuse_blank(figure)
-    assert "Something is wrong" in figure.get_suptitle() and "order" in figure.get_suptitle()
-    titles = " | ".join(axes.get_title(loc="left") for axes in figure.axes)
-    for part in ("left view", "right view", "disparity found", "views swapped", "differs from left", "guessed shift",
-                 "swapped guess", "distance by rig.yaml", "Order", "Rows", "What a warp leaves"):  # fmt: skip
-        assert part in titles
-    assert figure.call["function"] == "rig_check" and figure.get_size_inches()[0] == 9.0
-
-
-def test_wide_pairs_are_drawn_in_two_columns(tmp_path):
-    views = [np.ascontiguousarray(view[:120]) for view in pair()]
-    root = write_folder(tmp_path / "own", [views], height=120, cy=59.5)
-    saved = save_figure(draw_rig_check(check_rig(StereoFolder(root, size=None))), tmp_path / "out" / "wide")
-    assert saved.is_file()
 
 
 def real_folder(root, source, views, numbers, size, truth=None):
@@ -415,7 +320,6 @@ def test_real_pairs_are_right_and_wrong_when_swapped(tmp_path, real_data, name):
     checked = check_rig(StereoFolder(swapped, size=None))
     assert checked.verdict == "wrong"
     assert "left and right are swapped" in checked.findings.text[0]
-    assert np.isfinite(checked.disparity).mean() < 0.6 * np.isfinite(checked.swapped).mean()
 
 
 def test_kitti_with_its_depth_maps_shows_the_scale(tmp_path, real_data):
@@ -423,12 +327,12 @@ def test_kitti_with_its_depth_maps_shows_the_scale(tmp_path, real_data):
     frames = [f"{frame:010d}.png" for frame in (5, 45)]
     drive = "2011_09_26_drive_0001_sync"
     raw = f"kitti_raw/2011_09_26/{drive}"
-    views = {side: [f"{raw}/image_{camera}/data/{frame}" for frame in frames]
-             for side, camera in (("left", "02"), ("right", "03"))}  # fmt: skip
+    cameras = {"left": "02", "right": "03"}
+    views = {side: [f"{raw}/image_{camera}/data/{frame}" for frame in frames] for side, camera in cameras.items()}
     depth = {"depth": [f"kitti_depth/train/{drive}/proj_depth/groundtruth/image_02/{frame}" for frame in frames]}
     for changes, verdict in (({}, "right"), ({"baseline_m": 0.12}, "wrong"), ({"focal_px": 2 * 721.5377}, "wrong")):
-        root = real_folder(tmp_path / f"{len(changes)}{verdict}{list(changes)}", real_data, views, {**KITTI, **changes},
-                           (1242, 375), depth)  # fmt: skip
+        place, numbers = tmp_path / f"{verdict}{list(changes)}", {**KITTI, **changes}
+        root = real_folder(place, real_data, views, numbers, (1242, 375), depth)
         checked = check_rig(StereoFolder(root, size=None), 2 if verdict == "right" else 1)
         assert checked.findings.set_index("topic").verdict["scale"] == verdict == checked.verdict
         assert checked.fitted[0] == pytest.approx(721.5377 * 0.5327, rel=0.03)

@@ -27,10 +27,8 @@ from dataset_trees_cityscapes import write_cityscapes
 
 from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
-from lowtex.errors import OptionError
 from lowtex_lab import cli
-from lowtex_lab.cli.check_report import describe
-from lowtex_lab.cli.checking import KINDS, RULES, RootCheck, check_root, look_at
+from lowtex_lab.cli.checking import RULES, WORDS, RootCheck, check_root, describe
 
 
 def test_every_data_set_has_rules():
@@ -40,15 +38,16 @@ def test_every_data_set_has_rules():
 def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
     root = write_damaged_kitti(tmp_path)
     quick = check_root("kitti", root, "mine").named
-    expected = dict(zip(KINDS, (1, 1, 1, 1, 1, 0, 1), strict=True))
-    assert quick.counts == expected and sum(expected.values()) == len(quick.problems) == 6
+    expected = dict.fromkeys(WORDS, 1) | {"damaged": 0}
+    assert quick.counts == expected and len(quick.problems) == 6
     assert (quick.complete, quick.frames, quick.expected) == (3, 9, 9) and not quick.fine
     assert quick.files == 9 * 3 + 2, "views and scans of nine frames, two calibrations"
     deep = check_root("kitti", root, "mine", thorough=True).named
     assert deep.counts == expected | {"damaged": 1} and deep.complete == 2
     assert [p.path for p in deep.problems if p.kind == "damaged"] == [image(root, 7)]
     reasons = {p.kind: p.reason for p in deep.problems}
-    assert reasons["wrong size"] == f"is 20x12 pixels, but calib_cam_to_cam.txt says {WIDTH}x{HEIGHT}"
+    calibration = root / DATE / "calib_cam_to_cam.txt"
+    assert reasons["wrong size"] == f"is 20x12 pixels, but {calibration} says {WIDTH}x{HEIGHT}"
     assert reasons["wrong kind"] == "is 8-bit gray where 8-bit RGB is expected"
     assert deep.gaps == ((FOLDER, 7, 9),)
 
@@ -88,14 +87,6 @@ def test_a_file_of_many_frames_is_one_problem(tmp_path):
     found = check_root("kitti", tmp_path, name, thorough=True).named
     assert {p.path.name for p in found.problems} == {"calib_cam_to_cam.txt", "0000000007.png"}, "decoded all the same"
     assert found.complete == 0 and len(found.problems) == 2
-
-
-def test_both_views_are_listed_and_their_files_looked_at_once(tmp_path):
-    write_kitti(tmp_path)
-    name = a_list(tmp_path, f"{FOLDER} 0 l\n{FOLDER} 0 r\n{FOLDER} 1 l\n")
-    damages.empty(image(tmp_path, 0))
-    found = check_root("kitti", tmp_path, name).named
-    assert (found.files, found.complete, len(found.problems)) == (4 + 2 + 2, 1, 1)
 
 
 def test_the_partner_may_be_left_out(tmp_path):
@@ -141,7 +132,7 @@ def test_improved_with_its_images_and_without(tmp_path, capsys):
         alone = check_root("kitti_depth", depth, thorough=thorough)
         assert (alone.named.files, alone.named.complete, alone.there.files) == (3, 2, 3)
         assert [p.kind for p in alone.named.problems] == ["truncated"]
-        assert "only the depth maps were looked at, not the images" in alone.named.caveats[0]
+        assert "only the depth maps were looked at, not the images" in alone.named.notes[0]
     words = ["data", "check", "--data", f"kitti_depth={depth}", "--split", "available"]
     assert cli.main([*words, "--data", f"kitti={raw}"]) == 1
     assert f"images from {raw}" in capsys.readouterr().out
@@ -177,15 +168,20 @@ def test_a_cityscapes_without_camera_files_is_not_called_fine(tmp_path):
     a_list(tmp_path, "ulm/ulm_000003_000000 l\n")
     found = check_root("cityscapes", tmp_path, "mine")
     assert [p.path.name for p in found.named.problems] == ["ulm_000003_000000_camera.json"]
-    assert found.there.complete == 1 and "--reader typical_camera=true" in found.there.caveats[0]
+    assert found.there.complete == 1 and "--reader typical_camera=true" in found.there.notes[0]
+
+
+def write_own_pairs(root, *stems) -> str:
+    for stem in stems:
+        for side in ("left", "right"):
+            write_picture(root / side / f"{stem}.png", picture(0))
+    rig = f"focal_px: 30\nbaseline_m: 0.1\ncx: 20\ncy: 12\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
+    (root / "rig.yaml").write_text(rig)
+    return rig
 
 
 def test_own_stereo_pairs(tmp_path):
-    for stem in ("a", "b", "c"):
-        for side in ("left", "right"):
-            write_picture(tmp_path / side / f"{stem}.png", picture(0))
-    rig = f"focal_px: 30\nbaseline_m: 0.1\ncx: 20\ncy: 12\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
-    (tmp_path / "rig.yaml").write_text(rig)
+    rig = write_own_pairs(tmp_path, "a", "b", "c")
     (tmp_path / "depth").mkdir()
     np.save(tmp_path / "depth" / "a.npy", np.ones((HEIGHT, WIDTH), np.float32))
     found = check_root("stereo", tmp_path).named
@@ -205,39 +201,25 @@ def test_own_stereo_pairs(tmp_path):
 
 
 def test_a_mistake_that_all_have_is_found_without_decoding_all(tmp_path):
-    for side in ("left", "right"):
-        write_picture(tmp_path / side / "a.png", picture(0))
-    rig = f"focal_px: 30\nbaseline_m: 0.1\ncx: 20\ncy: 12\nwidth: {WIDTH}\nheight: {HEIGHT}\n"
-    (tmp_path / "rig.yaml").write_text(rig)
+    write_own_pairs(tmp_path, "a")
     (tmp_path / "depth").mkdir()
     cv2.imwrite(str(tmp_path / "depth" / "a.png"), np.ones((HEIGHT, WIDTH), np.uint16))
     [problem] = check_root("stereo", tmp_path).named.problems
     assert problem.path.name == "a.png" and "unit" in problem.reason
 
 
-@pytest.mark.parametrize("colour", ["rgb", "gray", "exif"])
-def test_sizes_of_photos_are_those_of_the_decoded_ones(tmp_path, colour):
-    path = tmp_path / "left" / "a.jpg"
-    picture_ = picture(0, 30, 50)
-    write_picture(path, picture_)
-    if colour == "gray":
-        cv2.imwrite(str(path), picture_[:, :, 0])
-    if colour == "exif":
-        # orientation 6, a camera held upright: big-endian TIFF with the one tag 0x0112
-        tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
-        code = path.read_bytes()
-        path.write_bytes(
-            code[:2] + b"\xff\xe1" + (8 + len(tiff)).to_bytes(2, "big") + b"Exif\x00\x00" + tiff + code[2:]
-        )
-    size = (30, 50) if colour == "exif" else (50, 30)
-    assert look_at(path, "photo") == look_at(path, "photo", thorough=True) == size
-
-
-def test_bytes_after_the_end_are_no_damage(tmp_path):
-    for name, role in (("a.png", "picture"), ("a.jpg", "picture")):
-        write_picture(tmp_path / name, picture(0))
-        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + bytes(100))
-        assert look_at(tmp_path / name, role) == (WIDTH, HEIGHT)
+def test_bytes_after_the_end_are_no_damage_and_an_upright_photo_is_no_other_size(tmp_path):
+    # orientation 6, a camera held upright: big-endian TIFF with the one tag 0x0112
+    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+    for side in ("left", "right"):
+        write_own_pairs(tmp_path, "a", "b")
+        write_picture(tmp_path / side / "c.jpg", picture(0, WIDTH, HEIGHT))
+        code = (tmp_path / side / "c.jpg").read_bytes()
+        exif = b"\xff\xe1" + (8 + len(tiff)).to_bytes(2, "big") + b"Exif\x00\x00" + tiff
+        (tmp_path / side / "c.jpg").write_bytes(code[:2] + exif + code[2:])
+    path = tmp_path / "left" / "a.png"
+    path.write_bytes(path.read_bytes() + bytes(100))
+    assert check_root("stereo", tmp_path).named.fine
 
 
 def test_ten_thousand_files_are_looked_at_without_decoding_them(tmp_path, monkeypatch):
@@ -255,11 +237,6 @@ def test_ten_thousand_files_are_looked_at_without_decoding_them(tmp_path, monkey
     spent = time.process_time() - started
     assert found.fine and found.files == 3333 * 3 + 2 and len(decoded) == 2, "the first pair stands for all"
     assert spent < 5, f"{found.files / spent:.0f} files/s"
-
-
-def test_an_unknown_data_set_is_an_option_error(tmp_path):
-    with pytest.raises(OptionError, match="'kitty' is not known"):
-        check_root("kitty", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +261,7 @@ def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
     before = everything_in(tmp_path)
     assert cli.main(["data", "check", "--data", f"kitti={tmp_path}"]) == 1
     text = capsys.readouterr().out
-    assert "split eigen/test, one view of each frame: 0 of 697 frames complete; files missing: " in text
+    assert "split eigen/test, one view of each frame: 0 of 697 frames complete; " in " ".join(text.split())
     assert "what is there: 3 frames, 3 with ground truth, all fine" in text
     assert f"lowtex data download --to {tmp_path} --split eigen/test" in text
     assert "https://www.cvlibs.net/datasets/kitti/raw_data.php" in text and "CC BY-NC-SA 3.0" in text
@@ -303,7 +280,7 @@ def test_exit_codes(tmp_path, capsys, monkeypatch):
     assert "every sample decoded" in capsys.readouterr().out
     damages.keep(0.9)(image(root, 7))
     assert cli.main([*words, "--split", "mine"]) == 0, "what is wrong outside the split is told, but it is not asked"
-    assert "files truncated: 1" in capsys.readouterr().out
+    assert "truncated: 1" in capsys.readouterr().out
     damages.keep(0.9)(image(root, 1))
     assert cli.main([*words, "--split", "mine"]) == 1
     for bad, message in (
@@ -328,7 +305,7 @@ def test_the_list_names_every_file_once(tmp_path, tmp_path_factory, capsys):
     assert cli.main(words) == 1
     assert f"6 files with a problem, in {out}" in capsys.readouterr().out
     rows = list(csv.DictReader(out.open()))
-    assert [row["kind"] for row in rows] == ["missing", "empty", "truncated", "wrong size", "wrong kind", "unreadable"]
+    assert [row["kind"] for row in rows] == ["missing", "empty", "unreadable", "truncated", "wrong size", "wrong kind"]
     assert rows[1] == {
         "data": "kitti",
         "split": "mine",
@@ -353,7 +330,7 @@ def test_few_lines_for_many_files_and_the_commands_that_fetch_drives(tmp_path):
     other = "2011_09_28/2011_09_28_drive_0002_sync"
     a_list(tmp_path, frames(0, *range(20, 60)) + f"{other} 3 l\n", "test")
     text = describe(check_root("kitti", tmp_path))
-    assert "missing: 42 velodyne_points, 41 image_02, 1 calib_cam_to_cam.txt" in " ".join(text.split())
+    assert "missing: 42 scans, 41 pictures, 1 KITTI camera" in " ".join(text.split())
     assert len(text.splitlines()) < 40 and "and 82 more; --list FILE writes them all" in text
     assert f"lowtex data download --to {tmp_path} --drive {DRIVE} {other.split('/')[1]}" in text
     assert f"{DRIVE} (41 of 41)" in text and "2011_09_28_drive_0002_sync (1 of 1)" in text

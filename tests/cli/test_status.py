@@ -13,7 +13,7 @@ from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
 from lowtex_lab import cli
 from lowtex_lab.cli import status as data_status
-from lowtex_lab.cli.status import SplitCount, disk_usage, prepared_folders, status
+from lowtex_lab.cli.status import SplitCount, prepared_folders, status
 
 
 @pytest.fixture
@@ -123,16 +123,6 @@ def test_prepared_folders_are_listed(checkout, tmp_path, capsys):
     assert of(status({"vkitti2": folder}), "vkitti2").kind == "prepared"
     assert cli.main(["data", "check", "--data", f"vkitti2={folder}"]) == 1
     assert "name the folder of the data set itself" in capsys.readouterr().out
-
-
-def test_disk_usage_stops_in_time_and_says_so(tmp_path):
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    for path, size in ((tmp_path / "x", 10), (tmp_path / "a" / "y", 20), (tmp_path / "a" / "b" / "z", 30)):
-        path.write_bytes(bytes(size))
-    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
-    files, amount, counted = disk_usage(tmp_path)
-    assert (files, amount, counted) == (3, 60, True), "a linked folder is never followed"
-    assert disk_usage(tmp_path, longest_s=-1.0) == (0, 0, False)
 
 
 def test_real_samples(real_data, checkout):

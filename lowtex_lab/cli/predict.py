@@ -1,6 +1,9 @@
-"""Metric depth of photos, written to files that other programs read."""
+"""`lowtex predict`: metric depth of photos, written to files that other programs read."""
 
+import argparse
 import io
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,21 +11,81 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lowtex.datasets.images import read_rgb
-from lowtex.devices import resolve_device
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.evaluation.prediction import predict_photo
 from lowtex.files import atomic_path
-from lowtex.geometry import implausible_focal
-from lowtex.progress import Progress
-from lowtex_lab.plots.images import depth_bar, depth_range, show_depth
-from lowtex_lab.plots.style import new_figure, place_image, styled
 
 PNG_UNITS = 256.0
 """One metre in a 16-bit PNG, as in KITTI's depth maps; the largest depth it holds is 65535 / 256 = 255.996 m."""
 
 ODD_SHAPE = 1.5
 """A photo whose aspect ratio differs from the training images' by more than this factor is squeezed noticeably."""
+
+
+def predict(options: argparse.Namespace) -> int:
+    """For each photo NAME.* it writes NAME.npy (metres, float32, at the photo's size), NAME.png (16 bit, metres x 256,
+    as in KITTI) and NAME_depth_colour.png (coloured, with a colour bar in metres). How far things are depends on the
+    lens: give the camera's focal length in pixels of the photo, or it is taken to be the training camera's. Photos kept
+    in 16 bits by a camera of fewer need --image-bits, unless the network was trained on such images. Files that are
+    there already are never replaced unasked: --overwrite does, --skip-existing predicts only the other photos.
+
+    example:
+      lowtex predict photo.png --checkpoint results/quick/experiments/ours-s0-0123456789ab
+      lowtex predict photos/ --checkpoint network.safetensors --focal 721.5 --out depth/
+    """
+    try:
+        predict_files(
+            find_photos(options.photos),
+            options.checkpoint,
+            options.out,
+            focal_px=options.focal,
+            image_bits=options.image_bits,
+            device=options.device,
+            existing="overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse",
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt("the same command with --skip-existing goes on from there") from stop
+    return 0
+
+
+def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[Path]:
+    """The files named, and the images directly inside the folders named, in natural order.
+
+    Args:
+        paths: files and folders.
+        tell: gets a line about the files of a folder that are no images.
+
+    Raises:
+        DataError: a path does not exist, or a folder holds no image.
+    """
+    from lowtex.datasets.reader import entries
+    from lowtex.datasets.stereo_folder import IMAGE_SUFFIXES
+
+    photos: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files = [path / name for name in entries(path) if (path / name).is_file()]
+            inside = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+            others = Counter(file.suffix.lower() or "no ending" for file in files if file not in inside)
+            told = ", ".join(f"{ending} ({number})" for ending, number in sorted(others.items()))
+            if not inside:
+                raise DataError(
+                    f"{path} holds no image of a kind that is read here ({', '.join(IMAGE_SUFFIXES)})"
+                    f"{f', but {told}' if told else ''}; name the folder the photos are in, or save them as PNG or JPEG"
+                )
+            if told:
+                tell(f"note: left out of {path}, because they are no images of a kind that is read here: {told}")
+            photos += sorted(inside, key=lambda file: _natural(file.name))
+        elif path.is_file():
+            photos.append(path)
+        else:
+            raise DataError(f"{path} does not exist; give image files, or folders of them")
+    # one that is named, and is in a folder named too, is one photo
+    return list({(photo.resolve(), photo.stem): photo for photo in photos}.values())
+
+
+def _natural(text: str) -> list:
+    """Sort key under which ``frame_2`` comes before ``frame_10``."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", text)]
 
 
 def predict_files(
@@ -34,7 +97,6 @@ def predict_files(
     image_bits: int | None = None,
     device: str = "auto",
     existing: str = "refuse",
-    load: Callable | None = None,
     tell: Callable[[str], None] = print,
 ) -> list[Path]:
     """Predict several photos; see `lowtex predict --help` for what is written.
@@ -49,7 +111,6 @@ def predict_files(
         device: ``auto``, ``cpu`` or ``cuda``.
         existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
             done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
-        load: instead of `lowtex.training.load_network`.
         tell: gets the warnings and a line a photo.
 
     Returns:
@@ -61,6 +122,13 @@ def predict_files(
         DataError: the disk is full; or photos that can't be read, or that the focal length can't be of, after all
             others are done; names the first.
     """
+    from lowtex.datasets.images import read_rgb
+    from lowtex.devices import resolve_device
+    from lowtex.evaluation.prediction import predict_photo
+    from lowtex.geometry import implausible_focal
+    from lowtex.progress import Progress
+    from lowtex.training import load_network
+
     if focal_px is not None and not 0 < focal_px < float("inf"):
         raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
     require_choice("existing", existing, ("refuse", "skip", "overwrite"))
@@ -68,9 +136,7 @@ def predict_files(
     photos = _free_to_write(photos, out, existing, tell)
     if not photos:
         return []
-    if load is None:
-        from lowtex.training import load_network as load
-    network, known = load(checkpoint)
+    network, known = load_network(checkpoint)
     network = network.to(resolve_device(device)).eval()
     facts = known.get("facts", {})
     rig, bits = facts.get("rig", {}), image_bits or facts.get("image_bits")
@@ -165,6 +231,9 @@ def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
 
 def colour_figure(depth: np.ndarray, image: np.ndarray):
     """The photo, its depth in colours (near is bright), and a colour bar in metres, as a figure."""
+    from lowtex_lab.plots.images import depth_bar, depth_range, show_depth
+    from lowtex_lab.plots.style import new_figure, place_image, styled
+
     near, far = depth_range(depth)
     shape = depth.shape[0] / depth.shape[1]
     with styled():

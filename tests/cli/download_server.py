@@ -30,8 +30,6 @@ class ServedFile:
     modified: str | None = None
     ranges: bool = True
     if_range: bool = True
-    head: bool = True
-    length: bool = True
     faults: list = field(default_factory=list)
 
 
@@ -41,7 +39,6 @@ class DownloadServer:
     def __init__(self):
         self.files: dict[str, ServedFile] = {}
         self.log: list[tuple[str, str, str | None]] = []
-        self.headers: list[dict[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         # clients that go away in the middle are what these tests are about
@@ -80,28 +77,16 @@ def answer(status: int, headers: dict[str, str] | None = None, body: bytes = b""
     return fault
 
 
-def cut_after(count: int, announced: int | None = None):
-    """A fault: ``count`` bytes of the body are sent, then the connection is closed."""
-
-    def fault(handler) -> None:
-        file, first, status = handler.asked()
-        rest = file.body[first:]
-        handler.start(status, file, first, len(rest) if announced is None else announced)
-        handler.wfile.write(rest[:count])
-        handler.close_connection = True
-
-    return fault
-
-
-def stall_after(count: int, event: threading.Event):
-    """A fault: ``count`` bytes are sent, then nothing until ``event`` is set."""
+def cut_after(count: int, event: threading.Event | None = None):
+    """A fault: ``count`` bytes of the body are sent, then the connection is closed, once ``event`` is set."""
 
     def fault(handler) -> None:
         file, first, status = handler.asked()
         handler.start(status, file, first, len(file.body) - first)
         handler.wfile.write(file.body[first : first + count])
         handler.wfile.flush()
-        event.wait(30)
+        if event is not None:
+            event.wait(30)
         handler.close_connection = True
 
     return fault
@@ -132,10 +117,7 @@ def _handler(server: DownloadServer):
 
         def start(self, status: int, file: ServedFile, first: int, length: int) -> None:
             self.send_response(status)
-            if file.length:
-                self.send_header("Content-Length", str(length))
-            else:
-                self.close_connection = True
+            self.send_header("Content-Length", str(length))
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{len(file.body) - 1}/{len(file.body)}")
             if file.etag:
@@ -146,15 +128,11 @@ def _handler(server: DownloadServer):
 
         def _serve(self) -> None:
             server.log.append((self.command, self.path, self.headers.get("Range")))
-            server.headers.append(dict(self.headers))
             if self.path not in server.files:
                 answer(404)(self)
                 return
             file = server.files[self.path]
             if self.command == "HEAD":
-                if not file.head:
-                    answer(405)(self)
-                    return
                 self.start(200, file, 0, len(file.body))
                 return
             if file.faults and file.faults.pop(0)(self) is not False:
@@ -224,14 +202,12 @@ def calibration_path(date: str = DATE) -> str:
     return f"/raw_data/{date}_calib.zip"
 
 
-def link_entry(name: str, target: str) -> bytes:
-    """An archive with one good file, and a symbolic link."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("good/a.txt", "a")
+def link_archive(name: str, target: str) -> bytes:
+    """A drive's archive with a symbolic link in it."""
+    buffer = io.BytesIO(zip_bytes(drive_files()))
+    with zipfile.ZipFile(buffer, "a") as archive:
         info = zipfile.ZipInfo(name)
-        info.create_system = 3
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, target)
     return buffer.getvalue()
 

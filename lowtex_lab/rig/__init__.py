@@ -1,1 +1,0 @@
-"""A stereo rig of one's own, checked: matching, rules, words."""

@@ -1,0 +1,303 @@
+"""The command line: every command on a tiny world, its errors, and its exit codes."""
+
+import argparse
+import errno
+import io
+import re
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lowtex.catalog import TRUTH_FILES
+from lowtex.data_paths import DATASETS
+from lowtex.errors import DataError
+from lowtex.evaluation.results import read_rows
+from lowtex_lab import cli
+from lowtex_lab.cli.run import _environment as snakemake_environment
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert f"example:\n  lowtex {command}" in text
+    assert all(len(line) <= 125 for line in text.splitlines())
+
+
+LAB = "matplotlib seaborn requests papermill snakemake nbformat nbconvert IPython ipywidgets jinja2 psutil".split()
+
+
+def test_help_lists_all_commands_without_importing_torch_or_any_package_of_the_lab():
+    code = f"import sys\nsys.modules.update(dict.fromkeys({LAB}))\nfrom lowtex_lab import cli\n"
+    code += "try: cli.main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(name in out for name in cli.COMMANDS)
+    assert out.strip().endswith("False")
+
+
+@pytest.mark.parametrize(("words", "missing"), [("doctor", "psutil"), ("data download --to x --improved", "requests")])
+def test_a_core_only_install_says_what_the_command_needs(words, missing, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "lowtex_lab.cli.download", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert cli.main(words.split()) == cli.FAILED
+    told = "The lowtex command needs the packages of the notebooks: pip install 'lowtex[lab]'"
+    assert capsys.readouterr().err == f"{told} ({missing} is missing)\n"
+
+
+@pytest.mark.parametrize("words", [[], ["bogus"], ["run", "--profile", "huge"], ["predict", "a.png"]])
+def test_a_wrong_command_line_exits_with_2(words, refused):
+    assert "--help` shows the options" in refused(*words)
+
+
+def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatch, capsys, refused):
+    def fail(error):
+        def action(options):
+            raise error
+
+        return action
+
+    class Parser:
+        def parse_args(self, words):
+            return Namespace(run=self.action)
+
+    parser = Parser()
+    monkeypatch.setattr(cli, "build_parser", lambda only: parser)
+    parser.action = fail(DataError("a.png is\n  truncated"))
+    assert refused() == "lowtex: a.png is truncated"
+    parser.action = fail(KeyboardInterrupt())
+    assert cli.main([]) == 130
+    assert "what was finished is kept" in capsys.readouterr().err
+    parser.action = fail(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        cli.main([])
+    parser.action = lambda options: None
+    assert cli.main([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run --only 99", "there is no notebook '99'; there are: 00_start_here"),
+        ("run --data kitti", "must read NAME=FOLDER"),
+        ("run --data kitty=/", "'kitty' is not known; choose one of: vkitti2, kitti, kitti_depth"),
+        ("run --data kitti=no/such/folder", "no/such/folder is not a folder; check --data kitti=FOLDER"),
+        ("run --data kitti=~nosuchuser/x", "~nosuchuser/x is not a folder; check --data kitti=FOLDER"),
+        ("run --run-dir ~nosuchuser/x --only 99", "99"),
+        ("run --set 04.nothing_like_it=1", "'nothing_like_it' is not known; choose one of:"),
+        ("run --set seed", "must read name=value"),
+        ("run --cores 0", "argument --cores: '0' must be a whole number >= 1"),
+        ("train nothing", "experiment='nothing' is not known; choose one of: baseline, featdepth, encoder"),
+        ("train", "name an experiment, e.g. `lowtex train ours`"),
+        ("train resnet-pixels-first", "did you mean resnet-pixels-first-plain"),
+        ("train baseline --set loss.nothing=1", "loss.nothing is not a setting; loss has: data_term, pixel_weight"),
+        ("train baseline --set smooth=1", "must read part.name=value"),
+        ("train baseline --data kitti_depth=.", "'kitti_depth' is not known; choose one of: vkitti2, kitti, citys"),
+        ("train baseline --data kitti=. --data vkitti2=.", "train on one data set at a time"),
+        ("train baseline --set loss.auto_mask=maybe", "--set loss.auto_mask=maybe must be true or false"),
+        ("train baseline --set loss.smooth_first=0,01", "--set loss.smooth_first=0,01 must be a number >= 0"),
+        ("train baseline --set schedule.learning_rate=abc", "learning_rate=abc must be a number > 0"),
+        ("train baseline --set schedule.batch_size=2.0", "batch_size=2.0 must be a whole number >= 1"),
+        ("train baseline --set feature_net.depth=18", "experiment 'baseline' compares no feature maps"),
+        ("train baseline --set data.split=val", "what is trained on is said by --data, --split and --reader"),
+        ("train baseline --steps 5 --set schedule.steps=6", "--steps and --set schedule.steps say the same"),
+        ("train baseline --steps 0", "argument --steps: '0' must be a whole number >= 1"),
+        ("train baseline --seed -1", "argument --seed: '-1' must be a whole number >= 0"),
+        ("run --seed 1.5", "argument --seed: '1.5' must be a whole number >= 0"),
+        ("run --timeout nan", "argument --timeout: 'nan' must be a number > 0"),
+        ("data rig --pairs 0", "argument --pairs: '0' must be a whole number >= 1"),
+        ("evaluate --checkpoint no/such", "no checkpoint at no/such"),
+        ("predict no/such.png --checkpoint x", "no/such.png does not exist; give image files"),
+        ("data miniature --profile paper", "profile=paper has no miniatures, it reads real data"),
+        ("figures --run-dir no/such", "no/such"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(words, message, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(*words.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_writes_all_three_and_a_second_call_nothing(world, capsys):
+    assert {"vkitti2", "kitti_raw", "kitti_depth", "manifest.json"} <= {path.name for path in world.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
+    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(world)]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
+    assert "vkitti2: " in capsys.readouterr().out
+
+
+def test_train_finds_what_is_trained_and_fine_tunes(world, trained, refused):
+    words = ["train", "baseline", "--profile", "smoke", "--out", str(trained.parent)]
+    before = (trained / "network.safetensors").stat().st_mtime_ns
+    assert cli.main([*words, "--data", f"vkitti2={world / 'vkitti2'}"]) == 0
+    assert (trained / "network.safetensors").stat().st_mtime_ns == before
+    real = ["--data", f"kitti={world / 'kitti_raw'}", "--init", str(trained)]
+    assert cli.main([*words, *real, "--steps", "1"]) == 0
+    [tuned] = trained.parent.glob("baseline_finetuned-s0-*")
+    assert (tuned / "done.json").is_file()
+    assert "width is 0.125 in the checkpoint, 0.25 here" in refused(*words, *real, "--set", "network.width=0.25")
+    assert not [path for path in trained.parent.iterdir() if path.name.startswith("feature_net")]
+
+
+def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, refused, tmp_path):
+    rows = tmp_path / "rows.csv"
+    words = ["evaluate", "--checkpoint", str(trained), "--profile", "smoke", "--out", str(rows)]
+    assert cli.main([*words, "--data", f"vkitti2={world / 'vkitti2'}", "--strata", "known"]) == 0
+    printed = capsys.readouterr().out
+    assert "vkitti2_dense" in printed and "AbsRel" in printed and "no scaling" in printed
+    kitti = [f"kitti={world / 'kitti_raw'}", f"kitti_depth={world / 'kitti_depth'}"]
+    both = [word for pair in kitti for word in ("--data", pair)]
+    assert cli.main([*words, *both, "--protocol", "improved", "--flip", "--scaling", "median"]) == 0
+    assert cli.main([*words, *both, "--protocol", "eigen_raw"]) == 0
+    frame = read_rows(rows)
+    assert set(frame["protocol"]) == {"vkitti2_dense", "improved", "eigen_raw"}
+    told = {name.rpartition(" miniature:")[0] for name in frame["eval_data"]}
+    assert told == {"vkitti2 clone", "kitti_depth", "kitti"}
+    assert frame["miniature"].all() and (frame["experiment"] == "baseline").all()
+    improved = frame[frame["protocol"] == "improved"]
+    assert improved["flip"].all() and (improved["scaling"] == "median").all()
+    assert not frame[frame["protocol"] == "eigen_raw"]["flip"].any()
+    told = refused(*words, "--data", kitti[0], "--protocol", "vkitti2_dense")
+    assert "protocol vkitti2_dense needs --data vkitti2=FOLDER; named are: kitti" in told
+
+
+def options_of(parser):
+    """All options of a parser and of the parsers below it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from options_of(child)
+        else:
+            yield action
+
+
+def test_every_path_on_the_command_line_may_begin_with_the_home_folder(tmp_path, monkeypatch, refused):
+    from lowtex_lab.cli.options import file_to_write, folder_to_write, given_path
+
+    paths = {given_path, file_to_write, folder_to_write}
+    found = [action for name in cli.COMMANDS for action in options_of(cli.build_parser(name))]
+    assert not [action.option_strings for action in found if action.type is Path]
+    assert sum(action.type in paths for action in found) >= 18
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for kind in paths:
+        assert kind("~/a folder/b{c}") == tmp_path / "a folder" / "b{c}"
+    for words in (["predict", "a.png", "--checkpoint", "x", "--out="], ["evaluate", "--checkpoint", " "]):
+        assert "is empty; name a file or a folder" in refused(*words)
+
+
+def test_what_is_in_the_way_of_results_is_told_before_any_work(world, trained, tmp_path, monkeypatch, refused):
+    monkeypatch.setattr("lowtex.evaluation.evaluate.evaluate", lambda *given, **more: pytest.fail("work has begun"))
+    evaluate = ["evaluate", "--checkpoint", trained, "--data", f"vkitti2={world / 'vkitti2'}"]
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("a,b\n1,2\n")
+    for option, message in (("--out", "is not a table of rows"), ("--per-image", "is no table of scores of images")):
+        assert message in refused(*evaluate, option, foreign)
+        assert f"argument {option}: {tmp_path} is a folder; name a file" in refused(*evaluate, option, tmp_path)
+    both = ["--out", tmp_path / "r.csv", "--per-image", tmp_path / "r.csv"]
+    assert "--out and --per-image both name" in refused(*evaluate, *both)
+    obstacles = {foreign: "is a file; name a folder", foreign / "deep": "nothing can be written below"}
+    for command, option in (("train", "--out"), ("predict", "--out"), ("run", "--run-dir"), ("ablate", "--run-dir")):
+        for place, message in obstacles.items():
+            assert message in refused(command, option, place)
+    assert foreign.read_text() == "a,b\n1,2\n"
+
+
+def test_rows_are_written_before_words_and_no_letter_ends_a_command(world, trained, tmp_path, monkeypatch, capsys):
+    rows, terminal = tmp_path / "rows.csv", io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    words = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={world / 'vkitti2'}", "--out", str(rows)]
+    assert cli.main(words) == 0
+    terminal.flush()
+    assert "?" in terminal.buffer.getvalue().decode("cp1252") and len(read_rows(rows)) > 0
+
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    rows.unlink()
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(words) in (cli.FAILED, cli.BAD_INPUT)
+    assert len(read_rows(rows)) > 0
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lowtex: ")]
+    assert "no space left" in line.lower()
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert cli.main(["data", "check", "--data", f"vkitti2={world / 'vkitti2'}", "--list", str(tmp_path / "l.csv")]) != 0
+    assert (tmp_path / "l.csv").is_file()
+
+
+def test_one_damaged_file_leaves_the_other_images_and_says_so(world, trained, tmp_path, capsys, refused):
+    root, rows, images = tmp_path / "vkitti2", tmp_path / "rows.csv", tmp_path / "images.csv"
+    shutil.copytree(world / "vkitti2", root)
+    words = ["evaluate", "--checkpoint", str(trained), "--data", f"vkitti2={root}"]
+    words += ["--out", str(rows), "--per-image", str(images), "--strata", "known"]
+    assert cli.main(words) == 0 and cli.main(words) == 0
+    [whole] = set(read_rows(rows).query("stratum == 'all'")["images"])
+    scores = pd.read_csv(images)
+    once = scores.groupby(["image", "stratum_kind", "stratum"]).size()
+    assert (once == 1).all() and (scores["stratum"] == "all").sum() == whole, "a second call adds nothing"
+    assert {"experiment", "seed", "split", "protocol", "abs_rel"} <= set(scores)
+    truth = sorted(root.glob("Scene20/clone/frames/depth/Camera_0/*.png"))[0]
+    truth.write_bytes(truth.read_bytes()[:100])
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    printed = capsys.readouterr()
+    assert f"{whole - 1} of {whole} images scored; 1 damaged (Scene20/clone/" in printed.out
+    assert "is left out: " in printed.err and str(truth) in printed.err
+    new = read_rows(rows).query("split == 'eigen_like/test without 1 damaged' and stratum == 'all'")
+    assert set(new["images"]) == {whole - 1}
+    assert set(read_rows(rows).query("split == 'eigen_like/test' and stratum == 'all'")["images"]) == {whole}
+    for path in root.glob("Scene*/clone/frames/depth/Camera_0/*.png"):
+        path.write_bytes(b"")
+    assert f"no image could be scored, {whole} of {whole} are damaged; the first: " in refused(*words)
+
+
+def test_without_ground_truth_one_line_says_where_it_belongs(world, trained, tmp_path, capsys):
+    root = tmp_path / "rig"
+    shutil.copytree(world / "stereo", root, ignore=shutil.ignore_patterns("depth", "disparity"))
+    assert set(TRUTH_FILES) == set(DATASETS)
+    assert cli.main(["evaluate", "--checkpoint", str(trained), "--data", f"stereo={root}"]) == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("lowtex: ")]
+    assert line.count("stereo_dense") == 1 and f"ground truth belongs in {root}/depth/NAME.npy (metres) or" in line
+
+
+def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys):
+    before = sorted(tmp_path.rglob("*"))
+    cli.main(["doctor", "--data", f"kitti={world / 'kitti_raw'}", "--data", f"kitti_depth={world / 'kitti_depth'}"])
+    text = capsys.readouterr().out
+    for part in ("software", "machine", "notebooks", "data", "results", "torch", "memory", "disk", "kernel"):
+        assert f"\n{part}" in text or f"  {part} " in text
+    assert f"kitti        {world / 'kitti_raw'}" in text and "ground truth" in text
+    assert "to get the real ones" in text, "what is missing comes with the way to get it"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert cli.main(["doctor", "--data", f"kitti={tmp_path}"]) == 1
+    assert "kitti: " in capsys.readouterr().out.partition("to mend:")[2]
+
+
+def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys, monkeypatch):
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "x" / "log.csv"))
+
+    (tmp_path / "file").write_text("in the way")
+    words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}"]
+    assert cli.main([*words, "--out", str(tmp_path / "file" / "x")]) == 2
+    assert re.fullmatch(r"lowtex: .*/file is a file, so nothing can be written below it; .*\n", capsys.readouterr().err)
+    # what no look beforehand can see
+    monkeypatch.setattr("lowtex.training.train_experiment", refused)
+    assert cli.main([*words, "--out", str(tmp_path / "x")]) == 1
+    assert re.fullmatch(r"lowtex: \S+/x/log.csv: Read-only .*; make sure .* folder\n", capsys.readouterr().err)
+
+
+def test_a_home_folder_without_a_place_to_write_gets_snakemake_another(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "XDG_CACHE_HOME" not in snakemake_environment(tmp_path / ".run")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert snakemake_environment(tmp_path / ".run")["XDG_CACHE_HOME"] == str(tmp_path / ".run" / "cache")
