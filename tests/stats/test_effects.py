@@ -124,6 +124,23 @@ def test_p_value_is_below_5_percent_exactly_where_the_rule_gives_a_verdict():
     assert np.array_equal(rule.p_value(log_ratio, se, df).ravel() < 0.05, called)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "spread", "seeds"),
+    [
+        # t(0.975, 5 df) * 0.07 / sqrt(6) = 0.0735 fits into log(0.98) - log(0.9) = 0.0852; with 5 seeds 0.0869 does not
+        (0.9, 0.07, 6),
+        (1 / 0.9, 0.07, 6),
+        (0.5, 0.01, 3),
+        (1.0, 0.01, 4),
+        (0.98, 0.05, None),
+        (0.99, 0.5, None),
+        (0.9, float("nan"), None),
+    ],
+)
+def test_seeds_needed_for_a_verdict(ratio, spread, seeds):
+    assert Rule().seeds_needed(ratio, spread) == seeds
+
+
 def made_effects(p_values) -> pd.DataFrame:
     """Effects of 100 degrees, se 0.01, margin 0, that have these p-values, all below 1."""
     t = stats.t.isf(np.array(p_values) / 2, 100)

@@ -8,15 +8,12 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER, LOG10, METRICS
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
 from lowtex_lab.plots.tidy import in_order
 
 CONTEXT = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile", "miniature")
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
-
-
-_NOT_METRICS = ("experiment", "experiment_key", "seed", "image", "stratum_kind", "stratum", "pixels", "scale", "wall_s")
 
 
 @dataclass(frozen=True)
@@ -43,17 +40,6 @@ class PairedScores:
 def error_name(metric: str) -> str:
     """What is compared: the metric, or for a share of good pixels (``d1``) the share of bad ones, ``1 - d1``."""
     return f"1 - {metric}" if metric in HIGHER_IS_BETTER else metric
-
-
-def metrics_of(scores: pd.DataFrame) -> list[str]:
-    """Columns that may be compared: the depth metrics, then whatever other numbers a measure has put beside them.
-
-    An own number is an error, smaller is better (`lowtex_lab.studies.diagnostics.edge_sharpness` has such ones).
-    """
-    depth = [name for name in (*METRICS, LOG10) if name in scores]
-    named = {*depth, *_NOT_METRICS, *CONTEXT}
-    own = [str(name) for name in scores if name not in named and pd.api.types.is_float_dtype(scores[name])]
-    return [*depth, *own]
 
 
 def strata_of(scores: pd.DataFrame, stratum_kind: str, strata: Sequence[str] | None = None) -> list[tuple[str, str]]:
@@ -91,7 +77,7 @@ def paired_scores(
     Args:
         scores: rows an experiment x seed x image x stratum, of `lowtex.evaluation.results.per_image_rows`.
         experiments: names, in the order of the result.
-        metric: column, of `metrics_of`.
+        metric: an error, or one of `HIGHER_IS_BETTER`: a column of decimal numbers.
         stratum_kind, stratum: which pixels.
         common_seeds: seeds that only some experiments have are left out, with a warning, since a batch may still be
             under way; False keeps them, and the trainings that are not there are NaN.
@@ -102,8 +88,10 @@ def paired_scores(
         OptionError: an unknown metric.
     """
     require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
-    if metric not in (there := metrics_of(scores)):
-        raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(there)}")
+    # a measure may have put own numbers beside the depth metrics
+    numbers = [name for name in scores.select_dtypes("float") if name not in ("scale", "wall_s", *CONTEXT)]
+    if metric not in numbers:
+        raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(numbers)}")
     experiments = tuple(dict.fromkeys(experiments))
     inside = scores[(scores["stratum_kind"] == stratum_kind) & (scores["stratum"] == stratum)]
     chosen = inside[inside["experiment"].isin(experiments)]
