@@ -99,26 +99,14 @@ def contrast_effects(
         clusters_drawn = {} if grouping.unit == "fixed" else {grouping.unit: drawn}
         counts = [{"seed": int(number), **clusters_drawn} for number in spread.seeds]
         errors = np.nanmean(paired.errors, axis=(1, 2))
-        columns = {
-            "effect": list(weights),
-            "ratio": np.exp(spread.estimate),
-            "low": low,
-            "high": high,
-            "verdict": [_verdict(rule, *one) for one in zip(low, high, counts, strict=True)],
-            "seeds": spread.seeds,
-            "images": len(paired.images),
-            "clusters": drawn,
-            "cluster": grouping.unit,
-            "stratum_kind": kind,
-            "stratum": stratum,
-            "metric": error_name(metric),
-            "pixels": paired.pixels,
-            "method_error": np.maximum(contrasts, 0.0) @ errors,
-            "reference_error": np.maximum(-contrasts, 0.0) @ errors,
-            **more,
-            **{name: getattr(spread, name) for name in ("fewest", "se_seeds", "se_images", "df")},
-            **paired.context,
-        }
+        told = [_verdict(rule, *one) for one in zip(low, high, counts, strict=True)]
+        columns = {"effect": list(weights), "ratio": np.exp(spread.estimate), "low": low, "high": high, "verdict": told}
+        columns |= {"seeds": spread.seeds, "images": len(paired.images), "clusters": drawn, "cluster": grouping.unit}
+        columns |= {"stratum_kind": kind, "stratum": stratum, "metric": error_name(metric), "pixels": paired.pixels}
+        columns["method_error"] = np.maximum(contrasts, 0.0) @ errors
+        columns["reference_error"] = np.maximum(-contrasts, 0.0) @ errors
+        columns |= dict(more) | {name: getattr(spread, name) for name in ("fewest", "se_seeds", "se_images", "df")}
+        columns |= paired.context
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 
@@ -228,18 +216,10 @@ def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
     for row in effects.to_dict("records"):
         known = np.isfinite(row["low"]) and np.isfinite(row["high"])
         interval = f"[{row['low']:.2f}, {row['high']:.2f}]" if known else "[no interval]"
-        lines.append(
-            {
-                "effect": row["effect"],
-                "pixels": row["stratum"],
-                "ratio": f"{row['ratio']:.3f} {interval}",
-                "change": f"{100 * (row['ratio'] - 1):+.1f} %",
-                "verdict": row[verdict],
-                "seeds": row["seeds"],
-                "images": row["images"],
-                "drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}",
-            }
-        )
+        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": f"{row['ratio']:.3f} {interval}"}
+        line |= {"change": f"{100 * (row['ratio'] - 1):+.1f} %", "verdict": row[verdict]}
+        line |= {"seeds": row["seeds"], "images": row["images"]}
+        lines.append(line | {"drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}"})
     return pd.DataFrame(lines)
 
 

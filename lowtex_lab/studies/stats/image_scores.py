@@ -96,33 +96,30 @@ def paired_scores(
     inside = scores[(scores["stratum_kind"] == stratum_kind) & (scores["stratum"] == stratum)]
     chosen = inside[inside["experiment"].isin(experiments)]
     where = f"{stratum} pixels" + ("" if stratum_kind == "none" else f" ({stratum_kind})")
-    if absent := [name for name in experiments if not (chosen["experiment"] == name).any()]:
+    had = {name: set(part["seed"]) for name, part in chosen.groupby("experiment")}
+    if absent := [name for name in experiments if name not in had]:
         there = ", ".join(map(str, inside["experiment"].unique())) or "none"
         raise DataError(f"no scores of {', '.join(absent)} in {where}; there are scores of: {there}")
     _refuse_mixture(chosen, where)
-    trainings = set(zip(chosen["experiment"], chosen["seed"], strict=True))
-    seeds = set(chosen["seed"])
-    if common_seeds:
-        seeds = {seed for seed in seeds if all((name, seed) in trainings for name in experiments)}
-        if not seeds:
-            had = "; ".join(f"{name} {sorted(set(part['seed']))}" for name, part in chosen.groupby("experiment"))
-            raise DataError(f"no seed has scores of all experiments in {where}: {had}")
-        if left_out := sorted(set(chosen["seed"]) - seeds):
-            told = ", ".join(map(str, left_out))
-            warnings.warn(f"seeds {told} are left out: not all experiments have them", stacklevel=2)
-        chosen = chosen[chosen["seed"].isin(seeds)]
-    pairs = pd.MultiIndex.from_product([experiments, sorted(seeds)])
-    table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric)
-    table = table.reindex(pairs).sort_index(axis=1)
-    there = np.array([pair in trainings for pair in pairs])
-    gaps = ~np.isfinite(table.to_numpy(float)) & there[:, None]
+    every = set.union(*had.values())
+    seeds = sorted(set.intersection(*had.values()) if common_seeds else every)
+    if not seeds:
+        told = "; ".join(f"{name} {sorted(own)}" for name, own in had.items())
+        raise DataError(f"no seed has scores of all experiments in {where}: {told}")
+    if left_out := sorted(every - set(seeds)):
+        told = ", ".join(map(str, left_out))
+        warnings.warn(f"seeds {told} are left out: not all experiments have them", stacklevel=2)
+    chosen = chosen[chosen["seed"].isin(seeds)]
+    table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric).sort_index(axis=1)
+    gaps = ~np.isfinite(table.to_numpy(float))
     if gaps.any():
         row, column = np.argwhere(gaps)[0]
-        (name, seed), image = pairs[row], table.columns[column]
+        (name, seed), image = table.index[row], table.columns[column]
         raise DataError(
             f"experiment {name}, seed {seed} has no finite {metric} of image {image} in {where}, which others have; "
             "all must be scored on the same images"
         )
+    table = table.reindex(pd.MultiIndex.from_product([experiments, seeds]))
     values = table.to_numpy(float).reshape(len(experiments), len(seeds), -1)
     errors = 1.0 - values if metric in HIGHER_IS_BETTER else values
     if (least := np.nanmin(errors)) < 0:
@@ -130,7 +127,7 @@ def paired_scores(
     first = chosen[chosen["experiment"] == experiments[0]]
     return PairedScores(
         experiments=experiments,
-        seeds=tuple(int(seed) for seed in sorted(seeds)),
+        seeds=tuple(map(int, seeds)),
         images=tuple(map(str, table.columns)),
         errors=errors,
         pixels=int(first.loc[first["seed"] == first["seed"].min(), "pixels"].sum()),
