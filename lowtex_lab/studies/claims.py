@@ -371,13 +371,18 @@ def _stratum(frame: pd.DataFrame, kind: str, stratum: str) -> pd.DataFrame:
     return frame[(frame["stratum_kind"] == kind) & (frame["stratum"] == stratum)]
 
 
+NONE = dict.fromkeys(("ratio", "low", "high"), np.nan) | dict.fromkeys(("seeds", "images", "clusters"), 0)
+NONE |= dict.fromkeys(("cluster", "profile", "train_data"), "") | {"miniature": False}
+"""The effect of a comparison without numbers."""
+
+
 @dataclass
 class Outcome:
     """What the numbers say about one comparison.
 
     Attributes:
         test: the comparison.
-        effect: a row of `studies.stats.effects.contrast_effects` and what the numbers have in common; empty without
+        effect: a row of `studies.stats.effects.contrast_effects` and what the numbers have in common; `NONE` without
             numbers.
         verdict: of `lowtex_lab.studies.stats.effect_rules`, corrected once `settle` has seen the whole table.
         over: what the interval is over: ``seeds and images`` or ``seeds``.
@@ -389,7 +394,7 @@ class Outcome:
     """
 
     test: Comparison
-    effect: dict = field(default_factory=dict)
+    effect: dict = field(default_factory=lambda: NONE)
     verdict: str = ""
     over: str = ""
     kind: str = ""
@@ -399,29 +404,9 @@ class Outcome:
     firm: bool = False
 
     @property
-    def ratio(self) -> float:
-        """The error as a share of the other's; NaN without numbers."""
-        return float(self.effect.get("ratio", np.nan))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the ratio; NaN where there is none."""
-        return float(self.effect.get("low", np.nan)), float(self.effect.get("high", np.nan))
-
-    @property
-    def seeds(self) -> int:
-        """That both sides have."""
-        return int(self.effect.get("seeds", 0))
-
-    @property
-    def miniature(self) -> bool:
-        """The images are of the kit's own world."""
-        return bool(self.effect.get("miniature", False))
-
-    @property
     def says(self) -> str:
         """What it says of the claim: one of ``yes, no, undecided, too few, no numbers``."""
-        if not self.effect:
+        if self.effect is NONE:
             return NOTHING
         if self.verdict.startswith(UNKNOWN):
             return FEW
@@ -431,13 +416,13 @@ class Outcome:
 
     def numbers(self) -> str:
         """Ratio and interval in one text."""
-        if not self.effect:
+        if self.says == NOTHING:
             return NOTHING
         asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
-        return ratio_text(self.ratio, *self.interval) + asked
+        return ratio_text(*(self.effect[name] for name in ("ratio", "low", "high"))) + asked
 
     def evidence(self) -> str:
-        """Everything in one line, of a comparison that has numbers."""
+        """Everything in one line, of a comparison with numbers."""
         kind = f" ({self.kind})" if self.kind not in ("", "none") else ""
         name = LABELS.get(self.test.quantity, self.test.quantity)
         errors = f" ({name} {self.effect['method_error']:.3f} against {self.effect['reference_error']:.3f})"
@@ -521,7 +506,7 @@ def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
     Each distinct comparison must be there once.
     """
     rule = rule or Rule()
-    known = [outcome for outcome in outcomes if outcome.effect]
+    known = [outcome for outcome in outcomes if outcome.says != NOTHING]
     for outcome in known:
         outcome.alone = _alone(outcome, rule)
     # what cannot be judged is no comparison
@@ -537,7 +522,7 @@ def _alone(outcome: Outcome, rule: Rule) -> str:
     given = str(outcome.effect["verdict"])
     if given.startswith(UNKNOWN):
         return given
-    low, high = (end / outcome.test.times for end in outcome.interval)
+    low, high = (outcome.effect[end] / outcome.test.times for end in ("low", "high"))
     said = rule.verdict(low, high)
     ruled_out = outcome.test.expects == LESS and said == OPEN and low > 1 - rule.margin
     return NO_GAIN if ruled_out else said
@@ -546,7 +531,7 @@ def _alone(outcome: Outcome, rule: Rule) -> str:
 def _p_value(outcome: Outcome, rule: Rule) -> float:
     """Of what a comparison says: for a smaller error the two-sided test that the ratio is just a gain worth naming."""
     effect, test = outcome.effect, outcome.test
-    log_ratio, df = np.log(outcome.ratio / test.times), float(effect["df"])
+    log_ratio, df = np.log(effect["ratio"] / test.times), float(effect["df"])
     se = float(np.hypot(effect["se_seeds"], effect["se_images"]))
     if test.expects == EQUAL:
         return float(rule.p_value(log_ratio, se, df))
@@ -581,7 +566,7 @@ def _because(outcomes: Sequence[Outcome]) -> str:
     if few := [o.verdict.removeprefix(f"{UNKNOWN}: ") for o in outcomes if o.says == FEW]:
         parts.append("; ".join(dict.fromkeys(few)) + " only")
     if wide := [outcome for outcome in outcomes if outcome.says == UNDECIDED]:
-        seeds = " or ".join(str(number) for number in sorted({outcome.seeds for outcome in wide}))
+        seeds = " or ".join(str(number) for number in sorted({outcome.effect["seeds"] for outcome in wide}))
         near = sum(outcome.alone != OPEN for outcome in wide)
         but = f", {near} of them by the correction alone" if near else ""
         parts.append(f"undecided at {seeds} seeds{but} ({'; '.join(outcome.numbers() for outcome in wide)})")
@@ -612,10 +597,10 @@ class Judged:
         if claim.blocked:
             return CANNOT, claim.blocked
         outcomes = self.of(claim)
-        if not claim.about or not any(outcome.effect for outcome in outcomes):
+        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
             return verdict(outcomes)
-        real = [Outcome(one.test, missing=one.missing) if one.miniature else one for one in outcomes]
-        if any(one.effect and source_of(one.test.protocol).root == claim.about for one in real):
+        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
+        if any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real):
             return verdict(real)
         said, why = verdict(outcomes)
         return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]), why
@@ -625,11 +610,11 @@ class Judged:
         reading, change. Seeds and images: the fewest behind any comparison that has numbers."""
         lines = []
         for claim in self.claims:
-            known = [outcome for outcome in self.of(claim) if outcome.effect]
+            known = [outcome for outcome in self.of(claim) if outcome.says != NOTHING]
             result, why = self.verdict(claim)
             line = {"claim": claim.name, "made in": claim.made_in, "question": claim.question, "text": claim.text}
             line |= {"verdict": result, "why": why, "evidence": "; ".join(one.evidence() for one in known)}
-            line |= {"scope": _each("miniature only" if one.miniature else "real data" for one in known)}
+            line |= {"scope": _each("miniature only" if one.effect["miniature"] else "real data" for one in known)}
             line |= {"over": _each(one.over for one in known)}
             line |= {count: min((int(one.effect[count]) for one in known), default=0) for count in ("seeds", "images")}
             line |= {"profile": _each(str(one.effect["profile"]) for one in known)}
@@ -649,13 +634,9 @@ class Judged:
             for outcome in self.of(claim):
                 test, effect = outcome.test, outcome.effect
                 line = {"claim": claim.name, "made_in": claim.made_in, "comparison": test.label, "place": test.place}
-                line |= {name: effect.get(name, np.nan) for name in ("ratio", "low", "high")}
-                line |= {name: effect.get(name, 0) for name in ("seeds", "images", "clusters")}
-                line |= {name: str(effect.get(name, "")) for name in ("cluster", "profile", "train_data")}
+                line |= {name: effect[name] for name in NONE}
                 line |= {"asked": test.times, "expects": test.expects, "metric": test.quantity}
-                line |= {
-                    name: getattr(outcome, name) for name in ("kind", "over", "alone", "firm", "says", "miniature")
-                }
+                line |= {name: getattr(outcome, name) for name in ("kind", "over", "alone", "firm", "says")}
                 parts.append(line | {"verdict": outcome.verdict or NOTHING, "left": "; ".join(outcome.left)})
         return pd.DataFrame(parts)
 
@@ -676,7 +657,7 @@ class Judged:
         for extra, names in sorted(lacking.items()):
             commands.append(_ablate(names) + (f" --measure {extra}" if extra else ""))
         if wide := [outcome for outcome in outcomes if outcome.says in (UNDECIDED, FEW)]:
-            seeds = max(MORE_SEEDS, 2 * max(outcome.seeds for outcome in wide))
+            seeds = max(MORE_SEEDS, 2 * max(outcome.effect["seeds"] for outcome in wide))
             names = [name for outcome in wide for name in outcome.test.experiments]
             commands.append(f"{_ablate(names)} --seeds 0-{seeds - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))

@@ -76,6 +76,10 @@ def look(test=OURS, scores=None, rows=None, **more) -> Outcome:
     return look_up(numbers, test, times=200)
 
 
+def effect_of(outcome: Outcome) -> tuple[float, float, float]:
+    return tuple(outcome.effect[name] for name in ("ratio", "low", "high"))
+
+
 @pytest.mark.parametrize("claim", claims.CLAIMS, ids=lambda claim: claim.name)
 def test_a_claim_names_only_what_exists_and_carries_no_verdict(claim):
     assert claim.made_in in ("abstract", "review", "rival", "prototype") and claim.text.endswith(".")
@@ -199,7 +203,8 @@ def test_several_comparisons_meet_in_one_verdict():
 def test_verdict_of_what_is_said(words, result):
     known = {"yes": "helps", "no": "harms", "undecided": "undecided", "too few": "cannot be judged: one seed"}
     said = words.split(", ") if words else []
-    outcomes = [Outcome(OURS, {"seeds": 3} if word in known else {}, known.get(word, "")) for word in said]
+    effect = claims.NONE | {"seeds": 3}
+    outcomes = [Outcome(OURS, effect, known[word]) if word in known else Outcome(OURS) for word in said]
     assert [outcome.says for outcome in outcomes] == said and verdict(outcomes)[0] == result
 
 
@@ -235,7 +240,7 @@ def settled(*tests_and_ratios) -> list[Outcome]:
 def test_a_gain_that_is_ruled_out_says_no_even_where_harm_is_not_shown():
     ratios = [1.05, 1.02, 1.08, 1.0, 1.1]
     [outcome] = settled((OURS, ratios))
-    low, high = outcome.interval
+    _, low, high = effect_of(outcome)
     assert 0.98 < low < 1.02 < high, "Rule alone calls this undecided"
     assert (Rule().verdict(low, high), outcome.verdict, outcome.says) == ("undecided", NO_GAIN, "no")
     # by hand: the two-sided t test of the mean log ratio against log 0.98
@@ -273,8 +278,8 @@ def test_what_to_run_is_told():
 def test_scores_of_images_give_the_effect_of_compare():
     scores = made_scores([0.8, 0.85, 0.75])
     outcome, expected = look(scores=scores), compare(scores, [("ours", "baseline")], times=200).iloc[0]
-    assert (outcome.ratio, *outcome.interval) == pytest.approx((expected["ratio"], expected["low"], expected["high"]))
-    assert (outcome.over, outcome.seeds, outcome.effect["images"]) == ("seeds and images", 3, 20)
+    assert effect_of(outcome) == pytest.approx((expected["ratio"], expected["low"], expected["high"]))
+    assert (outcome.over, outcome.effect["seeds"], outcome.effect["images"]) == ("seeds and images", 3, 20)
 
 
 def test_rows_without_images_give_students_interval_of_the_log_ratio():
@@ -282,8 +287,8 @@ def test_rows_without_images_give_students_interval_of_the_log_ratio():
     outcome = look(rows=made_rows(ratios))
     logs = np.log(ratios)
     reach = stats.t.ppf(0.975, 2) * logs.std(ddof=1) / 3**0.5
-    assert outcome.ratio == pytest.approx(np.exp(logs.mean()))
-    assert outcome.interval == pytest.approx((np.exp(logs.mean() - reach), np.exp(logs.mean() + reach)))
+    assert outcome.effect["ratio"] == pytest.approx(np.exp(logs.mean()))
+    assert effect_of(outcome)[1:] == pytest.approx((np.exp(logs.mean() - reach), np.exp(logs.mean() + reach)))
     assert outcome.over == "seeds" and look(rows=made_rows([0.5])).says == "too few"
     told = line(judged([OURS], rows=made_rows([0.5, 0.5, 0.51], images=697, miniature=False)))
     assert (told["verdict"], told["over"], told["scope"], told["images"]) == (HOLDS, "seeds", "real data", 697)
@@ -314,7 +319,7 @@ def test_only_numbers_of_the_protocols_own_split_and_scaling_count(asked, had, c
 def test_networks_trained_elsewhere_or_further_are_never_mixed_in():
     rows = made_rows([0.5] * 3)
     other = pd.concat([rows.assign(experiment=rows["experiment"] + end, value=9.0) for end in ("_city", "_finetuned")])
-    assert look(rows=pd.concat([rows, other])).ratio == pytest.approx(0.5)
+    assert look(rows=pd.concat([rows, other])).effect["ratio"] == pytest.approx(0.5)
     ours = rows["experiment"] == "ours"
     assert look(rows=rows.assign(train_data=np.where(ours, "another", "x"))).says == "no numbers"
 
@@ -322,31 +327,31 @@ def test_networks_trained_elsewhere_or_further_are_never_mixed_in():
 def test_the_set_of_most_use_is_taken_and_the_others_are_told():
     few, many = made_rows([0.9] * 3, train_data="a"), made_rows([0.5] * 5, train_data="z")
     outcome = look(rows=pd.concat([few, many]))
-    assert outcome.ratio == pytest.approx(0.5) and "learnt from a, 3 seeds" in outcome.left[0]
+    assert outcome.effect["ratio"] == pytest.approx(0.5) and "learnt from a, 3 seeds" in outcome.left[0]
     real = made_rows([0.7] * 3, miniature=False)
-    assert look(rows=pd.concat([real, many])).ratio == pytest.approx(0.7), "real data come first"
+    assert look(rows=pd.concat([real, many])).effect["ratio"] == pytest.approx(0.7), "real data come first"
     lonely = made_rows([0.7], miniature=False)
     outcome = look(rows=pd.concat([lonely, many]))
-    assert outcome.ratio == pytest.approx(0.5) and outcome.miniature, "but not one seed of them"
+    assert outcome.effect["ratio"] == pytest.approx(0.5) and outcome.effect["miniature"], "but not one seed of them"
     assert "real data" in outcome.left[0] and "1 seed" in outcome.left[0]
     outcome = look(scores=made_scores([0.8] * 3), rows=many)
-    assert outcome.ratio == pytest.approx(0.8) and outcome.over == "seeds and images"
+    assert outcome.effect["ratio"] == pytest.approx(0.8) and outcome.over == "seeds and images"
     known, gradient = (made_scores([ratio] * 3, "low", kind) for kind, ratio in (("known", 0.5), ("gradient", 0.9)))
     assert look(LOW, pd.concat([gradient, known])).kind == "known"
-    assert look(LOW, gradient).ratio == pytest.approx(0.9)
+    assert look(LOW, gradient).effect["ratio"] == pytest.approx(0.9)
 
 
 def test_seeds_that_one_side_lacks_or_that_did_not_learn_are_told_and_left_out_where_enough_remain():
     scores = made_scores([0.5, 0.5, 0.5, 0.9])
     outcome = look(scores=scores[(scores["seed"] < 3) | (scores["experiment"] == "ours")])
-    assert outcome.seeds == 3 and outcome.left == ("seed 3 left out: not all experiments have it",)
+    assert outcome.effect["seeds"] == 3 and outcome.left == ("seed 3 left out: not all experiments have it",)
     scores, failed = made_scores([0.8, 0.8, 0.8, 0.1]), frozenset({("baseline", 3)})
     outcome = look(scores=scores, failed=failed)
-    assert outcome.ratio == pytest.approx(0.8) and outcome.seeds == 3
+    assert outcome.effect["ratio"] == pytest.approx(0.8) and outcome.effect["seeds"] == 3
     [told] = outcome.left
     assert "baseline seed 3" in told and f"with them the ratio is {(0.8**3 * 0.1) ** 0.25:.3f}" in told
     few = look(scores=scores, failed=failed | {("ours", 0)})
-    assert few.seeds == 4 and "counted all the same" in few.left[0]
+    assert few.effect["seeds"] == 4 and "counted all the same" in few.left[0]
     assert look(Comparison("other", "baseline"), scores, failed=failed).left == ()
 
 
@@ -363,15 +368,15 @@ def factorial_scores(failing=(), images=20) -> pd.DataFrame:
 def test_main_effects_are_those_of_the_factorial_without_the_pairs_that_did_not_learn():
     data_term, scores = Comparison(factor="data term"), factorial_scores()
     outcome = look(data_term, scores)
-    assert outcome.ratio == pytest.approx(0.8) and (outcome.seeds, outcome.says) == (4, "yes")
-    assert look(Comparison(factor="skips"), scores).ratio > 1.01
+    assert outcome.effect["ratio"] == pytest.approx(0.8) and (outcome.effect["seeds"], outcome.says) == (4, "yes")
+    assert look(Comparison(factor="skips"), scores).effect["ratio"] > 1.01
     missing = look(data_term, scores[scores["experiment"] != "resnet-pixels-first-plain"])
     assert missing.missing == ("resnet-pixels-first-plain",)
     # one cell fails in each seed, so that no seed is whole
     cells = ["resnet-pixels-first-plain", "resnet-pixels-both-plain", "iresnet-pixels-first-plain"]
     failing = frozenset((name, seed) for seed, name in enumerate([*cells, "iresnet-features-both-nested"]))
     outcome = look(data_term, factorial_scores(failing), failed=failing)
-    assert outcome.ratio == pytest.approx(0.8, rel=1e-6) and outcome.says == "yes"
+    assert outcome.effect["ratio"] == pytest.approx(0.8, rel=1e-6) and outcome.says == "yes"
     assert "4 of 32 pairs" in outcome.left[0]
     assert look(data_term, factorial_scores(failing)).says == "undecided"
 
@@ -384,13 +389,13 @@ def test_measures_are_judged_by_image_where_they_have_images_and_by_training_els
     select = (("quantity", "off_px"), ("stratum", "all"))
     test = Comparison(**PAIR, measure="edges", metric="value", select=select)
     outcome = look(test, measured={"edges": edges})
-    assert outcome.ratio == pytest.approx(0.5)
+    assert outcome.effect["ratio"] == pytest.approx(0.5)
     assert (outcome.over, outcome.effect["images"]) == ("seeds and images", 12)
     assert "ours / baseline on edges: off_px: 0.500" in outcome.evidence()
     gap = edges[~((edges["experiment"] == "ours") & (edges["seed"] == 0) & edges["image"].str.contains("00003"))]
     assert look(test, measured={"edges": gap}).effect["images"] == 11, "an image counts where all have it"
     plain = look(test, measured={"edges": edges.drop(columns="image")})
-    assert plain.ratio == pytest.approx(0.5) and plain.over == "seeds"
+    assert plain.effect["ratio"] == pytest.approx(0.5) and plain.over == "seeds"
     assert look(test).missing == ("ours", "baseline")
     with pytest.raises(DataError, match="no column 'quantity'; it has: .*value"):
         look(test, measured={"edges": edges.drop(columns="quantity")})

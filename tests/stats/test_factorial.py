@@ -72,16 +72,6 @@ def test_effects_put_in_are_found_and_only_those():
     assert (effects["seeds"] == 5).all() and (effects["images"] == 40).all() and (effects["clusters"] == 10).all()
 
 
-def test_null_effects_are_called_in_about_5_percent_without_a_margin():
-    called = []
-    for seed in range(20):
-        scores = factorial_scores({}, seed_noise=0.05, image_noise=0.05, seed=seed)
-        effects = factorial_effects(scores, design(), rule=Rule(margin=0.0), times=300)
-        called += effects["verdict"].isin(["helps", "harms"]).tolist()
-    # 300 effects; those of one table share seeds and images
-    assert np.mean(called) <= 0.08
-
-
 def test_interaction_means_are_geometric_over_the_other_factors():
     scores = factorial_scores({("encoder",): np.log(0.25), ("smoothness",): np.log(0.5)}, images=4, seeds=2)
     table = interaction_means(seed_errors(scores, design().experiments), design(), "encoder", "data term")
