@@ -6,7 +6,6 @@ import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex_lab.studies.stats.effect_rules import Rule
 from lowtex_lab.studies.stats.effects import compare, contrast_effects, pair_weights, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects, interaction_means
 
