@@ -5,9 +5,9 @@ compare(scores, [("ours", "baseline")], stratum_kind="known")     # a row a stra
 contrast_effects(scores, {"half each": {"a": 0.5, "b": 0.5, "c": -1.0}})       # any weighted sum of log errors
 
 Scores are rows an experiment x seed x image x stratum (`evaluation.results.per_image_rows`). Every effect is a contrast
-of log errors, `contrast_effects`: a pair, a main effect of a factorial (`stats.factorial`), a step (`stats.shapley`).
-How intervals are made is told in `stats.resampling`, when an effect counts in `stats.effect_rules`. Nothing here looks
-at what an experiment is; nothing is judged from one seed.
+of log errors, `contrast_effects`: a pair, a main effect of a factorial (`stats.factorial`), a credit over all orders of
+adding changes (notebook 09). How intervals are made is told in `stats.resampling`, when an effect counts in
+`stats.effect_rules`. Nothing here looks at what an experiment is; nothing is judged from one seed.
 
 Trainings may be missing, such as those that did not learn (`studies.learnt`): effects then are of recipes *given that
 they learn*. How often they do is another question.
