@@ -81,20 +81,8 @@ def effect_forest(
     Raises:
         DataError: missing columns, no rows, too many strata, or an effect that comes twice in one stratum.
     """
-    needed = [
-        "effect",
-        "stratum",
-        "ratio",
-        "low",
-        "high",
-        "verdict",
-        "seeds",
-        "images",
-        "clusters",
-        "cluster",
-        "metric",
-    ]
-    require_columns(effects, needed, "effect_forest")
+    needed = "effect stratum ratio low high verdict seeds images clusters cluster metric"
+    require_columns(effects, needed.split(), "effect_forest")
     if effects.duplicated(["effect", "stratum"]).any():
         raise DataError("effect_forest takes each effect once in each stratum")
     names = list(dict.fromkeys(effects["effect"].astype(str)))
