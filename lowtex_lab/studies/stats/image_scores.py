@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, LOG10, METRICS
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
 from lowtex_lab.plots.tidy import in_order
 
@@ -88,8 +88,9 @@ def paired_scores(
         OptionError: an unknown metric.
     """
     require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
-    # a measure may have put own numbers beside the depth metrics
-    numbers = [name for name in scores.select_dtypes("float") if name not in ("scale", "wall_s", *CONTEXT)]
+    # a measure may have put own numbers, which are decimal, beside the depth metrics
+    own = [name for name in scores.select_dtypes(np.floating) if name not in ("scale", "wall_s", *CONTEXT)]
+    numbers = [name for name in scores if name in (*METRICS, LOG10) or name in own]
     if metric not in numbers:
         raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(numbers)}")
     experiments = tuple(dict.fromkeys(experiments))
