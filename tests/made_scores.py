@@ -23,10 +23,11 @@ def rows_of(table, stratum="all", kind="none", metric="abs_rel", **more) -> pd.D
         half = -(-values.shape[1] // 2)
         for (seed, image), value in np.ndenumerate(values):
             frame = f"{'Scene01' if image < half else 'Scene20'}/clone/{image:05d}/l"
-            lines.append({"experiment": name, "experiment_key": f"{name}{seed}", "seed": seed, "eval_data": "vkitti2",
-                          "split": "test", "protocol": "vkitti2_dense", "profile": "quick", "image": frame,
-                          "stratum_kind": kind, "stratum": stratum, "pixels": 100, metric: value, **more})  # fmt: skip
-    return pd.DataFrame(lines)
+            line = {"experiment": name, "experiment_key": f"{name}{seed}", "seed": seed, "image": frame}
+            lines.append(line | {metric: value})
+    place = {"eval_data": "vkitti2", "split": "test", "protocol": "vkitti2_dense", "profile": "quick"}
+    shared = {"stratum_kind": kind, "stratum": stratum, "pixels": 100}
+    return pd.DataFrame(lines).assign(**place | shared | more)
 
 
 def design() -> Factorial:

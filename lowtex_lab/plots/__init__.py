@@ -10,10 +10,9 @@ never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` f
 """
 
 # ruff: noqa: F401 - what notebooks call as `figures.…`
-from lowtex_lab.plots.ablation import factorial_cells, weight_curves
 from lowtex_lab.plots.curves import line_panels, scatter_panels, timeline, training_curves
 from lowtex_lab.plots.diagrams import diagram_blocks, diagram_decoders, diagram_stereo_loop, diagram_white_wall
-from lowtex_lab.plots.effects import claim_effects, effect_forest, interaction_plot
+from lowtex_lab.plots.effects import claim_effects, effect_forest, factorial_cells, interaction_plot, weight_curves
 from lowtex_lab.plots.images import encoder_maps, image_grid, prediction_panel, texture_strata_overlay
 from lowtex_lab.plots.losses import loss_landscape
 from lowtex_lab.plots.results import (

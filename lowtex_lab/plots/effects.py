@@ -1,4 +1,8 @@
-"""Effects with their intervals, what they say of claims, and how two changes act together."""
+"""Effects with their intervals, what they say of claims, how two changes act together; the ablation seed by seed, and
+the sweep of a weight."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,10 +18,13 @@ from lowtex_lab.plots.style import (
     finish,
     legend_row,
     log_axis,
+    loss_styles,
     method_dots,
+    method_lines,
     new_figure,
     note,
     strata_panels,
+    stratum_title,
 )
 from lowtex_lab.plots.tidy import (
     counted,
@@ -26,28 +33,30 @@ from lowtex_lab.plots.tidy import (
     metric_name,
     number_range,
     require_columns,
+    require_few_strata,
     seed_count,
 )
+from lowtex_lab.studies.stats.tuning import SWEEP, chosen_weights
 
 BLUE, ORANGE, GREY, PALE = METHODS["ours"].color, "#D55E00", "#4D4D4D", "#9aa5b1"
-_VERDICTS = {
+LOOKS = {
     "helps": MethodStyle("helps", BLUE, "o"),
     "harms": MethodStyle("harms", ORANGE, "s"),
     "no difference seen": MethodStyle("no difference seen", GREY, "D"),
-    "undecided": MethodStyle("undecided", PALE, "o"),
-    "cannot be judged": MethodStyle("cannot be judged", PALE, "x"),
-}
-"""Blue and filled: the error falls; open: no verdict."""
-
-_SAYS = {
     "yes": MethodStyle("says yes", BLUE, "o"),
     "no": MethodStyle("says no", ORANGE, "s"),
     "undecided": MethodStyle("undecided", PALE, "o"),
+    "cannot be judged": MethodStyle("cannot be judged", PALE, "x"),
     "too few": MethodStyle("too few seeds or images", PALE, "x"),
 }
-"""What a comparison says of its claim: blue bears it out, orange does not."""
+"""Verdict on an effect, or what a comparison says of its claim -> how it is drawn: blue and filled the error falls, or
+the claim is borne out; orange the contrary; open: no verdict."""
 
 MOST_LINES = 45
+"""Comparisons that one figure of claims can hold."""
+
+FAR_OFF = 2.2
+"""Times the median error: what lies above is marked at the top of `weight_curves`, with its value in the note."""
 
 
 @plot
@@ -72,31 +81,30 @@ def effect_forest(
     Raises:
         DataError: missing columns, no rows, too many strata, or an effect that comes twice in one stratum.
     """
-    what = "effect_forest"
-    needed = ["effect", "stratum", "ratio", "low", "high", "verdict", "seeds", "images", "clusters"]
-    require_columns(effects, [*needed, "cluster", "metric"], what)
-    names = list(dict.fromkeys(effects["effect"].astype(str)))
+    needed = "effect stratum ratio low high verdict seeds images clusters cluster metric"
+    require_columns(effects, needed.split(), "effect_forest")
     if effects.duplicated(["effect", "stratum"]).any():
-        raise DataError(f"{what} takes each effect once in each stratum")
+        raise DataError("effect_forest takes each effect once in each stratum")
+    names = list(dict.fromkeys(effects["effect"].astype(str)))
     judged = "verdict_corrected" if "verdict_corrected" in effects else "verdict"
-    figure, panels = strata_panels(effects, what, 1.75 + 0.27 * len(names), sharex=True)
+    # of what cannot be judged the verdict says why
+    effects = effects.assign(look=effects[judged].astype(str).str.partition(":")[0])
+    figure, panels = strata_panels(effects, "effect_forest", 1.75 + 0.27 * len(names), sharex=True)
     first = next(iter(panels.values()))
-    for style in _VERDICTS.values():
-        if effects[judged].astype(str).str.startswith(style.label).any():
-            _point(first, [], [], style)
-    known = effects[np.isfinite(effects["low"]) & np.isfinite(effects["high"])]
-    ends = np.concatenate([effects["ratio"], known["low"], known["high"], [1 - 2 * margin, 1 + 2 * margin]])
+    _keys(first, effects["look"])
+    ends = [effects[name][np.isfinite(effects[name])] for name in ("ratio", "low", "high")]
+    ends = np.concatenate([*ends, [1 - 2 * margin, 1 + 2 * margin]])
     # room for the numbers beside the intervals
     room = np.exp(0.1 * len(panels) * np.log(ends.max() / ends.min()))
     for stratum, axes in panels.items():
-        own = effects[effects["stratum"] == stratum].set_index("effect")
-        for place, name in enumerate(names):
-            if name in own.index:
-                row, verdict = own.loc[name], str(own.loc[name, judged])
-                style = next((s for start, s in _VERDICTS.items() if verdict.startswith(start)), _VERDICTS["undecided"])
-                draw_interval(axes, place, row["low"], row["high"], style)
-                _point(axes, row["ratio"], place, style)
-                _number(axes, place, row, style)
+        own = effects[effects["stratum"] == stratum]
+        for row in own.itertuples():
+            place = names.index(row.effect)
+            _interval(axes, place, row, LOOKS[row.look], filled=row.look != "undecided")
+            outer = {"helps": (row.low, -6, "right"), "harms": (row.high, 6, "left")}
+            if row.look in outer:
+                end, shift, side = outer[row.look]
+                note(axes, f"{row.ratio:.2f}", (end, place), (shift, 0), ha=side, color=LOOKS[row.look].color)
         if "order" in effects and (main := int((own["order"] == 1).sum())) < len(names):
             axes.axhline(main - 0.5, color="#bbbbbb", linewidth=0.8)
         _ratio_axis(axes, margin, [ends.min() / room, ends.max() * room], {1: 9, 2: 6, 3: 4}[len(panels)])
@@ -112,24 +120,27 @@ def effect_forest(
     return finish(figure, title, *said, caption, miniature=miniature or is_miniature(effects))
 
 
-def _point(axes, x, y, style: MethodStyle, filled: bool = True) -> None:
-    """A ratio in the look of its verdict; without points, a line of the legend."""
-    look = {"marker": style.marker, "color": style.color, "markersize": 5.5, "markeredgewidth": 1.5}
-    face = style.color if filled and style.label != "undecided" else "white"
-    label = None if np.size(x) else style.label
-    axes.plot(x, y, linestyle="", markerfacecolor=face, label=label, **look)
+def _keys(axes, looks: pd.Series) -> None:
+    """A line of the legend for each look that occurs."""
+    for name, style in LOOKS.items():
+        if (looks == name).any():
+            _point(axes, [], [], style, name != "undecided", label=style.label)
+
+
+def _point(axes, x, y, style: MethodStyle, filled: bool, **look: object) -> None:
+    look = {"marker": style.marker, "color": style.color, "markersize": 5.5, "markeredgewidth": 1.5, **look}
+    axes.plot(x, y, linestyle="", markerfacecolor=style.color if filled else "white", **look)
+
+
+def _interval(axes, place: float, row, style: MethodStyle, filled: bool) -> None:
+    """A ratio and its interval (``row.ratio, row.low, row.high``) in the look of what they say."""
+    draw_interval(axes, place, row.low, row.high, style)
+    _point(axes, row.ratio, place, style, filled)
 
 
 def draw_interval(axes, place: float, low: float, high: float, style: MethodStyle) -> None:
     if np.isfinite(low) and np.isfinite(high):
         axes.plot([low, high], [place, place], color=style.color, linewidth=2.2, solid_capstyle="butt")
-
-
-def _number(axes, place: float, row: pd.Series, style: MethodStyle) -> None:
-    """The ratio as a number at the outer end of its interval, where there is a verdict."""
-    for label, end, shift, side in (("helps", "low", -6, "right"), ("harms", "high", 6, "left")):
-        if style.label == label:
-            note(axes, f"{row['ratio']:.2f}", (row[end], place), (shift, 0), ha=side, color=style.color)
 
 
 def _ratio_axis(axes, margin: float, values, ticks: int) -> None:
@@ -178,11 +189,10 @@ def claim_effects(
     claims = list(dict.fromkeys(known["claim"]))
     figure = new_figure(1.6 + 0.25 * (len(known) + 1.15 * len(claims)))
     axes = figure.subplots()
-    for name, style in _SAYS.items():
-        if (known["says"] == name).any():
-            _point(axes, [], [], style)
+    _keys(axes, known["says"])
+    stroke = {"linestyle": "", "marker": "|", "color": INK, "markersize": 9}
     if (known["asked"] != 1).any():
-        axes.plot([], [], linestyle="", marker="|", color=INK, markersize=9, label="share that is asked for")
+        axes.plot([], [], label="share that is asked for", **stroke)
     least, most = _limits(known, margin)
     labels, at = {}, 0.0
     for claim in claims:
@@ -191,11 +201,11 @@ def claim_effects(
         for row in known[known["claim"] == claim].itertuples():
             at += 1
             labels[at] = f"{row.comparison} · {row.place}"
-            style = _SAYS.get(row.says, _SAYS["too few"])
-            draw_interval(axes, at, max(row.low, least), min(row.high, most), style)
             if row.asked != 1:
-                axes.plot(row.asked, at, marker="|", color=INK, markersize=9, linestyle="")
-            _point(axes, row.ratio, at, style, bool(row.firm) or row.says == "too few")
+                axes.plot(row.asked, at, **stroke)
+            filled = bool(row.firm) and row.says != "undecided"
+            cut = row._replace(low=max(row.low, least), high=min(row.high, most))
+            _interval(axes, at, cut, LOOKS[row.says], filled or row.says == "too few")
         at += 1.15
     axes.set_yticks(list(labels), list(labels.values()), fontsize=8)
     axes.set_ylim(at - 0.5, -0.7)
@@ -275,3 +285,166 @@ def interaction_plot(means: pd.DataFrame, title: str = "", caption: str = "", mi
     said += [f"in colour: what {first} does there", caption]
     title = title or f"Do {first} and {second} act together?"
     return finish(figure, title, *said, miniature=miniature or is_miniature(means))
+
+
+@plot
+def weight_curves(
+    sweep: pd.DataFrame,
+    weight_name: str = "smoothness weight",
+    metric: str = "abs_rel",
+    title: str = "Each data term at its own best smoothness weight",
+    caption: str = "",
+    miniature: bool = False,
+):
+    """A validation error against a weight of the loss, a curve a method, the chosen weight marked.
+
+    Args:
+        sweep: rows ``method, weight, seed, error`` (`studies.stats.tuning.SWEEP`) and ``images`` if known; weight 0 is
+            drawn left of the others.
+        weight_name: what is varied.
+        metric: of the errors.
+        title, caption: texts.
+        miniature: mark it as such (also where the rows say so).
+
+    Raises:
+        DataError: as `lowtex_lab.studies.stats.tuning.chosen_weights`; or no weight above 0.
+    """
+    require_columns(sweep, SWEEP, "weight_curves")
+    chosen = chosen_weights(sweep).set_index("method")
+    weights = sorted(set(sweep["weight"]))
+    positive = [weight for weight in weights if weight > 0]
+    if not positive:
+        raise DataError("weight_curves: no weight above 0 was tried")
+    step = (positive[1] / positive[0]) if len(positive) > 1 else 3.0
+    zero = positive[0] / max(step, 2.0) ** 1.3
+    figure = new_figure(4.2)
+    axes = figure.subplots()
+    # one training that did not learn would press all others together
+    top = FAR_OFF * float(sweep["error"].median())
+    beyond = sweep.loc[sweep["error"] > top, "error"]
+    sweep = sweep.assign(at=sweep["weight"].where(sweep["weight"] > 0, zero), method=sweep["method"].astype(str))
+    for name, style in loss_styles(sweep["method"]).items():
+        own, best = sweep[sweep["method"] == name], chosen.loc[name]
+        behind = f", {count(int(best['seeds']), 'seed')}" if chosen["seeds"].nunique() > 1 else ""
+        label = f"{style.label}: {best['weight']:g} chosen ({best['error']:.3f}{behind})"
+        label += " at the end" if best["at_end"] else ""
+        method_dots(axes, own, "at", "error", style, marker="o", markersize=3.5, alpha=0.45, markeredgewidth=0)
+        far = own[own["error"] > top].assign(error=0.97 * top)
+        method_dots(axes, far, "at", "error", style, marker="^", markersize=8)
+        method_lines(axes, own, "at", "error", "method", {name: replace(style, label=label)})
+        place = best["weight"] if best["weight"] > 0 else zero
+        ring = {"markersize": 16, "markerfacecolor": "none", "markeredgecolor": style.color, "markeredgewidth": 1.8}
+        axes.plot(place, best["error"], marker="o", **ring)
+    axes.set_xscale("log")
+    places = [weight if weight > 0 else zero for weight in weights]
+    axes.set_xticks(places, [f"{weight:g}" for weight in weights])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(places[0] / 1.6, places[-1] * 1.6)
+    log_axis(axes.yaxis, [*sweep["error"].clip(upper=top), float(sweep["error"].min()) / 1.06])
+    if len(beyond):
+        axes.set_ylim(top=top)
+    axes.grid(True)
+    axes.set(xlabel=weight_name, ylabel=metric_label(metric).replace("\n", " on validation scenes\n"))
+    # each label holds a weight and an error: more than two in a row would not fit
+    legend_row(figure, 2)
+    said = [counted(chosen["seeds"], "seed"), count(int(sweep["images"].max()), "image") if "images" in sweep else ""]
+    said += ["rings: the weight of the smallest mean over seeds", "small dots: single seeds"]
+    said.append(f"triangles: single seeds above the axis, up to {beyond.max():.2f}" if len(beyond) else "")
+    said.append("at the end: a weight beyond those tried may be better" if chosen["at_end"].any() else "")
+    return finish(figure, title, *said, caption, miniature=miniature or is_miniature(sweep))
+
+
+@plot
+def factorial_cells(
+    errors: pd.DataFrame,
+    factors: Mapping[str, Sequence[str]],
+    cells: Mapping[str, Mapping[str, str]],
+    names: Mapping[str, str] | None = None,
+    title: str = "Every combination of the changes, best first",
+    caption: str = "",
+    miniature: bool = False,
+):
+    """Each cell's error, a dot a seed and a bar their mean, a row a stratum; below, filled marks for new levels.
+
+    Cells are sorted by their mean in the first stratum. Trainings that did not learn are crosses at the upper edge and
+    count in no mean.
+
+    Args:
+        errors: of `studies.stats.effects.seed_errors` of all cells: rows ``experiment, seed, stratum, metric, error,
+            images``, at most three strata; ``learnt`` (False: did not) if known.
+        factors: factor -> (old level, new level).
+        cells: experiment -> factor -> level.
+        names: cell -> a name it is known by, written at its mark.
+        title, caption: texts.
+        miniature: mark it as such (also where the rows say so).
+
+    Raises:
+        DataError: missing columns, no rows, a cell without rows, several metrics, too many strata.
+    """
+    what = "factorial_cells"
+    require_columns(errors, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
+    strata = require_few_strata(errors, what)
+    if absent := [name for name in cells if name not in set(errors["experiment"])]:
+        raise DataError(f"{what}: no rows of {', '.join(absent)}")
+    learnt = errors["learnt"].astype(bool) if "learnt" in errors else pd.Series(True, errors.index)
+    good = errors[learnt]
+    means = good[good["stratum"] == strata[0]].groupby("experiment")["error"].mean()
+    # grey: all old, blue: all new
+    new = {name: {cell[factor] == levels[1] for factor, levels in factors.items()} for name, cell in cells.items()}
+    ends = {(True,): METHODS["ours"].color, (False,): METHODS["baseline"].color}
+    colors = {name: ends.get(tuple(levels), "#7f8c99") for name, levels in new.items()}
+    order = sorted(cells, key=lambda name: (float(means.get(name, np.inf)), name))
+    heights = [1.9] * len(strata) + [0.27 * len(factors) + 0.25]
+    figure = new_figure(1.1 + sum(heights))
+    rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    for axes, stratum in zip(rows, strata, strict=False):
+        own, fine = errors[errors["stratum"] == stratum], good[good["stratum"] == stratum]
+        log_axis(axes.yaxis, [*fine["error"], fine["error"].max() * 1.09])
+        for place, name in enumerate(order):
+            values = fine.loc[fine["experiment"] == name, "error"].to_numpy(float)
+            failed = int((own["experiment"] == name).sum()) - len(values)
+            _cell(axes, place, values, failed, colors[name])
+        axes.set_title(stratum_title(stratum))
+        axes.set_ylabel(metric_name(own["metric"].iloc[0]))
+        axes.grid(True, axis="y")
+        axes.tick_params(axis="x", length=0)
+    _marks(rows[-1], order, factors, cells, names or {})
+    said = [seed_count(errors), "dots: single seeds, bars and numbers: their means, logarithmic axis"]
+    said.append("filled: the new level of a factor, open: the old one; grey: all old, blue: all new")
+    if not learnt.all():
+        trainings = errors[~learnt][["experiment", "seed"]].drop_duplicates()
+        said.append(f"crosses: {count(len(trainings), 'training')} that did not learn, off the scale and in no mean")
+    return finish(figure, title, *said, caption, miniature=miniature or is_miniature(errors))
+
+
+def _cell(axes, place: int, values: np.ndarray, failed: int, color: str) -> None:
+    spread = place + 0.09 * (np.arange(len(values)) - (len(values) - 1) / 2)
+    axes.plot(spread, values, linestyle="", marker="o", markersize=4, color=color, alpha=0.8, markeredgewidth=0)
+    if len(values):
+        bar = {"linewidth": 2.4, "alpha": 0.6, "solid_capstyle": "butt"}
+        axes.plot([place - 0.36, place + 0.36], [values.mean()] * 2, color=color, **bar)
+        look = {"ha": "center", "va": "baseline", "fontsize": 8, "color": INK}
+        note(axes, f"{values.mean():.3f}", (place, values.max()), (0, 5), **look)
+    if not failed:
+        return
+    crosses = place + 0.18 * (np.arange(failed) - (failed - 1) / 2)
+    look = {"marker": "x", "markersize": 6, "markeredgewidth": 1.8, "color": ORANGE, "clip_on": False}
+    axes.plot(crosses, np.full(failed, 0.985), transform=axes.get_xaxis_transform(), linestyle="", **look)
+
+
+def _marks(axes, order, factors, cells, names) -> None:
+    at = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    for row, (factor, (old, new)) in enumerate(factors.items()):
+        axes.axhline(row, color="#ececec", linewidth=8, zorder=0)
+        for place, name in enumerate(order):
+            face = INK if cells[name][factor] == new else "white"
+            look = {"markersize": 8, "markeredgewidth": 1.3, "color": INK, "markerfacecolor": face}
+            axes.plot(place, row, linestyle="", marker="o", zorder=2, **look)
+        note(axes, f"{factor}: {new}", (0, row), (-8, 0), ha="right", **at)
+        note(axes, f"open: {old}", (1, row), (6, 0), ha="left", color=MUTED, **at)
+    axes.set_ylim(len(factors) - 0.4, -0.6)
+    axes.set_xlim(-0.7, len(order) - 0.3)
+    axes.set_yticks([])
+    axes.set_xticks(range(len(order)), [names.get(name, "") for name in order], fontsize=8.5, fontweight="bold")
+    axes.tick_params(axis="x", length=0)
+    axes.spines[:].set_visible(False)

@@ -5,17 +5,15 @@ numbers = claims.gather(evidence, rows)       # the ablation's scores, its measu
 judged = claims.judge(numbers)
 print(claims.rule_text())
 judged.table()        # a line a claim
-judged.effects()      # a line a comparison, for `lowtex_lab.plots.effect_forest`
+judged.effects()      # a line a comparison, for `lowtex_lab.plots.claim_effects`
 
-The claims are data, in ``claims.yaml``: each names comparisons (`Versus`). `measure` looks a comparison up, in one set
-of numbers; `settle` judges all comparisons of a table as one family; `verdict` turns what they say into a verdict.
-Nothing here knows an outcome.
+The claims are data, in ``claims.yaml``: each names comparisons. `look_up` finds the one set of numbers that a
+comparison takes and its effect; `settle` judges all comparisons of a table as one family; `verdict` turns what they say
+into a verdict. Nothing here knows an outcome.
 """
 
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,35 +25,21 @@ from lowtex.catalog import source_of
 from lowtex.errors import DataError
 from lowtex.evaluation.metrics import LABELS
 from lowtex.evaluation.protocols import get_protocol
-from lowtex.experiments import GROUPS, factorial
+from lowtex.experiments import factorial
 from lowtex_lab.studies.diagnostics.transfer import with_rivals
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import STUCK, outcomes_of
 from lowtex_lab.studies.level_scores import level_scores
 from lowtex_lab.studies.rows import PROTOCOL
 from lowtex_lab.studies.stats.effect_rules import CANNOT as UNKNOWN
-from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, adjust
-from lowtex_lab.studies.stats.effects import compare
-from lowtex_lab.studies.stats.factorial import factorial_effects
+from lowtex_lab.studies.stats.effect_rules import HELPS, OPEN, SAME, Rule, adjust
+from lowtex_lab.studies.stats.effects import contrast_effects
 from lowtex_lab.studies.stats.image_scores import error_name
 from lowtex_lab.studies.stats.resampling import TIMES
-from lowtex_lab.studies.tables import design, factor_pairs
+from lowtex_lab.studies.tables import ablate_command, design, factor_pairs, ratio_text
 
 LESS, EQUAL = "less", "same"
 """What a claim expects of a comparison: a smaller error, or no difference."""
-
-REAL_DATA = {
-    "kitti": "KITTI",
-    "kitti_depth": "KITTI",
-    "vkitti2": "Virtual KITTI 2",
-    "make3d": "Make3D",
-    "cityscapes": "Cityscapes",
-}
-"""Data root -> what the data set is called in a verdict."""
-
-MADE_IN = ("abstract", "review", "prototype", "rival")
-"""Where a claim is made: the paper's abstract, a published review of the paper, the kit's own throw-away prototype, or
-what a doubter would say instead."""
 
 TRANSFER, MASK = "transfer", "mask"
 """Measures of which the comparisons' names need more than the trainings' names, see `gather`."""
@@ -67,7 +51,7 @@ LOW_KINDS = ("known", "gradient")
 """Texture strata, the first kind that the numbers have: known contrast in the miniature, image gradient elsewhere."""
 
 PLACES = ("miniature", "profile", "train_data", "eval_data", "split", "crop", "cap_m")
-"""What makes numbers a set of their own, beside protocol, scaling and flip, which are the same for all candidates."""
+"""What makes numbers a set of their own, beside protocol, scaling and flip, which are the same for all sets."""
 
 HOLDS, IN_PART, FAILS, CANNOT = "holds", "holds in part", "does not hold", "cannot be judged here"
 VERDICTS = (HOLDS, IN_PART, FAILS, CANNOT)
@@ -85,11 +69,12 @@ YES, NO, UNDECIDED, FEW, NOTHING = "yes", "no", "undecided", "too few", "no numb
 
 
 @dataclass(frozen=True)
-class Versus:
-    """One comparison: ``better`` should have the smaller ``metric`` than ``than``.
+class Comparison:
+    """``better`` should have the smaller ``metric`` than ``than``; or a factor's new level than its old one.
 
     Attributes:
         better, than: experiments.
+        factor: in their place, a factor's main effect over all sixteen cells of the factorial.
         protocol: of `lowtex.evaluation.protocols`; it implies the data set and the test split.
         stratum: ``all``, ``low`` (texture), ``edge`` or ``interior`` (nearness to a depth edge), …
         kinds: kinds of strata it may come from, the first that the numbers have; ``none`` for whole images.
@@ -101,8 +86,9 @@ class Versus:
         select: column and value of the rows of that measure to take.
     """
 
-    better: str
+    better: str = ""
     than: str = ""
+    factor: str = ""
     protocol: str = "vkitti2_dense"
     stratum: str = "all"
     kinds: tuple[str, ...] = ("none",)
@@ -116,12 +102,12 @@ class Versus:
     @property
     def experiments(self) -> tuple[str, ...]:
         """All that must have numbers."""
-        return self.better, self.than
+        return tuple(factorial()) if self.factor else (self.better, self.than)
 
     @property
-    def wanted_split(self) -> str:
-        """The last part of the split's name."""
-        return self.split or source_of(self.protocol).split
+    def weights(self) -> dict[str, float]:
+        """Of each experiment's log error in the effect."""
+        return design().weights(1)[self.factor] if self.factor else {self.better: 1.0, self.than: -1.0}
 
     @property
     def quantity(self) -> str:
@@ -134,29 +120,19 @@ class Versus:
     @property
     def label(self) -> str:
         """The comparison in a few words."""
-        return f"{self.better} / {self.than}"
+        return f"{self.factor}, main effect" if self.factor else f"{self.better} / {self.than}"
 
     @property
     def place(self) -> str:
         """Data and pixels in a few words."""
         pixels = "all pixels" if self.stratum == "all" else self.stratum
-        where = f"{self.measure}: {self.quantity}" if self.measure else self.protocol
-        return ", ".join([where, *([] if self.measure else [pixels]), *([self.split] if self.split else [])])
-
-
-@dataclass(frozen=True)
-class MainEffect(Versus):
-    """A factor's new level against its old one over all sixteen cells of the factorial; ``better`` is the factor."""
+        where = [f"{self.measure}: {self.quantity}"] if self.measure else [self.protocol, pixels]
+        return ", ".join([*where, self.split] if self.split else where)
 
     @property
-    def experiments(self) -> tuple[str, ...]:
-        """All cells."""
-        return tuple(factorial())
-
-    @property
-    def label(self) -> str:
-        """The factor."""
-        return f"{self.better}, main effect"
+    def source(self) -> str:
+        """Where its numbers come from: a measure, or a protocol."""
+        return self.measure or self.protocol
 
 
 @dataclass(frozen=True)
@@ -166,7 +142,8 @@ class Claim:
     Attributes:
         name: short.
         text: what is claimed; for a question of the review what a *yes* would mean.
-        made_in: one of `MADE_IN`.
+        made_in: ``abstract`` of the paper, ``review`` of it, the kit's own throw-away ``prototype``, or ``rival``: what
+            a doubter would say instead.
         tests: the comparisons that bear on it.
         blocked: why it cannot be judged with this kit as it stands, where that is so.
         reading: what the kit had to decide to make it testable.
@@ -179,7 +156,7 @@ class Claim:
     name: str
     text: str
     made_in: str
-    tests: tuple[Versus, ...] = ()
+    tests: tuple[Comparison, ...] = ()
     blocked: str = ""
     reading: str = ""
     question: str = ""
@@ -187,11 +164,10 @@ class Claim:
     about: str = ""
 
 
-def _comparison(fields: dict) -> Versus:
-    """A test of the file: ``factor`` names a main effect; texture strata have `LOW_KINDS` unless it says otherwise."""
+def _comparison(fields: dict) -> Comparison:
+    """A test of the file; strata of low and high texture have `LOW_KINDS` unless it says otherwise."""
     kinds = fields.get("kinds", LOW_KINDS if fields.get("stratum") in ("low", "high") else ("none",))
-    fields = {**fields, "kinds": tuple(kinds), "select": tuple(fields.get("select", {}).items())}
-    return MainEffect(fields.pop("factor"), **fields) if "factor" in fields else Versus(**fields)
+    return Comparison(**{**fields, "kinds": tuple(kinds), "select": tuple(fields.get("select", {}).items())})
 
 
 _STORED = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
@@ -199,8 +175,18 @@ _STORED = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encod
 KITTI_COMMAND: str = _STORED["kitti_command"]
 """What a person with the real data sets runs, once a seed."""
 
+REAL_DATA: dict[str, str] = _STORED["real_data"]
+"""Data root -> what the data set is called in a verdict."""
+
 CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", ())))}) for one in _STORED["claims"])
 """What can be put to a test, and what cannot, in the order of the table."""
+
+
+def rule_text(rule: Rule | None = None) -> str:
+    """The rule in words, with its numbers, as Markdown."""
+    rule = rule or Rule()
+    numbers = {"false": 1 - rule.level, "gain": 1 - rule.margin, "least": rule.least, "stuck": STUCK}
+    return _STORED["rule"].rstrip().format(rule=rule.describe(), **numbers)
 
 
 @dataclass
@@ -230,165 +216,225 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, claims: Iterabl
         rows: the run's own tidy rows, or None.
         claims: to be judged.
     """
-    tests, numbers = (
-        [test for claim in claims for test in claim.tests],
-        Numbers(rows=pd.DataFrame() if rows is None else rows),
-    )
-    asked = [name.partition(": ")[0] for test in tests for name in test.experiments]
-    present = [] if evidence is None else evidence.present(asked)
+    numbers = Numbers(rows=pd.DataFrame() if rows is None else rows)
+    tests = [test for claim in claims for test in claim.tests]
+    # a rival that never looks goes by its network's name
+    trained = {test: [name.partition(": ")[0] for name in test.experiments] for test in tests}
+    present = evidence.present(name for names in trained.values() for name in names) if evidence else []
     if not present:
         return numbers
-    scores, validation = (
-        found[found["stratum_kind"].isin({"none"} | {kind for test in tests for kind in test.kinds})]
-        for found in (evidence.scores(present, split) for split in ("test", "val"))
-    )
-    chosen = [scores]
-    if names := {name for test in tests if test.split == "val" for name in test.experiments}:
-        chosen.append(validation[validation["experiment"].isin(names)])
-    wanted = {test.measure for test in tests if test.measure} | {TRANSFER}
-    measured = {name: evidence.measured(name) for name in sorted(wanted) if evidence.has_measure(name)}
-    measured = {name: found[found["experiment"].isin(present)] for name, found in measured.items()}
-    if MASK in measured:
+    kinds = {"none", *(kind for test in tests for kind in test.kinds)}
+    scores, validation = (evidence.scores(present, split) for split in ("test", "val"))
+    scores, validation = (some[some["stratum_kind"].isin(kinds)] for some in (scores, validation))
+    chosen_by = {name for test in tests if test.split == "val" for name in trained[test]}
+    parts = [scores, validation[validation["experiment"].isin(chosen_by)]]
+    for name in sorted({TRANSFER, *(test.measure for test in tests if test.measure)}):
+        if evidence.has_measure(name):
+            numbers.measured[name] = evidence.measured(name, present)
+    if MASK in numbers.measured:
         # its question is of strata within one network, which stand as experiments of their own
-        found = measured[MASK]
-        measured[MASK] = found.assign(experiment=found["experiment"] + ": " + found["stratum"])
-    if TRANSFER in measured:
-        chosen.append(with_rivals(measured.pop(TRANSFER)))
+        found = numbers.measured[MASK]
+        numbers.measured[MASK] = found.assign(experiment=found["experiment"] + ": " + found["stratum"])
+    if TRANSFER in numbers.measured:
+        parts.append(with_rivals(numbers.measured.pop(TRANSFER)))
     # one ablation, one set of training pairs: a row of any of its networks says which
     learnt_from = evidence.rows(present[:1], "val")["train_data"].iloc[0]
-    numbers.scores = pd.concat(chosen, ignore_index=True).assign(train_data=learnt_from)
+    numbers.scores = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(train_data=learnt_from)
     stuck = outcomes_of(validation).query("not learnt")
-    numbers.measured, numbers.failed = measured, frozenset(zip(stuck["experiment"], stuck["seed"], strict=True))
+    numbers.failed = frozenset(zip(stuck["experiment"], stuck["seed"], strict=True))
     return numbers
 
 
 @dataclass(frozen=True)
-class Candidate:
+class NumberSet:
     """One set of numbers that fits a comparison: what one group of networks, trained on one data set, got on one group
     of images by one protocol. A run on real data, a run on the miniature, an ablation and a command of `lowtex
     evaluate` each leave sets of their own. Sets are never mixed.
 
     Attributes:
-        test: the comparison.
         scores: of images, in the strata ``none`` and ``kind``; where only means over images are known, these stand as
             the score of one image.
         of_images: which of the two.
         kind: of strata.
-        stratum: that is judged.
+        seeds: that every experiment has.
+        partial: that only some have.
         context: what the numbers have in common, `PLACES` and images.
     """
 
-    test: Versus
     scores: pd.DataFrame
     of_images: bool
     kind: str
-    stratum: str
+    seeds: tuple[int, ...]
+    partial: tuple[int, ...]
     context: dict
-
-    @cached_property
-    def errors(self) -> pd.DataFrame:
-        """Mean over images, ``(seeds, experiments)``; NaN where an experiment lacks a seed."""
-        inside = _stratum(self.scores, self.kind, self.stratum)
-        return inside.pivot_table(index="seed", columns="experiment", values=self.test.metric, aggfunc="mean")
-
-    @property
-    def seeds(self) -> int:
-        """That every experiment has."""
-        return len(self.errors.dropna())
 
     @property
     def told(self) -> str:
         """The set in one line."""
         sort = "miniature" if self.context["miniature"] else "real data"
         what = "scores of images" if self.of_images else "means"
-        seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
         kind = "" if self.kind == "none" else f" by {self.kind}"
         return (
             f"{what}{kind} on {self.context['eval_data']} ({sort}, {self.context['split']}), profile "
-            f"{self.context['profile']}, learnt from {self.context['train_data']}, {seeds}"
-        )
-
-    def rank(self, least: int) -> tuple:
-        """The best set has the smallest."""
-        place = self.test.kinds.index(self.kind) if self.kind in self.test.kinds else 0
-        return (
-            self.seeds < least,
-            bool(self.context["miniature"]),
-            place,
-            not self.of_images,
-            -self.seeds,
-            -int(self.context["images"]),
-            *(str(self.context[name]) for name in PLACES),
+            f"{self.context['profile']}, learnt from {self.context['train_data']}, {len(self.seeds)} seed"
+            + ("s" if len(self.seeds) != 1 else "")
         )
 
 
-def candidates(
-    scores: pd.DataFrame, rows: pd.DataFrame, test: Versus, least: int
-) -> tuple[list[Candidate], tuple[str, ...]]:
+def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[NumberSet], tuple[str, ...]]:
     """All sets of numbers that fit a comparison, the one to take first; and the experiments that have none at all.
 
     Args:
-        scores: of single images; may be empty.
-        rows: tidy rows; may be empty.
+        numbers: all there is.
         test: the comparison.
         least: seeds that a verdict needs.
+
+    Raises:
+        DataError: a measure without a column that is asked for.
     """
-    found: list[Candidate] = []
+    kinds = ("none",) if test.stratum == "all" else test.kinds
+    found: list[NumberSet] = []
     seen: set[str] = set()
-    for frame, of_images in ((scores, True), (rows, False)):
-        chosen = _fitting(frame, test, of_images)
-        if chosen.empty:
-            continue
-        seen |= set(chosen["experiment"])
-        places = [name for name in PLACES if name in chosen]
-        for place, group in chosen.groupby(places, sort=True, dropna=False):
+    for scores, of_images in _fitting(numbers, test):
+        seen |= set(scores["experiment"])
+        places = [name for name in PLACES if name in scores]
+        for place, group in scores.groupby(places, dropna=False):
             told = dict.fromkeys(PLACES, "not stated") | {"miniature": False} | dict(zip(places, place, strict=True))
-            for kind in ("none",) if test.stratum == "all" else test.kinds:
+            for kind in kinds:
                 inside = _stratum(group, kind, test.stratum)
-                if not set(test.experiments) <= set(inside["experiment"]):
+                had = inside.groupby("seed")["experiment"].nunique() == len(test.experiments)
+                if not had.any():
                     continue
-                images = inside["image"].nunique() if of_images else int(inside["images"].max())
-                kept = group[group["stratum_kind"].isin(["none", kind])] if of_images else _as_scores(inside, test)
-                context = {**told, "images": images}
-                candidate = Candidate(test, kept, of_images, kind, test.stratum, context)
-                if candidate.seeds:
-                    found.append(candidate)
-    missing = tuple(name for name in test.experiments if name not in seen)
-    return sorted(found, key=lambda candidate: candidate.rank(least)), missing
+                context = told | {"images": inside["image"].nunique() if of_images else int(inside["images"].max())}
+                kept = group[group["stratum_kind"].isin(["none", kind])]
+                seeds = (tuple(map(int, had.index[had])), tuple(map(int, had.index[~had])))
+                found.append(NumberSet(kept, of_images, kind, *seeds, context))
+
+    def rank(one: NumberSet) -> tuple:
+        """The set to take has the smallest."""
+        images, seeds = int(one.context["images"]), len(one.seeds)
+        last = (str(one.context[name]) for name in PLACES)
+        place = kinds.index(one.kind)
+        return seeds < least, bool(one.context["miniature"]), place, not one.of_images, -seeds, -images, *last
+
+    return sorted(found, key=rank), tuple(name for name in test.experiments if name not in seen)
 
 
-def _fitting(frame: pd.DataFrame, test: Versus, of_images: bool) -> pd.DataFrame:
-    """Rows of the comparison's experiments by its protocol as it stands, on its split."""
-    if frame.empty or (of_images and test.metric not in frame):
-        return frame.iloc[:0]
-    protocol = get_protocol(test.protocol)
-    # the largest cut first: a table asks this of the same long frame for every comparison
-    frame = frame[frame["experiment"].isin(test.experiments)]
-    frame = frame[frame["protocol"] == protocol.stated_name]
-    known = {split: str(split).rpartition("/")[2] == test.wanted_split for split in frame["split"].unique()}
-    fits = (
-        (frame["scaling"] == protocol.scaling)
-        & (frame["flip"].astype(bool) == protocol.flip)
-        & frame["split"].map(known).astype(bool)
-    )
-    if not of_images:
-        fits &= (frame["status"] == "measured") & (frame["metric"] == test.metric)
-    return frame[fits]
+def _fitting(numbers: Numbers, test: Comparison) -> Iterator[tuple[pd.DataFrame, bool]]:
+    """A comparison's numbers as scores of images, and whether they are; means over images stand as those of one."""
+    if test.measure:
+        if test.measure in numbers.measured:
+            yield _of_measure(numbers.measured[test.measure], test)
+        return
+    protocol, split = get_protocol(test.protocol), test.split or source_of(test.protocol).split
+    for frame, of_images in ((numbers.scores, True), (numbers.rows, False)):
+        if frame.empty or (of_images and test.metric not in frame):
+            continue
+        # the largest cut first: a table asks this of the same long frame for every comparison
+        frame = frame[frame["experiment"].isin(test.experiments)]
+        frame = frame[(frame["protocol"] == protocol.stated_name) & (frame["scaling"] == protocol.scaling)]
+        frame = frame[frame["flip"].astype(bool) == protocol.flip]
+        frame = frame[frame["split"].astype(str).str.split("/").str[-1] == split]
+        if not of_images:
+            frame = frame[(frame["status"] == "measured") & (frame["metric"] == test.metric)]
+        if len(frame):
+            yield (frame, True) if of_images else (_means(frame, test.metric, "value"), False)
+
+
+def _of_measure(frame: pd.DataFrame, test: Comparison) -> tuple[pd.DataFrame, bool]:
+    """`_fitting` of a measure's column: scores of images where it has images, one number a training elsewhere."""
+    for column in (test.metric, *(name for name, _ in test.select)):
+        if column not in frame:
+            there = ", ".join(map(str, frame.columns))
+            raise DataError(f"measure {test.measure!r} has no column {column!r}; it has: {there}")
+    for column, value in test.select:
+        frame = frame[frame[column].astype(str) == value]
+    frame = frame[frame["experiment"].isin(test.experiments) & frame[test.metric].notna()]
+    told = {"eval_data": test.measure, "split": "its own", "stratum_kind": "none", "stratum": "all", "pixels": 0}
+    frame = frame.assign(**told)
+    if "image" not in frame:
+        return _means(frame if "images" in frame else frame.assign(images=0), test.metric, test.metric), False
+    # an image counts where every training has a number of it
+    table = frame.pivot_table(index=["experiment", "seed"], columns="image", values=test.metric, aggfunc="mean")
+    told |= {name: frame[name].iloc[0] for name in PLACES if name in frame and len(frame)}
+    return table.dropna(axis=1).stack().rename(test.metric).reset_index().assign(**told), True
+
+
+def _means(frame: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
+    """Means over images, in a column, as scores of one image."""
+    place = ["experiment", "seed", "stratum_kind", "stratum", *(name for name in PLACES if name in frame)]
+    means = frame.groupby(place, dropna=False).agg(**{metric: (column, "mean"), "images": ("images", "max")})
+    return means.reset_index().assign(image="mean over images", pixels=0)
 
 
 def _stratum(frame: pd.DataFrame, kind: str, stratum: str) -> pd.DataFrame:
     return frame[(frame["stratum_kind"] == kind) & (frame["stratum"] == stratum)]
 
 
-def _as_scores(rows: pd.DataFrame, test: Versus) -> pd.DataFrame:
-    """Tidy rows of one stratum, means over images, as scores of one image."""
-    place = ["experiment", "seed", "stratum_kind", "stratum"]
-    means = rows.groupby(place)["value"].mean().rename(test.metric).reset_index()
-    return means.assign(image="mean over images", pixels=0)
+NONE = dict.fromkeys(("ratio", "low", "high"), np.nan) | dict.fromkeys(("seeds", "images", "clusters"), 0)
+NONE |= dict.fromkeys(("cluster", "profile", "train_data"), "") | {"miniature": False}
+"""The effect of a comparison without numbers."""
 
 
-def measure(numbers: Numbers, test: Versus, rule: Rule | None = None, times: int = TIMES) -> "Outcome":
-    """Look one comparison up; its verdict stands alone until `settle` has seen the whole table.
+@dataclass
+class Outcome:
+    """What the numbers say about one comparison.
+
+    Attributes:
+        test: the comparison.
+        effect: a row of `studies.stats.effects.contrast_effects` and what the numbers have in common; `NONE` without
+            numbers.
+        verdict: of `lowtex_lab.studies.stats.effect_rules`, corrected once `settle` has seen the whole table.
+        over: what the interval is over: ``seeds and images`` or ``seeds``.
+        kind: of strata that was found.
+        left: what else was there and was not taken, and seeds that stand out.
+        missing: experiments without any number there.
+        alone: the verdict without correction.
+        firm: it would survive Holm's correction as well.
+    """
+
+    test: Comparison
+    effect: dict = field(default_factory=lambda: NONE)
+    verdict: str = ""
+    over: str = ""
+    kind: str = ""
+    left: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    alone: str = ""
+    firm: bool = False
+
+    @property
+    def says(self) -> str:
+        """What it says of the claim: one of ``yes, no, undecided, too few, no numbers``."""
+        if self.effect is NONE:
+            return NOTHING
+        if self.verdict.startswith(UNKNOWN):
+            return FEW
+        if self.verdict == OPEN:
+            return UNDECIDED
+        return YES if self.verdict == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else NO
+
+    def numbers(self) -> str:
+        """Ratio and interval in one text."""
+        if self.says == NOTHING:
+            return NOTHING
+        asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
+        return ratio_text(*(self.effect[name] for name in ("ratio", "low", "high"))) + asked
+
+    def evidence(self) -> str:
+        """Everything in one line, of a comparison with numbers."""
+        kind = f" ({self.kind})" if self.kind not in ("", "none") else ""
+        name = LABELS.get(self.test.quantity, self.test.quantity)
+        errors = f" ({name} {self.effect['method_error']:.3f} against {self.effect['reference_error']:.3f})"
+        said = f"{self.numbers()}{'' if self.test.factor else errors}, {self.verdict}{' (firm)' if self.firm else ''}"
+        return f"{self.test.label} on {self.test.place}{kind}: {said}"
+
+
+def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times: int = TIMES) -> Outcome:
+    """The effect of one comparison; its verdict stands alone until `settle` has seen the whole table.
+
+    Of two experiments, seeds of which one did not learn are left out; of a main effect, the pairs of cells of which one
+    did not. Where fewer than ``rule.least`` seeds would remain, everything is counted.
 
     Args:
         numbers: all there is.
@@ -400,233 +446,58 @@ def measure(numbers: Numbers, test: Versus, rule: Rule | None = None, times: int
         DataError: scores that do not fit together; a measure without the column that is asked for.
     """
     rule = rule or Rule()
-    if test.measure:
-        frame = numbers.measured.get(test.measure, pd.DataFrame())
-        found, missing = _of_measure(frame, test) if len(frame) else ([], test.experiments)
-    else:
-        found, missing = candidates(numbers.scores, numbers.rows, test, rule.least)
+    found, missing = number_sets(numbers, test, rule.least)
     if not found:
         return Outcome(test, missing=missing)
     taken, *others = found
-    effect, said = sound_effect(taken, numbers.failed, rule, times)
+    left = []
+    if taken.partial:
+        left.append(f"seed {', '.join(map(str, taken.partial))} left out: not all experiments have it")
+    whole = taken.scores[taken.scores["seed"].isin(taken.seeds)]
+    effect = _effect(taken, test, whole, test.weights, rule, times)
+    trained = {name.partition(": ")[0] for name in test.experiments}
+    bad = sorted((name, seed) for name, seed in numbers.failed if name in trained and seed in taken.seeds)
+    if bad and taken.of_images:
+        names = f"did not learn: {', '.join(f'{name} seed {seed}' for name, seed in bad)}"
+        if test.factor:
+            kept, what = _learnt_pairs(taken, test, numbers.failed)
+            weights = {"new": 1.0, "old": -1.0}
+        else:
+            kept, what = whole[~whole["seed"].isin([seed for _, seed in bad])], "these seeds are left out"
+            weights = test.weights
+        if kept["seed"].nunique() < rule.least:
+            left.append(f"{names}; counted all the same, as too few other seeds are left")
+        else:
+            left.append(f"{names}; {what}, with them the ratio is {effect['ratio']:.3f}")
+            effect = _effect(taken, test, kept, weights, rule, times)
+    left += [f"not taken: {other.told}" for other in others]
     over = "seeds and images" if taken.of_images else "seeds"
-    left = [*said, *(f"not taken: {other.told}" for other in others)]
     return Outcome(test, effect, str(effect["verdict"]), over, taken.kind, tuple(left))
 
 
-def _of_measure(frame: pd.DataFrame, test: Versus) -> tuple[list[Candidate], tuple[str, ...]]:
-    """A measure's column as a set of numbers: scores of images where it has images, one number a training elsewhere."""
-    for column in (test.metric, *(name for name, _ in test.select)):
-        if column not in frame:
-            there = ", ".join(map(str, frame.columns))
-            raise DataError(f"measure {test.measure!r} has no column {column!r}; it has: {there}")
-    for column, value in test.select:
-        frame = frame[frame[column].astype(str) == value]
-    frame = frame[frame["experiment"].isin(test.experiments) & frame[test.metric].notna()]
-    missing = tuple(name for name in test.experiments if not (frame["experiment"] == name).any())
-    if missing:
-        return [], missing
-    told = {"profile": "not stated", "miniature": False, "train_data": "not stated"}
-    told |= {name: frame[name].iloc[0] for name in told if name in frame}
-    told |= {"eval_data": test.measure, "split": "its own"}
-    if "image" not in frame:
-        rows = frame.assign(value=frame[test.metric])
-        images = int(frame["images"].max()) if "images" in frame else 0
-        scores = _as_scores(rows.assign(stratum_kind="none", stratum="all"), test)
-        return [Candidate(test, scores, False, "none", "all", told | {"images": images})], ()
-    # an image counts where every training has a number of it
-    table = frame.pivot_table(index=["experiment", "seed"], columns="image", values=test.metric, aggfunc="mean")
-    table = table.dropna(axis=1)
-    if table.empty:
-        return [], test.experiments
-    scores = table.stack().rename(test.metric).reset_index().assign(stratum_kind="none", stratum="all", pixels=0)
-    return [Candidate(test, scores, True, "none", "all", told | {"images": table.shape[1]})], ()
-
-
-def sound_effect(
-    taken: Candidate, failed: frozenset[tuple[str, int]], rule: Rule, times: int
-) -> tuple[dict, list[str]]:
-    """The effect of a set of numbers without trainings that did not learn, and what was left out, in words.
-
-    Of two experiments, seeds of which one did not learn are left out; of a main effect, the pairs of cells of which one
-    did not. Where fewer than ``rule.least`` seeds would remain, everything is counted.
-
-    Args:
-        taken: the set.
-        failed: (experiment, seed).
-        rule: when an effect counts.
-        times: draws of the bootstrap.
-
-    Returns:
-        a row as of `lowtex_lab.studies.stats.effects.compare`, with what the set has in common; and lines about seeds.
-    """
-    errors = taken.errors
-    whole = [int(seed) for seed in errors.dropna().index]
-    said = []
-    if partial := [str(seed) for seed in errors.index if int(seed) not in whole]:
-        said.append(f"seed {', '.join(partial)} left out: not all experiments have it")
-    # a rival that never looks goes by its network's name
-    owners = {name.partition(": ")[0] for name in taken.test.experiments}
-    bad = sorted((name, seed) for name, seed in failed if name in owners and seed in whole)
-    everything = effect_of(taken, rule, times)
-    if not bad or not taken.of_images:
-        return everything, said
-    names = ", ".join(f"{name} seed {seed}" for name, seed in bad)
-    if isinstance(taken.test, MainEffect):
-        sound, counted = _of_learnt_pairs(taken, failed, rule, times)
-        what = f"the {counted} of cells with one of them are left out"
-    else:
-        seeds = [seed for seed in whole if seed not in {seed for _, seed in bad}]
-        kept = replace(taken, scores=taken.scores[taken.scores["seed"].isin(seeds)])
-        sound, what = effect_of(kept, rule, times) if len(seeds) >= rule.least else {}, "these seeds are left out"
-    if not sound or sound["seeds"] < rule.least:
-        return everything, [*said, f"did not learn: {names}; counted all the same, as too few other seeds are left"]
-    return sound, [*said, f"did not learn: {names}; {what}, with them the ratio is {everything['ratio']:.3f}"]
-
-
-def effect_of(taken: Candidate, rule: Rule, times: int) -> dict:
-    """The effect of all of a set: a row as of `studies.stats.effects.compare`, with what the set has in common."""
-    test, clusters = taken.test, None if taken.of_images else "fixed"
-    options = {"strata": (taken.stratum,), "rule": rule, "clusters": clusters, "times": times}
-    with warnings.catch_warnings():
-        # seeds that only one side has are told by `sound_effect`
-        warnings.simplefilter("ignore", UserWarning)
-        if isinstance(test, MainEffect):
-            effects = factorial_effects(taken.scores, design(), taken.test.metric, stratum_kind=taken.kind, **options)
-            effects = effects[effects["effect"] == test.better]
-        else:
-            effects = compare(taken.scores, [test.experiments], taken.test.metric, stratum_kind=taken.kind, **options)
-    return _with_context(effects, taken)
-
-
-def _of_learnt_pairs(taken: Candidate, failed: frozenset[tuple[str, int]], rule: Rule, times: int) -> tuple[dict, str]:
-    """A main effect of the pairs of cells, alike but for the factor, of which both learnt (`level_scores`)."""
-    scores = _stratum(taken.scores, taken.kind, taken.stratum)
-    found = scores[["experiment", "seed"]].drop_duplicates()
-    there = list(found.itertuples(index=False, name=None))
-    found = found.assign(learnt=[training not in failed for training in there])
-    pairs = list(factor_pairs(taken.test.better).values())
-    couples = [{(name, seed) for name in pair} for pair in pairs for seed in sorted(set(found["seed"]))]
-    couples = [couple for couple in couples if couple <= set(there)]
-    counted = f"{sum(bool(couple & failed) for couple in couples)} of {len(couples)} pairs"
-    levels = level_scores(scores, pairs, found, taken.test.metric)
-    if levels.empty:
-        return {}, counted
-    options = {"stratum_kind": taken.kind, "strata": (taken.stratum,), "rule": rule, "times": times}
-    return _with_context(compare(levels, [("new", "old")], taken.test.metric, **options), taken), counted
-
-
-def _with_context(effects: pd.DataFrame, taken: Candidate) -> dict:
-    [effect] = effects.to_dict("records")
-    images = effect["images"] if taken.of_images else taken.context["images"]
-    return {**effect, **taken.context, "metric": taken.test.quantity, "images": images}
-
-
-def rule_text(rule: Rule | None = None) -> str:
-    """The rule in words, with its numbers, as Markdown."""
-    rule = rule or Rule()
-    words = {"open": OPEN, "helps": HELPS, "harms": HARMS, "same": SAME, "no_gain": NO_GAIN, "yes": YES, "no": NO}
-    words |= {"holds": HOLDS, "in_part": IN_PART, "fails": FAILS, "cannot": CANNOT}
-    return (
-        _STORED["rule"]
-        .rstrip()
-        .format(
-            rule=rule.describe(),
-            false=1 - rule.level,
-            gain=1 - rule.margin,
-            least=rule.least,
-            stuck=STUCK,
-            untested=UNTESTED.format(data="…", answer="…"),
-            answers=", ".join(ANSWERS.values()),
-            **words,
-        )
+def _effect(taken: NumberSet, test: Comparison, scores: pd.DataFrame, weights: dict, rule: Rule, times: int) -> dict:
+    """One effect of some of a set's scores, with what the set has in common."""
+    place = {"stratum_kind": taken.kind, "strata": (test.stratum,), "clusters": None if taken.of_images else "fixed"}
+    effects = contrast_effects(
+        scores, {test.label: weights}, test.metric, rule=rule, times=times, common_seeds=True, **place
     )
+    [effect] = effects.to_dict("records")
+    images = {} if not taken.of_images else {"images": effect["images"]}
+    return {**effect, **taken.context, "metric": test.quantity, **images}
 
 
-@dataclass
-class Outcome:
-    """What the numbers say about one comparison.
-
-    Attributes:
-        test: the comparison.
-        effect: of `studies.stats.effects.compare` or `factorial_effects` (``ratio, low, high, verdict, seeds, images,
-            cluster, se_seeds, se_images, df``, what the numbers have in common); empty without numbers.
-        verdict: of `lowtex_lab.studies.stats.effect_rules`, corrected once `settle` has seen the whole table.
-        over: what the interval is over: ``seeds and images`` or ``seeds``.
-        kind: of strata that was found.
-        left: what else was there and was not taken, and seeds that stand out.
-        missing: experiments without any number there.
-        alone: the verdict without correction.
-        firm: it would survive Holm's correction as well.
-    """
-
-    test: Versus
-    effect: dict = field(default_factory=dict)
-    verdict: str = ""
-    over: str = ""
-    kind: str = ""
-    left: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    alone: str = ""
-    firm: bool = False
-
-    @property
-    def ratio(self) -> float:
-        """The error as a share of the other's; NaN without numbers."""
-        return float(self.effect.get("ratio", np.nan))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the ratio; NaN where there is none."""
-        return float(self.effect.get("low", np.nan)), float(self.effect.get("high", np.nan))
-
-    @property
-    def seeds(self) -> int:
-        """That both sides have."""
-        return int(self.effect.get("seeds", 0))
-
-    @property
-    def images(self) -> int:
-        """Per seed."""
-        return int(self.effect.get("images", 0))
-
-    @property
-    def miniature(self) -> bool:
-        """The images are of the kit's own world."""
-        return bool(self.effect.get("miniature", False))
-
-    @property
-    def says(self) -> str:
-        """What it says of the claim: one of ``yes, no, undecided, too few, no numbers``."""
-        if not self.effect:
-            return NOTHING
-        if self.verdict.startswith(UNKNOWN):
-            return FEW
-        if self.verdict == OPEN:
-            return UNDECIDED
-        return YES if self.verdict == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else NO
-
-    def numbers(self) -> str:
-        """Ratio and interval in one text."""
-        if not self.effect:
-            return NOTHING
-        low, high = self.interval
-        known = np.isfinite(low) and np.isfinite(high)
-        asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
-        return f"{self.ratio:.3f} [{f'{low:.3f}, {high:.3f}' if known else 'no interval'}]{asked}"
-
-    def evidence(self) -> str:
-        """Everything in one line."""
-        kind = f" ({self.kind})" if self.kind not in ("", "none") else ""
-        if not self.effect:
-            lack = f" of {', '.join(self.missing)}" if 0 < len(self.missing) <= 3 else ""
-            return f"{self.test.label} on {self.test.place}: {NOTHING}{lack}"
-        against = ""
-        if not isinstance(self.test, MainEffect):
-            name = LABELS.get(self.test.quantity, self.test.quantity)
-            against = f" ({name} {self.effect['method_error']:.3f} against {self.effect['reference_error']:.3f})"
-        firm = " (firm)" if self.firm else ""
-        return f"{self.test.label} on {self.test.place}{kind}: {self.numbers()}{against}, {self.verdict}{firm}"
+def _learnt_pairs(taken: NumberSet, test: Comparison, failed: frozenset) -> tuple[pd.DataFrame, str]:
+    """Scores of a factor's levels (`level_scores`) over the pairs of cells, alike but for it, of which both learnt."""
+    scores = _stratum(taken.scores, taken.kind, test.stratum)
+    found = scores[["experiment", "seed"]].drop_duplicates()
+    there = set(found.itertuples(index=False, name=None))
+    pairs = list(factor_pairs(test.factor).values())
+    couples = [{(name, seed) for name in pair} for pair in pairs for seed in found["seed"].unique()]
+    couples = [couple for couple in couples if couple <= there]
+    lost = sum(bool(couple & failed) for couple in couples)
+    found = found.assign(learnt=[one not in failed for one in found.itertuples(index=False, name=None)])
+    levels = level_scores(scores, pairs, found, test.metric)
+    return levels, f"the {lost} of {len(couples)} pairs of cells with one of them are left out"
 
 
 def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
@@ -635,15 +506,13 @@ def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
     Each distinct comparison must be there once.
     """
     rule = rule or Rule()
-    known = [outcome for outcome in outcomes if outcome.effect]
-    p = np.full(len(known), np.nan)
-    for place, outcome in enumerate(known):
+    known = [outcome for outcome in outcomes if outcome.says != NOTHING]
+    for outcome in known:
         outcome.alone = _alone(outcome, rule)
-        if not outcome.alone.startswith(UNKNOWN):
-            # what cannot be judged is no comparison
-            p[place] = _p_value(outcome, rule)
+    # what cannot be judged is no comparison
+    p = np.array([np.nan if one.alone.startswith(UNKNOWN) else _p_value(one, rule) for one in known])
     for outcome, share, sure in zip(known, adjust(p, "fdr"), adjust(p, "holm"), strict=True):
-        called = outcome.alone not in (OPEN,) and not outcome.alone.startswith(UNKNOWN)
+        called = outcome.alone != OPEN and not outcome.alone.startswith(UNKNOWN)
         outcome.verdict = OPEN if called and not share < 1 - rule.level else outcome.alone
         outcome.firm = bool(called and sure < 1 - rule.level)
 
@@ -653,7 +522,7 @@ def _alone(outcome: Outcome, rule: Rule) -> str:
     given = str(outcome.effect["verdict"])
     if given.startswith(UNKNOWN):
         return given
-    low, high = (end / outcome.test.times for end in outcome.interval)
+    low, high = (outcome.effect[end] / outcome.test.times for end in ("low", "high"))
     said = rule.verdict(low, high)
     ruled_out = outcome.test.expects == LESS and said == OPEN and low > 1 - rule.margin
     return NO_GAIN if ruled_out else said
@@ -662,55 +531,48 @@ def _alone(outcome: Outcome, rule: Rule) -> str:
 def _p_value(outcome: Outcome, rule: Rule) -> float:
     """Of what a comparison says: for a smaller error the two-sided test that the ratio is just a gain worth naming."""
     effect, test = outcome.effect, outcome.test
-    log_ratio, df = np.log(outcome.ratio / test.times), float(effect["df"])
+    log_ratio, df = np.log(effect["ratio"] / test.times), float(effect["df"])
     se = float(np.hypot(effect["se_seeds"], effect["se_images"]))
     if test.expects == EQUAL:
-        return float(rule.p_value(np.array([log_ratio]), np.array([se]), np.array([df]))[0])
+        return float(rule.p_value(log_ratio, se, df))
     beyond = log_ratio - np.log1p(-rule.margin)
     if se == 0:
         return 0.0 if beyond else 1.0
     return float(2 * stats.t.sf(abs(beyond) / se, df))
 
 
-def verdict(outcomes: Iterable[Outcome]) -> tuple[str, str]:
+def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     """Verdict of a claim from its comparisons, and the reason, by `rule_text`."""
-    outcomes = list(outcomes)
     said = [outcome.says for outcome in outcomes]
-    firm = sum(o.firm for o in outcomes)
+    firm = sum(outcome.firm for outcome in outcomes)
     if len(said) == 1:
         why = f"its one comparison says {said[0]}{' (firm)' if firm else ''}"
     else:
         counted = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
         why = f"of {len(said)} comparisons {counted}{f' ({firm} firm)' if firm else ''}"
-    if said and set(said) == {YES}:
-        return HOLDS, why
     if YES in said:
-        return IN_PART, why
-    if said and set(said) == {NO}:
-        return FAILS, why
-    return CANNOT, because(outcomes)
+        return HOLDS if set(said) == {YES} else IN_PART, why
+    return (FAILS, why) if set(said) == {NO} else (CANNOT, _because(outcomes))
 
 
-def because(outcomes: Sequence[Outcome]) -> str:
+def _because(outcomes: Sequence[Outcome]) -> str:
     """Why comparisons allow no verdict."""
-    if not outcomes:
-        return "nothing tests it"
     parts = []
-    for place in dict.fromkeys(o.test.measure or o.test.protocol for o in outcomes if o.says == NOTHING):
-        own = [o for o in outcomes if o.says == NOTHING and (o.test.measure or o.test.protocol) == place]
-        lack = list(dict.fromkeys(name for o in own for name in o.missing))
+    lacking = [outcome for outcome in outcomes if outcome.says == NOTHING]
+    for source in dict.fromkeys(outcome.test.source for outcome in lacking):
+        lack = list(dict.fromkeys(name for o in lacking if o.test.source == source for name in o.missing))
         names = f" of {', '.join(lack[:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
-        parts.append(f"no numbers{names} on {place}")
-    if few := [o for o in outcomes if o.says == FEW]:
-        parts.append("; ".join(dict.fromkeys(o.verdict.removeprefix(f"{UNKNOWN}: ") for o in few)) + " only")
-    if wide := [o for o in outcomes if o.says == UNDECIDED]:
-        seeds = " or ".join(str(number) for number in sorted({o.seeds for o in wide}))
-        near = sum(o.alone != OPEN for o in wide)
+        parts.append(f"no numbers{names} on {source}")
+    if few := [o.verdict.removeprefix(f"{UNKNOWN}: ") for o in outcomes if o.says == FEW]:
+        parts.append("; ".join(dict.fromkeys(few)) + " only")
+    if wide := [outcome for outcome in outcomes if outcome.says == UNDECIDED]:
+        seeds = " or ".join(str(number) for number in sorted({outcome.effect["seeds"] for outcome in wide}))
+        near = sum(outcome.alone != OPEN for outcome in wide)
         but = f", {near} of them by the correction alone" if near else ""
-        parts.append(f"undecided at {seeds} seeds{but} ({'; '.join(o.numbers() for o in wide)})")
-    if NO in [o.says for o in outcomes]:
+        parts.append(f"undecided at {seeds} seeds{but} ({'; '.join(outcome.numbers() for outcome in wide)})")
+    if any(outcome.says == NO for outcome in outcomes):
         parts.append("the other comparisons say no")
-    return "; ".join(parts)
+    return "; ".join(parts) or "nothing tests it"
 
 
 @dataclass(frozen=True)
@@ -720,12 +582,10 @@ class Judged:
     Attributes:
         claims: in the order of the table.
         outcomes: comparison -> outcome, each distinct comparison once.
-        rule: that they were judged by.
     """
 
     claims: tuple[Claim, ...]
-    outcomes: dict[Versus, Outcome]
-    rule: Rule
+    outcomes: dict[Comparison, Outcome]
 
     def of(self, claim: Claim) -> list[Outcome]:
         """The outcomes of a claim's comparisons."""
@@ -737,45 +597,29 @@ class Judged:
         if claim.blocked:
             return CANNOT, claim.blocked
         outcomes = self.of(claim)
-        if not claim.about or not any(outcome.effect for outcome in outcomes):
+        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
             return verdict(outcomes)
-        real = [Outcome(o.test, missing=o.missing) if o.miniature else o for o in outcomes]
-        if any(o.effect and source_of(o.test.protocol).root == claim.about for o in real):
+        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
+        if any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real):
             return verdict(real)
         said, why = verdict(outcomes)
         return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]), why
 
-    def table(self, questions: bool | None = None) -> pd.DataFrame:
+    def table(self) -> pd.DataFrame:
         """A line a claim: claim, made in, question, text, verdict, why, evidence, scope, over, seeds, images, profile,
-        reading, change. Seeds and images: the fewest behind any comparison that has numbers.
-
-        Args:
-            questions: only the review's questions, or only what is none; None = all.
-        """
+        reading, change. Seeds and images: the fewest behind any comparison that has numbers."""
         lines = []
         for claim in self.claims:
-            if questions is not None and bool(claim.question) != questions:
-                continue
-            known = [outcome for outcome in self.of(claim) if outcome.effect]
+            known = [outcome for outcome in self.of(claim) if outcome.says != NOTHING]
             result, why = self.verdict(claim)
-            lines.append(
-                {
-                    "claim": claim.name,
-                    "made in": claim.made_in,
-                    "question": claim.question or "-",
-                    "text": claim.text,
-                    "verdict": result,
-                    "why": why,
-                    "evidence": "; ".join(outcome.evidence() for outcome in known) or "-",
-                    "scope": _each("miniature only" if o.miniature else "real data" for o in known),
-                    "over": _each(o.over for o in known),
-                    "seeds": min((o.seeds for o in known), default=0),
-                    "images": min((o.images for o in known), default=0),
-                    "profile": _each(str(o.effect.get("profile", "-")) for o in known),
-                    "reading": claim.reading or "-",
-                    "change": self.change(claim) or "-",
-                }
-            )
+            line = {"claim": claim.name, "made in": claim.made_in, "question": claim.question, "text": claim.text}
+            line |= {"verdict": result, "why": why, "evidence": "; ".join(one.evidence() for one in known)}
+            line |= {"scope": _each("miniature only" if one.effect["miniature"] else "real data" for one in known)}
+            line |= {"over": _each(one.over for one in known)}
+            line |= {count: min((int(one.effect[count]) for one in known), default=0) for count in ("seeds", "images")}
+            line |= {"profile": _each(str(one.effect["profile"]) for one in known)}
+            line |= {"reading": claim.reading, "change": self.change(claim)}
+            lines.append({name: "-" if value == "" else value for name, value in line.items()})
         return pd.DataFrame(lines)
 
     def effects(self) -> pd.DataFrame:
@@ -785,56 +629,36 @@ class Judged:
         against), expects, verdict, alone (uncorrected), firm, says, metric, seeds, images, clusters, cluster, over,
         miniature, profile, train_data, left. A comparison without numbers has none.
         """
-        lines = []
+        parts = []
         for claim in self.claims:
             for outcome in self.of(claim):
                 test, effect = outcome.test, outcome.effect
-                lines.append(
-                    {
-                        "claim": claim.name,
-                        "made_in": claim.made_in,
-                        "comparison": test.label,
-                        "place": test.place,
-                        "kind": outcome.kind,
-                        "ratio": outcome.ratio,
-                        "low": outcome.interval[0],
-                        "high": outcome.interval[1],
-                        "asked": test.times,
-                        "expects": test.expects,
-                        "verdict": outcome.verdict or NOTHING,
-                        "alone": outcome.alone,
-                        "firm": outcome.firm,
-                        "says": outcome.says,
-                        "metric": test.quantity,
-                        "seeds": outcome.seeds,
-                        "images": outcome.images,
-                        "clusters": int(effect.get("clusters", 0)),
-                        "cluster": str(effect.get("cluster", "")),
-                        "over": outcome.over,
-                        "miniature": outcome.miniature,
-                        "profile": str(effect.get("profile", "")),
-                        "train_data": str(effect.get("train_data", "")),
-                        "left": "; ".join(outcome.left),
-                    }
-                )
-        return pd.DataFrame(lines)
+                line = {"claim": claim.name, "made_in": claim.made_in, "comparison": test.label, "place": test.place}
+                line |= {name: effect[name] for name in NONE}
+                line |= {"asked": test.times, "expects": test.expects, "metric": test.quantity}
+                line |= {name: getattr(outcome, name) for name in ("kind", "over", "alone", "firm", "says")}
+                parts.append(line | {"verdict": outcome.verdict or NOTHING, "left": "; ".join(outcome.left)})
+        return pd.DataFrame(parts)
 
     def family(self) -> int:
         """How many distinct comparisons were judged together."""
-        return sum(bool(outcome.effect) and outcome.says != FEW for outcome in self.outcomes.values())
+        return sum(outcome.says not in (NOTHING, FEW) for outcome in self.outcomes.values())
 
     def change(self, claim: Claim) -> str:
         """What to run so that a claim can be judged, or judged on real data; empty where nothing would help."""
-        outcomes = self.of(claim)
-        commands = []
-        lacking = [o for o in outcomes if o.says == NOTHING]
+        outcomes, commands = self.of(claim), []
+        lacking: dict[str, list[str]] = {}
+        for outcome in outcomes:
+            if outcome.says == NOTHING:
+                # the ablation itself has one protocol, the others are in `transfer`
+                extra = outcome.test.measure or ("" if outcome.test.protocol == PROTOCOL else TRANSFER)
+                lacking.setdefault(extra, []).extend(outcome.missing)
         # what has to be trained comes before what is measured of it
-        for extra in sorted(set(map(_measure_of, lacking))):
-            names = [n.partition(": ")[0] for o in lacking if _measure_of(o) == extra for n in o.missing]
-            commands.append(" ".join([_ablate(names), *(["--measure", extra] if extra else [])]))
-        if wide := [o for o in outcomes if o.says in (UNDECIDED, FEW)]:
-            names = [name.partition(": ")[0] for o in wide for name in o.test.experiments]
-            seeds = max(MORE_SEEDS, 2 * max(o.seeds for o in wide))
+        for extra, names in sorted(lacking.items()):
+            commands.append(_ablate(names) + (f" --measure {extra}" if extra else ""))
+        if wide := [outcome for outcome in outcomes if outcome.says in (UNDECIDED, FEW)]:
+            seeds = max(MORE_SEEDS, 2 * max(outcome.effect["seeds"] for outcome in wide))
+            names = [name for outcome in wide for name in outcome.test.experiments]
             commands.append(f"{_ablate(names)} --seeds 0-{seeds - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
@@ -842,14 +666,6 @@ class Judged:
         """Verdict -> number of claims: the four of `VERDICTS`, then what else was said."""
         said = [self.verdict(claim)[0] for claim in self.claims]
         return {name: said.count(name) for name in dict.fromkeys([*VERDICTS, *said])}
-
-    def answer(self, claim: Claim) -> str:
-        """What a claim's comparisons found, in a few words each: for a question of the review."""
-        told = [
-            f"{o.test.label} ({o.test.place}) {o.numbers()}: {o.verdict if o.effect else 'not measured'}"
-            for o in self.of(claim)
-        ]
-        return "; ".join(told) or claim.blocked
 
 
 def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES) -> Judged:
@@ -864,24 +680,16 @@ def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None 
     Raises:
         DataError: numbers that do not fit together; names them.
     """
-    rule = rule or Rule()
     tests = dict.fromkeys(test for claim in claims for test in claim.tests)
-    outcomes = {test: measure(numbers, test, rule, times) for test in tests}
+    outcomes = {test: look_up(numbers, test, rule, times) for test in tests}
     settle(list(outcomes.values()), rule)
-    return Judged(tuple(claims), outcomes, rule)
+    return Judged(tuple(claims), outcomes)
 
 
 def _each(values: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(values)) or "-"
-
-
-def _measure_of(outcome: Outcome) -> str:
-    """The measure that a comparison waits for; the ablation itself has one protocol, the others are in `transfer`."""
-    return outcome.test.measure or ("" if outcome.test.protocol == PROTOCOL else TRANSFER)
+    return "; ".join(dict.fromkeys(values))
 
 
 def _ablate(names: Iterable[str]) -> str:
-    """The command for some rows of the ablation, by groups where they are many."""
-    names = list(dict.fromkeys(names))
-    groups = [group for group, rows in GROUPS.items() if set(rows) & set(names)]
-    return " ".join(["lowtex ablate", *(names if len(names) <= 4 else [f"--only {group}" for group in groups])])
+    """The command that trains some experiments; a rival that never looks goes by its network's name."""
+    return ablate_command([name.partition(": ")[0] for name in names], most=4)

@@ -22,6 +22,7 @@ from lowtex.experiments import VARIANTS
 from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
+from lowtex_lab.plots.tidy import counted
 from lowtex_lab.studies.rows import FOLDER, finished_labels, has_table, read_records, read_table
 
 REFERENCE = REPOSITORY / "results" / "reference"
@@ -63,11 +64,10 @@ class Evidence:
 
     @cached_property
     def _finished(self) -> dict[str, tuple[int, ...]]:
-        seeds: dict[str, list[int]] = {}
-        for label in finished_labels(self.run_dir):
-            name, _, seed = label.rpartition("-s")
-            seeds.setdefault(name, []).append(int(seed))
-        return {name: tuple(sorted(seeds[name])) for name in [*VARIANTS, *seeds] if name in seeds}
+        labels = [label.rpartition("-s") for label in finished_labels(self.run_dir)]
+        found = [name for name, _, _ in labels]
+        order = dict.fromkeys(name for name in [*VARIANTS, *found] if name in found)
+        return {name: tuple(sorted(int(seed) for own, _, seed in labels if own == name)) for name in order}
 
     @property
     def names(self) -> list[str]:
@@ -139,10 +139,8 @@ class Evidence:
     @property
     def caption(self) -> str:
         """What a caption has to say: profile, kind of data, the range of seeds."""
-        counts = sorted({len(seeds) for seeds in self._finished.values()})
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        kind = "miniature" if self._miniature else "real data"
-        return f"{self.profile} profile, {kind}, {seeds} {'seed' if counts[-1] == 1 else 'seeds'}"
+        seeds = counted(pd.Series([len(seeds) for seeds in self._finished.values()]), "seed")
+        return f"{self.profile} profile, {'miniature' if self._miniature else 'real data'}, {seeds}"
 
     def describe(self) -> str:
         """Where the rows come from and what stands behind them, in a few lines."""

@@ -6,10 +6,11 @@ in `MEASURES`. ``lowtex ablate --measure NAME`` takes it of every finished train
 is not measured again, unless the training has changed since.
 """
 
-import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from itertools import product
+
+import pandas as pd
 
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import is_miniature
@@ -17,10 +18,9 @@ from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.results import write_csv
 from lowtex.experiments import Experiment, get_profile
-from lowtex.files import read_json
 from lowtex.progress import say, track
 from lowtex.training import experiment_folder, is_finished
-from lowtex_lab.studies.rows import FOLDER, finished_labels, read_csv_gz
+from lowtex_lab.studies.rows import FOLDER, read_all_records, read_csv_gz
 from lowtex_lab.studies.work import Place
 
 MEASURES = {
@@ -57,40 +57,28 @@ def take_measures(
     for measure in measures:
         require_choice("--measure", measure, MEASURES)
     labels = [f"{name}-s{seed}" for name in names for seed in seeds]
-    done = set(finished_labels(place.run_dir))
-    finished = [label for label in labels if label in done]
-    todo = [(label, measure) for label in finished for measure in measures if not _is_done(place, label, measure)]
+    records = read_all_records(place.run_dir)
+    finished = [label for label in labels if label in records]
+    todo = []
+    for label, measure in product(finished, measures):
+        path = place.run_dir / FOLDER / measure / f"{label}.csv.gz"
+        if not path.is_file() or set(read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
+            todo.append((label, measure, path))
     tell(
         f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
         f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
     )
     failed: dict[str, str] = {}
-    for label, measure in track(todo, "measuring", unit="network"):
+    for label, measure, path in track(todo, "measuring", unit="network"):
         try:
-            _take(place, label, measure)
+            write_csv(path, _take(place, records[label], measure), DIGITS)
         except LowtexError as error:
             failed[f"{label}: {measure}"] = str(error)
     return failed
 
 
-def _path(place: Place, label: str, measure: str) -> Path:
-    return place.run_dir / FOLDER / measure / f"{label}.csv.gz"
-
-
-def _is_done(place: Place, label: str, measure: str) -> bool:
-    path = _path(place, label, measure)
-    if not path.is_file():
-        return False
-    return set(read_csv_gz(path)["experiment_key"]) == {_record(place.run_dir, label)["key"]}
-
-
-@functools.cache
-def _record(run_dir: Path, label: str) -> dict:
-    return read_json(run_dir / FOLDER / "records" / f"{label}.json")
-
-
-def _take(place: Place, label: str, measure: str) -> None:
-    record = _record(place.run_dir, label)
+def _take(place: Place, record: dict, measure: str) -> pd.DataFrame:
+    """The measure of one training, with what it was taken of in the columns `ADDED`."""
     experiment = Experiment.from_dict(record["experiment"])
     folder = experiment_folder(place.experiments, experiment)
     if not is_finished(folder):
@@ -101,5 +89,4 @@ def _take(place: Place, label: str, measure: str) -> None:
     if frame.empty or set(ADDED) & set(frame.columns):
         raise OptionError(f"measure {measure!r} gave no rows, or columns named like one of: {', '.join(ADDED)}")
     facts = (experiment.name, record["key"], experiment.seed, place.profile, is_miniature(place.root))
-    added = dict(zip(ADDED, (*facts, record["training"]["threads"]), strict=True))
-    write_csv(_path(place, label, measure), frame.assign(**added), DIGITS)
+    return frame.assign(**dict(zip(ADDED, (*facts, record["training"]["threads"]), strict=True)))

@@ -100,11 +100,7 @@ def write_entry(
 
 def finished_labels(run_dir: str | Path) -> list[str]:
     """``<name>-s<seed>`` of every finished entry, sorted; empty where nothing is finished."""
-    folder = Path(run_dir) / FOLDER
-    packed = folder / PACKED_RECORDS
-    if packed.is_file():
-        return sorted(_packed_records(packed))
-    return sorted(path.stem for path in (folder / "records").glob("*.json"))
+    return sorted(read_all_records(run_dir))
 
 
 def read_all_records(run_dir: str | Path) -> dict[str, dict]:
@@ -114,9 +110,13 @@ def read_all_records(run_dir: str | Path) -> dict[str, dict]:
         DataError: a file is damaged.
     """
     folder = Path(run_dir) / FOLDER
-    if (folder / PACKED_RECORDS).is_file():
-        return _packed_records(folder / PACKED_RECORDS)
-    return {label: read_json(folder / "records" / f"{label}.json") for label in finished_labels(run_dir)}
+    packed = folder / PACKED_RECORDS
+    if not packed.is_file():
+        return {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
+    try:
+        return json.loads(gzip.decompress(packed.read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(f"{packed} cannot be read ({error}); get it again from the repository") from error
 
 
 def read_records(run_dir: str | Path) -> pd.DataFrame:
@@ -209,10 +209,3 @@ def _packed_table(path: Path, changed: int) -> dict[str, pd.DataFrame]:
     """Label -> its part of a packed table."""
     whole = read_rows(path) if path.name == "rows.csv.gz" else read_csv_gz(path)
     return {f"{name}-s{seed}": part for (name, seed), part in whole.groupby(["experiment", "seed"], sort=False)}
-
-
-def _packed_records(path: Path) -> dict[str, dict]:
-    try:
-        return json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read ({error}); get it again from the repository") from error

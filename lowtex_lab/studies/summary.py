@@ -3,8 +3,10 @@ committed rows and tables, and nothing is typed.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from lowtex.evaluation.tables import markdown_table
 from lowtex_lab.studies.claims import VERDICTS
@@ -13,46 +15,17 @@ from lowtex_lab.studies.stats.effect_rules import Rule, corrected
 from lowtex_lab.studies.stats.factorial import factorial_effects
 from lowtex_lab.studies.tables import design, error_table, missing_line
 
-WORDS = {
-    "baseline": "the Monodepth2-style recipe",
-    "encoder": "+ iResNet",
-    "encoder_features": "+ feature-map loss",
-    "ours": "+ both smoothness orders, nested skips",
-    "featdepth": "pixels and one feature map, FeatDepth's way",
-    "census": "`ours` on pixels, census transform",
-    "zncc": "`ours` on pixels, normalised correlation",
-    "random-features": "`ours`, feature network never trained",
-    "pixels-tuned": "`ours` on pixels, its own best smoothness weight",
-    "features-tuned": "`ours`, its own best smoothness weight",
-}
-"""Rows of the table, in its order, each in a few words."""
-
-STRATA = {"all pixels": "all", "low": "low texture", "high": "high texture"}
-"""Columns of strata as the table calls them."""
-
-CHANGES = {
-    "encoder": "iResNet instead of ResNet",
-    "data term": "feature maps instead of pixels",
-    "smoothness": "both orders of smoothness instead of the first",
-    "skips": "nested skips instead of plain ones",
-}
-"""The factors of the factorial, as changes."""
-
-EFFECTS = {
-    "AbsRel, all pixels": ("abs_rel", "all"),
-    "AbsRel, low texture": ("abs_rel", "low"),
-    "RMSE, all pixels": ("rmse", "all"),
-}
-"""Columns of the table of effects: metric and stratum. Far pixels weigh most in RMSE, near ones in AbsRel."""
+_STORED = yaml.safe_load(Path(__file__).with_name("summary.yaml").read_text(encoding="utf-8"))
+ROWS, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "strata", "changes", "effects"))
 
 
 def main_table(evidence: Evidence) -> pd.DataFrame:
-    """AbsRel on the test images: row, then mean and deviation over seeds for each of `STRATA`, seeds, images.
+    """AbsRel on the test images: row, then mean and deviation over seeds by texture, seeds, images.
 
     Rows without finished seeds are left out.
     """
-    table = error_table(evidence, WORDS, stratum_kind="known")
-    table = table.assign(row=[f"`{name}`: {WORDS[name]}" for name in table["row"]])
+    table = error_table(evidence, ROWS, stratum_kind="known")
+    table = table.assign(row=[f"`{name}`: {ROWS[name]}" for name in table["row"]])
     return table.rename(columns=STRATA)
 
 
@@ -74,14 +47,12 @@ def effects_table(evidence: Evidence) -> pd.DataFrame:
         effects = factorial_effects(scores, cells, metric, stratum_kind="known", strata=(stratum,), rule=Rule())
         found[title] = effects[effects["order"] == 1]
     family = corrected(pd.concat(found, names=["column"]).reset_index(level="column"))
-    lines = []
-    for name, words in CHANGES.items():
-        own = family[family["effect"] == name].set_index("column")
-        line: dict[str, object] = {"change": words}
-        for title, one in own.iterrows():
-            line[title] = f"{one['ratio']:.3f} [{one['low']:.2f}, {one['high']:.2f}] {one['verdict_corrected']}"
-        lines.append(line | {"seeds": int(own["seeds"].min()), "images": int(own["images"].max())})
-    return pd.DataFrame(lines)
+    lines = family.to_dict("records")
+    text = [f"{o['ratio']:.3f} [{o['low']:.2f}, {o['high']:.2f}] {o['verdict_corrected']}" for o in lines]
+    table = family.assign(text=text).pivot(index="effect", columns="column", values="text")
+    counts = family.groupby("effect").agg(seeds=("seeds", "min"), images=("images", "max"))
+    table = table.loc[list(CHANGES), list(EFFECTS)].join(counts)
+    return table.rename(index=CHANGES).rename_axis("change").reset_index()
 
 
 def claims_list(claims: pd.DataFrame) -> str:

@@ -19,21 +19,15 @@ import pandas as pd
 
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.experiments import FACTORS, GROUPS, VARIANTS, factorial, levels_of, named_experiment
-from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
-from lowtex_lab.plots.tidy import in_order
+from lowtex_lab.plots.tidy import in_order, number_range
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import learnt_only as only_learnt
 from lowtex_lab.studies.learnt import outcomes
-from lowtex_lab.studies.stats.effect_rules import Rule, corrected
+from lowtex_lab.studies.stats.effect_rules import corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
 
-PARTS = {
-    "network": NetworkSettings,
-    "loss": LossSettings,
-    "feature_net": FeatureNetSettings,
-    "schedule": ScheduleSettings,
-}
+PARTS = ("network", "loss", "feature_net", "schedule")
 """Parts of an experiment that a row of the ablation may change."""
 
 SAME = "nothing: the same training under two names"
@@ -56,17 +50,18 @@ def what_differs(name: str, other: str, profile: str = "quick") -> pd.DataFrame:
         raise OptionError(f"what_differs({name!r}, {other!r}): give two different rows")
     one, two = named_experiment(name, profile), named_experiment(other, profile)
     lines = []
-    for part, settings in PARTS.items():
+    for part in PARTS:
         here, there = getattr(one, part), getattr(two, part)
         if here is None or there is None:
+            kinds = ["none" if settings is None else settings.kind for settings in (here, there)]
             if here is not there:
-                values = ("none" if here is None else here.kind, "none" if there is None else there.kind)
-                lines.append((part, *values, "the network whose lowest maps are compared"))
+                lines.append((part, *kinds, "the network whose lowest maps are compared"))
             continue
-        for field in fields(settings):
-            values = (getattr(here, field.name), getattr(there, field.name))
+        for field in fields(here):
+            values = [getattr(settings, field.name) for settings in (here, there)]
             if values[0] != values[1]:
-                lines.append((f"{part}.{field.name}", *map(_said, values), _meanings(settings).get(field.name, "")))
+                meaning = _meanings(type(here)).get(field.name, "")
+                lines.append((f"{part}.{field.name}", *map(_said, values), meaning))
     return pd.DataFrame(lines, columns=["setting", name, other, "meaning"])
 
 
@@ -90,12 +85,17 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
         return f"No rows yet of {absent[0]}, so it is left out; `lowtex ablate {absent[0]}` trains and scores it."
     number = f"all {len(names)}" if len(absent) == len(names) else f"{len(absent)} of {len(names)}"
     more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
-    groups = [group for group, rows in GROUPS.items() if set(rows) & set(absent)]
-    asked = " ".join(f"--only {group}" for group in groups) if more else " ".join(absent)
     return (
         f"No rows yet of {number} {what}: {', '.join(absent[:MOST_NAMED])}{more}. They are left out below; "
-        f"`lowtex ablate {asked}` trains and scores them."
+        f"`{ablate_command(absent)}` trains and scores them."
     )
+
+
+def ablate_command(names: Iterable[str], most: int = MOST_NAMED) -> str:
+    """The command that trains and scores some rows, by groups where they are more than ``most``."""
+    names = list(dict.fromkeys(names))
+    groups = [f"--only {group}" for group, rows in GROUPS.items() if set(rows) & set(names)]
+    return " ".join(["lowtex ablate", *(names if len(names) <= most else groups)])
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
@@ -106,39 +106,18 @@ def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
         stuck = ", ".join(map(str, own.loc[~good, "seed"]))
         median = f"{own.loc[good, 'error'].median():.3f}" if good.any() else "–"
         said = {"learnt": f"{good.sum()} of {len(own)}", "stuck seeds": stuck or "none", "validation AbsRel": median}
-        lines.append({"row": name, "seeds": len(own), **said, "images": span(own["images"])})
+        lines.append({"row": name, "seeds": len(own), **said, "images": number_range(own["images"])})
     return pd.DataFrame(lines)
 
 
-def against(
-    evidence: Evidence,
-    names: Iterable[str],
-    reference: str,
-    *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    metric: str = "abs_rel",
-    split: str = "test",
-    rule: Rule | None = None,
-    correction: str | None = "holm",
-    learnt_only: bool = False,
-) -> pd.DataFrame:
+def against(evidence: Evidence, names: Iterable[str], reference: str, **options: object) -> pd.DataFrame:
     """Each row's error as a share of the reference's, by stratum, on the seeds that both have.
 
     Args:
         evidence: of `lowtex_lab.studies.evidence.open_evidence`.
         names: experiments; those without rows are left out, as is the reference itself.
         reference: what they are compared with.
-        stratum_kind, strata, metric, rule: as in `lowtex_lab.studies.stats.effects.compare`.
-        split: ``test``, or ``val`` for choices.
-        correction: all that is returned is judged as one family, see `stats.effect_rules.corrected`; None leaves
-            the verdicts as they are, for a few effects that are part of a family elsewhere.
-        learnt_only: keep the seeds where both have learnt (`outcomes`); a row that has none with the reference is left
-            out. Which seeds these are was decided by the trainings, so it answers another question than all seeds do.
-
-    Returns:
-        as `studies.stats.effects.compare` (``effect`` is ``name / reference``), and what `corrected` adds; without rows
-        where no name has any.
+        options: of `against_pairs`.
 
     Raises:
         DataError: the reference has no rows, or some cannot be compared with it.
@@ -146,17 +125,7 @@ def against(
     """
     if evidence.missing([reference]):
         raise DataError(f"no rows of {reference}, which is the reference; `lowtex ablate {reference}` makes them")
-    return against_pairs(
-        evidence,
-        [(name, reference) for name in evidence.present(names) if name != reference],
-        split=split,
-        rule=rule,
-        correction=correction,
-        learnt_only=learnt_only,
-        stratum_kind=stratum_kind,
-        strata=strata,
-        metric=metric,
-    )
+    return against_pairs(evidence, [(name, reference) for name in names if name != reference], **options)
 
 
 def against_pairs(
@@ -164,15 +133,26 @@ def against_pairs(
     pairs: Iterable[tuple[str, str]],
     *,
     split: str = "test",
-    rule: Rule | None = None,
     correction: str | None = "holm",
     learnt_only: bool = False,
     **options: object,
 ) -> pd.DataFrame:
-    """`against` for pairs (method, reference), each with a reference of its own; pairs without rows are left out.
+    """One row's error as a share of another's, by stratum, for pairs (method, reference); those without rows are left
+    out. Each pair is compared on the seeds that both have, however many other pairs have.
 
-    Each pair is compared on the seeds that both have, however many other pairs have. ``options`` go to
-    `lowtex_lab.studies.stats.effects.compare`.
+    Args:
+        evidence: of `lowtex_lab.studies.evidence.open_evidence`.
+        pairs: experiments.
+        split: ``test``, or ``val`` for choices.
+        correction: all that is returned is judged as one family, see `stats.effect_rules.corrected`; None leaves
+            the verdicts as they are, for a few effects that are part of a family elsewhere.
+        learnt_only: keep the seeds where both have learnt (`outcomes`); a pair that has none is left out. Which seeds
+            these are was decided by the trainings, so it answers another question than all seeds do.
+        options: stratum_kind, strata, metric, rule and more of `lowtex_lab.studies.stats.effects.compare`.
+
+    Returns:
+        as `studies.stats.effects.compare` (``effect`` is ``name / reference``), and what `corrected` adds; without rows
+        where no pair has any.
     """
     pairs = [pair for pair in pairs if not evidence.missing(pair)]
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
@@ -183,11 +163,12 @@ def against_pairs(
         scores = scores[scores["stratum_kind"].isin(["none", kind])]
     if learnt_only and names:
         scores = only_learnt(scores, outcomes(evidence, names))
-    effects = compare(scores, pairs, skip_missing=True, rule=rule, **options)
+    effects = compare(scores, pairs, skip_missing=True, **options)
     # stratum by stratum, in the given order of pairs
-    order = {name: place for place, name in enumerate(in_order(effects["stratum"]))}
-    effects = effects.sort_values("stratum", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return effects if correction is None else corrected(effects, correction, rule)
+    order = in_order(effects["stratum"])
+    place = effects["stratum"].map(order.index)
+    effects = effects.loc[place.sort_values(kind="stable").index].reset_index(drop=True)
+    return effects if correction is None else corrected(effects, correction, options.get("rule"))
 
 
 def scored_as(evidence: Evidence, name: str, split: str = "test") -> str | None:
@@ -214,37 +195,30 @@ def by_stratum(effects: pd.DataFrame, label: str = "effect") -> pd.DataFrame:
     lines = []
     for name, own in effects.groupby(label, sort=False):
         cells = {
-            _pixels(row["stratum"]): f"{row['ratio']:.3f} {_interval(row['low'], row['high'])} {row[verdict]}"
+            _pixels(row["stratum"]): f"{ratio_text(row['ratio'], row['low'], row['high'])} {row[verdict]}"
             for row in own.to_dict("records")
         }
         columns = {_pixels(stratum): "–" for stratum in in_order(effects["stratum"])}
-        lines.append({label: name, **columns, **cells, "seeds": span(own["seeds"]), "images": span(own["images"])})
+        counts = {count: number_range(own[count]) for count in ("seeds", "images")}
+        lines.append({label: name, **columns, **cells, **counts})
     return pd.DataFrame(lines)
 
 
-def error_table(
-    evidence: Evidence,
-    names: Iterable[str],
-    *,
-    stratum_kind: str = "none",
-    strata: Sequence[str] | None = None,
-    metric: str = "abs_rel",
-    split: str = "test",
-) -> pd.DataFrame:
+def error_table(evidence: Evidence, names: Iterable[str], *, split: str = "test", **options: object) -> pd.DataFrame:
     """Mean error of each row by stratum, ``0.123 ± 0.004``, with the deviation over seeds, and n; a line a row.
 
     Rows that are not there are left out. Lines may stand on different seeds, so a difference between two lines is not
-    yet an effect: that is `against`.
+    yet an effect: that is `against`. ``options`` are those of `lowtex_lab.studies.stats.effects.seed_errors`.
     """
     lines = []
     for name in evidence.present(names):
-        scores = evidence.scores([name], split)
-        errors, cells = seed_errors(scores, [name], metric, stratum_kind=stratum_kind, strata=strata), {}
+        errors, cells = seed_errors(evidence.scores([name], split), [name], **options), {}
         for stratum in in_order(errors["stratum"]):
             own = errors.loc[errors["stratum"] == stratum, "error"]
             deviation = f" ± {own.std(ddof=1):.3f}" if len(own) > 1 else " (one seed)"
             cells[_pixels(stratum)] = f"{own.mean():.3f}{deviation}"
-        lines.append({"row": name, **cells, "seeds": errors["seed"].nunique(), "images": span(errors["images"])})
+        images = number_range(errors["images"])
+        lines.append({"row": name, **cells, "seeds": errors["seed"].nunique(), "images": images})
     return pd.DataFrame(lines)
 
 
@@ -265,29 +239,22 @@ def factor_pairs(factor: str) -> dict[str, tuple[str, str]]:
         OptionError: an unknown factor.
     """
     require_choice("factor", factor, FACTORS)
-    old, new = FACTORS[factor]
-    pairs = {}
-    for name in factorial():
-        levels = levels_of(name)
-        if levels[factor] == new:
-            others = ", ".join(level for which, level in levels.items() if which != factor)
-            pairs[others] = (name, "-".join((levels | {factor: old})[which] for which in FACTORS))
-    return pairs
-
-
-def span(values: Iterable[int]) -> str:
-    """``25``, or ``21 to 25`` where they differ."""
-    numbers = sorted({int(value) for value in values})
-    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    by_level: dict[str, dict[str, str]] = {level: {} for level in FACTORS[factor]}
+    for name, levels in design().cells.items():
+        others = ", ".join(level for which, level in levels.items() if which != factor)
+        by_level[levels[factor]][others] = name
+    old, new = by_level.values()
+    return {others: (name, old[others]) for others, name in new.items()}
 
 
 def _pixels(stratum: object) -> str:
     return "all pixels" if stratum == "all" else str(stratum)
 
 
-def _interval(low: float, high: float) -> str:
+def ratio_text(ratio: float, low: float, high: float) -> str:
+    """``0.532 [0.481, 0.588]``, or that there is no interval."""
     known = np.isfinite(low) and np.isfinite(high)
-    return f"[{low:.3f}, {high:.3f}]" if known else "[no interval]"
+    return f"{ratio:.3f} [{low:.3f}, {high:.3f}]" if known else f"{ratio:.3f} [no interval]"
 
 
 def _said(value: object) -> str:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,9 +72,7 @@ def to_json(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str
         splits: name -> the splits that it is scored on under this name, which may be none; no name at all asks for the
             feature network of ``experiment`` alone.
     """
-    parts = {"run_dir": str(place.run_dir), "root": str(place.root), "profile": place.profile}
-    parts |= {"device": place.device, "threads": place.threads, "pair_options": dict(place.pair_options)}
-    return json.dumps({"place": parts, "experiment": experiment.as_dict(), "splits": splits})
+    return json.dumps({"place": vars(place), "experiment": experiment.as_dict(), "splits": splits}, default=str)
 
 
 def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> None:
@@ -159,32 +156,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out what `to_json` wrote; the last line printed says what went wrong, if anything did."""
     [text] = sys.argv[1:] if arguments is None else arguments
     given = json.loads(text)
-    parts = given["place"]
-    place = Place(**{**parts, "run_dir": Path(parts["run_dir"]), "root": Path(parts["root"])})
-    signal.signal(signal.SIGTERM, _interrupt)
+    folders = {name: Path(given["place"][name]) for name in ("run_dir", "root")}
+    place = Place(**{**given["place"], **folders})
+    splits = {name: tuple(wanted) for name, wanted in given["splits"].items()}
+    # ended by the batch: as if interrupted, so that half-written files are taken away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ["LOWTEX_HEADLESS"] = "1"
     torch.set_num_threads(place.threads)
-    splits = {name: tuple(wanted) for name, wanted in given["splits"].items()}
     try:
         carry_out(place, Experiment.from_dict(given["experiment"]), splits)
-    except LowtexError as error:
-        print(f"{' '.join(str(error).split())}", flush=True)
+    except (LowtexError, OSError) as error:
+        line = file_problem(error) if isinstance(error, OSError) else str(error)
+        if not line:
+            raise
+        print(" ".join(line.split()), flush=True)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-        return 130
-    except Exception as error:
-        if isinstance(error, OSError) and (line := file_problem(error)):
-            print(line, flush=True)
-            return 2
-        traceback.print_exc(file=sys.stdout)
-        print(f"unexpected: {error!r}", flush=True)
-        return 1
     return 0
-
-
-def _interrupt(number, frame) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

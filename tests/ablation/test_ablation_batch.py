@@ -1,28 +1,31 @@
-"""One small batch of the ablation, from the command line to its rows: trained once, scored by every name, resumable."""
+"""One small batch of the ablation, from the command line to what notebooks read: trained once, scored by every name,
+resumable, measured, and found in the right place."""
 
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 
-from lowtex.errors import DataError
+from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import COLUMNS
 from lowtex.experiments import change, get_profile, named_experiment
 from lowtex.files import read_json
 from lowtex.training import experiment_folder
 from lowtex_lab import cli
-from lowtex_lab.studies.rows import (
-    MINIATURE_STRATA,
-    REAL_STRATA,
-    Entry,
-    finished_labels,
-    read_records,
-    read_table,
-)
+from lowtex_lab.studies import evidence, measures, rows
+from lowtex_lab.studies.evidence import Evidence, open_evidence
+from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
 from lowtex_lab.studies.work import Place, main, to_json
 
 SMOKE = get_profile("smoke")
+NAMES = ("ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "features-smooth-0.001", "census")
+"""Five names that mean three trainings; the fourth is scored on validation scenes alone."""
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +38,18 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batch(world, tmp_path_factory):
-    """A batch of five names that mean three trainings, by the command, two at a time; its run folder and its words."""
+    """A batch by the command, two at a time, and one training of a second seed; its run folder and the options."""
     run_dir = tmp_path_factory.mktemp("run")
-    names = ["ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "features-smooth-0.001", "census"]
-    words = ["ablate", *names, "--profile", "smoke", "--seeds", "0", "--jobs", "2", "--device", "cpu"]
+    words = ["--profile", "smoke", "--jobs", "2", "--device", "cpu"]
     words += ["--data", f"vkitti2={world}", "--run-dir", str(run_dir)]
-    assert cli.main(words) == 0
+    assert cli.main(["ablate", *NAMES, "--seeds", "0", *words]) == 0
+    assert cli.main(["ablate", "census", "--seeds", "1", *words]) == 0
     return run_dir, words
+
+
+@pytest.fixture
+def found(batch) -> Evidence:
+    return Evidence(batch[0], "smoke", True)
 
 
 def read_both(run_dir):
@@ -52,17 +60,16 @@ def read_both(run_dir):
 def test_the_command_trains_once_and_scores_each_name(batch):
     run_dir, _ = batch
     trained = [path.name.rpartition("-")[0] for path in (run_dir / "experiments").iterdir() if path.is_dir()]
-    assert sorted(trained) == ["census-s0", "feature_net-s0", "ours-s0", "resnet-pixels-first-plain-s0"]
+    assert sorted(trained) == ["census-s0", "census-s1", "feature_net-s0", "ours-s0", "resnet-pixels-first-plain-s0"]
     rows, images = read_both(run_dir)
-    names = {"ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "features-smooth-0.001", "census"}
-    assert list(rows.columns) == list(COLUMNS) and set(rows["experiment"]) == set(images["experiment"]) == names
+    assert list(rows.columns) == list(COLUMNS) and set(rows["experiment"]) == set(images["experiment"]) == set(NAMES)
     assert set(rows["stratum_kind"]) == {"none", *MINIATURE_STRATA} == set(images["stratum_kind"])
     assert set(rows["threads"]) == {1} == set(images["threads"])
     assert set(rows["protocol"]) == {"vkitti2_dense"} and rows["miniature"].all()
     assert set(rows.loc[rows["experiment"] == "features-smooth-0.001", "split"]) == {"eigen_like/val"}
     assert set(rows.loc[rows["experiment"] == "ours", "split"]) == {"eigen_like/val", "eigen_like/test"}
-    same = [images[images["experiment"] == n].drop(columns="experiment").reset_index(drop=True) for n in sorted(names)]
-    by_name = dict(zip(sorted(names), same, strict=True))
+    first = images[images["seed"] == 0]
+    by_name = {name: own.drop(columns="experiment").reset_index(drop=True) for name, own in first.groupby("experiment")}
     pd.testing.assert_frame_equal(by_name["ours"], by_name["iresnet-features-both-nested"])
     assert not by_name["ours"]["abs_rel"].equals(by_name["census"]["abs_rel"])
 
@@ -79,7 +86,7 @@ def test_a_row_is_the_mean_of_its_images(batch):
 
 
 def test_records_say_how_it_was_trained(batch):
-    records = read_records(batch[0]).set_index("experiment")
+    records = read_records(batch[0]).query("seed == 0").set_index("experiment")
     assert len(records) == 5 and (records["wall_s"] > 0).all() and (records["threads"] == 1).all()
     assert records.loc["ours", "key"] == records.loc["features-smooth-0.001", "key"]
     assert records.loc["ours", "feature_net_key"] and records.loc["ours", "feature_net_s"] > 0
@@ -91,16 +98,17 @@ def test_records_say_how_it_was_trained(batch):
 def test_a_second_call_does_nothing_and_what_is_lost_is_made_again(batch, capsys):
     run_dir, words = batch
     files = {path: path.stat().st_mtime_ns for path in run_dir.rglob("*") if path.is_file() and path.name != ".lock"}
-    assert cli.main(words) == 0
+    command = ["ablate", *NAMES, "--seeds", "0", *words]
+    assert cli.main(command) == 0
     assert "5 done before, 0 to come" in capsys.readouterr().out
     assert files == {path: path.stat().st_mtime_ns for path in files}
     image_file = run_dir / "ablation" / "images" / "census-s0.csv.gz"
     before = image_file.read_bytes()
     (run_dir / "ablation" / "records" / "census-s0.json").unlink()
     image_file.unlink()
-    assert cli.main([*words, "--dry-run"]) == 0
+    assert cli.main([*command, "--dry-run"]) == 0
     assert "4 done before, 1 to come in 1 tasks" in capsys.readouterr().out and not image_file.exists()
-    assert cli.main(words) == 0
+    assert cli.main(command) == 0
     assert image_file.read_bytes() == before, "the same scores are the same bytes"
     network = next((run_dir / "experiments").glob("census-s0-*")) / "network.safetensors"
     assert network.stat().st_mtime_ns == files[network], "it was scored again, not trained again"
@@ -112,7 +120,7 @@ def test_a_failed_training_is_named_in_the_exit_code_and_keeps_its_log(batch, ca
     broken = experiment_folder(run_dir / "experiments", experiment)
     broken.mkdir()
     (broken / "state.pt").write_bytes(b"no state")
-    assert cli.main(["ablate", "zncc", "ours", *words[words.index("--profile") :]]) == 1
+    assert cli.main(["ablate", "zncc", "ours", "--seeds", "0", *words]) == 1
     text = capsys.readouterr().out
     assert "1 done before, 1 to come" in text and "1 failed" in text
     assert "FAILED zncc-s0:" in text and "state.pt is damaged" in text
@@ -125,18 +133,15 @@ def _settings(run_dir):
     return {f"data__{name}": data[name] for name in ("dataset", "split", "variation", "source")}
 
 
-def test_other_pairs_than_planned_are_refused(batch, world, capsys):
+def test_other_pairs_than_planned_and_scenes_of_training_are_refused(batch, world, capsys):
     place = Place(batch[0], world, "smoke", "cpu")
-    experiment = change(named_experiment("baseline", "smoke", 0, **_settings(batch[0])), data__source="miniature:other")
-    assert main([to_json(place, experiment, {"baseline": ("val",)})]) == 2
-    assert "was planned for miniature:other" in capsys.readouterr().out.splitlines()[-1]
-
-
-def test_training_scenes_are_never_scored(batch, world, capsys):
-    place = Place(batch[0], world, "smoke", "cpu")
-    experiment = named_experiment("census", "smoke", 0, **_settings(batch[0]))
-    assert main([to_json(place, experiment, {"census": ("train",)})]) == 2
-    assert "is in the train split and in the training split" in capsys.readouterr().out.splitlines()[-1]
+    census = named_experiment("census", "smoke", 0, **_settings(batch[0]))
+    for experiment, split, message in (
+        (change(census, data__source="miniature:other"), "val", "was planned for miniature:other"),
+        (census, "train", "is in the train split and in the training split"),
+    ):
+        assert main([to_json(place, experiment, {"census": (split,)})]) == 2
+        assert message in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_an_entry_is_done_only_as_it_was_asked_for(batch):
@@ -150,19 +155,17 @@ def test_an_entry_is_done_only_as_it_was_asked_for(batch):
     assert not other.is_done(run_dir, MINIATURE_STRATA)
 
 
-def test_damaged_and_missing_files_are_named(batch):
-    for kind in ("rows", "images"):
-        path = batch[0] / "ablation" / kind / "ours-s0.csv.gz"
-        good = path.read_bytes()
-        try:
-            path.write_bytes(good[:200])
+@pytest.mark.parametrize("kind", ["rows", "images"])
+def test_damaged_and_missing_files_are_named(batch, kind):
+    path = batch[0] / "ablation" / kind / "ours-s0.csv.gz"
+    good = path.read_bytes()
+    try:
+        for spoil in (lambda: path.write_bytes(good[:200]), path.unlink):
+            spoil()
             with pytest.raises(DataError, match="ours-s0.csv.gz"):
                 read_both(batch[0])
-            path.unlink()
-            with pytest.raises(DataError, match="ours-s0.csv.gz"):
-                read_both(batch[0])
-        finally:
-            path.write_bytes(good)
+    finally:
+        path.write_bytes(good)
 
 
 def test_the_train_command_knows_the_same_training_by_the_same_name(batch, world, capsys):
@@ -179,3 +182,126 @@ def test_the_train_command_lists_all_names(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[:1] == ["iresnet-features-both-nested"] for line in lines)
     assert any("FeatDepth's objective" in line for line in lines)
+
+
+def test_evidence_says_where_from_which_seeds_and_what_stands_behind(found):
+    assert found.names == ["ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "census", NAMES[3]]
+    assert found.seeds("census") == (0, 1) and found.seeds("ours") == (0,) and found.seeds("zncc") == ()
+    assert found.missing(["zncc", "ours"]) == ["zncc"]
+    assert found.present(["zncc", "census", "ours", "census"]) == ["census", "ours"]
+    text = found.describe()
+    assert str(found.run_dir) in text and "made here" in text
+    assert "5 experiments, 6 rows of experiment and seed from 4 trainings" in text
+    assert found.caption == "smoke profile, miniature, 1 to 2 seeds"
+
+
+@pytest.mark.parametrize(("split", "scenes"), [("test", {"Scene01", "Scene20"}), ("val", {"Scene06"})])
+def test_scores_and_rows_of_one_split(found, split, scenes):
+    scores, means = (read(["census", "ours"], split) for read in (found.scores, found.rows))
+    assert set(scores["image"].str.split("/").str[0]) == scenes
+    trainings = {("census", 0), ("census", 1), ("ours", 0)}
+    assert set(zip(scores["experiment"], scores["seed"], strict=True)) == trainings
+    assert set(scores["stratum_kind"]) >= {"none", "known", "edges"}
+    assert set(means["split"]) == {f"eigen_like/{split}"} == set(scores["split"])
+    whole = scores.query("stratum_kind == 'none' and experiment == 'ours'")
+    row = means.query("stratum_kind == 'none' and experiment == 'ours' and metric == 'abs_rel'")
+    assert row["value"].item() == pytest.approx(whole["abs_rel"].mean(), rel=1e-4)
+
+
+def test_scores_that_are_not_there_are_refused(found):
+    with pytest.raises(DataError, match="no scores of baseline, zncc; `lowtex ablate baseline zncc`"):
+        found.scores(["ours", "baseline", "zncc"])
+    with pytest.raises(OptionError, match="split"):
+        found.scores(["ours"], "train")
+
+
+def test_scores_are_read_once_until_they_change(found, monkeypatch):
+    read, seen = rows.read_csv_gz, []
+    monkeypatch.setattr(rows, "read_csv_gz", lambda path: seen.append(path.name) or read(path))
+    path = found.folder / "images" / "census-s0.csv.gz"
+    for times in (1, 2):
+        stat = path.stat()
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+        first = found.scores(["census"])
+        pd.testing.assert_frame_equal(found.scores(["census"]), first)
+        found.scores(["census"], "val")
+        assert seen.count("census-s0.csv.gz") == times
+
+
+@pytest.fixture
+def mean_disparity(found, monkeypatch):
+    """A measure called edges: the mean output on a grey picture. It counts its calls, and fails where it is told."""
+    module = ModuleType("lowtex_test_measure")
+    module.calls, module.fails = [], 0
+
+    def measure(network, root, size):
+        module.calls.append(root)
+        if len(module.calls) <= module.fails:
+            raise DataError("that root cannot be measured")
+        with torch.no_grad():
+            value = network(torch.full((1, 3, *size), 0.5))[0].mean().item()
+        return pd.DataFrame({"image": ["grey"], "quantity": ["mean"], "value": [value]})
+
+    module.measure = measure
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(measures.MEASURES, "edges", module.__name__)
+    for path in (found.folder / "edges").glob("*"):
+        path.unlink()
+    return module
+
+
+def test_measures_are_taken_once_and_follow_the_training(found, batch, mean_disparity, capsys):
+    command = ["ablate", "census", "ours", "--seeds", "0-1", "--measure", "edges", *batch[1]]
+    assert not found.has_measure("edges")
+    with pytest.raises(DataError, match="lowtex ablate --measure edges"):
+        found.measured("edges")
+    with pytest.raises(OptionError, match="measure"):
+        found.measured("colour")
+    assert cli.main(command) == 0
+    assert "4 rows, 1 of them not trained yet; 0 measurements done before, 3 to come" in capsys.readouterr().out
+    measured = found.measured("edges")
+    assert list(measured.columns) == ["image", "quantity", "value", *measures.ADDED]
+    assert measured["value"].nunique() == 3 and measured["miniature"].all() and set(measured["profile"]) == {"smoke"}
+    assert set(found.measured("edges", ["ours"])["experiment"]) == {"ours"}
+    assert cli.main(command) == 0 and len(mean_disparity.calls) == 3
+    # a measurement of another training than the one that stands now is taken again
+    path = found.folder / "edges" / "ours-s0.csv.gz"
+    read_table(found.run_dir, "edges", ["ours-s0"]).assign(experiment_key="old").to_csv(path, index=False)
+    assert cli.main(command) == 0 and len(mean_disparity.calls) == 4
+    assert "old" not in set(found.measured("edges")["experiment_key"])
+
+
+def test_a_measure_that_fails_stops_no_other(found, batch, mean_disparity, capsys):
+    mean_disparity.fails = 1
+    assert cli.main(["ablate", "census", "ours", "--seeds", "0", "--measure", "edges", *batch[1]]) == 1
+    assert "FAILED census-s0: edges: that root cannot be measured" in capsys.readouterr().out
+    assert set(found.measured("edges")["experiment"]) == {"ours"}
+
+
+def _run(run_dir: Path, profile: str = "smoke", named=()):
+    return SimpleNamespace(run_dir=run_dir, profile=get_profile(profile), roots=SimpleNamespace(named=set(named)))
+
+
+def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence, "ablation_dir", lambda profile, real=False: tmp_path / f"own-{profile}{real}")
+    monkeypatch.setattr(evidence, "REFERENCE", tmp_path / "reference")
+    with pytest.raises(DataError, match="no rows of the ablation.*lowtex ablate --profile quick"):
+        open_evidence(_run(tmp_path / "run"))
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "ablation").symlink_to(found.folder)
+    committed = open_evidence(_run(tmp_path / "run"))
+    assert committed.run_dir == tmp_path / "reference" and not committed.own and committed.profile == "quick"
+    assert "not trained in this run" in committed.describe()
+    # another profile has rows of its own, or is told that these are quick's
+    assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"
+    (tmp_path / "own-quickFalse").symlink_to(found.run_dir)
+    assert open_evidence(_run(tmp_path / "run")).own
+    assert open_evidence(_run(found.run_dir, "quick")).run_dir == found.run_dir
+    real = _run(tmp_path / "run", named=["vkitti2"])
+    assert open_evidence(real).run_dir == tmp_path / "own-quickFalse"
+    (tmp_path / "own-quickTrue").symlink_to(found.run_dir)
+    assert open_evidence(real).run_dir == tmp_path / "own-quickTrue"
+    # a place without the wanted rows is passed over, and says so
+    with pytest.raises(DataError, match="passed over: no rows of zncc"):
+        open_evidence(real, ["ours", "zncc"])
+    assert open_evidence(real, ["ours"]).passed_over == ()

@@ -9,11 +9,10 @@ from made_scores import rows_of
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.results import write_csv
-from lowtex.experiments import FACTORS, GROUPS, HALVED, change, factorial, half_name, named_experiment
+from lowtex.experiments import FACTORS, GROUPS, change, factorial, named_experiment
 from lowtex.files import write_json
 from lowtex_lab.studies import tables
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.precision import POOLED, half_effects
 from lowtex_lab.studies.stats.effect_rules import Rule
 
 RATIOS = {"census": 0.5, "zncc": 1.5, "random-features": 1.0}
@@ -166,25 +165,3 @@ def test_the_design_and_the_pairs_of_one_factor():
     with pytest.raises(OptionError, match="data term"):
         tables.factor_pairs("colour")
     assert list(FACTORS) == list(made.factors)
-
-
-def test_numbers_that_differ_are_a_span():
-    assert tables.span([25, 25]) == "25" and tables.span([21, 25, 22]) == "21 to 25"
-
-
-def test_what_bfloat16_costs_is_judged_over_all_methods(tmp_path):
-    whole, half = [*HALVED], [half_name(name) for name in HALVED]
-    made = write_evidence(tmp_path, dict.fromkeys(whole + half[:1], 1.0) | {half[1]: 1.1})
-    effects, verdicts = half_effects(made)
-    ratios = effects.pivot(index="effect", columns="stratum", values="ratio")
-    assert ratios.loc[f"{whole[0]}, bf16"].to_numpy() == pytest.approx([1, 1], rel=0.01)
-    assert ratios.loc[f"{whole[1]}, bf16"].to_numpy() == pytest.approx([1.1, 1.21], rel=0.01)
-    assert ratios.loc[POOLED].to_numpy() == pytest.approx([1.1**0.5, 1.1], rel=0.01)
-    assert verdicts == {"all": "harms", "low": "harms"} and f"{whole[2]}, bf16" not in ratios.index
-
-
-def test_without_rows_in_bfloat16_there_is_no_verdict_and_from_one_method_none_for_all(evidence, tmp_path):
-    effects, verdicts = half_effects(evidence)
-    assert effects.empty and verdicts == {}
-    effects, verdicts = half_effects(write_evidence(tmp_path, {"ours-bf16": 1.0}))
-    assert list(effects["effect"].unique()) == ["ours, bf16"] and verdicts == {}

@@ -31,8 +31,8 @@ class Made:
     def scores(self, names, split="test"):
         parts = []
         for seed, error in enumerate(self.errors[names[0]]):
-            for kind, stratum, times in (("none", "all", 1), ("known", "low", 2), ("known", "middle", 1),
-                                         ("known", "high", 0.5)):  # fmt: skip
+            for stratum, times in (("all", 1), ("low", 2), ("middle", 1), ("high", 0.5)):
+                kind = "none" if stratum == "all" else "known"
                 scores = rows_of({names[0]: np.full((1, 4), times * error)}, stratum, kind)
                 parts.append(scores.assign(seed=seed))
         return pd.concat(parts)

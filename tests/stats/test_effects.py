@@ -124,12 +124,29 @@ def test_p_value_is_below_5_percent_exactly_where_the_rule_gives_a_verdict():
     assert np.array_equal(rule.p_value(log_ratio, se, df).ravel() < 0.05, called)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "spread", "seeds"),
+    [
+        # t(0.975, 5 df) * 0.07 / sqrt(6) = 0.0735 fits into log(0.98) - log(0.9) = 0.0852; with 5 seeds 0.0869 does not
+        (0.9, 0.07, 6),
+        (1 / 0.9, 0.07, 6),
+        (0.5, 0.01, 3),
+        (1.0, 0.01, 4),
+        (0.98, 0.05, None),
+        (0.99, 0.5, None),
+        (0.9, float("nan"), None),
+    ],
+)
+def test_seeds_needed_for_a_verdict(ratio, spread, seeds):
+    assert Rule().seeds_needed(ratio, spread) == seeds
+
+
 def made_effects(p_values) -> pd.DataFrame:
     """Effects of 100 degrees, se 0.01, margin 0, that have these p-values, all below 1."""
     t = stats.t.isf(np.array(p_values) / 2, 100)
-    ratio = np.exp(-0.01 * t)
-    return pd.DataFrame({"ratio": ratio, "se_seeds": 0.006, "se_images": 0.008, "df": 100.0,
-                         "verdict": np.where(np.array(p_values) < 0.05, "helps", "undecided")})  # fmt: skip
+    verdict = np.where(np.array(p_values) < 0.05, "helps", "undecided")
+    effects = pd.DataFrame({"ratio": np.exp(-0.01 * t), "verdict": verdict})
+    return effects.assign(se_seeds=0.006, se_images=0.008, df=100.0)
 
 
 def test_holm_by_hand():
@@ -154,18 +171,20 @@ def test_false_discovery_rate_by_hand_and_rows_without_interval_are_no_compariso
         corrected(effects.drop(columns="df"))
 
 
+def verdicts(effect: float, noise: float, times: int, **rule) -> list[str]:
+    """Of so many made-up studies."""
+    options = {"times": 300, "rule": Rule(**rule)}
+    made = (noisy(effect, noise=noise, seed=number) for number in range(times))
+    return [compare(scores, [("ours", "baseline")], **options)["verdict"].item() for scores in made]
+
+
 def test_true_effects_are_found_and_null_ones_rarely_called():
-    found = [compare(noisy(-0.15, seed=s), [("ours", "baseline")], times=300)["verdict"].item() for s in range(20)]
-    assert found.count("helps") >= 19
-    null = [compare(noisy(0.0, noise=0.05, seed=s), [("ours", "baseline")], times=300, rule=Rule(margin=0.0)) for s in
-            range(200)]  # fmt: skip
-    called = pd.concat(null)["verdict"].isin(["helps", "harms"]).mean()
-    assert called <= 0.08, "without any margin a 95% interval may call 5% of nothings"
-    margins = [compare(noisy(0.0, noise=0.05, seed=s), [("ours", "baseline")], times=300)["verdict"].item() for s in
-               range(60)]  # fmt: skip
-    assert margins.count("helps") + margins.count("harms") <= 1
-    sure = compare(noisy(0.0, noise=0.001), [("ours", "baseline")])["verdict"].item()
-    assert sure == "no difference seen"
+    assert verdicts(-0.15, 0.02, 20).count("helps") >= 19
+    null = verdicts(0.0, 0.05, 100, margin=0.0)
+    assert null.count("helps") + null.count("harms") <= 8, "without a margin a 95% interval may call 5% of nothings"
+    null = verdicts(0.0, 0.05, 40)
+    assert null.count("helps") + null.count("harms") <= 1
+    assert verdicts(0.0, 0.001, 1) == ["no difference seen"]
 
 
 def test_same_call_same_numbers_another_start_almost():
@@ -190,35 +209,37 @@ def test_pairs_without_a_common_seed_are_left_out_on_request():
     assert corrected(compare(scores, [("nobody", "baseline")], skip_missing=True)).empty
 
 
-def test_what_cannot_be_compared_is_refused():
-    scores = noisy()
+KNOWN = {"stratum_kind": "known"}
 
-    def refused(changed, match, **options):
-        with pytest.raises((DataError, OptionError), match=match):
-            compare(changed, [("ours", "baseline")], **options)
 
-    refused(scores[scores["experiment"] == "ours"], "no scores of baseline in all pixels; there are scores of: ours")
-    refused(scores.drop(scores.index[7]), "ours, seed 0 has no finite abs_rel of image Scene01/clone/00007/l")
-    refused(pd.concat([scores, scores.iloc[:1]]), "two scores of image Scene01/clone/00000/l")
-    refused(scores.assign(abs_rel=-1.0), "an error is never negative")
-    refused(scores.assign(abs_rel=0.0), "error is 0")
-    refused(scores.drop(columns="pixels"), "lack the columns pixels")
-    refused(scores.iloc[:0], "no scores of images")
-    refused(scores, "stratum_kind='known'.*there are: none", stratum_kind="known")
-    refused(hand_made(), "strata=mid: 'known' has: all, low", stratum_kind="known", strata=["mid"])
-    refused(scores, "metric='rmse'.*they have: abs_rel", metric="rmse")
-    alone = scores[(scores["experiment"] == "ours") == (scores["seed"] < 2)]
-    refused(alone, r"no seed has scores of all.*ours \[0, 1\]")
-    mixed = scores.assign(protocol=np.where(scores["seed"] == 1, "improved", "vkitti2_dense"))
-    refused(mixed, "differ in protocol")
-    two_keys = scores.assign(experiment_key=scores["image"])
-    refused(two_keys, "several settings")
-    with pytest.raises(OptionError, match="margin=2"):
-        Rule(margin=2)
-    with pytest.raises(OptionError, match="least=1"):
-        Rule(least=1)
-    with pytest.raises(OptionError, match=r"level=0\.1"):
-        Rule(level=0.1)
+@pytest.mark.parametrize(
+    ("spoil", "options", "message"),
+    [
+        (lambda s: s[s["experiment"] == "ours"], {}, "no scores of baseline in all pixels; there are scores of: ours"),
+        (lambda s: s.drop(s.index[7]), {}, "ours, seed 0 has no finite abs_rel of image Scene01/clone/00007/l"),
+        (lambda s: pd.concat([s, s.iloc[:1]]), {}, "two scores of image Scene01/clone/00000/l"),
+        (lambda s: s.assign(abs_rel=-1.0), {}, "an error is never negative"),
+        (lambda s: s.assign(abs_rel=0.0), {}, "error is 0"),
+        (lambda s: s.drop(columns="pixels"), {}, "lack the columns pixels"),
+        (lambda s: s.iloc[:0], {}, "no scores of images"),
+        (lambda s: s, KNOWN, "stratum_kind='known'.*there are: none"),
+        (lambda s: hand_made(), KNOWN | {"strata": ["mid"]}, "strata=mid: 'known' has: all, low"),
+        (lambda s: s, {"metric": "rmse"}, "metric='rmse'.*they have: abs_rel$"),
+        (lambda s: s[(s["experiment"] == "ours") == (s["seed"] < 2)], {}, r"no seed has scores of all.*ours \[0, 1\]"),
+        (lambda s: s.assign(protocol=s["seed"].map(lambda n: "ab"[n % 2])), {}, "differ in protocol"),
+        (lambda s: s.assign(experiment_key=s["image"]), {}, "several settings"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(spoil, options, message):
+    with pytest.raises((DataError, OptionError), match=message):
+        compare(spoil(noisy(seeds=4)), [("ours", "baseline")], **options)
+
+
+@pytest.mark.parametrize("option", [{"margin": 2}, {"least": 1}, {"level": 0.1}])
+def test_a_rule_out_of_range_is_refused(option):
+    [(name, value)] = option.items()
+    with pytest.raises(OptionError, match=f"{name}={value}"):
+        Rule(**option)
 
 
 def test_table_prints_every_n():
@@ -249,17 +270,14 @@ class Off:
 def test_takes_what_evaluations_write():
     rig, contrast = StereoRig(focal_px=60.0, baseline_m=0.5, width=64, height=32), torch.zeros(1, 32, 64)
     contrast[:, :, 32:] = 0.1
-    images = [
-        StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", depth=torch.full((1, 32, 64), 10.0),
-                     texture_contrast=contrast)
-        for i in range(4)
-    ]  # fmt: skip
+    depth = torch.full((1, 32, 64), 10.0)
+    kept = {"depth": depth, "texture_contrast": contrast}
+    images = [StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", **kept) for i in range(4)]
     factors = {("baseline", 0): 1.2, ("baseline", 1): 1.4, ("ours", 0): 1.1, ("ours", 1): 1.1}
-    parts = [
-        per_image_rows(evaluate(Off(factor), images, "improved", strata="known"), named_experiment(name, seed=seed),
-                       eval_data="kitti", split="test")
-        for (name, seed), factor in factors.items()
-    ]  # fmt: skip
+    parts = []
+    for (name, seed), factor in factors.items():
+        result = evaluate(Off(factor), images, "improved", strata="known")
+        parts.append(per_image_rows(result, named_experiment(name, seed=seed), eval_data="kitti", split="test"))
     lines = compare(pd.concat(parts), [("ours", "baseline")], stratum_kind="known", rule=Rule(least=2))
     assert lines["ratio"].tolist() == pytest.approx([np.sqrt(0.1 / 0.2 * 0.1 / 0.4)] * len(lines))
     assert lines["stratum"].tolist()[:2] == ["all", "low"] and set(lines["protocol"]) == {"improved"}

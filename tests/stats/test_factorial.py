@@ -6,26 +6,20 @@ import pytest
 from made_scores import FACTORS, design, factorial_scores, rows_of
 
 from lowtex.errors import DataError, OptionError
-from lowtex_lab.studies.learnt import learnt_only
-from lowtex_lab.studies.stats.effect_rules import Rule
 from lowtex_lab.studies.stats.effects import compare, contrast_effects, pair_weights, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial, factorial_effects, interaction_means
 
+CELLS = {("a0", "b0"): "none", ("a1", "b0"): "only A", ("a0", "b1"): "only B", ("a1", "b1"): "both"}
 TWO = Factorial(
     {"A": ("a0", "a1"), "B": ("b0", "b1")},
-    {
-        "none": {"A": "a0", "B": "b0"},
-        "only A": {"A": "a1", "B": "b0"},
-        "only B": {"A": "a0", "B": "b1"},
-        "both": {"A": "a1", "B": "b1"},
-    },
+    {name: dict(zip("AB", levels, strict=True)) for levels, name in CELLS.items()},
 )
+TABLE = {"none": 1.0, "only A": 0.5, "only B": 2.0, "both": 0.5}
+"""A halves the error where B is old and quarters it where B is new; B alone doubles it."""
 
 
 def test_two_factors_by_hand():
-    # A halves the error where B is old and quarters it where B is new; B alone doubles it
-    table = {"none": 1.0, "only A": 0.5, "only B": 2.0, "both": 0.5}
-    scores = rows_of({name: np.full((2, 4), value) for name, value in table.items()})
+    scores = rows_of({name: np.full((2, 4), value) for name, value in TABLE.items()})
     effects = factorial_effects(scores, TWO).set_index("effect")
     assert list(effects.index) == ["A", "B", "A × B"]
     assert effects["order"].tolist() == [1, 1, 2]
@@ -39,10 +33,9 @@ def test_two_factors_by_hand():
 
 
 def test_simple_effects_hold_the_others_where_they_are_told():
-    table = {"none": 1.0, "only A": 0.5, "only B": 2.0, "both": 0.5}
-    scores = rows_of({name: np.full((2, 4), value) for name, value in table.items()})
-    for at, ratios in (("new", [0.25, 1.0]), ("old", [0.5, 2.0]), ({"A": "a1", "B": "b0"}, [0.5, 1.0])):
-        assert contrast_effects(scores, pair_weights(TWO.pairs(at)))["ratio"].tolist() == pytest.approx(ratios)
+    scores = rows_of({name: np.full((2, 4), value) for name, value in TABLE.items()})
+    for others, ratios in (("new", [0.25, 1.0]), ("old", [0.5, 2.0])):
+        assert contrast_effects(scores, pair_weights(TWO.pairs(others)))["ratio"].tolist() == pytest.approx(ratios)
     # cells that no simple effect looks at need not be there
     three = scores[scores["experiment"] != "none"]
     assert contrast_effects(three, pair_weights(TWO.pairs()))["ratio"].tolist() == pytest.approx([0.25, 1.0])
@@ -51,11 +44,18 @@ def test_simple_effects_hold_the_others_where_they_are_told():
 
 
 def test_contrasts_are_balanced_and_orthogonal():
-    contrasts = design().contrasts()
-    assert contrasts.shape == (15, 16)
+    contrasts = pd.DataFrame(design().weights()).T.to_numpy()
+    assert contrasts.shape == (15, 16) and list(design().weights(1)) == list(FACTORS)
     assert np.allclose(contrasts.sum(axis=1), 0)
     assert np.allclose(np.maximum(contrasts, 0).sum(axis=1), 1)
     assert np.allclose(contrasts @ contrasts.T, np.eye(15) / 4)
+
+
+def test_held_keeps_the_cells_with_these_levels():
+    part = design().held({"encoder": "iResNet", "data term": "features"})
+    assert list(part.factors) == ["smoothness", "skips"] and list(part.cells) == ["++--", "++-+", "+++-", "++++"]
+    assert part.cells["++-+"] == {"smoothness": "first", "skips": "nested"}
+    assert (part.at(), part.at(["skips"]), part.at(part.factors)) == ("++--", "++-+", "++++")
 
 
 def test_effects_put_in_are_found_and_only_those():
@@ -69,16 +69,6 @@ def test_effects_put_in_are_found_and_only_those():
     assert set(others["verdict"]) <= {"no difference seen", "undecided"}
     assert effects.loc["data term", "share"] > 0.8 and effects["share"].sum() == pytest.approx(1)
     assert (effects["seeds"] == 5).all() and (effects["images"] == 40).all() and (effects["clusters"] == 10).all()
-
-
-def test_null_effects_are_called_in_about_5_percent_without_a_margin():
-    called = []
-    for seed in range(20):
-        scores = factorial_scores({}, seed_noise=0.05, image_noise=0.05, seed=seed)
-        effects = factorial_effects(scores, design(), rule=Rule(margin=0.0), times=300)
-        called += effects["verdict"].isin(["helps", "harms"]).tolist()
-    # 300 effects; those of one table share seeds and images
-    assert np.mean(called) <= 0.08
 
 
 def test_interaction_means_are_geometric_over_the_other_factors():
@@ -99,27 +89,38 @@ def test_missing_cells_are_named():
     for function in (factorial_effects, lambda s, d: interaction_means(s, d, "encoder", "skips")):
         with pytest.raises(DataError, match=match):
             function(short, design())
-    cells = dict(design().cells)
-    del cells["+-+-"]
-    with pytest.raises(OptionError, match=r"1 of 16 cells.*iResNet, pixels, first \+ second, plain"):
-        Factorial(FACTORS, cells)
 
 
-def test_designs_that_are_none_are_refused():
-    one = {"old": {"A": "a0"}, "new": {"A": "a1"}}
-    Factorial({"A": ("a0", "a1")}, one)
-    with pytest.raises(OptionError, match="'new' has A='a2'.*a0, a1"):
-        Factorial({"A": ("a0", "a1")}, one | {"new": {"A": "a2"}})
-    with pytest.raises(OptionError, match="'old' and 'again' are the same cell"):
-        Factorial({"A": ("a0", "a1")}, one | {"again": {"A": "a0"}})
-    with pytest.raises(OptionError, match="expected two"):
-        Factorial({"A": ("a0", "a1", "a2")}, one)
-    with pytest.raises(OptionError, match="'old' sets A; expected a level of each of: A, B"):
-        Factorial({"A": ("a0", "a1"), "B": ("b0", "b1")}, one)
-    with pytest.raises(OptionError, match="at='newest'"):
-        design().pairs("newest")
-    with pytest.raises(OptionError, match=r"encoder \(ResNet, iResNet\)"):
-        design().setting({"encoder": "ResNet"})
+ONE = {"old": {"A": "a0"}, "new": {"A": "a1"}}
+
+
+@pytest.mark.parametrize(
+    ("factors", "cells", "message"),
+    [
+        ({"A": ("a0", "a1")}, ONE | {"new": {"A": "a2"}}, r"'new' with {'A': 'a2'} is no cell.*A \(a0, a1\)"),
+        ({"A": ("a0", "a1")}, ONE | {"again": {"A": "a0"}}, "'again'.* one like 'old'"),
+        ({"A": ("a0", "a1"), "B": ("b0", "b1")}, ONE, r"'old' with {'A': 'a0'} is no cell.*B \(b0, b1\)"),
+        ({"A": ("a0", "a1", "a2")}, ONE, "expected two"),
+        ({"A": ("a0", "a1")}, {"old": {"A": "a0"}}, "1 of 2 cells.*no experiment: a1"),
+    ],
+)
+def test_designs_that_are_none_are_refused(factors, cells, message):
+    with pytest.raises(OptionError, match=message):
+        Factorial(factors, cells)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: design().pairs("newest"), "others='newest'.*new, old"),
+        (lambda: design().at(["colour"]), "factor='colour'.*encoder, data term"),
+        (lambda: design().held({"data term": "edges"}), "data term='edges'.*pixels, features"),
+        (lambda: TWO.held({"A": "a0", "B": "b1"}), "no factor is left"),
+    ],
+)
+def test_parts_that_a_design_has_not_are_refused(call, message):
+    with pytest.raises(OptionError, match=message):
+        call()
 
 
 def test_one_seed_gives_ratios_and_no_verdict():
@@ -188,19 +189,13 @@ def test_a_cell_with_one_training_gets_the_others_spread():
     assert one["verdict"] == "cannot be judged: one seed"
 
 
-def test_what_did_not_learn_is_left_out_and_a_cell_without_any_is_an_error():
-    scores = rows_of({"a": [[0.1], [9.0]], "b": [[0.2], [0.2]]})
-    found = pd.DataFrame(
-        {"experiment": ["a", "a", "b", "b"], "seed": [0, 1, 0, 1], "learnt": [True, False, True, True]}
-    )
-    kept = learnt_only(scores, found)
-    assert sorted(zip(kept["experiment"], kept["seed"], strict=True)) == [("a", 0), ("b", 0), ("b", 1)]
-    assert contrast_effects(kept, pair_weights({"it": ("a", "b")}), times=20)["ratio"].item() == pytest.approx(0.5)
+def test_a_cell_without_any_training_and_mixed_profiles_are_refused():
+    scores, pair = rows_of({"a": [[0.1], [0.1]], "b": [[0.2], [0.2]]}), pair_weights({"it": ("a", "b")})
     with pytest.raises(DataError, match="no training is left of a"):
-        contrast_effects(kept[kept["experiment"] == "b"], pair_weights({"it": ("a", "b")}))
-    mixed = pd.concat([kept[kept["experiment"] == "a"], kept[kept["experiment"] == "b"].assign(profile="standard")])
+        contrast_effects(scores[scores["experiment"] == "b"], pair)
+    profile = scores["experiment"].map({"a": "quick", "b": "standard"})
     with pytest.raises(DataError, match="differ in profile"):
-        contrast_effects(mixed, pair_weights({"it": ("a", "b")}), times=20)
+        contrast_effects(scores.assign(profile=profile), pair, times=20)
 
 
 def test_interaction_means_fill_a_hole_by_its_cells_mean():

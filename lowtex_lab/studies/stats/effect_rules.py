@@ -15,6 +15,9 @@ CANNOT = "cannot be judged"
 
 CORRECTIONS = ("holm", "fdr")
 
+MOST_SEEDS = 100
+"""More than these are not counted by `Rule.seeds_needed`."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -64,6 +67,28 @@ class Rule:
         inside = np.maximum(stats.t.sf(to_below, df), stats.t.cdf(to_above, df))
         is_outside = (log_ratio < below) | (log_ratio > above)
         return np.where(np.isnan(se), np.nan, np.minimum(2 * np.where(is_outside, outside, inside), 1.0))
+
+    def seeds_needed(self, ratio: float, spread: float) -> int | None:
+        """Seeds until the interval of an effect, from the spread between seeds alone, would give a verdict.
+
+        The effect and the spread are taken for the true ones and the images for fixed, so this is a lower bound: images
+        add their own share to an interval, which no seed takes away.
+
+        Args:
+            ratio: of errors.
+            spread: deviation of its logarithm from seed to seed.
+
+        Returns:
+            at least ``least``; None where more than `MOST_SEEDS` would be needed, or nothing is known.
+        """
+        if not (np.isfinite(spread) and ratio > 0):
+            return None
+        size, (below, above) = np.log(ratio), np.log1p([-self.margin, self.margin])
+        # how far the interval may reach: to the margin that the effect has passed, or to the nearer one it is within
+        room = max(below - size, size - above, min(size - below, above - size))
+        seeds = np.arange(self.least, MOST_SEEDS + 1)
+        enough = stats.t.ppf(0.5 + self.level / 2, seeds - 1) * spread / np.sqrt(seeds) < room
+        return int(seeds[enough.argmax()]) if enough.any() else None
 
     def describe(self) -> str:
         """The rule in words, with its numbers."""

@@ -5,9 +5,9 @@ compare(scores, [("ours", "baseline")], stratum_kind="known")     # a row a stra
 contrast_effects(scores, {"half each": {"a": 0.5, "b": 0.5, "c": -1.0}})       # any weighted sum of log errors
 
 Scores are rows an experiment x seed x image x stratum (`evaluation.results.per_image_rows`). Every effect is a contrast
-of log errors, `contrast_effects`: a pair, a main effect of a factorial (`stats.factorial`), a step (`stats.shapley`).
-How intervals are made is told in `stats.resampling`, when an effect counts in `stats.effect_rules`. Nothing here looks
-at what an experiment is; nothing is judged from one seed.
+of log errors, `contrast_effects`: a pair, a main effect of a factorial (`stats.factorial`), a credit over all orders of
+adding changes (notebook 09). How intervals are made is told in `stats.resampling`, when an effect counts in
+`stats.effect_rules`. Nothing here looks at what an experiment is; nothing is judged from one seed.
 
 Trainings may be missing, such as those that did not learn (`studies.learnt`): effects then are of recipes *given that
 they learn*. How often they do is another question.
@@ -89,42 +89,32 @@ def contrast_effects(
     scores = scores[scores["experiment"].isin(experiments)]
     grouping = clusters if isinstance(clusters, Clusters) else cluster_images(scores["image"].astype(str), clusters)
     contrasts = np.array([[own.get(name, 0.0) for name in experiments] for own in weights.values()])
-    lines = []
+    more = pd.DataFrame([details.get(name, {}) for name in weights])
+    frames = []
     for kind, stratum in strata_of(scores, stratum_kind, strata):
         paired = paired_scores(scores, experiments, metric, kind, stratum, common_seeds=common_seeds)
         spread = estimate(paired, grouping, contrasts, times=times, seed=seed)
         low, high = (np.exp(end) for end in spread.interval(rule.level))
         drawn = int(grouping.of(paired.images).max()) + 1
+        clusters_drawn = {} if grouping.unit == "fixed" else {grouping.unit: drawn}
+        counts = [{"seed": int(number), **clusters_drawn} for number in spread.seeds]
         errors = np.nanmean(paired.errors, axis=(1, 2))
-        for k, name in enumerate(weights):
-            counts = {"seed": int(spread.seeds[k])} | ({} if grouping.unit == "fixed" else {grouping.unit: drawn})
-            few = [f"{'one' if n == 1 else n} {_plural(what, n)}" for what, n in counts.items() if n < rule.least]
-            lines.append(
-                {
-                    "effect": name,
-                    "ratio": float(np.exp(spread.estimate[k])),
-                    "low": float(low[k]),
-                    "high": float(high[k]),
-                    "verdict": f"{CANNOT}: {' and '.join(few)}" if few else rule.verdict(low[k], high[k]),
-                    "seeds": int(spread.seeds[k]),
-                    "images": len(paired.images),
-                    "clusters": drawn,
-                    "cluster": grouping.unit,
-                    "stratum_kind": kind,
-                    "stratum": stratum,
-                    "metric": error_name(metric),
-                    "pixels": paired.pixels,
-                    "method_error": float(np.maximum(contrasts[k], 0.0) @ errors),
-                    "reference_error": float(np.maximum(-contrasts[k], 0.0) @ errors),
-                    **details.get(name, {}),
-                    "fewest": int(spread.fewest[k]),
-                    "se_seeds": float(spread.se_seeds[k]),
-                    "se_images": float(spread.se_images[k]),
-                    "df": float(spread.df[k]),
-                    **paired.context,
-                }
-            )
-    return pd.DataFrame(lines)
+        told = [_verdict(rule, *one) for one in zip(low, high, counts, strict=True)]
+        columns = {"effect": list(weights), "ratio": np.exp(spread.estimate), "low": low, "high": high, "verdict": told}
+        columns |= {"seeds": spread.seeds, "images": len(paired.images), "clusters": drawn, "cluster": grouping.unit}
+        columns |= {"stratum_kind": kind, "stratum": stratum, "metric": error_name(metric), "pixels": paired.pixels}
+        columns["method_error"] = np.maximum(contrasts, 0.0) @ errors
+        columns["reference_error"] = np.maximum(-contrasts, 0.0) @ errors
+        columns |= dict(more) | {name: getattr(spread, name) for name in ("fewest", "se_seeds", "se_images", "df")}
+        columns |= paired.context
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _verdict(rule: Rule, low: float, high: float, counts: Mapping[str, int]) -> str:
+    """The rule's verdict, or of which things there are too few for one."""
+    few = [f"{'one' if n == 1 else n} {_plural(what, n)}" for what, n in counts.items() if n < rule.least]
+    return f"{CANNOT}: {' and '.join(few)}" if few else rule.verdict(low, high)
 
 
 def estimate(
@@ -226,18 +216,10 @@ def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
     for row in effects.to_dict("records"):
         known = np.isfinite(row["low"]) and np.isfinite(row["high"])
         interval = f"[{row['low']:.2f}, {row['high']:.2f}]" if known else "[no interval]"
-        lines.append(
-            {
-                "effect": row["effect"],
-                "pixels": row["stratum"],
-                "ratio": f"{row['ratio']:.3f} {interval}",
-                "change": f"{100 * (row['ratio'] - 1):+.1f} %",
-                "verdict": row[verdict],
-                "seeds": row["seeds"],
-                "images": row["images"],
-                "drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}",
-            }
-        )
+        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": f"{row['ratio']:.3f} {interval}"}
+        line |= {"change": f"{100 * (row['ratio'] - 1):+.1f} %", "verdict": row[verdict]}
+        line |= {"seeds": row["seeds"], "images": row["images"]}
+        lines.append(line | {"drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}"})
     return pd.DataFrame(lines)
 
 

@@ -16,14 +16,14 @@ but it takes trainings for independent: here all cells of a seed that compare fe
 data term varies from seed to seed by more than the pooled noise says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import DataError, OptionError, require_choice
 from lowtex_lab.studies.stats.effects import contrast_effects
 from lowtex_lab.studies.stats.image_scores import CONTEXT, require
 
@@ -46,31 +46,23 @@ class Factorial:
     cells: Mapping[str, Mapping[str, str]]
 
     def __post_init__(self):
-        by_levels: dict[tuple[str, ...], str] = {}
         for name, levels in self.factors.items():
-            if isinstance(levels, str) or len(levels) != 2 or levels[0] == levels[1]:
+            if isinstance(levels, str) or len(set(levels)) != 2:
                 raise OptionError(f"factor {name!r} has levels {levels!r}; expected two, the old and the new one")
-        for experiment, setting in self.cells.items():
-            if set(setting) != set(self.factors):
+        wanted = set(product(*self.factors.values()))
+        settings: dict[tuple[str, ...], str] = {}
+        for experiment, cell in self.cells.items():
+            setting = tuple(cell.get(name) for name in self.factors)
+            if len(cell) != len(setting) or setting not in wanted or setting in settings:
+                known = "; ".join(f"{name} ({', '.join(levels)})" for name, levels in self.factors.items())
                 raise OptionError(
-                    f"experiment {experiment!r} sets {', '.join(setting)}; expected a level of each of: "
-                    f"{', '.join(self.factors)}"
+                    f"experiment {experiment!r} with {dict(cell)} is no cell, or one like {settings.get(setting)!r}; "
+                    f"expected each combination once of: {known}"
                 )
-            for name, level in setting.items():
-                if level not in self.factors[name]:
-                    raise OptionError(
-                        f"experiment {experiment!r} has {name}={level!r}; that factor's levels are: "
-                        f"{', '.join(self.factors[name])}"
-                    )
-            place = tuple(setting[name] for name in self.factors)
-            if place in by_levels:
-                raise OptionError(f"{by_levels[place]!r} and {experiment!r} are the same cell ({', '.join(place)})")
-            by_levels[place] = experiment
-        missing = [", ".join(place) for place in product(*self.factors.values()) if place not in by_levels]
-        if missing:
+            settings[setting] = experiment
+        if missing := [", ".join(setting) for setting in product(*self.factors.values()) if setting not in settings]:
             raise OptionError(
-                f"{len(missing)} of {2 ** len(self.factors)} cells of the factorial have no experiment: "
-                f"{'; '.join(missing)}"
+                f"{len(missing)} of {len(wanted)} cells of the factorial have no experiment: {'; '.join(missing)}"
             )
 
     @property
@@ -78,58 +70,47 @@ class Factorial:
         """All cells' experiments."""
         return tuple(self.cells)
 
-    def experiment(self, setting: Mapping[str, str]) -> str:
-        """The experiment of a cell."""
-        return next(name for name, cell in self.cells.items() if dict(cell) == dict(setting))
-
-    def setting(self, at: str | Mapping[str, str] = "new") -> dict[str, str]:
-        """A level of every factor: all ``new``, all ``old``, or as given.
+    def at(self, changed: Iterable[str] = ()) -> str:
+        """The experiment of the cell where these factors have their new level, and all others the old one.
 
         Raises:
-            OptionError: not a whole setting.
+            OptionError: an unknown factor.
         """
-        if isinstance(at, str):
-            if at not in ("new", "old"):
-                raise OptionError(f"at={at!r} is not known; choose new, old or a level of each factor")
-            return {name: levels[at == "new"] for name, levels in self.factors.items()}
-        if set(at) != set(self.factors) or any(level not in self.factors[name] for name, level in at.items()):
-            known = "; ".join(f"{name} ({old}, {new})" for name, (old, new) in self.factors.items())
-            raise OptionError(f"at={dict(at)!r} is not a setting; give a level of each of: {known}")
-        return dict(at)
-
-    def sets(self) -> list[tuple[str, ...]]:
-        """Sets of factors that have an effect: each alone, then pairs, and so on."""
-        return [chosen for size in range(1, len(self.factors) + 1) for chosen in combinations(self.factors, size)]
+        changed = list(changed)
+        for name in changed:
+            require_choice("factor", name, self.factors)
+        setting = {name: levels[name in changed] for name, levels in self.factors.items()}
+        return next(name for name, cell in self.cells.items() if dict(cell) == setting)
 
     def signs(self, name: str) -> np.ndarray:
         """``(E,)`` -1 where an experiment has the old level of a factor, +1 where it has the new one."""
         return np.array([1.0 if cell[name] == self.factors[name][1] else -1.0 for cell in self.cells.values()])
 
-    def contrasts(self) -> np.ndarray:
-        """``(2^k - 1, E)`` weights of the effects of `sets`; each row's positive weights sum to 1, its others to -1."""
-        half = 2 ** (len(self.factors) - 1)
-        return np.stack([np.prod([self.signs(name) for name in chosen], axis=0) / half for chosen in self.sets()])
-
     def weights(self, order: int | None = None) -> dict[str, dict[str, float]]:
-        """`contrasts` by name (``encoder``, ``encoder × skips``), of up to ``order`` factors; None = all."""
-        return {
-            TIMES_SIGN.join(chosen): dict(zip(self.experiments, map(float, row), strict=True))
-            for chosen, row in zip(self.sets(), self.contrasts(), strict=True)
-            if order is None or len(chosen) <= order
-        }
+        """The contrast of each effect: name (``encoder``, ``encoder × skips``) -> experiment -> weight.
 
-    def pairs(self, at: str | Mapping[str, str] = "new") -> dict[str, tuple[str, str]]:
+        The positive weights of an effect sum to 1, its others to -1.
+
+        Args:
+            order: effects of up to so many factors; None = all ``2^k - 1``.
+        """
+        sizes = range(1, (order or len(self.factors)) + 1)
+        weights = {}
+        for chosen in (chosen for size in sizes for chosen in combinations(self.factors, size)):
+            signs = np.prod([self.signs(name) for name in chosen], axis=0)
+            weights[TIMES_SIGN.join(chosen)] = dict(zip(self.cells, 2 * signs / len(signs), strict=True))
+        return weights
+
+    def pairs(self, others: str = "new") -> dict[str, tuple[str, str]]:
         """Each factor's new level against its old one, the others held: name -> (cell with the new, with the old).
 
         Args:
-            at: where the others are held: ``new`` (what taking one change away from the paper's setting costs), ``old``
-                (what one change alone brings), or a level of each.
+            others: their level, ``new`` (what taking one change away from the paper's setting costs) or ``old`` (what
+                one change alone brings).
         """
-        setting = self.setting(at)
-        return {
-            name: (self.experiment(setting | {name: new}), self.experiment(setting | {name: old}))
-            for name, (old, new) in self.factors.items()
-        }
+        require_choice("others", others, ("new", "old"))
+        held = {name: [one for one in self.factors if one != name and others == "new"] for name in self.factors}
+        return {name: (self.at([*changed, name]), self.at(changed)) for name, changed in held.items()}
 
     def held(self, levels: Mapping[str, str]) -> "Factorial":
         """The factorial of the other factors where some are held: the cells that have these levels.
@@ -141,9 +122,8 @@ class Factorial:
             OptionError: an unknown factor or level, or none left to vary.
         """
         for name, level in levels.items():
-            if name not in self.factors or level not in self.factors[name]:
-                known = "; ".join(f"{factor} ({', '.join(both)})" for factor, both in self.factors.items())
-                raise OptionError(f"held: {name}={level!r} is no factor with that level; there are: {known}")
+            require_choice("held", name, self.factors)
+            require_choice(f"held: {name}", level, self.factors[name])
         left = {name: both for name, both in self.factors.items() if name not in levels}
         if not left:
             raise OptionError("held: no factor is left to vary; hold fewer")
@@ -182,7 +162,7 @@ def factorial_effects(
     """
     _require_cells(scores, design)
     weights = design.weights()
-    details = {name: {"order": len(chosen)} for name, chosen in zip(weights, design.sets(), strict=True)}
+    details = {name: {"order": name.count(TIMES_SIGN) + 1} for name in weights}
     effects = contrast_effects(scores, weights, metric, details=details, common_seeds=common_seeds, **options)
     squares = np.log(effects["ratio"]) ** 2
     whole = squares.groupby(effects["stratum"]).transform("sum")
@@ -217,14 +197,14 @@ def interaction_means(errors: pd.DataFrame, design: Factorial, first: str, secon
     for stratum, own in errors.groupby("stratum", sort=False):
         if not (own["error"] > 0).all():
             raise DataError(f"a mean error of {stratum} pixels is 0, so it has no logarithm; use another metric")
-        logs = np.log(own.pivot(index="experiment", columns="seed", values="error").loc[list(design.cells)])
-        logs = logs.apply(lambda row: row.fillna(row.mean()), axis=1)
+        logs = np.log(own.pivot(index="seed", columns="experiment", values="error"))
+        logs = logs.fillna(logs.mean())
         shared = {"stratum": stratum, "metric": own["metric"].iloc[0], "images": int(own["images"].iloc[0])}
         shared |= {name: own[name].iloc[0] for name in CONTEXT if name in own}
         for one, two in product(design.factors[first], design.factors[second]):
-            inside = [cell[first] == one and cell[second] == two for cell in design.cells.values()]
-            place = {"first": first, "first_level": one, "second": second, "second_level": two, "cells": sum(inside)}
-            for seed, mean in logs[inside].mean().items():
+            inside = [name for name, cell in design.cells.items() if (cell[first], cell[second]) == (one, two)]
+            place = {"first": first, "first_level": one, "second": second, "second_level": two, "cells": len(inside)}
+            for seed, mean in logs[inside].mean(axis=1).items():
                 lines.append(place | {"seed": int(seed), "error": float(np.exp(mean))} | shared)
     return pd.DataFrame(lines)
 

@@ -16,9 +16,6 @@ CONTEXT = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile", "mi
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
 
 
-_NOT_METRICS = ("experiment", "experiment_key", "seed", "image", "stratum_kind", "stratum", "pixels", "scale", "wall_s")
-
-
 @dataclass(frozen=True)
 class PairedScores:
     """Errors of the same images by the same seeds, for several experiments.
@@ -43,17 +40,6 @@ class PairedScores:
 def error_name(metric: str) -> str:
     """What is compared: the metric, or for a share of good pixels (``d1``) the share of bad ones, ``1 - d1``."""
     return f"1 - {metric}" if metric in HIGHER_IS_BETTER else metric
-
-
-def metrics_of(scores: pd.DataFrame) -> list[str]:
-    """Columns that may be compared: the depth metrics, then whatever other numbers a measure has put beside them.
-
-    An own number is an error, smaller is better (`lowtex_lab.studies.diagnostics.edge_sharpness` has such ones).
-    """
-    depth = [name for name in (*METRICS, LOG10) if name in scores]
-    named = {*depth, *_NOT_METRICS, *CONTEXT}
-    own = [str(name) for name in scores if name not in named and pd.api.types.is_float_dtype(scores[name])]
-    return [*depth, *own]
 
 
 def strata_of(scores: pd.DataFrame, stratum_kind: str, strata: Sequence[str] | None = None) -> list[tuple[str, str]]:
@@ -91,7 +77,7 @@ def paired_scores(
     Args:
         scores: rows an experiment x seed x image x stratum, of `lowtex.evaluation.results.per_image_rows`.
         experiments: names, in the order of the result.
-        metric: column, of `metrics_of`.
+        metric: an error, or one of `HIGHER_IS_BETTER`: a column of decimal numbers.
         stratum_kind, stratum: which pixels.
         common_seeds: seeds that only some experiments have are left out, with a warning, since a batch may still be
             under way; False keeps them, and the trainings that are not there are NaN.
@@ -102,39 +88,39 @@ def paired_scores(
         OptionError: an unknown metric.
     """
     require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
-    if metric not in (there := metrics_of(scores)):
-        raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(there)}")
+    # a measure may have put own numbers, which are decimal, beside the depth metrics
+    own = [name for name in scores.select_dtypes(np.floating) if name not in ("scale", "wall_s", *CONTEXT)]
+    numbers = [name for name in scores if name in (*METRICS, LOG10) or name in own]
+    if metric not in numbers:
+        raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(numbers)}")
     experiments = tuple(dict.fromkeys(experiments))
     inside = scores[(scores["stratum_kind"] == stratum_kind) & (scores["stratum"] == stratum)]
     chosen = inside[inside["experiment"].isin(experiments)]
     where = f"{stratum} pixels" + ("" if stratum_kind == "none" else f" ({stratum_kind})")
-    if absent := [name for name in experiments if not (chosen["experiment"] == name).any()]:
+    had = {name: set(part["seed"]) for name, part in chosen.groupby("experiment")}
+    if absent := [name for name in experiments if name not in had]:
         there = ", ".join(map(str, inside["experiment"].unique())) or "none"
         raise DataError(f"no scores of {', '.join(absent)} in {where}; there are scores of: {there}")
     _refuse_mixture(chosen, where)
-    trainings = set(zip(chosen["experiment"], chosen["seed"], strict=True))
-    seeds = set(chosen["seed"])
-    if common_seeds:
-        seeds = {seed for seed in seeds if all((name, seed) in trainings for name in experiments)}
-        if not seeds:
-            had = "; ".join(f"{name} {sorted(set(part['seed']))}" for name, part in chosen.groupby("experiment"))
-            raise DataError(f"no seed has scores of all experiments in {where}: {had}")
-        if left_out := sorted(set(chosen["seed"]) - seeds):
-            told = ", ".join(map(str, left_out))
-            warnings.warn(f"seeds {told} are left out: not all experiments have them", stacklevel=2)
-        chosen = chosen[chosen["seed"].isin(seeds)]
-    pairs = pd.MultiIndex.from_product([experiments, sorted(seeds)])
-    table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric)
-    table = table.reindex(pairs).sort_index(axis=1)
-    there = np.array([pair in trainings for pair in pairs])
-    gaps = ~np.isfinite(table.to_numpy(float)) & there[:, None]
+    every = set.union(*had.values())
+    seeds = sorted(set.intersection(*had.values()) if common_seeds else every)
+    if not seeds:
+        told = "; ".join(f"{name} {sorted(own)}" for name, own in had.items())
+        raise DataError(f"no seed has scores of all experiments in {where}: {told}")
+    if left_out := sorted(every - set(seeds)):
+        told = ", ".join(map(str, left_out))
+        warnings.warn(f"seeds {told} are left out: not all experiments have them", stacklevel=2)
+    chosen = chosen[chosen["seed"].isin(seeds)]
+    table = chosen.pivot(index=["experiment", "seed"], columns="image", values=metric).sort_index(axis=1)
+    gaps = ~np.isfinite(table.to_numpy(float))
     if gaps.any():
         row, column = np.argwhere(gaps)[0]
-        (name, seed), image = pairs[row], table.columns[column]
+        (name, seed), image = table.index[row], table.columns[column]
         raise DataError(
             f"experiment {name}, seed {seed} has no finite {metric} of image {image} in {where}, which others have; "
             "all must be scored on the same images"
         )
+    table = table.reindex(pd.MultiIndex.from_product([experiments, seeds]))
     values = table.to_numpy(float).reshape(len(experiments), len(seeds), -1)
     errors = 1.0 - values if metric in HIGHER_IS_BETTER else values
     if (least := np.nanmin(errors)) < 0:
@@ -142,7 +128,7 @@ def paired_scores(
     first = chosen[chosen["experiment"] == experiments[0]]
     return PairedScores(
         experiments=experiments,
-        seeds=tuple(int(seed) for seed in sorted(seeds)),
+        seeds=tuple(map(int, seeds)),
         images=tuple(map(str, table.columns)),
         errors=errors,
         pixels=int(first.loc[first["seed"] == first["seed"].min(), "pixels"].sum()),

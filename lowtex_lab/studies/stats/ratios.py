@@ -33,7 +33,10 @@ def ratio_table(
     """
     kept = rows[(rows["metric"] == metric) & rows["stratum_kind"].isin(["none", stratum_kind])]
     kept = kept[(kept["stratum_kind"] == "none") | (kept["stratum"] != "all")]
-    _refuse_mixture(kept)
+    for column in ("eval_data", "split", "protocol", "scaling", "flip", "profile"):
+        if kept[column].nunique() > 1:
+            there = ", ".join(map(str, kept[column].unique()))
+            raise DataError(f"a ratio needs rows of one {column}, these have {there}; keep one of them")
     pairs = kept[kept["experiment"] == method].merge(
         kept[kept["experiment"] == reference], on=["stratum", "seed"], suffixes=("", "_reference")
     )
@@ -43,19 +46,14 @@ def ratio_table(
             f"the rows hold: {', '.join(sorted(set(rows['experiment'])))}"
         )
     pairs["ratio"] = pairs["value"] / pairs["value_reference"]
-    groups = pairs.groupby("stratum")
-    table = pd.DataFrame(
-        {
-            method: groups["value"].mean(),
-            reference: groups["value_reference"].mean(),
-            "ratio": groups["ratio"].mean(),
-            "ratio_min": groups["ratio"].min(),
-            "ratio_max": groups["ratio"].max(),
-            "images": groups["images"].max(),
-            "seeds": groups["seed"].nunique(),
-        }
-    )
-    return table.loc[_by_parts(table.index)].rename_axis("stratum").reset_index()
+    columns = {method: ("value", "mean"), reference: ("value_reference", "mean"), "ratio": ("ratio", "mean")}
+    columns |= {"ratio_min": ("ratio", "min"), "ratio_max": ("ratio", "max")}
+    columns |= {"images": ("images", "max"), "seeds": ("seed", "nunique")}
+    table = pairs.groupby("stratum").agg(**columns)
+    # crossed strata (``low/<10 m``) part by part
+    heads, tails = (in_order(name.partition("/")[part] for name in table.index) for part in (0, 2))
+    order = sorted(table.index, key=lambda n: (heads.index(n.partition("/")[0]), tails.index(n.partition("/")[2])))
+    return table.loc[order].reset_index()
 
 
 def say_ratio(line: pd.Series, methods: Sequence[str] = ("ours", "baseline")) -> str:
@@ -66,16 +64,3 @@ def say_ratio(line: pd.Series, methods: Sequence[str] = ("ours", "baseline")) ->
         f"{line[methods[0]]:.3f} against {line[methods[1]]:.3f}; {line['images']} images, {line['seeds']} seed"
         + ("s" if line["seeds"] > 1 else "")
     )
-
-
-def _by_parts(strata: Sequence[str]) -> list[str]:
-    """Reading order; crossed strata (``low/<10 m``) part by part."""
-    heads, tails = (in_order(name.partition("/")[part] for name in strata) for part in (0, 2))
-    return sorted(strata, key=lambda name: (heads.index(name.partition("/")[0]), tails.index(name.partition("/")[2])))
-
-
-def _refuse_mixture(rows: pd.DataFrame) -> None:
-    for column in ("eval_data", "split", "protocol", "scaling", "flip", "profile"):
-        if rows[column].nunique() > 1:
-            there = ", ".join(map(str, rows[column].unique()))
-            raise DataError(f"a ratio needs rows of one {column}, these have {there}; keep one of them")

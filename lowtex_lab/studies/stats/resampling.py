@@ -57,12 +57,10 @@ class Clusters:
     Attributes:
         unit: one of `UNITS`.
         labels: image name -> its cluster's number.
-        scenes: how many scenes the images are of.
     """
 
     unit: str
     labels: dict[str, int]
-    scenes: int
 
     def of(self, images: Sequence[str]) -> np.ndarray:
         """Cluster of each image, ``(I,)`` integers from 0 without gaps."""
@@ -115,7 +113,7 @@ def cluster_images(images: Sequence[str], unit: str | None = None) -> Clusters:
                 labels |= dict.fromkeys(map(str, piece), max(labels.values(), default=-1) + 1)
         else:
             labels |= {image: len(labels) + place for place, image in enumerate(members)}
-    return Clusters(unit, labels, len(scenes))
+    return Clusters(unit, labels)
 
 
 @dataclass(frozen=True)
