@@ -68,6 +68,12 @@ class StereoPair:
     rig: StereoRig
 
 
+def beside(place, heading: float, metres: float) -> tuple[float, float, float]:
+    """The place (x, y, z) that lies ``metres`` to the right of another for who looks along ``heading``, radians."""
+    x, y, z = place
+    return x + metres * math.cos(heading), y, z - metres * math.sin(heading)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread inside.

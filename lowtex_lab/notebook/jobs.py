@@ -7,12 +7,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
-from lowtex.errors import DataError, LowtexError
+from lowtex.errors import LowtexError
 from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration
 from lowtex_lab.notebook import graph
@@ -123,17 +122,14 @@ def _carry_out(name: str, settings: Settings, tell: Callable[[str], None]) -> No
 
         ensure_miniature(settings.profile)
         return
-    from lowtex_lab.notebook.report import export_notebook, write_report
-
     if name == "report":
+        from lowtex_lab.notebook.report import write_report
+
         write_report(settings.run_dir)
         return
     node = graph.node(name)
     parameters = json.loads(settings.parameters(node))
     run_notebook(settings.source(node), settings.folder(node), parameters, timeout_s=settings.timeout_s, tell=tell)
-    # here, where another notebook runs meanwhile; the report makes it where this one could not, or says why
-    with suppress(DataError):
-        export_notebook(settings.executed(node))
 
 
 def _interrupt(number, frame) -> None:
