@@ -21,8 +21,7 @@ from torch import Tensor
 from lowtex.errors import OptionError
 from lowtex.files import write_json
 from lowtex.geometry import StereoRig, depth_to_disparity
-from lowtex_lab.miniature.render import Scene, StereoPair, render
-from lowtex_lab.miniature.sensor import expose
+from lowtex_lab.miniature.render import Scene, StereoPair, expose, render
 from lowtex_lab.miniature.weather import weather
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 

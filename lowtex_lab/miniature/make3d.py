@@ -21,8 +21,7 @@ from lowtex.errors import OptionError
 from lowtex.files import atomic_path
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.render import Scene, one_thread, view, world_at
-from lowtex_lab.miniature.sensor import expose
+from lowtex_lab.miniature.render import Scene, expose, one_thread, view, world_at
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_count, check_size, deal, fill, write_image
 
 NATIVE_SIZE = (2272, 1704)

@@ -1,6 +1,6 @@
 """Colour of the points that were hit: texture, patterns, light, shadow and haze."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,9 +52,7 @@ def shade(lit: Lit, rays: Rays) -> tuple[Tensor, Tensor]:
         rgb[:, open_sky] = sky(lit.weather, rays.direction[:, open_sky], lit.sun, lit.cloud_shift)
     solid = (rays.face > 0).nonzero()[:, 0]
     if solid.numel():
-        part = Rays(
-            rays.direction[:, solid], rays.t[solid], rays.face[solid], rays.origin, rays.per_column, rays.per_row
-        )
+        part = replace(rays, direction=rays.direction[:, solid], t=rays.t[solid], face=rays.face[solid])
         rgb[:, solid], contrast[solid] = _solid(lit, part)
     return rgb, contrast
 

@@ -7,7 +7,7 @@ import torch
 from lowtex.errors import OptionError
 from lowtex_lab.miniature import VARIATIONS, Scene, render, street
 from lowtex_lab.miniature import surfaces as s
-from lowtex_lab.miniature.sensor import EXPOSURE, NOISE, expose
+from lowtex_lab.miniature.render import EXPOSURE, NOISE, expose
 
 MAPS = ("left", "right", *(f"{kind}_{side}" for kind in ("depth", "visible", "contrast") for side in ("left", "right")))
 
