@@ -15,9 +15,9 @@ from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig
 from lowtex.seeding import generator, numpy_generator
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.shading import Lit, Rays, blocks_between, shade
+from lowtex_lab.miniature.shading import Lit, Rays, shade
 from lowtex_lab.miniature.solids import COLUMNS, Solids
-from lowtex_lab.miniature.street import block, plan
+from lowtex_lab.miniature.street import BLOCK_M, block, plan
 from lowtex_lab.miniature.weather import sun_direction, turn, weather
 
 WORLD_VERSION = 2
@@ -162,7 +162,7 @@ def render(
 
 def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
     """The blocks round a place on the street, lit for a variation."""
-    numbers = blocks_between(z - BEHIND_M, z + FAR_M)
+    numbers = range(int((z - BEHIND_M) // BLOCK_M), int((z + FAR_M) // BLOCK_M) + 1)
     blocks = [block(scene.seed, scene.name, k) for k in numbers]
     solids = Solids.join([b.solids for b in blocks])
     rng = numpy_generator(scene.seed, "miniature", scene.name, "clouds", variation)
@@ -171,7 +171,7 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
         low=torch.cat([b.low for b in blocks]),
         crown=torch.cat([b.crown for b in blocks]),
         skyline=torch.cat([b.skyline for b in blocks]),
-        z0=numbers[0] * 48.0,
+        z0=numbers[0] * BLOCK_M,
         plan=plan(scene.seed, scene.name),
         weather=weather(variation),
         sun=sun_direction(scene.seed, scene.name, variation),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lowtex_lab.miniature import patterns, surfaces
 from lowtex_lab.miniature.solids import COLUMNS
-from lowtex_lab.miniature.street import BLOCK_M, CELL_M, CROWN_HEIGHT_M, HALF_WIDTH_M, Plan
+from lowtex_lab.miniature.street import CELL_M, CROWN_HEIGHT_M, HALF_WIDTH_M, Plan
 from lowtex_lab.miniature.weather import Weather, sky
 
 SLOW_SHADING = 0.045
@@ -101,12 +101,12 @@ def _footprint(rays: Rays, normal: Tensor, tangent_u: Tensor, tangent_v: Tensor)
 
 def _paint(table: Tensor, face: Tensor, albedo: Tensor, contrast: Tensor, u, v, extent_u, extent_v) -> None:
     number = table[COLUMNS["pattern"]][face]
-    for pattern in patterns.NUMBERS:
+    for pattern, paint in patterns.PAINTERS.items():
         which = (number == pattern).nonzero()[:, 0]
         if which.numel() == 0:
             continue
         p = patterns.Paint(albedo[:, which], contrast[which], u[which], v[which], extent_u[which], extent_v[which])
-        patterns.paint(pattern, p, *table[26:].index_select(1, face[which]).split((2, 8)))
+        paint(p, *table[26:].index_select(1, face[which]).split((2, 8)))
         albedo[:, which], contrast[which] = p.rgb, p.contrast
 
 
@@ -164,8 +164,3 @@ def _profile(lit: Lit, side: int, z: Tensor) -> Tensor:
     rows = lit.skyline.shape[0]
     at = ((z - lit.z0) / CELL_M).clamp(0, rows - 1).long()
     return lit.skyline[:, side][at]
-
-
-def blocks_between(z_from: float, z_to: float) -> range:
-    """Numbers of the blocks that touch a stretch of the street."""
-    return range(int(z_from // BLOCK_M), int(z_to // BLOCK_M) + 1)

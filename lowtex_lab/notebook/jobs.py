@@ -25,17 +25,13 @@ ORDER = ("miniature", *(node.name for node in graph.NOTEBOOKS), "report")
 def write_plan(settings: Settings, steps: Iterable[str], cores: int) -> None:
     """Note what the present call has to do, so that every step can say what is still to come."""
     todo = sorted(set(steps), key=ORDER.index)
-    seconds = {}
-    for name in todo:
-        if name in ("miniature", "report"):
-            seconds[name] = 30 if name == "miniature" else 3
-            continue
-        node = graph.node(name)
+    seconds = {"miniature": 30, "report": 20}
+    for node in (node for node in graph.NOTEBOOKS if node.name in todo):
         record = Path(settings.record(node))
         known = read_json(record).get("runner_wall_s") if record.is_file() else None
         estimate = known or (node.quick_s if settings.profile == "quick" else None)
-        alone = node.threads == graph.ALL_CORES
-        seconds[name] = estimate and (estimate if alone else estimate * node.threads / cores)
+        share = 1 if node.threads == graph.ALL_CORES else node.threads / cores
+        seconds[node.name] = estimate and estimate * share
     write_json(settings.plan_file, {"steps": todo, "seconds": seconds, "started": [], "ended": {}})
 
 

@@ -202,7 +202,7 @@ def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
     assert lines[0] == "[1/3] 04_training: started"
     assert lines[1] == "  04 | one"
     assert lines[2].startswith("[1/3] 04_training: done in 0 s; still to come: 10_kitti, report (about ")
-    assert lines[4] == "[2/3] 10_kitti: FAILED after 0 s; still to come: report (about 3 s)"
+    assert lines[4] == "[2/3] 10_kitti: FAILED after 0 s; still to come: report (about 20 s)"
     assert [duration(s) for s in (3.4, 75, 7500)] == ["3 s", "1 min 15 s", "2 h 05 min"]
 
 

@@ -55,6 +55,8 @@ def _notebook(path, source="print(1)", text="1\n"):
 
 
 RECORD = {
+    "profile": "quick",
+    "finished": "2025-01-01T10:00:00Z",
     "facts": {"abs_rel": 0.08123456, "note": NASTY},
     "device": "a processor",
     "wall_s": 61.0,
@@ -77,7 +79,7 @@ def run(tmp_path_factory):
     (tables / "12_errors.csv").write_text("method,abs_rel\na,0.1\n")
     for name in ("01_data", "12_virtual_kitti2"):
         _notebook(folder / "notebooks" / f"{name}.ipynb")
-        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps(RECORD))
+        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps({"notebook": name, **RECORD}))
     (folder / "run.json").write_text(json.dumps({"profile": "quick"}))
     report.write_report(folder)
     return folder
