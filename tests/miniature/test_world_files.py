@@ -27,26 +27,13 @@ def kitti_root(tmp_path_factory):
     return write_kitti(tmp_path_factory.mktemp("k"), {"train": 3, "val": 1, "test": 2}, SIZE, progress=False)
 
 
-@pytest.mark.parametrize(("camera", "side"), [(0, "left"), (1, "right")])
-def test_vkitti2_contents_are_the_rendered_pair(vkitti2_root, camera, side):
-    pair = render(Scene("Scene02"), 1, SIZE, "fog")
-    depth, contrast, visible = (getattr(pair, f"{kind}_{side}")[0].numpy() for kind in ("depth", "contrast", "visible"))
-    frames = vkitti2_root / "Scene02" / "fog" / "frames"
-
-    def stored(kind, stem, suffix="png"):
-        return read(frames / kind / f"Camera_{camera}" / f"{stem}_00001.{suffix}")
-
-    rgb = stored("rgb", "rgb", "jpg")
-    assert rgb.shape == (*SIZE, 3) and rgb.dtype == np.uint8
+def test_vkitti2_pictures_keep_their_colours(vkitti2_root):
+    """The rest of the files is held by the reader's own test, which compares them with the rendered pair."""
+    rgb = read(vkitti2_root / "Scene02/fog/frames/rgb/Camera_1/rgb_00001.jpg")
     # halving the colour channels would make it 2.2
-    assert np.abs(rgb.astype(int) - as_bgr8(getattr(pair, side)).astype(int)).mean() < 1.2
-    cm = stored("depth", "depth")
-    assert cm.dtype == np.uint16 and ((cm == 65535) == (depth == 0)).all() and (cm == 65535).any()
-    assert np.abs(cm / 100 - depth)[depth > 0].max() < 0.0051
-    units = stored("lowtexContrast", "contrast")
-    assert units.dtype == np.uint16 and np.abs(units / 10000 - contrast).max() < 6e-5
-    seen = stored("lowtexVisible", "visible")
-    assert seen.dtype == np.uint8 and (seen == 255 * visible).all()
+    assert np.abs(rgb.astype(int) - as_bgr8(render(Scene("Scene02"), 1, SIZE, "fog").right).astype(int)).mean() < 1.2
+    units = read(vkitti2_root / "Scene02/fog/frames/lowtexContrast/Camera_1/contrast_00001.png")
+    assert units.dtype == np.uint16
 
 
 def test_depth_in_centimetres():

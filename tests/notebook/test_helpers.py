@@ -183,16 +183,6 @@ def test_own_lists_go_before(tmp_path):
         own_parts(tmp_path / "lists", reader)
 
 
-def test_real_frames_asked_for(real_data, tmp_path):
-    roots = real_data / "kitti_depth", real_data / "kitti_raw"
-    learn, score = learning_and_scoring_lists(tmp_path, *roots, DRIVE, "0-5", "25,45")
-    pairs = KittiRaw(roots[1], str(learn), depth=None)
-    held = KittiImproved(roots[0], str(score), raw_root=roots[1])
-    assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
-    # the split's name goes into rows and content hashes
-    assert (pairs.split, held.split) == ("learn", "score")
-
-
 @pytest.mark.parametrize(
     "asked",
     [(DRIVE, "0-9", "25,45"), (DRIVE, "0-5", "26"), ("2011_09_26_drive_0002_sync", "0", "9")],
@@ -226,11 +216,11 @@ def test_whole_splits_are_taken(tmp_path):
 def test_a_sample_of_one_drive_is_parted(real_data, tmp_path):
     raw, depth = real_data / "kitti_raw", real_data / "kitti_depth"
     learn, score = kitti_parts(tmp_path, raw, depth, *ASKED)
-    assert [f.frame for f in read_list(learn)] == [0, 1, 2, 3, 4, 5]
-    assert [f.frame for f in read_list(score)] == [25, 45]
+    pairs = KittiRaw(raw, str(learn), depth=None)
+    held = KittiImproved(depth, str(score), raw_root=raw)
+    assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
+    # the split's name goes into rows and content hashes
+    assert (pairs.split, held.split) == ("learn", "score")
+    assert kitti_parts(tmp_path, raw, None, *ASKED) == (None, AUTO), "without improved truth it is only scored"
     with pytest.raises(OptionError, match="frame 5 is to be learnt from and to be scored"):
         kitti_parts(tmp_path, raw, depth, ASKED[0], "0-5", "5")
-
-
-def test_a_sample_without_improved_truth_is_only_scored(real_data, tmp_path):
-    assert kitti_parts(tmp_path, real_data / "kitti_raw", None, *ASKED) == (None, AUTO)
