@@ -21,10 +21,9 @@ from torch import Tensor
 from lowtex.errors import OptionError
 from lowtex.files import write_json
 from lowtex.geometry import StereoRig, depth_to_disparity
-from lowtex_lab.miniature.render import Scene, StereoPair, render
-from lowtex_lab.miniature.sensor import expose
+from lowtex_lab.miniature.render import Scene, StereoPair, expose, render
 from lowtex_lab.miniature.weather import weather
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_size, check_splits, deal, in_parallel, write_image
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 
 CITIES = {
     "train": {"graumark": "clone", "plainheim": "overcast", "stilldorf": "morning", "lowtexburg": "overcast"},
@@ -32,7 +31,7 @@ CITIES = {
 }
 """Cities of each split, and the light over each; their streets belong to no other layout."""
 DEFAULT_FRAMES = {"train": 80, "val": 16}
-TYPES = ("leftImg8bit", "rightImg8bit", "disparity", "camera")
+TYPES = {"leftImg8bit": "png", "rightImg8bit": "png", "disparity": "png", "camera": "json"}
 FRAME = 19
 """Number of every annotated picture within its sequence in most of the official cities."""
 
@@ -51,7 +50,7 @@ BONNET_MIDDLE = 0.60
 """Where its middle lies in the left view, as a share of the width: the left camera sits left of the car's middle."""
 BONNET_PAINT = (0.07, 0.09, 0.13)
 BONNET_SHEEN = (0.62, 0.66, 0.72)
-_LAYOUT = """Layout of Cityscapes (leftImg8bit, rightImg8bit, disparity, camera). City names are made up. Disparities
+_README = """Layout of Cityscapes (leftImg8bit, rightImg8bit, disparity, camera). City names are made up. Disparities
 are exact. There is none (0) in the sky, on the car's own bonnet, where the right camera does not see the point, and
 where it is too near for the reach of the official matcher."""
 
@@ -81,30 +80,29 @@ def write_cityscapes(
         OptionError: an option is out of range, or the folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_splits(DEFAULT_FRAMES if frames is None else frames, CITIES)
+    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames, CITIES)
     size = check_size(size)
     if size[1] != 2 * size[0]:
         raise OptionError(f"size must be (height, width) with a width of twice the height, e.g. (320, 640), got {size}")
-    target = Target(root, {"layout": "cityscapes", "frames": frames, "size": list(size), "seed": int(seed)})
-    if not target.begin(lambda folder: [folder / kind for kind in TYPES]):
-        return target.root
-    target.readme(_LAYOUT)
+    target = Target(root, _README, list(TYPES), layout="cityscapes", frames=frames, size=size, seed=int(seed))
     rig = CITYSCAPES_RIG.resized(size[1], size[0])
-    jobs = []
-    for split, count in frames.items():
-        for city, city_frames in deal(CITIES[split], count):
-            scene = Scene(f"cityscapes-{city}", int(seed))
-            light = CITIES[split][city]
-            jobs += [(_paths(target.root, split, city, k), scene, k, light) for k in range(city_frames)]
-    in_parallel(lambda *job: _write_frame(*job, size, rig), jobs, "Cityscapes miniature", progress)
-    target.end()
+
+    def jobs() -> list[tuple]:
+        found = []
+        for split, count in frames.items():
+            for city, city_frames in deal(CITIES[split], count):
+                scene, light = Scene(f"cityscapes-{city}", int(seed)), CITIES[split][city]
+                paths = [_paths(target.root, split, city, k) for k in range(city_frames)]
+                found += [(path, scene, k, light, size, rig) for k, path in enumerate(paths)]
+        return found
+
+    fill([target], jobs, _write_frame, "Cityscapes miniature", progress)
     return target.root
 
 
 def _paths(root: Path, split: str, city: str, sequence: int) -> dict[str, Path]:
     stem = f"{city}_{sequence:06d}_{FRAME:06d}"
-    suffixes = {"camera": "json"}
-    return {kind: root / kind / split / city / f"{stem}_{kind}.{suffixes.get(kind, 'png')}" for kind in TYPES}
+    return {kind: root / kind / split / city / f"{stem}_{kind}.{suffix}" for kind, suffix in TYPES.items()}
 
 
 def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, light: str, size, rig: StereoRig) -> None:
@@ -133,18 +131,9 @@ def stored_disparity(pair: StereoPair) -> np.ndarray:
 
 def camera_file(rig: StereoRig, height_m: float) -> dict:
     """What a camera json holds: pixels of the pictures beside it, metres, radians."""
-    return {
-        "extrinsic": {
-            "baseline": rig.baseline_m,
-            "pitch": 0.0,
-            "roll": 0.0,
-            "x": CAMERA_X_M,
-            "y": CAMERA_Y_M,
-            "yaw": 0.0,
-            "z": height_m,
-        },
-        "intrinsic": {"fx": rig.focal_px, "fy": rig.fy, "u0": rig.cx, "v0": rig.cy},
-    }
+    place = {"baseline": rig.baseline_m, "pitch": 0.0, "roll": 0.0, "x": CAMERA_X_M, "y": CAMERA_Y_M, "yaw": 0.0}
+    inner = {"fx": rig.focal_px, "fy": rig.fy, "u0": rig.cx, "v0": rig.cy}
+    return {"extrinsic": {**place, "z": height_m}, "intrinsic": inner}
 
 
 def paint_bonnet(image: Tensor, rig: StereoRig, camera: int, brightness: float) -> Tensor:

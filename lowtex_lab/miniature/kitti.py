@@ -26,9 +26,9 @@ from torch import Tensor
 from lowtex.files import atomic_path, write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.render import Scene, StereoPair, World, one_thread, render, world_at
+from lowtex_lab.miniature.render import Scene, World, beside, one_thread, render, world_at
 from lowtex_lab.miniature.solids import COLUMNS
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_size, check_splits, deal, in_parallel, write_image
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 
 DATE = "2011_09_26"
 DRIVES = {"train": (9001, 9002), "val": (9101,), "test": (9201, 9202)}
@@ -52,9 +52,9 @@ KITTI_RIG = StereoRig(721.5377, CAMERA_X_M[3] - CAMERA_X_M[2], cx=608.5593, cy=1
 
 _TURN = (0.0074, -0.0099, 0.0043)  # of R_rect_00 about x, y, z, radians: about as much as the real one
 
-_RAW_LAYOUT = """Layout of KITTI raw. splits/{train,val,test}.txt list the frames. Every drive number is made up.
+_RAW_README = """Layout of KITTI raw. splits/{train,val,test}.txt list the frames. Every drive number is made up.
 The velodyne is thinned in proportion to the image size, so that it covers as many percent of the pixels as KITTI's."""
-_DEPTH_LAYOUT = """Layout of KITTI's annotated depth maps (uint16, metres * 256, 0 = none) for the images in kitti_raw.
+_DEPTH_README = """Layout of KITTI's annotated depth maps (uint16, metres * 256, 0 = none) for the images in kitti_raw.
 Unlike in the real data, every frame of a drive has one."""
 
 
@@ -83,81 +83,64 @@ def write_kitti(
         OptionError: an option is out of range, or a folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_splits(DEFAULT_FRAMES if frames is None else frames, DRIVES)
-    size, seed, root = check_size(size), int(seed), Path(root)
-    parameters = {"frames": frames, "size": list(size), "seed": seed}
-    raw = Target(root / "kitti_raw", {"layout": "kitti_raw", **parameters})
-    depth = Target(root / "kitti_depth", {"layout": "kitti_depth", **parameters})
-    todo = [raw.begin(lambda folder: [*folder.glob(f"{DATE}"), folder / "splits"])]
-    todo.append(depth.begin(lambda folder: [folder / "train", folder / "val", folder / "splits"]))
-    if not any(todo):
-        return root
-    raw.readme(_RAW_LAYOUT)
-    depth.readme(_DEPTH_LAYOUT)
+    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames, DRIVES)
+    size, root = check_size(size), Path(root)
+    parameters = {"frames": frames, "size": size, "seed": int(seed)}
+    raw = Target(root / "kitti_raw", _RAW_README, [DATE, "splits"], layout="kitti_raw", **parameters)
+    made = ["train", "val", "splits"]
+    depth = Target(root / "kitti_depth", _DEPTH_README, made, layout="kitti_depth", **parameters)
     rig = KITTI_RIG.resized(size[1], size[0])
-    write_text(raw.root / DATE / "calib_cam_to_cam.txt", camera_text(rig))
-    write_text(raw.root / DATE / "calib_velo_to_cam.txt", laser_text())
-    write_text(raw.root / DATE / "calib_imu_to_velo.txt", inertial_text())
-    jobs = []
-    for split, count in frames.items():
-        lines = []
-        for drive, drive_frames in deal([f"{DATE}_drive_{number}_sync" for number in DRIVES[split]], count):
-            scene = Scene(drive, seed)
-            lines += [f"{DATE}/{drive} {k:010d} {side}" for k in range(drive_frames) for side in _sides(split)]
-            jobs += [(_paths(raw.root, depth.root, split, drive, k), scene, k) for k in range(drive_frames)]
-        for target in (raw, depth):
-            write_text(target.root / "splits" / f"{split}.txt", "\n".join(lines) + "\n")
-    in_parallel(lambda *job: _write_frame(*job, size, rig), jobs, "KITTI miniature", progress)
-    raw.end()
-    depth.end()
+
+    def jobs() -> list[tuple]:
+        for name, text in calibration_files(rig).items():
+            write_text(raw.root / DATE / name, text)
+        found = []
+        for split, count in frames.items():
+            # the published lists train and validate on both cameras and test on the left one
+            sides, lines = "l" if split == "test" else "lr", []
+            for drive, drive_frames in deal([f"{DATE}_drive_{number}_sync" for number in DRIVES[split]], count):
+                lines += [f"{DATE}/{drive} {k:010d} {side}\n" for k in range(drive_frames) for side in sides]
+                truths = depth.root / ("train" if split == "train" else "val") / drive / "proj_depth" / "groundtruth"
+                paths = [_paths(raw.root / DATE / drive, truths, f"{k:010d}") for k in range(drive_frames)]
+                found += [(path, Scene(drive, int(seed)), k, size, rig) for k, path in enumerate(paths)]
+            for target in (raw, depth):
+                write_text(target.root / "splits" / f"{split}.txt", "".join(lines))
+        return found
+
+    fill([raw, depth], jobs, _write_frame, "KITTI miniature", progress)
     return root
 
 
-def _sides(split: str) -> str:
-    """The published lists train and validate on both cameras and test on the left one."""
-    return "l" if split == "test" else "lr"
-
-
-def _paths(raw: Path, depth: Path, split: str, drive: str, frame: int) -> dict[str, Path]:
-    folder, name = raw / DATE / drive, f"{frame:010d}"
-    truth = depth / ("train" if split == "train" else "val") / drive / "proj_depth" / "groundtruth"
+def _paths(drive: Path, truths: Path, frame: str) -> dict[str, Path]:
     return {
-        "left": folder / "image_02" / "data" / f"{name}.png",
-        "right": folder / "image_03" / "data" / f"{name}.png",
-        "laser": folder / "velodyne_points" / "data" / f"{name}.bin",
-        "truth_left": truth / "image_02" / f"{name}.png",
-        "truth_right": truth / "image_03" / f"{name}.png",
+        "left": drive / "image_02" / "data" / f"{frame}.png",
+        "right": drive / "image_03" / "data" / f"{frame}.png",
+        "laser": drive / "velodyne_points" / "data" / f"{frame}.bin",
+        "truth_left": truths / "image_02" / f"{frame}.png",
+        "truth_right": truths / "image_03" / f"{frame}.png",
     }
 
 
 def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, size: tuple[int, int], rig: StereoRig) -> None:
-    pair = render(scene, frame, size, rig=rig)
-    scanned, truth_left, truth_right = laser_and_truth(scene, frame, pair)
-    write_image(paths["left"], as_bgr8(pair.left))
-    write_image(paths["right"], as_bgr8(pair.right))
-    with atomic_path(paths["laser"]) as temporary:
-        temporary.write_bytes(scanned.astype("<f4").tobytes())
-    write_image(paths["truth_left"], (truth_left * 256).round().astype(np.uint16))
-    write_image(paths["truth_right"], (truth_right * 256).round().astype(np.uint16))
-
-
-def laser_and_truth(scene: Scene, frame: int, pair: StereoPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The scan of a frame, ``(N, 4)``, and the improved ground truth of both cameras, ``(H, W)`` metres, 0 = none.
+    """Both images, the scan, and the improved ground truth of both cameras.
 
     The improved ground truth is made of a denser scan, as if several had been accumulated, less the points that the
     camera does not see.
     """
-    (x, y, z), heading = scene.pose(frame)
-    cos, sin = math.cos(heading), math.sin(heading)
-    offset = -CAMERA_X_M[2]  # camera 0 is that far to the right of the left colour camera
-    camera0 = (x + offset * cos, y, z - offset * sin)
-    world = world_at(scene, z)
-    size = pair.rig.height, pair.rig.width
+    pair = render(scene, frame, size, rig=rig)
+    place, heading = scene.pose(frame)
+    world = world_at(scene, place[2])
+    # camera 0 is that far to the right of the left colour camera
+    camera0 = beside(place, heading, -CAMERA_X_M[2])
     scanned = scan(world, camera0, heading, *pattern(size))
     dense = scan(world, camera0, heading, *pattern(size, DENSER), fan=math.radians(110))
-    left = _seen(dense, pair.depth_left, pair.rig, CAMERA_X_M[2])
-    right = _seen(dense, pair.depth_right, pair.rig, CAMERA_X_M[3])
-    return scanned, left, right
+    write_image(paths["left"], as_bgr8(pair.left))
+    write_image(paths["right"], as_bgr8(pair.right))
+    with atomic_path(paths["laser"]) as temporary:
+        temporary.write_bytes(scanned.astype("<f4").tobytes())
+    for name, depth, camera in (("truth_left", pair.depth_left, 2), ("truth_right", pair.depth_right, 3)):
+        seen = _seen(dense, depth, pair.rig, CAMERA_X_M[camera])
+        write_image(paths[name], (seen * 256).round().astype(np.uint16))
 
 
 def _seen(points: np.ndarray, depth: Tensor, rig: StereoRig, camera_x: float) -> np.ndarray:
@@ -209,15 +192,13 @@ def scan(world: World, camera0, heading: float, rings: int, steps: int, fan: flo
         ``(N, 4)`` float32: x forward, y left, z up in metres from the laser, reflectance in [0, 1]. Rays that meet
         nothing within `RANGE_M` give no point.
     """
-    cos, sin = math.cos(heading), math.sin(heading)
     x, y, z = camera0
-    origin = (x - BEHIND_M * sin, y + ABOVE_M, z - BEHIND_M * cos)
+    origin = (x - BEHIND_M * math.sin(heading), y + ABOVE_M, z - BEHIND_M * math.cos(heading))
     count = max(2, round(steps * fan / (2 * math.pi)))
     azimuth = (torch.arange(count, dtype=torch.float64) + 0.5) / count * fan - fan / 2
     slope = torch.from_numpy(np.tan(elevations(rings)))
-    t, face = cast(
-        world.solids, origin, (heading + azimuth).sin().float(), (heading + azimuth).cos().float(), slope.float()
-    )
+    along = heading + azimuth
+    t, face = cast(world.solids, origin, along.sin().float(), along.cos().float(), slope.float())
     distance = t.double() * (1 + slope[:, None] ** 2).sqrt()
     near = distance < RANGE_M
     t = t.double()
@@ -226,65 +207,44 @@ def scan(world: World, camera0, heading: float, rings: int, steps: int, fan: flo
     return torch.cat([points.float(), reflectance], 1).numpy()
 
 
-def rectification() -> np.ndarray:
-    """``R_rect_00``, ``(3, 3)``."""
-    a, b, c = _TURN
-    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    return about_x @ about_y @ about_z
-
-
 def projection(rig: StereoRig, camera: int) -> np.ndarray:
     """``P_rect_0c``, ``(3, 4)``, of a rig at the picture's size (pixels counted from 0)."""
     shift = -rig.focal_px * CAMERA_X_M[camera]
     return np.array([[rig.focal_px, 0, rig.cx + 1, shift], [0, rig.fy, rig.cy + 1, 0], [0, 0, 1, 0]], dtype=float)
 
 
-def camera_text(rig: StereoRig) -> str:
-    """``calib_cam_to_cam.txt`` of cameras 0 to 3."""
-    lines = ["calib_time: 01-Jan-2000 00:00:00", "corner_dist: 9.950000e-02"]
-    size, turn = (rig.width, rig.height), rectification()
+def calibration_files(rig: StereoRig) -> dict[str, str]:
+    """Texts of a date's three files: the cameras' own, and the poses of the laser and of an inertial unit."""
+    (cos_x, cos_y, cos_z), (sin_x, sin_y, sin_z) = np.cos(_TURN), np.sin(_TURN)
+    about_x = np.array([[1, 0, 0], [0, cos_x, -sin_x], [0, sin_x, cos_x]])
+    about_y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
+    about_z = np.array([[cos_z, -sin_z, 0], [sin_z, cos_z, 0], [0, 0, 1]])
+    turn = about_x @ about_y @ about_z
+    cameras = {"corner_dist": 0.0995}
     for camera in range(4):
         matrix = projection(rig, camera)
         # camera 0 is turned against the rectified rig, the others are not
         here = turn if camera == 0 else np.eye(3)
-        lines += [
-            _line(f"S_0{camera}", size),
-            _line(f"K_0{camera}", matrix[:, :3]),
-            _line(f"D_0{camera}", np.zeros(5)),
-            _line(f"R_0{camera}", here.T @ turn),
-            _line(f"T_0{camera}", -(here.T @ np.array([CAMERA_X_M[camera], 0.0, 0.0]))),
-            _line(f"S_rect_0{camera}", size),
-            _line(f"R_rect_0{camera}", here),
-            _line(f"P_rect_0{camera}", matrix),
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def laser_text() -> str:
-    """``calib_velo_to_cam.txt``: from the laser's axes to those of the unrectified camera 0."""
-    back = rectification().T
+        cameras |= {
+            f"S_0{camera}": (rig.width, rig.height),
+            f"K_0{camera}": matrix[:, :3],
+            f"D_0{camera}": np.zeros(5),
+            f"R_0{camera}": here.T @ turn,
+            f"T_0{camera}": -(here.T @ np.array([CAMERA_X_M[camera], 0.0, 0.0])),
+            f"S_rect_0{camera}": (rig.width, rig.height),
+            f"R_rect_0{camera}": here,
+            f"P_rect_0{camera}": matrix,
+        }
+    # from the laser's axes to those of the unrectified camera 0
     axes = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
-    lines = [
-        "calib_time: 01-Jan-2000 00:00:00",
-        _line("R", back @ axes),
-        _line("T", back @ np.array([0.0, -ABOVE_M, -BEHIND_M])),
-        _line("delta_f", np.zeros(2)),
-        _line("delta_c", np.zeros(2)),
-    ]
-    return "\n".join(lines) + "\n"
+    laser = {"R": turn.T @ axes, "T": turn.T @ np.array([0.0, -ABOVE_M, -BEHIND_M])}
+    laser |= {"delta_f": np.zeros(2), "delta_c": np.zeros(2)}
+    inertial = {"R": np.eye(3), "T": (-0.81, 0.32, -0.80)}
+    files = {"cam_to_cam": cameras, "velo_to_cam": laser, "imu_to_velo": inertial}
+    return {f"calib_{name}.txt": _lines(matrices) for name, matrices in files.items()}
 
 
-def inertial_text() -> str:
-    """``calib_imu_to_velo.txt``: a unit 0.8 m behind and 0.8 m below the laser, turned by nothing."""
-    lines = [
-        "calib_time: 01-Jan-2000 00:00:00",
-        _line("R", np.eye(3)),
-        _line("T", (-0.81, 0.32, -0.80)),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _line(name: str, values) -> str:
-    return f"{name}: " + " ".join(f"{value + 0.0:.6e}" for value in np.asarray(values, dtype=float).reshape(-1))
+def _lines(matrices: dict) -> str:
+    rows = {name: np.asarray(values, dtype=float).reshape(-1) + 0.0 for name, values in matrices.items()}
+    lines = [f"{name}: {' '.join(f'{value:.6e}' for value in row)}" for name, row in rows.items()]
+    return "\n".join(["calib_time: 01-Jan-2000 00:00:00", *lines]) + "\n"

@@ -16,15 +16,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from scipy.io import savemat
 
 from lowtex.errors import OptionError
 from lowtex.files import atomic_path
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.render import Scene, one_thread, view, world_at
-from lowtex_lab.miniature.sensor import expose
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_count, check_size, deal, in_parallel, write_image
+from lowtex_lab.miniature.render import Scene, expose, one_thread, view, world_at
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_count, check_size, deal, fill, write_image
 
 NATIVE_SIZE = (2272, 1704)
 GRID = (55, 305)
@@ -40,7 +38,7 @@ PANS_DEG = (0, 24, -17, 9, -31, 38, -6, 15)
 
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90)
 _HEADER = b"MATLAB 5.0 MAT-file, synthetic: written by lowtex's miniature world".ljust(116)
-_LAYOUT = """Layout of Make3D's test set: Test134/img-<id>.jpg, Gridlaserdata/depth_sph_corr-<id>.mat (Position3DGrid).
+_README = """Layout of Make3D's test set: Test134/img-<id>.jpg, Gridlaserdata/depth_sph_corr-<id>.mat (Position3DGrid).
 Pictures are rendered smaller and enlarged. Ids are made up: street, pan to the right in degrees, tilt."""
 
 
@@ -69,31 +67,29 @@ def write_make3d(
     size = check_size(size)
     if size[0] * 3 != size[1] * 4:
         raise OptionError(f"size must be (height, width) in the proportion 4 to 3, e.g. (568, 426), got {size}")
-    target = Target(root, {"layout": "make3d", "images": images, "size": list(size), "seed": int(seed)})
-    if not target.begin(lambda folder: [folder / "Test134", folder / "Gridlaserdata"]):
-        return target.root
-    target.readme(_LAYOUT)
-    jobs, number = [], 0
-    for street, count in deal(STREETS, images):
-        for frame in range(count):
-            scene, pan_deg = Scene(street, int(seed)), PANS_DEG[number % len(PANS_DEG)]
-            jobs.append((_paths(target.root, image_id(scene, frame, pan_deg)), scene, frame, pan_deg, size))
-            number += 1
-    in_parallel(_write_one, jobs, "Make3D miniature", progress, unit="image")
-    target.end()
+    made = ["Test134", "Gridlaserdata"]
+    target = Target(root, _README, made, layout="make3d", images=images, size=size, seed=int(seed))
+
+    def jobs() -> list[tuple]:
+        views = [(Scene(street, int(seed)), k) for street, count in deal(STREETS, images) for k in range(count)]
+        found = []
+        for number, (scene, frame) in enumerate(views):
+            pan_deg = PANS_DEG[number % len(PANS_DEG)]
+            name = image_id(scene, frame, pan_deg)
+            paths = {
+                "image": target.root / "Test134" / f"img-{name}.jpg",
+                "grid": target.root / "Gridlaserdata" / f"depth_sph_corr-{name}.mat",
+            }
+            found.append((paths, scene, frame, pan_deg, size))
+        return found
+
+    fill([target], jobs, _write_one, "Make3D miniature", progress, unit="image")
     return target.root
 
 
 def image_id(scene: Scene, frame: int, pan_deg: int) -> str:
     """An id like the official ones, e.g. ``lowtex1-04-p-343t000``: street, frame, pan and tilt in degrees."""
     return f"lowtex{scene.name.rpartition('-')[2]}-{frame:02d}-p-{pan_deg % 360:03d}t000"
-
-
-def _paths(root: Path, name: str) -> dict[str, Path]:
-    return {
-        "image": root / "Test134" / f"img-{name}.jpg",
-        "grid": root / "Gridlaserdata" / f"depth_sph_corr-{name}.mat",
-    }
 
 
 def _write_one(paths: dict[str, Path], scene: Scene, frame: int, pan_deg: int, size: tuple[int, int]) -> None:
@@ -129,6 +125,9 @@ def picture_and_grid(scene: Scene, frame: int, pan_deg: float, size: tuple[int, 
 
 def matlab_bytes(positions: np.ndarray) -> bytes:
     """A compressed MATLAB 5 file with ``Position3DGrid``; its header has no date, so that equal data are equal."""
+    # here, because every notebook imports this package, and hardly any writes a miniature
+    from scipy.io import savemat
+
     buffer = io.BytesIO()
     savemat(buffer, {"Position3DGrid": positions}, do_compression=True)
     return _HEADER + buffer.getvalue()[len(_HEADER) :]

@@ -43,11 +43,6 @@ class Paint:
         self.rgb[:, which], self.contrast[which] = part.rgb, part.contrast
 
 
-def paint(pattern: int, p: Paint, extent: Tensor, params: Tensor) -> None:
-    """Draw one pattern. ``extent (2, M)`` is the face's size in metres, ``params (8, M)`` its numbers."""
-    _PAINTERS[pattern](p, extent, params)
-
-
 def _inside(x: Tensor, half, width: Tensor) -> Tensor:
     """Share of a footprint of ``width`` round x that lies inside (-half, half)."""
     half = torch.as_tensor(half)
@@ -179,7 +174,7 @@ def _wheel(p: Paint, extent: Tensor, params: Tensor) -> None:
     p.lay(_inside(away, params[0] * 0.3, torch.maximum(p.eu, p.ev)), (0.2, 0.2, 0.2))
 
 
-_PAINTERS = {
+PAINTERS = {
     surfaces.FACADE: _facade,
     surfaces.ROAD: _road,
     surfaces.CROSSING: _crossing,
@@ -189,4 +184,5 @@ _PAINTERS = {
     surfaces.SHUTTER: _shutter,
     surfaces.WHEEL: _wheel,
 }
-NUMBERS = tuple(_PAINTERS)
+"""Number of a pattern -> what draws it: ``draw(pixels, extent, params)``, with the face's size ``(2, M)`` in metres and
+the pattern's own numbers ``(8, M)``."""

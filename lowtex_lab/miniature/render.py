@@ -1,4 +1,7 @@
-"""A stereo pair of the street with everything that is known about it."""
+"""A stereo pair of the street with everything that is known about it.
+
+Last comes what a camera adds to the light it gets (`expose`): exposure, noise, and drops in front of it.
+"""
 
 import math
 from collections.abc import Iterator
@@ -10,13 +13,12 @@ from torch import Tensor
 
 from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig
-from lowtex.seeding import numpy_generator
+from lowtex.seeding import generator, numpy_generator
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.sensor import EXPOSURE, NOISE, expose
-from lowtex_lab.miniature.shading import Lit, Rays, blocks_between, shade
+from lowtex_lab.miniature.shading import Lit, Rays, shade
 from lowtex_lab.miniature.solids import COLUMNS, Solids
-from lowtex_lab.miniature.street import block, plan
-from lowtex_lab.miniature.weather import VARIATIONS, sun_direction, turn, weather
+from lowtex_lab.miniature.street import BLOCK_M, block, plan
+from lowtex_lab.miniature.weather import sun_direction, turn, weather
 
 WORLD_VERSION = 2
 """Raised by hand whenever the same seed gives other pixels or depths."""
@@ -25,6 +27,11 @@ FAR_M = 230.0
 BEHIND_M = 14.0
 VKITTI2_RIG = StereoRig(725.0087, 0.532725, cx=620.5, cy=187.0, width=1242, height=375)
 """Virtual KITTI 2's cameras at their native size."""
+
+NOISE = 0.01
+"""Standard deviation of a pixel's noise, of [0, 1]."""
+EXPOSURE = 0.02
+"""Each camera's gain lies within 1 +- this, so that a pair differs by about 2 to 4 %."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,12 @@ class StereoPair:
     contrast_left: Tensor
     contrast_right: Tensor
     rig: StereoRig
+
+
+def beside(place, heading: float, metres: float) -> tuple[float, float, float]:
+    """The place (x, y, z) that lies ``metres`` to the right of another for who looks along ``heading``, radians."""
+    x, y, z = place
+    return x + metres * math.cos(heading), y, z - metres * math.sin(heading)
 
 
 @contextmanager
@@ -110,7 +123,7 @@ def render(
         size: (height, width) in pixels, each at least 16.
         variation: one of `VARIATIONS`.
         rig: the cameras at any size; they are resized to ``size``. It needs cx, cy, width and height.
-        noise, exposure: the sensor, see `lowtex_lab.miniature.sensor.expose`; 0 turns each off.
+        noise, exposure: the sensor, see `expose`; 0 turns each off.
 
     Raises:
         OptionError: a negative frame, a size too small, an unknown variation.
@@ -149,7 +162,7 @@ def render(
 
 def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
     """The blocks round a place on the street, lit for a variation."""
-    numbers = blocks_between(z - BEHIND_M, z + FAR_M)
+    numbers = range(int((z - BEHIND_M) // BLOCK_M), int((z + FAR_M) // BLOCK_M) + 1)
     blocks = [block(scene.seed, scene.name, k) for k in numbers]
     solids = Solids.join([b.solids for b in blocks])
     rng = numpy_generator(scene.seed, "miniature", scene.name, "clouds", variation)
@@ -158,7 +171,7 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
         low=torch.cat([b.low for b in blocks]),
         crown=torch.cat([b.crown for b in blocks]),
         skyline=torch.cat([b.skyline for b in blocks]),
-        z0=numbers[0] * 48.0,
+        z0=numbers[0] * BLOCK_M,
         plan=plan(scene.seed, scene.name),
         weather=weather(variation),
         sun=sun_direction(scene.seed, scene.name, variation),
@@ -265,4 +278,35 @@ def _visible(depth: Tensor, other_fine: Tensor, rig: StereoRig, sign: int) -> Te
     return (seen & inside)[None]
 
 
-__all__ = ["VARIATIONS", "VKITTI2_RIG", "WORLD_VERSION", "Scene", "StereoPair", "World", "render", "view", "world_at"]
+def expose(
+    image: Tensor,
+    seed: int,
+    *purpose: str | int,
+    noise: float = NOISE,
+    exposure: float = EXPOSURE,
+    streaks: float = 0.0,
+) -> Tensor:
+    """A camera's picture ``(3, H, W)`` in [0, 1] of the light ``image``.
+
+    Args:
+        image: ``(3, H, W)`` in [0, 1].
+        seed, purpose: what the noise is drawn from (scene, frame, variation, camera).
+        noise: standard deviation of the noise; 0 = none.
+        exposure: half the range of the gain; 0 = none.
+        streaks: strength of rain streaks; each camera sees its own.
+    """
+    rng = generator(seed, "sensor", *purpose)
+    gain = 1 + exposure * (2 * float(torch.rand((), generator=rng)) - 1)
+    out = image * gain
+    if streaks > 0:
+        out = torch.lerp(out, torch.tensor(0.85), streaks * _streaks(rng, *image.shape[1:]))
+    if noise > 0:
+        out = out + noise * torch.randn(image.shape, generator=rng)
+    return out.clamp_(0, 1)
+
+
+def _streaks(rng: torch.Generator, height: int, width: int) -> Tensor:
+    """Sparse upright dashes ``(H, W)`` in [0, 1]."""
+    drops = (torch.rand(1, 1, height, width, generator=rng) > 0.985).float()
+    length = max(3, height // 12) | 1
+    return torch.nn.functional.max_pool2d(drops, (length, 1), 1, (length // 2, 0))[0, 0] * 0.8

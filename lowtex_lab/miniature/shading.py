@@ -1,13 +1,13 @@
 """Colour of the points that were hit: texture, patterns, light, shadow and haze."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from lowtex_lab.miniature import patterns, surfaces
 from lowtex_lab.miniature.solids import COLUMNS
-from lowtex_lab.miniature.street import BLOCK_M, CELL_M, CROWN_HEIGHT_M, HALF_WIDTH_M, Plan
+from lowtex_lab.miniature.street import CELL_M, CROWN_HEIGHT_M, HALF_WIDTH_M, Plan
 from lowtex_lab.miniature.weather import Weather, sky
 
 SLOW_SHADING = 0.045
@@ -52,9 +52,7 @@ def shade(lit: Lit, rays: Rays) -> tuple[Tensor, Tensor]:
         rgb[:, open_sky] = sky(lit.weather, rays.direction[:, open_sky], lit.sun, lit.cloud_shift)
     solid = (rays.face > 0).nonzero()[:, 0]
     if solid.numel():
-        part = Rays(
-            rays.direction[:, solid], rays.t[solid], rays.face[solid], rays.origin, rays.per_column, rays.per_row
-        )
+        part = replace(rays, direction=rays.direction[:, solid], t=rays.t[solid], face=rays.face[solid])
         rgb[:, solid], contrast[solid] = _solid(lit, part)
     return rgb, contrast
 
@@ -103,12 +101,12 @@ def _footprint(rays: Rays, normal: Tensor, tangent_u: Tensor, tangent_v: Tensor)
 
 def _paint(table: Tensor, face: Tensor, albedo: Tensor, contrast: Tensor, u, v, extent_u, extent_v) -> None:
     number = table[COLUMNS["pattern"]][face]
-    for pattern in patterns.NUMBERS:
+    for pattern, paint in patterns.PAINTERS.items():
         which = (number == pattern).nonzero()[:, 0]
         if which.numel() == 0:
             continue
         p = patterns.Paint(albedo[:, which], contrast[which], u[which], v[which], extent_u[which], extent_v[which])
-        patterns.paint(pattern, p, *table[26:].index_select(1, face[which]).split((2, 8)))
+        paint(p, *table[26:].index_select(1, face[which]).split((2, 8)))
         albedo[:, which], contrast[which] = p.rgb, p.contrast
 
 
@@ -166,8 +164,3 @@ def _profile(lit: Lit, side: int, z: Tensor) -> Tensor:
     rows = lit.skyline.shape[0]
     at = ((z - lit.z0) / CELL_M).clamp(0, rows - 1).long()
     return lit.skyline[:, side][at]
-
-
-def blocks_between(z_from: float, z_to: float) -> range:
-    """Numbers of the blocks that touch a stretch of the street."""
-    return range(int(z_from // BLOCK_M), int(z_to // BLOCK_M) + 1)

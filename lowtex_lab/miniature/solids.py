@@ -6,7 +6,7 @@ Each of its faces is one row of a table: geometry, colour, texture and pattern.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -74,16 +74,14 @@ class Solids:
     @staticmethod
     def join(parts: list["Solids"]) -> "Solids":
         """One set out of several; face numbers are moved along, the sky's row stays row 0."""
-        faces, tables, offset = [], [parts[0].table[:1]], 0
-        for part in parts:
-            faces.append(part.faces + offset)
-            tables.append(part.table[1:])
-            offset += part.table.shape[0] - 1
-        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in _PER_SOLID if name != "faces"}
-        return Solids(**joined, faces=torch.cat(faces), table=torch.cat(tables))
+        tables = [parts[0].table[:1], *(part.table[1:] for part in parts)]
+        offsets = np.cumsum([0, *(len(table) for table in tables[1:-1])]).tolist()
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in _PER_SOLID}
+        joined["faces"] = torch.cat([part.faces + offset for part, offset in zip(parts, offsets, strict=True)])
+        return Solids(**joined, table=torch.cat(tables))
 
 
-_PER_SOLID = ("side", "ellipse", "y", "slant", "kind", "faces", "slant_count", "reach", "round")
+_PER_SOLID = [field.name for field in fields(Solids) if field.name != "table"]
 
 
 class Builder:
@@ -99,20 +97,12 @@ class Builder:
         self.rows = [np.zeros(TABLE_WIDTH)]
 
     def _face(self, surface: Surface, normal, point, u, v, extent, curved=(0.0, 0.0, 0.0)) -> int:
+        geometry = {"normal": normal, "point": point, "curved": curved, "u": u, "v": v, "extent": extent}
+        params = np.zeros(8)
+        params[: len(surface.params)] = surface.params
         row = np.zeros(TABLE_WIDTH)
-        row[COLUMNS["normal"]] = normal
-        row[COLUMNS["point"]] = point
-        row[COLUMNS["curved"]] = curved
-        row[COLUMNS["rgb"]] = surface.rgb
-        row[COLUMNS["contrast"]] = surface.contrast
-        row[COLUMNS["layer"]] = surface.layer
-        row[COLUMNS["tile"]] = surface.tile
-        row[COLUMNS["u"]] = u
-        row[COLUMNS["v"]] = v
-        row[COLUMNS["shift"]] = self.rng.random(2)
-        row[COLUMNS["pattern"]] = surface.pattern
-        row[COLUMNS["extent"]] = extent
-        row[28 : 28 + len(surface.params)] = surface.params
+        for name, value in {**vars(surface), **geometry, "params": params, "shift": self.rng.random(2)}.items():
+            row[COLUMNS[name]] = value
         self.rows.append(row)
         return len(self.rows) - 1
 
@@ -135,13 +125,9 @@ class Builder:
         middle = np.array([cx, 0.0, cz])
         up = np.array([0.0, 1.0, 0.0])
         planes, faces = [], []
-        sides = (
-            ("left", -ax, hx, az, hz),
-            ("right", ax, hx, az, hz),
-            ("front", -az, hz, ax, hx),
-            ("back", az, hz, ax, hx),
-        )
-        for name, normal, reach, along, half_length in sides:
+        across, ahead = (hx, az, hz), (hz, ax, hx)
+        sides = {"left": (-ax, *across), "right": (ax, *across), "front": (-az, *ahead), "back": (az, *ahead)}
+        for name, (normal, reach, along, half_length) in sides.items():
             point = middle + reach * normal
             planes.append((normal[0], normal[2], float(normal @ point)))
             u = (*along, half_length - float(along @ middle))
@@ -169,17 +155,17 @@ class Builder:
             u = (*level, hx + hz - float(level @ base))
             v = (*climb, -float(climb @ foot))
             faces.append(self._face(surface, normal, point, u, v, (2 * (hx + hz), y1 - y0)))
-        self._add(PRISM, planes, (cx, cz, 1.0, 1.0), y, cuts, faces, len(slants), math.hypot(hx, hz))
+        more = {"side": planes, "slant": cuts, "slant_count": len(slants)}
+        self._add(PRISM, (cx, cz, 1.0, 1.0), y, faces, math.hypot(hx, hz), **more)
 
     def cylinder(self, center, radius: float, y, surface: Surface) -> None:
         """An upright cylinder (poles, trunks)."""
         cx, cz = center
         inverse = 1.0 / radius**2
-        side = self._face(
-            surface, (0, 0, 0), (cx, 0.0, cz), (1, 0, 0.4, -cx), (0, 1, 0, 0), (1, 1), (inverse, 0.0, inverse)
-        )
+        u, curved = (1, 0, 0.4, -cx), (inverse, 0.0, inverse)
+        side = self._face(surface, (0, 0, 0), (cx, 0.0, cz), u, (0, 1, 0, 0), (1, 1), curved)
         cap = self._face(surface, (0, 1, 0), (cx, y[1], cz), (1, 0, 0, -cx), (0, 0, 1, -cz), (1, 1))
-        self._add(CYLINDER, None, (cx, cz, radius, radius), y, None, [side] * 4 + [cap, cap], 0, radius)
+        self._add(CYLINDER, (cx, cz, radius, radius), y, [side] * 4 + [cap, cap], radius)
 
     def ellipsoid(self, center, radii, surface: Surface) -> None:
         """An ellipsoid with axes along x, y, z (crowns, bushes); ``center`` and ``radii`` are (x, y, z)."""
@@ -187,22 +173,12 @@ class Builder:
         inverse = (rx**-2, ry**-2, rz**-2)
         # the texture is laid on along the street, so that it is stretched where a driver hardly sees it
         face = self._face(surface, (0, 0, 0), center, (1, 0.05, 0, 0), (0, 1, -0.1, 0), (1, 1), inverse)
-        self._add(ELLIPSOID, None, (cx, cz, rx, rz), (cy - ry, cy + ry), None, [face] * 6, 0, max(rx, rz))
+        self._add(ELLIPSOID, (cx, cz, rx, rz), (cy - ry, cy + ry), [face] * 6, max(rx, rz))
 
-    def _add(self, kind, planes, ellipse, y, cuts, faces, slant_count, radius) -> None:
-        self.solids.append(
-            {
-                "side": np.zeros((4, 3)) if planes is None else planes,
-                "ellipse": ellipse,
-                "y": y,
-                "slant": NO_CUTS if cuts is None else cuts,
-                "kind": kind,
-                "faces": faces + [0] * (6 + SLANTS - len(faces)),
-                "slant_count": slant_count,
-                "reach": self.reach,
-                "round": radius,
-            }
-        )
+    def _add(self, kind: int, ellipse, y, faces: list[int], round: float, **more) -> None:
+        solid = {"side": np.zeros((4, 3)), "slant": NO_CUTS, "slant_count": 0, "reach": self.reach, **more}
+        faces = faces + [0] * (6 + SLANTS - len(faces))
+        self.solids.append({**solid, "kind": kind, "ellipse": ellipse, "y": y, "faces": faces, "round": round})
 
     def build(self) -> Solids:
         """The tensors; there is at least one solid."""

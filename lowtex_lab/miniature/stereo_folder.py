@@ -13,14 +13,14 @@ from torch import Tensor
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.render import Scene, render
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_count, check_size, in_parallel, write_image
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_count, check_size, fill, write_image
 
 STREET = "stereo"
 """Scene name that no other layout uses."""
 STEREO_RIG = StereoRig(960.0, 0.12, cx=655.2, cy=352.8, focal_y_px=958.0, width=1280, height=720)
 DEPTH_UNIT_M = 0.002
 FARTHEST_M = 65535 * DEPTH_UNIT_M
-_LAYOUT = """A folder of stereo pairs as one's own rig may give them: left/, right/, rig.yaml (pixels and metres) and
+_README = """A folder of stereo pairs as one's own rig may give them: left/, right/, rig.yaml (pixels and metres) and
 depth/ (uint16, times depth_unit_m of rig.yaml = metres along the optical axis of the left camera, 0 = none)."""
 
 
@@ -47,32 +47,23 @@ def write_stereo_folder(
     """
     check_count("pairs", pairs)
     size = check_size(size)
-    target = Target(root, {"layout": "stereo", "pairs": pairs, "size": list(size), "seed": int(seed)})
-    if not target.begin(lambda folder: [*(folder / kind for kind in ("left", "right", "depth")), folder / "rig.yaml"]):
-        return target.root
-    target.readme(_LAYOUT)
-    rig = STEREO_RIG.resized(size[1], size[0])
-    write_text(target.root / "rig.yaml", rig_text(rig))
-    scene = Scene(STREET, int(seed))
     kinds = ("left", "right", "depth")
-    jobs = [({kind: target.root / kind / f"{k:06d}.png" for kind in kinds}, scene, k, size, rig) for k in range(pairs)]
-    in_parallel(_write_frame, jobs, "Stereo folder miniature", progress)
-    target.end()
+    target = Target(root, _README, [*kinds, "rig.yaml"], layout="stereo", pairs=pairs, size=size, seed=int(seed))
+    rig, scene = STEREO_RIG.resized(size[1], size[0]), Scene(STREET, int(seed))
+
+    def jobs() -> list[tuple]:
+        write_text(target.root / "rig.yaml", rig_text(rig))
+        paths = [{kind: target.root / kind / f"{k:06d}.png" for kind in kinds} for k in range(pairs)]
+        return [(path, scene, k, size, rig) for k, path in enumerate(paths)]
+
+    fill([target], jobs, _write_frame, "Stereo folder miniature", progress)
     return target.root
 
 
 def rig_text(rig: StereoRig) -> str:
     """``rig.yaml``: the numbers at the size of the pictures."""
-    values = {
-        "focal_px": rig.focal_px,
-        "focal_y_px": rig.fy,
-        "baseline_m": rig.baseline_m,
-        "cx": rig.cx,
-        "cy": rig.cy,
-        "width": rig.width,
-        "height": rig.height,
-        "depth_unit_m": DEPTH_UNIT_M,
-    }
+    names = ("focal_px", "focal_y_px", "baseline_m", "cx", "cy", "width", "height")
+    values = {name: getattr(rig, name) for name in names} | {"depth_unit_m": DEPTH_UNIT_M}
     return "# pixels of the pictures beside this file, and metres\n" + yaml.safe_dump(values, sort_keys=False)
 
 

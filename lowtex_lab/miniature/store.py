@@ -35,12 +35,7 @@ def manifest_of(profile: str) -> dict:
 
 def is_written(folder: Path, manifest: dict) -> bool:
     """The miniatures in ``folder`` are complete and are the ones ``manifest`` describes."""
-    try:
-        return read_json(folder / MINIATURE_MANIFEST) == manifest and not any(
-            _is_stale(folder, name, entry) for name, entry in manifest["roots"].items()
-        )
-    except DataError:
-        return False
+    return _read(folder / MINIATURE_MANIFEST) == manifest and not _stale(folder, manifest)
 
 
 def ensure_miniature(profile: str, folder: Path | None = None, progress: bool = True) -> Path:
@@ -71,7 +66,7 @@ def ensure_miniature(profile: str, folder: Path | None = None, progress: bool = 
     with FileLock(folder / ".lock"):
         if is_written(folder, manifest):
             return folder
-        stale = [name for name, entry in manifest["roots"].items() if _is_stale(folder, name, entry)]
+        stale = _stale(folder, manifest)
         if stale:
             say(f"writing the miniature data sets of profile {profile}: {', '.join(stale)}")
         # a folder half written by an older kit must not pass for the new one
@@ -90,13 +85,10 @@ def _options_of(profile: str) -> dict[str, dict]:
     if not chosen.miniature_frames:
         return {}
     height, width = chosen.size
+    scenes = {"frames": chosen.miniature_frames, "variation_frames": chosen.miniature_variations}
     kitti = {"frames": chosen.miniature_kitti, "size": [height, width]}
     return {
-        "vkitti2": {
-            "frames": chosen.miniature_frames,
-            "variation_frames": chosen.miniature_variations,
-            "size": [height, width],
-        },
+        "vkitti2": {**scenes, "size": [height, width]},
         "kitti_raw": kitti,
         "kitti_depth": kitti,
         # a third wider than the network's pictures, so that these are never blown up
@@ -120,10 +112,15 @@ def _writers(folder: Path) -> list:
     ]
 
 
-def _is_stale(folder: Path, name: str, entry: dict) -> bool:
-    """A root is not there, not finished, or another one than ``entry`` describes."""
+def _stale(folder: Path, manifest: dict) -> list[str]:
+    """Names of the roots that are not there, not finished, or others than ``manifest`` describes."""
+    wanted = {name: {**entry, "seed": WORLD_SEED} for name, entry in manifest["roots"].items()}
+    return [name for name, entry in wanted.items() if not entry.items() <= _read(folder / name / ROOT_MANIFEST).items()]
+
+
+def _read(path: Path) -> dict:
+    """A manifest; empty where there is none or it is damaged."""
     try:
-        written = read_json(folder / name / ROOT_MANIFEST)
+        return read_json(path)
     except DataError:
-        return True
-    return any(written.get(key) != value for key, value in entry.items()) or written.get("seed") != WORLD_SEED
+        return {}

@@ -16,19 +16,19 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from lowtex.errors import OptionError
+from lowtex.errors import OptionError, require_choice
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
-from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, render
-from lowtex_lab.miniature.weather import VARIATIONS, weather
-from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, in_parallel, write_image
+from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, beside, render
+from lowtex_lab.miniature.weather import VARIATIONS
+from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, fill, write_image
 
 DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, "Scene20": 40}
 """Frames per scene when none are given: 240 to train (02, 18), 30 to validate (06), 80 to test (01, 20)."""
 
 CONTRAST_UNITS = 10000
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 99, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
-_LAYOUT = """Layout of Virtual KITTI 2 (SceneXX/<variation>/frames/...), with two folders of our own beside rgb and
+_README = """Layout of Virtual KITTI 2 (SceneXX/<variation>/frames/...), with two folders of our own beside rgb and
 depth: lowtexContrast (uint16, 1/10000 of the standard deviation of albedo) and lowtexVisible (255 = seen by both)."""
 
 
@@ -72,31 +72,33 @@ def write_vkitti2(
     if isinstance(variations, str) or not variations:
         raise OptionError(f"variations must be a non-empty list of names, got {variations!r}")
     for variation in variations:
-        weather(variation)
-    size = check_size(size)
-    parameters = {
-        "layout": "vkitti2",
-        "frames": frames,
-        "size": list(size),
-        "variations": list(variations),
-        "seed": int(seed),
-        "variation_frames": more,
-    }
-    target = Target(root, parameters)
-    if not target.begin(lambda folder: [p for p in folder.glob("Scene[0-9][0-9]")]):
-        return target.root
-    target.readme(_LAYOUT)
+        require_choice("variation", variation, VARIATIONS)
+    size, variations = check_size(size), list(variations)
+    target = Target(
+        root,
+        _README,
+        ["Scene[0-9][0-9]"],
+        layout="vkitti2",
+        frames=frames,
+        size=size,
+        variations=variations,
+        seed=int(seed),
+        variation_frames=more,
+    )
     rig = VKITTI2_RIG.resized(size[1], size[0])
-    parts = [(name, variation, count) for name, count in frames.items() for variation in variations]
-    others = [variation for variation in VARIATIONS if variation not in variations]
-    parts += [(name, variation, count) for name, count in more.items() for variation in others]
-    jobs = []
-    for name, variation, count in parts:
-        scene, folder = Scene(name, int(seed)), target.root / name / variation
-        _write_cameras(folder, scene, count, variation, rig)
-        jobs += [(_paths(folder / "frames", frame), scene, frame, variation) for frame in range(count)]
-    in_parallel(lambda *job: _write_frame(*job, size), jobs, "Virtual KITTI 2 miniature", progress)
-    target.end()
+
+    def jobs() -> list[tuple]:
+        parts = [(name, variation, count) for name, count in frames.items() for variation in variations]
+        others = [variation for variation in VARIATIONS if variation not in variations]
+        parts += [(name, variation, count) for name, count in more.items() for variation in others]
+        found = []
+        for name, variation, count in parts:
+            scene, folder = Scene(name, int(seed)), target.root / name / variation
+            _write_cameras(folder, scene, count, variation, rig)
+            found += [(_paths(folder / "frames", frame), scene, frame, variation, size) for frame in range(count)]
+        return found
+
+    fill([target], jobs, _write_frame, "Virtual KITTI 2 miniature", progress)
     return target.root
 
 
@@ -135,14 +137,13 @@ def _write_cameras(folder: Path, scene: Scene, count: int, variation: str, rig: 
     intrinsic = ["frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]"]
     extrinsic = ["frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1"]
     for frame in range(count):
-        (x, y, z), heading = scene.pose(frame, variation)
+        place, heading = scene.pose(frame, variation)
         cos, sin = math.cos(heading), math.sin(heading)
         turn = np.array([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]])
         for camera in (0, 1):
-            offset = camera * rig.baseline_m
-            place = np.array([x + offset * cos, -y, z - offset * sin])
+            x, y, z = beside(place, heading, camera * rig.baseline_m)
             matrix = np.eye(4)
-            matrix[:3, :3], matrix[:3, 3] = turn, -turn @ place
+            matrix[:3, :3], matrix[:3, 3] = turn, -turn @ np.array([x, -y, z])
             values = " ".join(f"{value:.9g}" for value in (matrix + 0.0).reshape(-1))
             intrinsic.append(f"{frame} {camera} {rig.focal_px:.9g} {rig.fy:.9g} {rig.cx:.9g} {rig.cy:.9g}")
             extrinsic.append(f"{frame} {camera} {values}")

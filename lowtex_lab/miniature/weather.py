@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor
 
 from lowtex.errors import require_choice
@@ -31,29 +33,13 @@ class Weather:
     streaks: float = 0.0
 
 
+WORLD = yaml.safe_load(Path(__file__).with_name("world.yaml").read_text(encoding="utf-8"))
+"""The world's colours and lights."""
+
 _WEATHER = {
-    "clone": Weather(),
-    "fog": Weather(
-        sun=(0, 0, 0), ambient=(0.86, 0.87, 0.88), zenith=(0.74, 0.76, 0.78), horizon=(0.78, 0.79, 0.80), clouds=0.1,
-        haze=0.018,
-    ),
-    "morning": Weather(
-        elevation_deg=(16.0, 24.0), sun=(0.78, 0.66, 0.50), ambient=(0.38, 0.42, 0.52), zenith=(0.42, 0.56, 0.80),
-        horizon=(0.90, 0.84, 0.76), clouds=0.35, haze=0.0025, gain=0.92,
-    ),
-    "overcast": Weather(
-        sun=(0, 0, 0), ambient=(0.82, 0.84, 0.87), zenith=(0.66, 0.69, 0.73), horizon=(0.84, 0.85, 0.87), clouds=0.8,
-        cloud=(0.72, 0.74, 0.77),
-    ),
-    "rain": Weather(
-        sun=(0, 0, 0), ambient=(0.62, 0.65, 0.69), zenith=(0.46, 0.49, 0.54), horizon=(0.64, 0.67, 0.71), clouds=0.7,
-        cloud=(0.50, 0.53, 0.57), haze=0.006, streaks=0.045,
-    ),
-    "sunset": Weather(
-        elevation_deg=(6.0, 11.0), sun=(0.85, 0.50, 0.26), ambient=(0.36, 0.34, 0.42), zenith=(0.34, 0.40, 0.62),
-        horizon=(0.96, 0.66, 0.42), clouds=0.6, cloud=(0.90, 0.60, 0.50), haze=0.003, gain=0.88,
-    ),
-}  # fmt: skip
+    name: Weather(**{key: tuple(value) if isinstance(value, list) else value for key, value in differs.items()})
+    for name, differs in WORLD["weather"].items()
+}
 
 
 def weather(variation: str) -> Weather:

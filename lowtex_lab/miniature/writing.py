@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.files import atomic_path, read_json, write_json, write_text
+from lowtex.options import PositiveInt, typed
 from lowtex.progress import Progress
 from lowtex_lab.miniature.render import WORLD_VERSION
 
@@ -41,15 +42,21 @@ class Target:
     A finished root carries `MANIFEST` with its parameters; an interrupted one `UNFINISHED`, and is carried on with. A
     root with other parameters is emptied of what the writer made and written anew. A folder with anything else in it
     is refused, so that real data are never mixed with the miniature.
+
+    Args:
+        root: the folder.
+        readme: what README.txt says of the layout.
+        made: patterns of what the writer makes in the folder.
+        parameters: all that decides the files; ``layout`` is one of `LAYOUTS`.
     """
 
-    def __init__(self, root: str | Path, parameters: dict):
-        """``parameters`` are all that decides the files; ``parameters["layout"]`` is one of `LAYOUTS`."""
-        self.root = Path(root)
-        self.parameters = {"world_version": world_version(parameters["layout"]), **parameters}
+    def __init__(self, root: str | Path, readme: str, made: Sequence[str], **parameters):
+        self.root, self._readme, self._made = Path(root), readme, made
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
+        self.parameters = {"world_version": world_version(parameters["layout"]), **plain}
 
-    def begin(self, made: Callable[[Path], list[Path]]) -> bool:
-        """Prepare the folder; False where it is finished already. ``made(root)`` lists what a writer may have made.
+    def begin(self) -> bool:
+        """Prepare the folder; False where it is finished already.
 
         Raises:
             OptionError: the folder holds something that this writer did not make.
@@ -57,30 +64,31 @@ class Target:
         manifest, unfinished = self.root / MANIFEST, self.root / UNFINISHED
         if self.root.exists() and not self.root.is_dir():
             raise OptionError(f"{self.root} is a file; give a folder for the miniature")
+        noted = next((path for path in (manifest, unfinished) if path.exists()), None)
         old = None
-        for path in (manifest, unfinished):
-            if path.exists():
-                try:
-                    old = read_json(path)
-                except DataError:
-                    old = {}
-                if path == manifest and old == self.parameters:
-                    return False
-                break
-        else:
-            if self.root.is_dir() and any(self.root.iterdir()):
-                raise OptionError(
-                    f"{self.root} is not empty and was not written by lowtex; "
-                    "give a new or empty folder for the miniature"
-                )
-        if old is not None and old != self.parameters:
+        if noted is not None:
+            with suppress(DataError):
+                old = read_json(noted)
+            if noted == manifest and old == self.parameters:
+                return False
+        elif self.root.is_dir() and any(self.root.iterdir()):
+            raise OptionError(
+                f"{self.root} is not empty and was not written by lowtex; give a new or empty folder for the miniature"
+            )
+        if noted is not None and old != self.parameters:
             # parameters of nobody: if emptying is cut short, the next call goes on with it
             write_json(unfinished, {"emptying": True})
             manifest.unlink(missing_ok=True)
-            for path in made(self.root):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            for path in [path for pattern in self._made for path in self.root.glob(pattern)]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         write_json(unfinished, self.parameters)
         manifest.unlink(missing_ok=True)
+        version, seed = self.parameters["world_version"], self.parameters["seed"]
+        write_text(
+            self.root / "README.txt",
+            f"SYNTHETIC DATA, not the real data set. Made by lowtex's miniature world, version "
+            f"{version}, seed {seed}.\n\n{self._readme}\n",
+        )
         return True
 
     def end(self) -> None:
@@ -88,21 +96,29 @@ class Target:
         write_json(self.root / MANIFEST, self.parameters)
         (self.root / UNFINISHED).unlink(missing_ok=True)
 
-    def readme(self, layout: str) -> None:
-        """Say in README.txt that these are not the real data."""
-        write_text(
-            self.root / "README.txt",
-            f"SYNTHETIC DATA, not the real data set. Made by lowtex's miniature world, version "
-            f"{self.parameters['world_version']}, seed {self.parameters['seed']}.\n\n{layout}\n",
-        )
 
+def fill(
+    targets: Sequence[Target],
+    jobs: Callable[[], list[tuple]],
+    work: Callable,
+    title: str,
+    progress: bool,
+    unit: str = "pair",
+) -> None:
+    """Write the folders that are not finished, as many frames at once as torch has threads; an error stops the rest.
 
-def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: str = "pair") -> None:
-    """Do ``work(*job)`` for every job, as many at once as torch has threads; the first error stops the rest.
-
-    A job begins with the dict of the files it writes; where all of them are there, it has been done before.
+    Args:
+        targets: of one layout.
+        jobs: writes what is not of one frame, and gives the arguments of ``work`` for each frame. The first is a dict
+            of the files it writes; where all of them are there, it has been done before.
+        work: writes one frame.
+        title, unit: of the bar.
+        progress: show a bar.
     """
-    threads = torch.get_num_threads()
+    # a list, because every target begins
+    if not any([target.begin() for target in targets]):
+        return
+    threads, todo = torch.get_num_threads(), jobs()
 
     def one(job: tuple) -> None:
         torch.set_num_threads(1)  # holds for the worker's own thread
@@ -111,14 +127,16 @@ def in_parallel(work: Callable, jobs: list, title: str, progress: bool, unit: st
 
     pool = ThreadPoolExecutor(max_workers=max(1, min(threads, 8)))
     try:
-        with Progress(title, len(jobs), unit) if progress else nullcontext() as bar:
-            for done in as_completed([pool.submit(one, job) for job in jobs]):
+        with Progress(title, len(todo), unit) if progress else nullcontext() as bar:
+            for done in as_completed([pool.submit(one, job) for job in todo]):
                 done.result()
                 if bar is not None:
                     bar.update()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
+    for target in targets:
+        target.end()
 
 
 def write_image(path: Path, image: np.ndarray, *options: int) -> None:
@@ -139,40 +157,26 @@ def as_bgr8(image: Tensor) -> np.ndarray:
     return np.ascontiguousarray((image * 255).round().byte().numpy().transpose(1, 2, 0)[:, :, ::-1])
 
 
-def check_counts(option: str, counts: dict[str, int]) -> dict[str, int]:
-    """Frame counts per scene or drive.
-
-    Raises:
-        OptionError: none given, or a number that is not a whole number above 0.
-    """
-    if not counts:
-        raise OptionError(f"{option} is empty; name at least one with its number of frames")
-    for name, count in counts.items():
-        check_count(f"{option}: {name}", count)
-    return dict(counts)
-
-
-def check_splits(frames: dict[str, int], known: Iterable[str]) -> dict[str, int]:
-    """Frame counts by split.
-
-    Raises:
-        OptionError: none given, an unknown split, or a number that is not a whole number above 0.
-    """
-    for name in frames:
-        if name not in known:
-            raise OptionError(f"frames: {name!r} is no split; choose from: {', '.join(known)}")
-    return check_counts("frames", frames)
-
-
 def check_count(option: str, count: int) -> int:
     """How many frames, pairs or images.
 
     Raises:
         OptionError: not a whole number above 0.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise OptionError(f"{option} must be a whole number above 0, got {count!r}")
-    return count
+    return typed(option, count, PositiveInt)
+
+
+def check_counts(option: str, counts: dict[str, int], splits: Iterable[str] = ()) -> dict[str, int]:
+    """Frame counts by split, of those in ``splits``; without these, by scene.
+
+    Raises:
+        OptionError: none given, an unknown split, or a number that is not a whole number above 0.
+    """
+    if not counts:
+        raise OptionError(f"{option} is empty; name at least one with its number of frames")
+    for name in counts if splits else ():
+        require_choice(f"{option}: split", name, splits)
+    return {name: check_count(f"{option}: {name}", count) for name, count in counts.items()}
 
 
 def deal(names: Sequence[str], count: int) -> list[tuple[str, int]]:

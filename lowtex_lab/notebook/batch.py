@@ -1,12 +1,8 @@
 """The settings of a batch of notebooks, and what the Snakefile asks about them."""
 
-import hashlib
 import json
-import os
-import re
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +46,7 @@ class Settings:
         """Fill in what ``config`` (of the Snakefile or of the command line) leaves out, and check it.
 
         Raises:
-            OptionError: an unknown profile, device, notebook, data set or parameter.
+            OptionError: an unknown profile, device, notebook, data set or parameter, or a folder with braces.
             DataError: a data root is not a folder.
         """
         known = ("profile", "seed", "run_dir", "checkpoints_from", "data_root", "device", "only", "set", "timeout_min")
@@ -80,6 +76,9 @@ class Settings:
             timeout_min=config.get("timeout_min"),
         )
         settings._check_changes()
+        for folder in (settings.run_dir, settings.checkpoints_from, notebooks_folder()):
+            if "{" in str(folder):
+                raise OptionError(f"{folder} has a brace in its name, which Snakemake takes for a wildcard; rename it")
         return settings
 
     def as_config(self) -> dict[str, Any]:
@@ -102,16 +101,6 @@ class Settings:
     def timeout_s(self) -> int:
         """Time limit of one notebook, seconds."""
         return int(self.timeout_min * 60) if self.timeout_min else graph.TIMEOUT_S[self.profile]
-
-    @property
-    def runtime_min(self) -> int:
-        """Minutes to ask a cluster for."""
-        return -(-self.timeout_s // 60) + graph.SPARE_MIN
-
-    @property
-    def memory_mb(self) -> int:
-        """Memory to ask a cluster for."""
-        return graph.MEMORY_MB[self.profile]
 
     def gpus(self, node: graph.Node) -> int:
         """GPUs to ask a cluster for."""
@@ -167,14 +156,17 @@ class Settings:
             OptionError: it was run with another profile, seed or data before; says the command that works.
         """
         path = self.run_dir / RUN_FILE
-        if not path.is_file() or not self._holds_results():
+        # what a run that failed before has left is nobody's result
+        finished = [*self.run_dir.glob("rows/*.csv"), *self.run_dir.glob("notebooks/*.result.json")]
+        if not path.is_file() or not finished:
             return
         before, mine = read_json(path), self.as_config()
         for name in ("profile", "seed", "data_root"):
             if name in before and before[name] != mine[name]:
                 raise OptionError(
                     f"{shown(self.run_dir)} holds results with {name}={before[name]!r}, and this run has "
-                    f"{name}={mine[name]!r}; rows must not mix, so choose another folder: {self._command_elsewhere()}"
+                    f"{name}={mine[name]!r}; rows must not mix, so choose another folder; to the same command add: "
+                    f"{self._folders_elsewhere()}"
                 )
 
     def claim(self) -> None:
@@ -189,20 +181,10 @@ class Settings:
         if not path.is_file() or read_json(path) != mine:
             write_json(path, mine)
 
-    def _holds_results(self) -> bool:
-        """Rows, or a notebook that ran to its end: what a run that failed before has left is nobody's result."""
-        return any(any(self.run_dir.glob(pattern)) for pattern in ("rows/*.csv", "notebooks/*.result.json"))
-
-    def _command_elsewhere(self) -> str:
-        """The command of this run for a folder that is free, with the trainings it would have used here."""
+    def _folders_elsewhere(self) -> str:
+        """The options that lead to a folder that is free, with the trainings that would have been used here."""
         free = (self.run_dir.with_name(f"{self.run_dir.name}-{number}") for number in range(2, 1000))
-        words = ["lowtex", "run", "--profile", self.profile, "--seed", str(self.seed)]
-        words += ["--device", self.device] if self.device != "auto" else []
-        words += [word for name, folder in self.roots.items() for word in ("--data", f"{name}={folder}")]
-        words += ["--only", ",".join(graph.node(name).number for name in self.only)] if self.only else []
-        words += [word for change in self.changes for word in ("--set", change)]
-        words += ["--timeout", f"{self.timeout_min:g}"] if self.timeout_min else []
-        words += ["--run-dir", shown(next(folder for folder in free if not folder.exists()))]
+        words = ["--run-dir", shown(next(folder for folder in free if not folder.exists()))]
         words += ["--checkpoints-from", shown(self.checkpoints_from)] if self.checkpoints_from != self.run_dir else []
         return shlex.join(words)
 
@@ -231,29 +213,6 @@ def miniature_content(profile: str) -> str:
     from lowtex_lab.miniature.store import manifest_of
 
     return json.dumps(manifest_of(profile), sort_keys=True)
-
-
-LINKS = Path(".run") / "links"
-"""In Snakemake's working directory, the run's folder: links to folders whose names it would misread."""
-
-
-def without_braces(path: str) -> str:
-    """A path as Snakemake may read it. It takes ``{name}`` in a path for a wildcard, and knows no way to say that it is
-    none; where a folder's name has braces, the path leads through a link to that folder, which is made here."""
-    if "{" not in path:
-        return path
-    folder, name = os.path.split(os.path.abspath(path))
-    link = LINKS / hashlib.sha256(folder.encode()).hexdigest()[:12]
-    link.parent.mkdir(parents=True, exist_ok=True)
-    # several jobs of one run read the Snakefile at a time
-    with suppress(FileExistsError):
-        link.symlink_to(folder)
-    return str(link / name)
-
-
-def as_it_is(text: str) -> str | tuple[str]:
-    """A parameter in which Snakemake does not look for wildcards: it does so in plain texts only."""
-    return (text,) if re.search(r"\{\s*\w", text) else text
 
 
 def _words(value: Any) -> list[str]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
 
 from lowtex.errors import OptionError
 
@@ -43,36 +46,23 @@ class Node:
         return self.name[:2]
 
 
-NOTEBOOKS = (
-    Node("00_start_here", needs=("04",)),
-    Node("01_data", data=("kitti", "kitti_depth", "vkitti2", "make3d", "cityscapes", "stereo"), apart=True),
-    Node("02_networks"),
-    # it would train the feature network by itself, but in a batch it takes the one that 04 trains
-    Node("03_losses", needs=("04",), quick_s=60),
-    Node("04_training", trains=True, learns=True, threads=ALL_CORES, quick_s=240),
-    Node("05_ablation_encoder", needs=("04",), quick_s=30),
-    Node("06_ablation_feature_maps", needs=("04",), quick_s=40),
-    Node("07_ablation_smoothness", needs=("04",), quick_s=30),
-    Node("08_ablation_skips", needs=("04",), quick_s=30),
-    Node("09_ablation_all", quick_s=40),
-    Node("10_kitti", needs=("04",), data=("kitti",), quick_s=40),
-    Node("11_improved_kitti", needs=("04",), data=("kitti", "kitti_depth"), learns=True, quick_s=90),
-    Node("12_virtual_kitti2", needs=("04",), data=("vkitti2",), quick_s=40),
-    Node("13_make3d", needs=("04",), data=("make3d",), quick_s=30),
-    # it reads KITTI only where it is of the same kind as Cityscapes, real or miniature
-    Node("14_cityscapes", needs=("04",), data=("cityscapes",), beside=("kitti",), learns=True, quick_s=250),
-    Node("15_low_texture", needs=("04",), quick_s=40),
-    Node("16_claims", needs=("04", "10", "11", "12", "15")),
-    Node("17_own_stereo_rig", needs=("04",), data=("stereo",), learns=True, quick_s=90),
-)
+def _plain(described: dict) -> dict:
+    lists = {name: tuple(value) for name, value in described.items() if isinstance(value, list)}
+    return {**described, **lists, "threads": ALL_CORES if described.get("threads") == "all" else 1}
 
-MEMORY_MB = {"smoke": 4_000, "quick": 8_000, "standard": 24_000, "paper": 64_000}
-"""Memory to ask a cluster for, by profile: room for the pairs as bytes (0.7 MB each at 640x192); not measured."""
+
+_TABLE = yaml.safe_load(Path(__file__).with_name("graph.yaml").read_text(encoding="utf-8"))
+
+NOTEBOOKS = tuple(Node(name, **_plain(described)) for name, described in _TABLE["notebooks"].items())
+
+TIMEOUT_S = {profile: 60 * minutes for profile, minutes in _TABLE["timeout_min"].items()}
+"""Time limit of one notebook, by profile."""
+
+MEMORY_MB = _TABLE["memory_mb"]
+"""Memory to ask a cluster for, by profile."""
 
 SPARE_MIN = 10
 """Minutes to ask a cluster for beyond a notebook's time limit, so that the notebook's own message comes first."""
-
-TIMEOUT_S = {"smoke": 20 * 60, "quick": 30 * 60, "standard": 24 * 3600, "paper": 14 * 24 * 3600}
 
 
 def node(number: str) -> Node:

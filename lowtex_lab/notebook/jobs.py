@@ -7,12 +7,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
-from lowtex.errors import DataError, LowtexError
+from lowtex.errors import LowtexError
 from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration
 from lowtex_lab.notebook import graph
@@ -26,17 +25,13 @@ ORDER = ("miniature", *(node.name for node in graph.NOTEBOOKS), "report")
 def write_plan(settings: Settings, steps: Iterable[str], cores: int) -> None:
     """Note what the present call has to do, so that every step can say what is still to come."""
     todo = sorted(set(steps), key=ORDER.index)
-    seconds = {}
-    for name in todo:
-        if name in ("miniature", "report"):
-            seconds[name] = 30 if name == "miniature" else 3
-            continue
-        node = graph.node(name)
+    seconds = {"miniature": 30, "report": 20}
+    for node in (node for node in graph.NOTEBOOKS if node.name in todo):
         record = Path(settings.record(node))
         known = read_json(record).get("runner_wall_s") if record.is_file() else None
         estimate = known or (node.quick_s if settings.profile == "quick" else None)
-        alone = node.threads == graph.ALL_CORES
-        seconds[name] = estimate and (estimate if alone else estimate * node.threads / cores)
+        share = 1 if node.threads == graph.ALL_CORES else node.threads / cores
+        seconds[node.name] = estimate and estimate * share
     write_json(settings.plan_file, {"steps": todo, "seconds": seconds, "started": [], "ended": {}})
 
 
@@ -123,17 +118,14 @@ def _carry_out(name: str, settings: Settings, tell: Callable[[str], None]) -> No
 
         ensure_miniature(settings.profile)
         return
-    from lowtex_lab.notebook.report import export_notebook, write_report
-
     if name == "report":
+        from lowtex_lab.notebook.report import write_report
+
         write_report(settings.run_dir)
         return
     node = graph.node(name)
     parameters = json.loads(settings.parameters(node))
     run_notebook(settings.source(node), settings.folder(node), parameters, timeout_s=settings.timeout_s, tell=tell)
-    # here, where another notebook runs meanwhile; the report makes it where this one could not, or says why
-    with suppress(DataError):
-        export_notebook(settings.executed(node))
 
 
 def _interrupt(number, frame) -> None:

@@ -122,7 +122,6 @@ def write_index(run_dir: str | Path, problems: Sequence[str] = ()) -> Path:
         .render(
             sections=sections,
             cards=cards,
-            lead=_lead(rows, records),
             failed=[section.title for section in sections if section.failed],
             problems=problems,
             miniature=is_miniature(rows) or any(card["title"].endswith("miniature data") for card in cards.values()),
@@ -263,14 +262,6 @@ def _card(figure: Path) -> dict[str, str]:
     return {"title": " ".join(str(title).split()), "caption": " ".join(str(caption).split())}
 
 
-def _lead(rows: pd.DataFrame, records: dict) -> str:
-    done = f"{count(len(records), 'notebook')} done"
-    if rows.empty:
-        return f"{done}; no measured rows yet."
-    methods, seeds = count(rows["experiment"].nunique(), "method"), count(rows["seed"].nunique(), "seed")
-    return f"{done}; {count(len(rows), 'measured row')} of {methods}, {seeds}."
-
-
 def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[str, str]:
     """Where the numbers come from; what is not known is empty."""
 
@@ -284,6 +275,8 @@ def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[
     data = {f"{name}: {folder}" for r in records.values() for name, folder in (r.get("data_root") or {}).items()}
     versions = {"lowtex": told("lowtex_version"), "torch": told("torch_version"), "Python": told("python_version")}
     return {
+        "Done": count(len(records), "notebook"),
+        "Measured rows": f"{len(rows):,}" if len(rows) else "none yet",
         "Profile": _read(run_dir / RUN_FILE, []).get("profile") or told("profile"),
         "Seeds in the rows": ", ".join(map(str, sorted(rows["seed"].unique()))) if len(rows) else "",
         "Data": ", ".join(sorted(data)) or "the kit's miniatures",

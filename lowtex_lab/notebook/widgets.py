@@ -5,7 +5,8 @@ live ``Output`` widgets sometimes never finish under papermill.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 
 import matplotlib
@@ -64,21 +65,22 @@ def grid(callback: Callable, **controls: Control) -> Figure:
     if not controls:
         raise OptionError("explore() needs at least one control, e.g. shift=(0, 20)")
     names = list(controls)
-    columns = _values(names[0], controls[names[0]], MOST_COLUMNS)
-    rows = _values(names[1], controls[names[1]], MOST_ROWS) if len(names) > 1 else [None]
-    fixed = {name: _middle(_values(name, controls[name], 3)) for name in names[2:]}
+    values = {name: _values(name, control) for name, control in controls.items()}
+    columns = _spread(values[names[0]], MOST_COLUMNS)
+    rows = _spread(values[names[1]], MOST_ROWS) if len(names) > 1 else [None]
+    fixed = {name: _middle(values[name]) for name in names[2:]}
     figure = Figure(figsize=(TILE_IN[0] * len(columns), TILE_IN[1] * len(rows) + 0.3), layout="constrained")
     panels = np.atleast_2d(figure.subplots(len(rows), len(columns), squeeze=False))
     for row, down in enumerate(rows):
         for column, across in enumerate(columns):
-            values = {names[0]: across, **({names[1]: down} if len(names) > 1 else {}), **fixed}
+            chosen = {names[0]: across, **({names[1]: down} if len(names) > 1 else {}), **fixed}
             axes = panels[row, column]
             if _draws_into_axes(callback):
-                callback(axes, **values)
+                callback(axes, **chosen)
             else:
-                axes.imshow(_pixels(callback(**values)))
+                axes.imshow(_pixels(callback(**chosen)))
                 axes.set_axis_off()
-            shown = [f"{name} = {_text(values[name])}" for name in names[:2]]
+            shown = [f"{name} = {_text(chosen[name])}" for name in names[:2]]
             own = axes.get_title()
             axes.set_title(", ".join(shown) + (f"\n{own}" if own else ""), fontsize=9)
     _fit_height(figure, panels)
@@ -131,45 +133,30 @@ def _forget(figure: Figure) -> None:
         pyplot.close(figure)
 
 
-def _values(name: str, control: Control, most: int) -> list:
-    choices = _choices(name, control)
-    if choices is not None:
-        return choices if len(choices) <= most else [choices[i] for i in _spread(len(choices), most)]
-    low, high, step = _range(name, control)
-    count = int(np.floor((high - low) / step + 1e-9)) + 1
-    picked = [low + index * step for index in _spread(count, most)]
-    return [int(value) for value in picked] if _whole(low, high, step) else [float(value) for value in picked]
-
-
-def _spread(count: int, most: int) -> list[int]:
-    return sorted({int(round(index)) for index in np.linspace(0, count - 1, min(count, most))})
-
-
-def _choices(name: str, control: Control) -> list | None:
-    """The choices of a list control; None for a range."""
+def _values(name: str, control: Control) -> list:
+    """Every value of a control, in order."""
     if isinstance(control, list | range):
         if not len(control):
             raise OptionError(f"explore({name}=…) has no choices")
         return list(control)
-    return None
-
-
-def _range(name: str, control: Sequence) -> tuple[float, float, float]:
     numbers = isinstance(control, tuple) and all(isinstance(value, int | float) for value in control)
     if not numbers or len(control) not in (2, 3) or control[0] >= control[1] or (len(control) == 3 and control[2] <= 0):
         raise OptionError(f"explore({name}={control!r}) must be (low, high), (low, high, step) or a list of choices")
-    low, high = control[:2]
-    if len(control) == 3:
-        return low, high, control[2]
-    return low, high, 1 if _whole(low, high) else (high - low) / 100
+    low, high, *step = control
+    whole = all(isinstance(number, int) for number in control)
+    step = step[0] if step else 1 if whole else (high - low) / 100
+    count = int(np.floor((high - low) / step + 1e-9)) + 1
+    return [low + index * step if whole else float(low + index * step) for index in range(count)]
 
 
-def _whole(*numbers: float) -> bool:
-    return all(isinstance(number, int) for number in numbers)
+def _spread(values: list, most: int) -> list:
+    """At most so many of the values, evenly, the ends included."""
+    return [values[i] for i in sorted({int(round(i)) for i in np.linspace(0, len(values) - 1, min(len(values), most))})]
 
 
 def _middle(values: list):
-    return values[len(values) // 2]
+    few = _spread(values, 3)
+    return few[len(few) // 2]
 
 
 def _text(value: object) -> str:
@@ -177,10 +164,10 @@ def _text(value: object) -> str:
 
 
 def _widget(ipywidgets, name: str, control: Control):
-    choices = _choices(name, control)
-    if choices is not None:
-        return ipywidgets.Dropdown(options=choices, value=_middle(choices), description=name)
-    low, high, step = _range(name, control)
-    kind = ipywidgets.IntSlider if _whole(low, high, step) else ipywidgets.FloatSlider
-    start = _middle(_values(name, control, 3))
-    return kind(value=start, min=low, max=high, step=step, description=name, continuous_update=False)
+    values = _values(name, control)
+    options = [(_text(value), value) for value in values]
+    if isinstance(control, tuple):
+        kind = partial(ipywidgets.SelectionSlider, continuous_update=False)
+    else:
+        kind = ipywidgets.Dropdown
+    return kind(options=options, index=values.index(_middle(values)), description=name)

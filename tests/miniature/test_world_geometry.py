@@ -64,15 +64,14 @@ def test_cast_equals_a_plain_loop_over_half_spaces():
     assert agree.mean() > 0.998  # the rest pass within rounding of an edge
 
 
-def errors(pair, offsets):
-    """Mean photometric error of the right view warped by the true disparity plus each offset, pixels seen by both."""
-    disparity = depth_to_disparity(pair.depth_left[None], pair.rig)
-    inner = pair.visible_left[0] & (pair.depth_left[0] > 0)
-    out = []
-    for offset in offsets:
-        warped = warp_horizontal(pair.right[None], disparity + offset)[0]
-        out.append(float((warped - pair.left).abs().mean(0)[inner].mean()))
-    return np.array(out)
+def errors(pair, offsets, side="left"):
+    """Mean photometric error of the other view warped by the true disparity plus each offset, pixels seen by both."""
+    depth, seen = getattr(pair, f"depth_{side}"), getattr(pair, f"visible_{side}")[0]
+    view, other, sign = (pair.left, pair.right, 1) if side == "left" else (pair.right, pair.left, -1)
+    disparity = depth_to_disparity(depth[None], pair.rig)
+    inner = seen & (depth[0] > 0)
+    warped = [warp_horizontal(other[None], sign * (disparity + offset))[0] for offset in offsets]
+    return np.array([float((image - view).abs().mean(0)[inner].mean()) for image in warped])
 
 
 def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
@@ -88,13 +87,8 @@ def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
 
 def test_right_view_mirrors_the_left(clean_pairs):
     for pair in clean_pairs:
-        disparity = depth_to_disparity(pair.depth_right[None], pair.rig)
-        seen = pair.visible_right[0] & (pair.depth_right[0] > 0)
-        error = [
-            float((warp_horizontal(pair.left[None], -disparity - o)[0] - pair.right).abs().mean(0)[seen].mean())
-            for o in (-1, 0, 1)
-        ]
-        assert error[1] < 0.5 * min(error[0], error[2])
+        less, true, more = errors(pair, (-1, 0, 1), "right")
+        assert true < 0.5 * min(less, more)
 
 
 def test_depths_of_both_views_agree(clean_pairs):
@@ -105,6 +99,10 @@ def test_depths_of_both_views_agree(clean_pairs):
         seen = pair.visible_left[0] & (pair.depth_left[0] > 0)
         assert float(difference[seen].median()) < 0.02
         assert float((difference[seen] < 0.5).float().mean()) > 0.97
+        assert 0.75 < float(pair.visible_left[pair.depth_left > 0].float().mean()) < 0.99, "as in a street"
+        # what leaves the other view on the near side is not visible
+        gone = torch.arange(320) - left[0, 0] < 0
+        assert gone.any() and not pair.visible_left[0][gone].any()
         hidden = ~pair.visible_left[0] & (pair.depth_left[0] > 0) & in_view(left)[0, 0]
         assert hidden.sum() > 100 and float((difference[hidden] > 0.3).float().mean()) > 0.8
 
@@ -131,16 +129,6 @@ def test_visibility_equals_casting_back_from_the_other_camera():
         same += expected == bool(pair.visible_left[0, row, column])
         total += 1
     assert total > 150 and same / total > 0.96
-
-
-def test_visible_share_is_that_of_a_street(clean_pairs):
-    shares = [float(pair.visible_left[pair.depth_left > 0].float().mean()) for pair in clean_pairs]
-    assert all(0.75 < share < 0.99 for share in shares)
-    for pair in clean_pairs:
-        # what leaves the other view on the near side is not visible
-        disparity = depth_to_disparity(pair.depth_left[None], pair.rig)[0, 0]
-        gone = torch.arange(320) - disparity < 0
-        assert gone.any() and not pair.visible_left[0][gone].any()
 
 
 def test_depth_does_not_depend_on_resolution():

@@ -7,18 +7,9 @@ import torch
 from lowtex.errors import OptionError
 from lowtex_lab.miniature import VARIATIONS, Scene, render, street
 from lowtex_lab.miniature import surfaces as s
-from lowtex_lab.miniature.sensor import EXPOSURE, NOISE, expose
+from lowtex_lab.miniature.render import EXPOSURE, NOISE, expose
 
-MAPS = (
-    "left",
-    "right",
-    "depth_left",
-    "depth_right",
-    "visible_left",
-    "visible_right",
-    "contrast_left",
-    "contrast_right",
-)
+MAPS = ("left", "right", *(f"{kind}_{side}" for kind in ("depth", "visible", "contrast") for side in ("left", "right")))
 
 
 def equal(a, b):
@@ -29,9 +20,10 @@ def test_same_seed_same_bytes_whatever_came_before():
     first = render(Scene("Scene02"), 5)
     street.block.cache_clear()
     street.plan.cache_clear()
-    torch.set_num_threads(1)
+    torch.set_num_threads(2)
     torch.manual_seed(99)
     render(Scene("Scene02"), 9)
+    assert torch.get_num_threads() == 2, "given back"
     assert equal(first, render(Scene("Scene02"), 5))
 
 
@@ -49,12 +41,6 @@ def test_shapes_types_and_ranges(clean_pairs):
     (torch.ones((), requires_grad=True) * clean_pairs[0].left).sum().backward()
 
 
-def test_threads_are_given_back():
-    torch.set_num_threads(2)
-    render(Scene("a"), 0, (32, 64))
-    assert torch.get_num_threads() == 2
-
-
 @pytest.mark.parametrize("other", [Scene("Scene18"), Scene("Scene02", seed=1)])
 def test_other_names_and_seeds_are_other_streets(other):
     mine, theirs = street.block(0, "Scene02", 1), street.block(other.seed, other.name, 1)
@@ -63,14 +49,6 @@ def test_other_names_and_seeds_are_other_streets(other):
     a, b = mine.solids.table[1:, 23:25], theirs.solids.table[1:, 23:25]
     assert float(torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").min()) > 1e-6
     assert float((render(Scene("Scene02"), 2).left - render(other, 2).left).abs().mean()) > 0.05
-
-
-def test_frames_differ_widely():
-    scene = Scene("Scene18")
-    depths = [render(scene, k).depth_left for k in range(4)]
-    for a, b in zip(depths, depths[1:], strict=False):
-        both = (a > 0) & (b > 0)
-        assert float(((a - b).abs() / a)[both].median()) > 0.05
 
 
 def test_low_texture_covers_about_a_third():

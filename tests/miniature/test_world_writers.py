@@ -1,37 +1,29 @@
 """What every writer does alike: it carries on, replaces its own, refuses the rest."""
 
+import sys
+
 import pytest
 import torch
 from written_files import tree
 
 from lowtex.errors import OptionError
-from lowtex_lab.miniature import (
-    cityscapes,
-    kitti,
-    make3d,
-    stereo_folder,
-    vkitti2,
-    write_cityscapes,
-    write_kitti,
-    write_make3d,
-    write_stereo_folder,
-    write_vkitti2,
-)
+from lowtex_lab.miniature import cityscapes, kitti, make3d, stereo_folder, vkitti2
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
-# module, name of what makes one frame in it, writer, amounts, size
+# name of what makes one frame, writer, amounts, size
 WRITERS = {
-    "vkitti2": (vkitti2, "render", write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
-    "kitti": (kitti, "render", write_kitti, {"train": 4, "test": 1}, {"train": 2}, (32, 64)),
-    "make3d": (make3d, "picture_and_grid", write_make3d, 3, 2, (64, 48)),
-    "cityscapes": (cityscapes, "render", write_cityscapes, {"train": 5, "val": 1}, {"train": 1}, (32, 64)),
-    "stereo": (stereo_folder, "render", write_stereo_folder, 3, 2, (32, 64)),
+    "vkitti2": ("render", vkitti2.write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
+    "kitti": ("render", kitti.write_kitti, {"train": 4, "test": 1}, {"train": 2}, (32, 64)),
+    "make3d": ("picture_and_grid", make3d.write_make3d, 3, 2, (64, 48)),
+    "cityscapes": ("render", cityscapes.write_cityscapes, {"train": 5, "val": 1}, {"train": 1}, (32, 64)),
+    "stereo": ("render", stereo_folder.write_stereo_folder, 3, 2, (32, 64)),
 }
 
 
 @pytest.mark.parametrize("layout", WRITERS)
 def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeypatch, layout):
-    module, maker, write, amount, _, size = WRITERS[layout]
+    maker, write, amount, _, size = WRITERS[layout]
+    module = sys.modules[write.__module__]
     whole = write(tmp_path / "whole", amount, size, progress=False)
     torch.set_num_threads(1)  # frames in order, so that the third one fails after two are written
     make, made = getattr(module, maker), []
@@ -63,7 +55,7 @@ def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeyp
 
 @pytest.mark.parametrize("layout", WRITERS)
 def test_other_parameters_replace_the_whole(tmp_path, layout):
-    _, _, write, amount, fewer, size = WRITERS[layout]
+    _, write, amount, fewer, size = WRITERS[layout]
     write(tmp_path / "root", amount, size, progress=False)
     write(tmp_path / "root", fewer, size, seed=3, progress=False)
     write(tmp_path / "fresh", fewer, size, seed=3, progress=False)
@@ -72,7 +64,7 @@ def test_other_parameters_replace_the_whole(tmp_path, layout):
 
 @pytest.mark.parametrize("layout", WRITERS)
 def test_foreign_folders_are_refused(tmp_path, layout):
-    _, _, write, amount, _, size = WRITERS[layout]
+    _, write, amount, _, size = WRITERS[layout]
     # KITTI's writer has two folders in the one it is given
     mine = tmp_path / ("kitti_raw" if layout == "kitti" else "left") / "mine.png"
     mine.parent.mkdir()
@@ -86,60 +78,55 @@ def test_foreign_folders_are_refused(tmp_path, layout):
 
 
 @pytest.mark.parametrize(
-    "write, options, words",
+    "layout, options, words",
     [
-        (write_vkitti2, {"frames": {}}, "frames is empty"),
-        (write_vkitti2, {"frames": {"Scene02": 0}}, "Scene02"),
-        (write_vkitti2, {"frames": {"Street": 1}}, "Street"),
-        (write_vkitti2, {"frames": {"Scene02": 2}, "variation_frames": {"Street": 1}}, "variation_frames.*Street"),
-        (write_vkitti2, {"frames": {"Scene02": 2}, "variation_frames": {"Scene01": 0}}, "Scene01"),
-        (write_vkitti2, {"variations": ("snow",)}, "snow"),
-        (write_vkitti2, {"variations": "clone"}, "list"),
-        (write_vkitti2, {"size": (96.5, 320)}, "size"),
-        (write_vkitti2, {"size": (8, 8)}, "size"),
-        (write_kitti, {"frames": {"exam": 3}}, "exam"),
-        (write_kitti, {"frames": {"test": True}}, "test"),
-        (write_kitti, {"size": (10, 320)}, "size"),
-        (write_make3d, {"images": 0}, "images"),
-        (write_make3d, {"images": True}, "images"),
-        (write_make3d, {"size": (100, 100)}, "4 to 3"),
-        (write_make3d, {"size": (8, 6)}, "size"),
-        (write_cityscapes, {"frames": {"test": 3}}, "test"),
-        (write_cityscapes, {"frames": {}}, "frames is empty"),
-        (write_cityscapes, {"size": (100, 320)}, "twice the height"),
-        (write_stereo_folder, {"pairs": -1}, "pairs"),
-        (write_stereo_folder, {"size": (270.5, 480)}, "size"),
+        ("vkitti2", {"frames": {}}, "frames is empty"),
+        ("vkitti2", {"frames": {"Scene02": 0}}, "Scene02"),
+        ("vkitti2", {"frames": {"Street": 1}}, "Street"),
+        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Street": 1}}, "variation_frames.*Street"),
+        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Scene01": 0}}, "Scene01"),
+        ("vkitti2", {"variations": ("snow",)}, "snow"),
+        ("vkitti2", {"variations": "clone"}, "list"),
+        ("vkitti2", {"size": (96.5, 320)}, "size"),
+        ("vkitti2", {"size": (8, 8)}, "size"),
+        ("kitti", {"frames": {"exam": 3}}, "exam"),
+        ("kitti", {"frames": {"test": True}}, "test"),
+        ("kitti", {"size": (10, 320)}, "size"),
+        ("make3d", {"images": 0}, "images"),
+        ("make3d", {"images": True}, "images"),
+        ("make3d", {"size": (100, 100)}, "4 to 3"),
+        ("make3d", {"size": (8, 6)}, "size"),
+        ("cityscapes", {"frames": {"test": 3}}, "test"),
+        ("cityscapes", {"frames": {}}, "frames is empty"),
+        ("cityscapes", {"size": (100, 320)}, "twice the height"),
+        ("stereo", {"pairs": -1}, "pairs"),
+        ("stereo", {"size": (270.5, 480)}, "size"),
     ],
 )
-def test_bad_options_leave_nothing_behind(tmp_path, write, options, words):
+def test_bad_options_leave_nothing_behind(tmp_path, layout, options, words):
     with pytest.raises(OptionError, match=words):
-        write(tmp_path / "new", progress=False, **options)
+        WRITERS[layout][1](tmp_path / "new", progress=False, **options)
     assert not (tmp_path / "new").exists()
 
 
 def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
     """Nor are two cities or drives of one layout the same street."""
-    calls = {
-        "vkitti2": (write_vkitti2, {"frames": {"Scene01": 1, "Scene02": 1}, "variation_frames": {"Scene01": 1}}),
-        "kitti": (write_kitti, {"frames": {"train": 2, "val": 1, "test": 2}}),
-        "make3d": (write_make3d, {"images": 8}),
-        "cityscapes": (write_cityscapes, {"frames": {"train": 4, "val": 2}}),
+    amounts = {
+        "vkitti2": {"frames": {"Scene01": 1, "Scene02": 1}, "variation_frames": {"Scene01": 1}},
+        "kitti": {"frames": {"train": 2, "val": 1, "test": 2}},
+        "make3d": {"images": 8},
+        "cityscapes": {"frames": {"train": 4, "val": 2}},
+        "stereo": {"pairs": 2},
     }
-    streets = {"stereo": {stereo_folder.STREET}}
-    for layout, (write, options) in calls.items():
-        jobs = []
-        monkeypatch.setattr(
-            f"{write.__module__}.in_parallel", lambda work, found, *rest, jobs=jobs, **more: jobs.extend(found)
-        )
+    streets = {}
+    for layout, options in amounts.items():
+        write, found = WRITERS[layout][1], []
+        fill = f"{write.__module__}.fill"
+        monkeypatch.setattr(fill, lambda targets, jobs, *rest, found=found, **more: found.extend(jobs()))
         write(tmp_path / layout, progress=False, **options)
-        streets[layout] = {job[1].name for job in jobs}
-    assert {layout: len(names) for layout, names in streets.items()} == {
-        "vkitti2": 2,
-        "kitti": 5,
-        "make3d": 4,
-        "cityscapes": 6,
-        "stereo": 1,
-    }
+        streets[layout] = {job[1].name for job in found}
+    numbers = {"vkitti2": 2, "kitti": 5, "make3d": 4, "cityscapes": 6, "stereo": 1}
+    assert {layout: len(names) for layout, names in streets.items()} == numbers
     assert len(set().union(*streets.values())) == 18
 
 

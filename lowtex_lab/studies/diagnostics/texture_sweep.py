@@ -28,8 +28,7 @@ from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json
-from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, one_thread, view, world_at
-from lowtex_lab.miniature.sensor import expose
+from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, expose, one_thread, view, world_at
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.vkitti2 import JPEG, centimetres
 from lowtex_lab.miniature.weather import weather

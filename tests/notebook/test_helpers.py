@@ -183,69 +183,44 @@ def test_own_lists_go_before(tmp_path):
         own_parts(tmp_path / "lists", reader)
 
 
-def test_a_frame_in_both_lists_is_refused(tmp_path):
-    with pytest.raises(OptionError, match="frame 5 is to be learnt from and to be scored"):
-        learning_and_scoring_lists(tmp_path, tmp_path, tmp_path, DRIVE, "0-5", "5,25")
-
-
-def test_real_frames_asked_for(real_data, tmp_path):
-    roots = real_data / "kitti_depth", real_data / "kitti_raw"
-    learn, score = learning_and_scoring_lists(tmp_path, *roots, DRIVE, "0-5", "25,45")
-    pairs = KittiRaw(roots[1], str(learn), depth=None)
-    held = KittiImproved(roots[0], str(score), raw_root=roots[1])
-    assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
-    # the split's name goes into rows and content hashes
-    assert (pairs.split, held.split) == ("learn", "score")
-
-
-def test_real_frames_that_are_not_there_are_replaced_by_others(real_data, tmp_path):
-    roots = real_data / "kitti_depth", real_data / "kitti_raw"
-    for drive, learn, score in (
-        (DRIVE, "0-9", "25,45"),
-        (DRIVE, "0-5", "26"),
-        ("2011_09_26_drive_0002_sync", "0", "9"),
-    ):
-        paths = learning_and_scoring_lists(tmp_path, *roots, drive, learn, score)
-        learning, scoring = ({f.frame for f in read_list(path)} for path in paths)
-        assert scoring == {45} and learning == {0, 1, 2, 3, 4, 5, 25}
+@pytest.mark.parametrize(
+    "asked",
+    [(DRIVE, "0-9", "25,45"), (DRIVE, "0-5", "26"), ("2011_09_26_drive_0002_sync", "0", "9")],
+)
+def test_real_frames_that_are_not_there_are_replaced_by_others(real_data, tmp_path, asked):
+    paths = learning_and_scoring_lists(tmp_path, real_data / "kitti_depth", real_data / "kitti_raw", *asked)
+    learning, scoring = ({f.frame for f in read_list(path)} for path in paths)
+    assert scoring == {45} and learning == {0, 1, 2, 3, 4, 5, 25}
 
 
 def test_too_few_real_frames(real_data, tmp_path):
-    raw = tmp_path / "raw"
-    for side in ("image_02", "image_03"):
-        folder = raw / "2011_09_26" / DRIVE / side / "data"
-        folder.mkdir(parents=True)
-        (folder / "0000000045.png").symlink_to(
-            real_data / "kitti_raw" / "2011_09_26" / DRIVE / side / "data" / "0000000045.png"
-        )
-    for name in ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt"):
-        (raw / "2011_09_26" / name).symlink_to(real_data / "kitti_raw" / "2011_09_26" / name)
+    whole, raw = real_data / "kitti_raw", tmp_path / "raw"
+    names = [f"{DRIVE}/{side}/data/0000000045.png" for side in ("image_02", "image_03")]
+    for name in (*names, "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"):
+        link = raw / "2011_09_26" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(whole / "2011_09_26" / name)
     with pytest.raises(DataError, match="too few frames to learn from some and score others"):
-        learning_and_scoring_lists(tmp_path / "lists", real_data / "kitti_depth", raw, DRIVE, "0-5", "25,45")
+        learning_and_scoring_lists(tmp_path / "lists", real_data / "kitti_depth", raw, *ASKED)
 
 
-@pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
-    root = tmp_path_factory.mktemp("kitti")
-    return write_kitti(root, {"train": 1, "val": 1, "test": 1}, (32, 96), progress=False)
-
-
-def test_whole_splits_are_taken(miniature, tmp_path):
-    raw, depth = miniature / "kitti_raw", miniature / "kitti_depth"
-    assert kitti_parts(tmp_path, raw, depth, *ASKED) == ("train", "test")
-    assert kitti_parts(tmp_path, raw, None, *ASKED) == ("train", "test")
-    assert not list(tmp_path.iterdir()), "no list is written that nobody reads"
+def test_whole_splits_are_taken(tmp_path):
+    root = write_kitti(tmp_path / "kitti", {"train": 1, "val": 1, "test": 1}, (32, 96), progress=False)
+    raw, depth = root / "kitti_raw", root / "kitti_depth"
+    for truth in (depth, None):
+        assert kitti_parts(tmp_path / "lists", raw, truth, *ASKED) == ("train", "test")
+    assert not (tmp_path / "lists").exists(), "no list is written that nobody reads"
     assert not set(KittiRaw(raw, "train").names) & set(KittiImproved(depth, "test", raw_root=raw).names)
 
 
 def test_a_sample_of_one_drive_is_parted(real_data, tmp_path):
     raw, depth = real_data / "kitti_raw", real_data / "kitti_depth"
     learn, score = kitti_parts(tmp_path, raw, depth, *ASKED)
-    assert [f.frame for f in read_list(learn)] == [0, 1, 2, 3, 4, 5]
-    assert [f.frame for f in read_list(score)] == [25, 45]
+    pairs = KittiRaw(raw, str(learn), depth=None)
+    held = KittiImproved(depth, str(score), raw_root=raw)
+    assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
+    # the split's name goes into rows and content hashes
+    assert (pairs.split, held.split) == ("learn", "score")
+    assert kitti_parts(tmp_path, raw, None, *ASKED) == (None, AUTO), "without improved truth it is only scored"
     with pytest.raises(OptionError, match="frame 5 is to be learnt from and to be scored"):
         kitti_parts(tmp_path, raw, depth, ASKED[0], "0-5", "5")
-
-
-def test_a_sample_without_improved_truth_is_only_scored(real_data, tmp_path):
-    assert kitti_parts(tmp_path, real_data / "kitti_raw", None, *ASKED) == (None, AUTO)

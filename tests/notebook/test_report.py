@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "figures"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 from figure_samples import make_rows, make_sample
 
 from lowtex.errors import DataError
@@ -54,22 +54,16 @@ def _notebook(path, source="print(1)", text="1\n"):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
 
 
-def _record(path, **more):
-    content = {
-        "notebook": path.name.split(".")[0],
-        "status": "done",
-        "profile": "quick",
-        "facts": {"abs_rel": 0.08123456, "note": NASTY},
-        "wall_s": 61.0,
-        "finished": "2025-01-01T10:00:00Z",
-        "device": "a processor",
-        "threads": 2,
-        "commit": "abc123",
-        "lowtex_version": "0.1.0",
-        "torch_version": "2.13.0",
-        "python_version": "3.11.2",
-    }
-    path.write_text(json.dumps(content | more))
+RECORD = {
+    "profile": "quick",
+    "finished": "2025-01-01T10:00:00Z",
+    "facts": {"abs_rel": 0.08123456, "note": NASTY},
+    "device": "a processor",
+    "wall_s": 61.0,
+    "threads": 2,
+    "commit": "abc123",
+    "torch_version": "2.13.0",
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +79,7 @@ def run(tmp_path_factory):
     (tables / "12_errors.csv").write_text("method,abs_rel\na,0.1\n")
     for name in ("01_data", "12_virtual_kitti2"):
         _notebook(folder / "notebooks" / f"{name}.ipynb")
-        _record(folder / "notebooks" / f"{name}.result.json")
+        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps({"notebook": name, **RECORD}))
     (folder / "run.json").write_text(json.dumps({"profile": "quick"}))
     report.write_report(folder)
     return folder
@@ -130,36 +124,22 @@ def test_the_banner_says_miniature_and_the_facts_say_where_from(page):
         assert part in page.text, part
 
 
-def test_texts_are_escaped(page):
-    assert "<script" not in page.source
+def test_nothing_comes_from_the_network_and_texts_are_escaped(run, page):
     assert page.text.count('<script>alert("x")</script>') >= 3
-    assert not page.all("script")
-
-
-def test_nothing_comes_from_the_network(run, page):
     for name in ("index.html", "notebooks/01_data.html"):
         source = (run / name).read_text()
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", source) and "@import" not in source, name
+        assert "<script" not in source
+    assert "A title" in source and "../index.html" in source, "the executed notebook is a page too"
     assert page.all("html")[0]["lang"] == "en"
     assert any(m.get("name") == "viewport" for m in page.all("meta"))
 
 
-def test_the_executed_notebook_is_a_page_too(run):
-    source = (run / "notebooks" / "01_data.html").read_text()
-    assert "A title" in source and "<script" not in source and "../index.html" in source
-
-
-def test_a_page_of_a_notebook_is_made_once(run):
-    page = run / "notebooks" / "01_data.html"
-    stamp = page.stat().st_mtime_ns
+def test_the_same_files_give_the_same_page_and_those_of_notebooks_are_made_once(run):
+    before, notebook = (run / "index.html").read_bytes(), run / "notebooks" / "01_data.html"
+    stamp = notebook.stat().st_mtime_ns
     report.write_report(run)
-    assert page.stat().st_mtime_ns == stamp
-
-
-def test_the_same_files_give_the_same_page(run):
-    before = (run / "index.html").read_bytes()
-    report.write_index(run)
-    assert (run / "index.html").read_bytes() == before
+    assert (run / "index.html").read_bytes() == before and notebook.stat().st_mtime_ns == stamp
 
 
 def test_failures_are_shown_first(tmp_path):
@@ -184,18 +164,16 @@ def test_damaged_rows_leave_a_page_that_says_so_and_an_error(tmp_path):
     assert "This page is not complete" in page.text and page.text.count("10.csv is not a table of rows") == 1
 
 
-def test_a_run_on_real_data_has_no_miniature_banner(tmp_path):
-    write_rows(tmp_path / "rows" / "10.csv", make_rows(miniature=False, kinds=("none",)))
-    assert "miniature" not in Page(report.write_index(tmp_path)).text.replace("the kit's miniatures", "")
-    mixed = [make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini")]
-    write_rows(tmp_path / "rows" / "12.csv", mixed[0])
-    assert "the numbers marked so come" in Page(report.write_index(tmp_path)).text
-
-
-def test_miniature_pictures_alone_call_for_the_banner(tmp_path):
-    figures.save_figure(figures.stereo_anaglyph(make_sample()), tmp_path / "figures" / "01_pair")
-    page = Page(report.write_index(tmp_path))
-    assert "Measured on miniatures" in page.text and "No measured rows yet." in page.text
+def test_the_banner_says_what_is_miniature(tmp_path):
+    real, mixed, pictures = (tmp_path / name for name in ("real", "mixed", "pictures"))
+    for folder in (real, mixed):
+        write_rows(folder / "rows" / "10.csv", make_rows(miniature=False, kinds=("none",)))
+    write_rows(mixed / "rows" / "12.csv", make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini"))
+    figures.save_figure(figures.stereo_anaglyph(make_sample()), pictures / "figures" / "01_pair")
+    texts = [Page(report.write_index(folder)).text for folder in (real, mixed, pictures)]
+    assert "miniature" not in texts[0].replace("the kit's miniatures", "")
+    assert "the numbers marked so come" in texts[1]
+    assert "Measured on miniatures" in texts[2] and "No measured rows yet." in texts[2]
 
 
 def test_nothing_to_show(tmp_path):
