@@ -121,7 +121,7 @@ def step_profile(conditions: Conditions, subject: Subject, name: str) -> dict[st
     """Seconds of one step of a contestant by kind of operation; ``rest`` has all else, pauses between them included."""
     use_allocator(name)
     step, batch = make_step(conditions, subject, name)
-    noise = generator(0, "profile")
+    noise = generator(0, "profile", device=conditions.device)
     _parts(step, batch, noise)
     synchronise(conditions.device)
     cuda = conditions.device == "cuda"

@@ -16,6 +16,7 @@ from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet as PlainDepthNet
 from benchmarks.yardstick.networks import Extractor
 from lowtex.datasets.sample import StereoBatch
+from lowtex.devices import copy_to_host
 from lowtex.errors import LowtexError
 from lowtex.geometry import StereoRig
 from lowtex.losses import StereoObjective
@@ -131,7 +132,7 @@ class KitStep:
         self.network = network.to(memory_format=torch.channels_last).train()
         self.objective = StereoObjective(loss, feature_net)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=True)
-        self.precision = precision
+        self.precision, self.read = precision, None
 
     def outputs(self, batch: StereoBatch) -> list[Tensor]:
         """The four disparities, float32."""
@@ -148,11 +149,13 @@ class KitStep:
     def __call__(self, batch: StereoBatch, number: int = 0, seed: int = 0) -> Tensor:
         """One whole step; returns the loss, detached."""
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss(self.outputs(batch), batch, generator(seed, "auto_mask", number, 0))
-        # the loop looks at every loss before it goes on, for which a GPU has to be waited for
-        if not math.isfinite(float(loss.detach())):
-            raise LowtexError(f"the loss of step {number} is not finite")
+        noise = generator(seed, "auto_mask", number, 0, device=batch.image.device)
+        loss = self.loss(self.outputs(batch), batch, noise)
         loss.backward()
+        # as the loop does: the loss of the step before is looked at while this one is under way
+        before, self.read = self.read, copy_to_host(loss.detach()[None])
+        if before is not None and not math.isfinite(before()[0]):
+            raise LowtexError(f"the loss of the step before step {number} is not finite")
         self.optimiser.step()
         return loss.detach()
 

@@ -81,7 +81,7 @@ def _plain(conditions: Conditions, what: str, batch: StereoBatch, leaves: list[T
 def _kit(conditions: Conditions, what: str, batch: StereoBatch, leaves: list[Tensor]) -> Value:
     network = depth_net(Subject("", "", RESNET), conditions)
     if what == LOSS:
-        objective, noise = StereoObjective(PIXELS), generator(0, "benchmark noise")
+        objective, noise = StereoObjective(PIXELS), generator(0, "benchmark noise", device=conditions.device)
         return lambda: objective(network, leaves, batch, generator=noise)[0]
     if what == FEATURE:
         objective = StereoObjective(FEATURES_ALONE, feature_net(conditions))

@@ -36,7 +36,11 @@ def samples(count=4):
     batch, (height, width) = pairs(count, *SIZE), SIZE
     rig = StereoRig(0.58 * width, 0.5327, (width - 1) / 2, (height - 1) / 2, 1.92 * height, width, height)
     parts = zip(batch.image, batch.other, batch.direction.tolist(), strict=True)
-    return [StereoSample(i, rig, f"pair {n}", o, d) for n, (i, o, d) in enumerate(parts)]
+    # training takes bytes
+    return [
+        StereoSample((i * 255).round() / 255, rig, f"pair {n}", (o * 255).round() / 255, d)
+        for n, (i, o, d) in enumerate(parts)
+    ]
 
 
 @pytest.mark.parametrize("name", [RESNET, IRESNET])
