@@ -4,7 +4,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.transforms import blended_transform_factory
 
 from lowtex.errors import DataError
@@ -45,6 +44,9 @@ def metric_bars(
         DataError: missing columns, no such metric, rows that cannot be compared, two values for one place.
         OptionError: several kinds of strata and none chosen.
     """
+    # it brings scipy.stats, a second of processor time, so that it is imported where it draws
+    import seaborn
+
     what = "metric_bars"
     chosen = tidy.select_metric(rows, metric, what)
     tidy.require_columns(chosen, [by], what)

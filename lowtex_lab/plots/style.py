@@ -14,7 +14,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure as MatplotlibFigure
@@ -228,6 +227,9 @@ def stratum_title(stratum: str) -> str:
 
 def method_lines(axes, rows: pd.DataFrame, x: str, y: str, by: str, styles: dict[str, MethodStyle], **look) -> None:
     """A line for each name in the column ``by``, in its own look; several rows at one ``x`` give their mean."""
+    # it brings scipy.stats, a second of processor time, so that it is imported where it draws
+    import seaborn
+
     for name, style in styles.items():
         own = rows[rows[by].astype(str) == name]
         if own[y].notna().any():
