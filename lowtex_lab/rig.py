@@ -445,21 +445,19 @@ def judge_scale(
 def judge_numbers(rig: StereoRig) -> Finding:
     """Are the numbers of the kind that rigs have? What is unusual is not wrong, but may be of the wrong unit."""
     angle = 2 * math.degrees(math.atan(rig.width / 2 / rig.focal_px))
-    centre = (0.5 - CENTRE_USUAL, 0.5 + CENTRE_USUAL)
-    size = "far from the middle of {} px (is it of that size?)"
-    looks = [
-        (rig.baseline_m, BASELINE_USUAL_M, f"a baseline of {rig.baseline_m:g} m (millimetres? it must be metres)"),
-        (
-            angle,
-            FIELD_OF_VIEW_USUAL,
-            f"a field of view of {angle:.0f} degrees, from focal_px {rig.focal_px:g} and width "
-            f"{rig.width} (is it the focal length in pixels, at that width?)",
-        ),
-        ((rig.cx + 0.5) / rig.width, centre, f"cx = {rig.cx:g}, {size.format(rig.width)}"),
-        ((rig.cy + 0.5) / rig.height, centre, f"cy = {rig.cy:g}, {size.format(rig.height)}"),
-        (rig.fy / rig.focal_px, RATIO_USUAL, f"focal_y_px {rig.fy:g} against focal_px {rig.focal_px:g}"),
-    ]
-    odd = [text for value, (least, most), text in looks if not least <= value <= most]
+    odd = []
+    if not BASELINE_USUAL_M[0] <= rig.baseline_m <= BASELINE_USUAL_M[1]:
+        odd.append(f"a baseline of {rig.baseline_m:g} m (millimetres? it must be metres)")
+    if not FIELD_OF_VIEW_USUAL[0] <= angle <= FIELD_OF_VIEW_USUAL[1]:
+        odd.append(
+            f"a field of view of {angle:.0f} degrees, from focal_px {rig.focal_px:g} and width {rig.width} (is it the "
+            "focal length in pixels, at that width?)"
+        )
+    for name, place, side in (("cx", rig.cx, rig.width), ("cy", rig.cy, rig.height)):
+        if abs(place - (side - 1) / 2) > CENTRE_USUAL * side:
+            odd.append(f"{name} = {place:g}, far from the middle of {side} px (is it of that size?)")
+    if not RATIO_USUAL[0] <= rig.fy / rig.focal_px <= RATIO_USUAL[1]:
+        odd.append(f"focal_y_px {rig.fy:g} against focal_px {rig.focal_px:g}")
     usual = f"baseline {rig.baseline_m:g} m, field of view {angle:.0f} degrees: usual; are they yours?"
     return Finding("numbers", DOUBTFUL, f"unusual: {'; '.join(odd)}") if odd else Finding("numbers", RIGHT, usual)
 

@@ -87,11 +87,6 @@ def disparity_colormap() -> Colormap:
     return matplotlib.colormaps["magma"].with_extremes(bad=NO_DATA)
 
 
-def error_colormap() -> Colormap:
-    """No error is white, a large one dark red; no value is light grey."""
-    return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
-
-
 def depth_norm(near_m: float, far_m: float) -> LogNorm:
     """Logarithmic metres, so that the near half of a street does not share one colour.
 
