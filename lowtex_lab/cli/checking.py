@@ -29,25 +29,17 @@ from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, read_grid
 from lowtex.datasets.prepared import is_prepared
-from lowtex.datasets.reader import WAYS_OUT, StereoReader, tolerating_missing
+from lowtex.datasets.reader import WAYS_OUT as READERS_WAYS_OUT
+from lowtex.datasets.reader import StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, is_test_split
-from lowtex.datasets.stereo_folder import read_map, read_rig_file
+from lowtex.datasets.stereo_folder import STEREO_WAY_OUT, read_map, read_rig_file
 from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.results import write_csv
 from lowtex.progress import count, track
 
-WORDS = {
-    "missing": r"is missing|is a folder of the split",
-    "empty": r"is empty",
-    "unreadable": r"can't be read \(|is a folder ",
-    "truncated": r".*\btruncated\b",
-    "wrong size": r"is \d+x\d+\b",
-    "wrong kind": r"is .* is expected|is not a (PNG|PFM|TIFF|text file)"
-    r"|is a 16-bit image whose|holds (whole numbers|values up)|most ",
-    "damaged": r"",
-}
-"""By kind of problem: how the readers' messages begin, after the path."""
+WAYS_OUT: dict[str, str] = READERS_WAYS_OUT | {"stereo": STEREO_WAY_OUT}
+"""By data set: how to get it."""
 
 MOST_THREADS = 16
 """Threads that look at files: waiting for a disk or a network takes no processor, so more than cores are of use."""
@@ -92,8 +84,13 @@ class Problem(NamedTuple):
     reason: str
 
 
-RULES: dict[str, dict] = yaml.safe_load((files("lowtex_lab.cli") / "data_sets.yaml").read_text(encoding="utf-8"))
+_TABLE = yaml.safe_load((files("lowtex_lab.cli") / "data_sets.yaml").read_text(encoding="utf-8"))
+
+RULES: dict[str, dict] = _TABLE["data_sets"]
 """By the names that `lowtex.data_paths.DATASETS` has: title, licence, reader, split and roles."""
+
+WORDS: dict[str, str] = _TABLE["problems"]
+"""By kind of problem: how the readers' messages begin, after the path."""
 
 
 def role_of(name: str, path: Path) -> str:

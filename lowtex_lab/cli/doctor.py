@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,29 +24,21 @@ def doctor(options: argparse.Namespace) -> int:
       lowtex doctor --data kitti=~/kitti_raw
     """
     from lowtex.data_paths import parse_roots
+    from lowtex_lab.cli.checking import wrapped
     from lowtex_lab.cli.status import print_status
 
     named = parse_roots(options.data)
     problems: list[str] = []
-    _print_lines("software", _software(problems))
-    _print_lines("machine", _machine(problems))
-    _print_lines("notebooks", _notebooks(problems))
+    for title, look in (("software", _software), ("machine", _machine), ("notebooks", _notebooks), ("results", _runs)):
+        print(f"\n{title}")
+        for name, text in look(problems):
+            print("\n".join(wrapped(f"{name:<23} {text}", 2, 26)))
     print("\ndata")
     problems += print_status(named)
-    _print_lines("miniatures", _miniatures())
-    _print_lines("results", _runs())
     print("\nto mend:" if problems else "\nall is there for `lowtex run` (profile quick)")
     for problem in problems:
         print(f"  - {problem}")
     return 1 if problems else 0
-
-
-def _print_lines(title: str, lines: Iterable[tuple[str, str]]) -> None:
-    print(f"\n{title}")
-    for name, text in lines:
-        for part in textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False):
-            print(f"  {name:<23} {part}")
-            name = ""
 
 
 def _software(problems: list[str]) -> Iterable[tuple[str, str]]:
@@ -111,17 +102,7 @@ def _notebooks(problems: list[str]) -> Iterable[tuple[str, str]]:
         yield "", f"a kernel of another Python has this name; `lowtex run` uses {shown(sys.executable)} all the same"
 
 
-def _miniatures() -> Iterable[tuple[str, str]]:
-    from lowtex.data_paths import miniature_folder
-    from lowtex.profiles import PROFILES
-    from lowtex_lab.miniature.store import is_written, manifest_of
-
-    for name in (name for name, profile in PROFILES.items() if profile.miniature_frames):
-        there = is_written(miniature_folder(name), manifest_of(name))
-        yield f"miniature, {name}", "there" if there else f"not yet; `lowtex data miniature --profile {name}`"
-
-
-def _runs() -> Iterable[tuple[str, str]]:
+def _runs(problems: list[str]) -> Iterable[tuple[str, str]]:
     from lowtex.data_paths import REPOSITORY
     from lowtex.paths import shown
 
@@ -129,11 +110,8 @@ def _runs() -> Iterable[tuple[str, str]]:
     if not folders:
         yield "none yet", "`make reproduce` makes results/quick"
     for folder in folders:
-        done = sorted(path.name[:2] for path in (folder / "notebooks").glob("*.result.json"))
-        failed = sorted(path.name[:2] for path in (folder / "notebooks").glob("*.FAILED.ipynb"))
-        yield (
-            shown(folder),
-            f"notebooks done: {' '.join(done) or 'none'}{'; FAILED: ' if failed else ''}{' '.join(failed)}",
-        )
+        for what, pattern in (("done", "*.result.json"), ("FAILED", "*.FAILED.ipynb")):
+            if numbers := sorted(path.name[:2] for path in (folder / "notebooks").glob(pattern)):
+                yield shown(folder), f"notebooks {what}: {' '.join(numbers)}"
         for path in sorted((folder / "experiments").glob("*/done.json")):
             yield "", f"trained: {path.parent.name}"

@@ -106,10 +106,6 @@ def download(
         lock.release()
 
 
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
 def _bring(archives: list[Archive], root: Path, jobs: int, keep: bool) -> list[str]:
     """Fetch and unpack with several threads; a problem of one archive ends only that one, one of the disk ends all.
 

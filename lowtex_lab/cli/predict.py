@@ -215,10 +215,16 @@ def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
     Raises:
         DataError: the disk is full, or the folder can't be written to.
     """
+    from lowtex_lab.plots import image_grid
+
     metres, picture = io.BytesIO(), io.BytesIO()
     np.save(metres, depth.astype(np.float32))
     units = np.clip(np.rint(depth.astype(np.float64) * PNG_UNITS), 1, 65535).astype(np.uint16)
-    colour_figure(depth, image).savefig(picture, format="png", dpi=150, bbox_inches="tight")
+    # a wide photo stands above its depth, a tall one beside it
+    columns = 1 if depth.shape[0] < 0.8 * depth.shape[1] else 2
+    shown = {"photo": image / np.float32(255), "near is bright, far is dark": depth}
+    figure = image_grid(shown, f"Predicted depth of {Path(base).name}", columns, colors="depth")
+    figure.savefig(picture, format="png", dpi=150)
     contents = metres.getvalue(), cv2.imencode(".png", units)[1].tobytes(), picture.getvalue()
     paths = outputs(Path(base))
     with ExitStack() as stack:
@@ -227,23 +233,3 @@ def write_depth(base: str | Path, depth: np.ndarray, image: np.ndarray) -> Path:
         for temporary, content in zip(temporaries, contents, strict=True):
             temporary.write_bytes(content)
     return paths[0]
-
-
-def colour_figure(depth: np.ndarray, image: np.ndarray):
-    """The photo, its depth in colours (near is bright), and a colour bar in metres, as a figure."""
-    from lowtex_lab.plots.images import depth_bar, depth_range, show_depth
-    from lowtex_lab.plots.style import new_figure, place_image, styled
-
-    near, far = depth_range(depth)
-    shape = depth.shape[0] / depth.shape[1]
-    with styled():
-        if shape < 0.8:
-            figure = new_figure(2 * 8.2 * shape + 0.9, layout="compressed")
-            above, below = figure.subplots(2, 1)
-        else:
-            figure = new_figure(4.0 * shape + 0.6, layout="compressed")
-            above, below = figure.subplots(1, 2)
-        place_image(above, image)
-        shown = show_depth(below, depth, near, far, "")
-        depth_bar(figure, shown, near, far, ax=below, shrink=0.95)
-    return figure

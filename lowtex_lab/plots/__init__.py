@@ -10,11 +10,10 @@ never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` f
 """
 
 # ruff: noqa: F401 - what notebooks call as `figures.…`
-from lowtex_lab.plots.curves import line_panels, scatter_panels, timeline, training_curves
+from lowtex_lab.plots.curves import line_panels, loss_landscape, timeline, training_curves
 from lowtex_lab.plots.diagrams import diagram_blocks, diagram_decoders, diagram_stereo_loop, diagram_white_wall
 from lowtex_lab.plots.effects import claim_effects, effect_forest, factorial_cells, interaction_plot, weight_curves
 from lowtex_lab.plots.images import encoder_maps, image_grid, prediction_panel, texture_strata_overlay
-from lowtex_lab.plots.losses import loss_landscape
 from lowtex_lab.plots.results import (
     benchmark_overview,
     error_by_distance,
@@ -24,6 +23,6 @@ from lowtex_lab.plots.results import (
 )
 from lowtex_lab.plots.rig_check import draw_rig_check, rig_check
 from lowtex_lab.plots.run_figures import draw_standing, redraw
-from lowtex_lab.plots.samples import point_cloud_bird_eye, stereo_anaglyph
+from lowtex_lab.plots.samples import stereo_anaglyph
 from lowtex_lab.plots.saving import PLOTS, plot, save_figure
 from lowtex_lab.plots.style import METHODS, method_styles, styled

@@ -1,19 +1,16 @@
-"""Curves: training, anything over a common axis, what was measured inside networks, and when a run did what."""
+"""Curves: training, anything over a common axis, what data terms see over the disparity; and when a run did what."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from lowtex.errors import DataError
 from lowtex.progress import count
 from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
 from lowtex_lab.plots.tidy import LOOK
-
-MOST_PANELS = 6
 
 
 @plot
@@ -72,13 +69,14 @@ def line_panels(
     y_label: str,
     title: str = "",
     caption: str = "",
-    mark_x: float | None = None,
+    mark_x: float | Mapping[str, float] | None = None,
     mark_label: str = "",
     from_zero: bool = True,
     miniature: bool = False,
     mark_y: float | Mapping[str, float] | None = None,
     columns: int = 3,
     share_y: bool = True,
+    lowest: bool = False,
 ):
     """Lines over a common axis, one for each name, in one panel or several.
 
@@ -87,12 +85,13 @@ def line_panels(
             dots, and the line is their mean; ``low`` and ``high``, where there, are drawn as a band. An ``x`` of text
             stands in reading order. Names of methods and of data terms have their own colours.
         x_label, y_label, title, caption: texts.
-        mark_x, mark_label: a dashed line at a known true value, and what it is.
+        mark_x, mark_label: a dashed line at a known true value, in all panels or by panel, and what it is.
         from_zero: the vertical axis begins at 0, or below where values are.
         miniature: mark it as such (also where the rows say so).
         mark_y: a known value to draw dotted, in all panels or by panel.
         columns: panels a row.
         share_y: all panels have one vertical axis.
+        lowest: mark the smallest value of each line by a triangle.
 
     Raises:
         DataError: missing columns or no rows.
@@ -117,13 +116,18 @@ def line_panels(
             if {"low", "high"} <= set(own.columns):
                 look = {"color": styles[label].color, "alpha": 0.15, "linewidth": 0}
                 axes.fill_between(own["x"], own["low"].astype(float), own["high"].astype(float), **look)
+            if lowest:
+                best, turn = own.loc[[own["y"].idxmin()]], list(styles).index(label)
+                mark = {"marker": "v", "markersize": max(11 - 4 * turn, 5), "markeredgewidth": 0, "zorder": 3 + turn}
+                style.method_dots(axes, best, "x", "y", styles[label], **mark)
             if seeds:
                 style.method_dots(axes, own, "x", "y", styles[label], marker="o", markersize=3.5, alpha=0.5)
         known = mark_y.get(name) if isinstance(mark_y, Mapping) else mark_y
         if known is not None:
             axes.axhline(known, color=style.MUTED, linestyle=":", linewidth=1.2)
-        if mark_x is not None:
-            axes.axvline(mark_x, color=style.TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
+        true = mark_x.get(name) if isinstance(mark_x, Mapping) else mark_x
+        if true is not None:
+            axes.axvline(true, color=style.TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
         if steps:
             axes.set_xticks(range(len(steps)), map(tidy.bin_text, steps), rotation=25 if len(steps) > 4 else 0)
         axes.set_title(_in_panel(name, min(len(names), columns)))
@@ -139,55 +143,54 @@ def line_panels(
     return style.finish(figure, title, caption, miniature=miniature or tidy.is_miniature(curves))
 
 
-@plot
-def scatter_panels(
-    points: pd.DataFrame,
-    y_label: str,
-    title: str,
-    caption: str = "",
-    mark: tuple[float, float] | None = None,
-    miniature: bool = False,
-):
-    """One quantity against several others: a panel each, a dot a row, a colour a name.
-
-    Args:
-        points: rows ``panel, x, y, name``; ``panel`` is what the horizontal axis of its panel is called (at most six);
-            the names ``pixels`` and ``features`` have the colours of these losses.
-        y_label, title, caption: texts.
-        mark: (x, y) that say "no difference", drawn as lines.
-        miniature: mark it as such (also where the rows say so).
-
-    Raises:
-        DataError: missing columns, no rows, too many panels, or a value that is not finite.
-    """
-    what = "scatter_panels"
-    tidy.require_columns(points, ["panel", "x", "y", "name"], what)
-    headings = list(dict.fromkeys(points["panel"].astype(str)))
-    if len(headings) > MOST_PANELS or not np.isfinite(points[["x", "y"]].to_numpy(float)).all():
-        raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(headings)} given) of finite numbers")
-    styles = style.loss_styles(points["name"])
-    figure, panels = style.panel_rows(len(headings), 2.9, sharey=True)
-    for axes, heading in zip(panels, headings, strict=True):
-        inside = points[points["panel"].astype(str) == heading]
-        if mark is not None:
-            axes.axvline(mark[0], color=style.MUTED, linewidth=1, linestyle=":")
-            axes.axhline(mark[1], color=style.MUTED, linewidth=1, linestyle=":")
-        for name, look in styles.items():
-            style.method_dots(axes, inside[inside["name"].astype(str) == name], "x", "y", look, label=look.label)
-        axes.set_xlabel(_in_panel(heading, len(headings)))
-        axes.margins(0.08)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(True)
-    for axes in panels[::3]:
-        axes.set_ylabel(y_label)
-    if len(styles) > 1:
-        style.legend_row(figure)
-    return style.finish(figure, title, caption, miniature=miniature or tidy.is_miniature(points))
-
-
 def _in_panel(text: str, panels: int) -> str:
     """Break a text so that it fits over or under one of several panels side by side."""
     return textwrap.fill(text, 114 // min(panels, 3), break_long_words=False)
+
+
+@plot
+def loss_landscape(
+    curves: pd.DataFrame,
+    truth_px: float | None = None,
+    title: str = "What each loss sees as the disparity varies",
+    caption: str = "",
+    relative: bool = True,
+    miniature: bool = False,
+):
+    """A loss at one pixel (or patch) against the disparity tried there; a panel for each place.
+
+    Every curve is divided by the largest value that its loss takes in any panel, so that losses of different units
+    share an axis and a loss that is flat on a white wall looks flat.
+
+    Args:
+        curves: rows ``loss, disparity_px, value`` with, if there are several places, ``place`` and ``truth_px``.
+        truth_px: the true disparity, where the rows do not say.
+        title, caption: texts.
+        relative: False shows the values as they are.
+        miniature: mark it as such.
+
+    Raises:
+        DataError: missing columns or no rows.
+    """
+    tidy.require_columns(curves, ["loss", "disparity_px", "value"], "loss_landscape")
+    curves = curves.rename(columns={"loss": "name", "disparity_px": "x", "value": "y"})
+    curves = curves.assign(panel=curves["place"].astype(str) if "place" in curves.columns else "")
+    if relative:
+        curves = curves.assign(y=curves["y"] / curves.groupby("name")["y"].transform("max").replace(0.0, 1.0))
+    known = curves.groupby("panel")["truth_px"].first().to_dict() if "truth_px" in curves.columns else truth_px
+    return line_panels(
+        curves,
+        "disparity tried, in px",
+        "loss / its largest value\nin any panel" if relative else "loss",
+        title,
+        " · ".join(filter(None, ["triangle: smallest value of the curve", caption])),
+        mark_x=known,
+        mark_label="true disparity" if known is not None else "",
+        from_zero=relative,
+        share_y=relative,
+        lowest=True,
+        miniature=miniature,
+    )
 
 
 @plot

@@ -27,6 +27,7 @@ from lowtex_lab.plots.style import (
     stratum_title,
 )
 from lowtex_lab.plots.tidy import (
+    LOOK,
     counted,
     is_miniature,
     metric_label,
@@ -38,17 +39,7 @@ from lowtex_lab.plots.tidy import (
 )
 from lowtex_lab.studies.stats.tuning import SWEEP, chosen_weights
 
-BLUE, ORANGE, GREY, PALE = METHODS["ours"].color, "#D55E00", "#4D4D4D", "#9aa5b1"
-LOOKS = {
-    "helps": MethodStyle("helps", BLUE, "o"),
-    "harms": MethodStyle("harms", ORANGE, "s"),
-    "no difference seen": MethodStyle("no difference seen", GREY, "D"),
-    "yes": MethodStyle("says yes", BLUE, "o"),
-    "no": MethodStyle("says no", ORANGE, "s"),
-    "undecided": MethodStyle("undecided", PALE, "o"),
-    "cannot be judged": MethodStyle("cannot be judged", PALE, "x"),
-    "too few": MethodStyle("too few seeds or images", PALE, "x"),
-}
+LOOKS = {verdict: MethodStyle(**look) for verdict, look in LOOK["verdicts"].items()}
 """Verdict on an effect, or what a comparison says of its claim -> how it is drawn: blue and filled the error falls, or
 the claim is borne out; orange the contrary; open: no verdict."""
 
@@ -134,13 +125,8 @@ def _point(axes, x, y, style: MethodStyle, filled: bool, **look: object) -> None
 
 def _interval(axes, place: float, row, style: MethodStyle, filled: bool) -> None:
     """A ratio and its interval (``row.ratio, row.low, row.high``) in the look of what they say."""
-    draw_interval(axes, place, row.low, row.high, style)
+    axes.plot([row.low, row.high], [place, place], color=style.color, linewidth=2.2, solid_capstyle="butt")
     _point(axes, row.ratio, place, style, filled)
-
-
-def draw_interval(axes, place: float, low: float, high: float, style: MethodStyle) -> None:
-    if np.isfinite(low) and np.isfinite(high):
-        axes.plot([low, high], [place, place], color=style.color, linewidth=2.2, solid_capstyle="butt")
 
 
 def _ratio_axis(axes, margin: float, values, ticks: int) -> None:
@@ -390,20 +376,27 @@ def factorial_cells(
     good = errors[learnt]
     means = good[good["stratum"] == strata[0]].groupby("experiment")["error"].mean()
     # grey: all old, blue: all new
-    new = {name: {cell[factor] == levels[1] for factor, levels in factors.items()} for name, cell in cells.items()}
     ends = {(True,): METHODS["ours"].color, (False,): METHODS["baseline"].color}
-    colors = {name: ends.get(tuple(levels), "#7f8c99") for name, levels in new.items()}
+    new = {name: {cell[factor] == levels[1] for factor, levels in factors.items()} for name, cell in cells.items()}
     order = sorted(cells, key=lambda name: (float(means.get(name, np.inf)), name))
+    colors = [ends.get(tuple(new[name]), "#7f8c99") for name in order]
     heights = [1.9] * len(strata) + [0.27 * len(factors) + 0.25]
     figure = new_figure(1.1 + sum(heights))
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axes, stratum in zip(rows, strata, strict=False):
         own, fine = errors[errors["stratum"] == stratum], good[good["stratum"] == stratum]
         log_axis(axes.yaxis, [*fine["error"], fine["error"].max() * 1.09])
-        for place, name in enumerate(order):
-            values = fine.loc[fine["experiment"] == name, "error"].to_numpy(float)
-            failed = int((own["experiment"] == name).sum()) - len(values)
-            _cell(axes, place, values, failed, colors[name])
+        place, aside = _side_by_side(fine, order, 0.09)
+        axes.scatter(place + aside, fine["error"], s=16, c=[colors[at] for at in place], alpha=0.8, linewidths=0)
+        known = fine.groupby("experiment")["error"].agg(["mean", "max"]).reindex(order).reset_index().dropna()
+        hues = [colors[at] for at in known.index]
+        axes.hlines(known["mean"], known.index - 0.36, known.index + 0.36, colors=hues, linewidth=2.4, alpha=0.6)
+        for at, _, mean, most in known.itertuples():
+            note(axes, f"{mean:.3f}", (at, most), (0, 5), ha="center", va="baseline", fontsize=8, color=INK)
+        failed = own[~own["learnt"].astype(bool)] if "learnt" in own else own.iloc[:0]
+        look = {"marker": "x", "s": 36, "linewidths": 1.8, "color": LOOKS["harms"].color, "clip_on": False}
+        crosses = sum(_side_by_side(failed, order, 0.18))
+        axes.scatter(crosses, np.full(len(failed), 0.985), transform=axes.get_xaxis_transform(), **look)
         axes.set_title(stratum_title(stratum))
         axes.set_ylabel(metric_name(own["metric"].iloc[0]))
         axes.grid(True, axis="y")
@@ -417,19 +410,11 @@ def factorial_cells(
     return finish(figure, title, *said, caption, miniature=miniature or is_miniature(errors))
 
 
-def _cell(axes, place: int, values: np.ndarray, failed: int, color: str) -> None:
-    spread = place + 0.09 * (np.arange(len(values)) - (len(values) - 1) / 2)
-    axes.plot(spread, values, linestyle="", marker="o", markersize=4, color=color, alpha=0.8, markeredgewidth=0)
-    if len(values):
-        bar = {"linewidth": 2.4, "alpha": 0.6, "solid_capstyle": "butt"}
-        axes.plot([place - 0.36, place + 0.36], [values.mean()] * 2, color=color, **bar)
-        look = {"ha": "center", "va": "baseline", "fontsize": 8, "color": INK}
-        note(axes, f"{values.mean():.3f}", (place, values.max()), (0, 5), **look)
-    if not failed:
-        return
-    crosses = place + 0.18 * (np.arange(failed) - (failed - 1) / 2)
-    look = {"marker": "x", "markersize": 6, "markeredgewidth": 1.8, "color": ORANGE, "clip_on": False}
-    axes.plot(crosses, np.full(failed, 0.985), transform=axes.get_xaxis_transform(), linestyle="", **look)
+def _side_by_side(rows: pd.DataFrame, order: Sequence[str], apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each row's cell, and how far aside it is drawn so that the seeds of a cell stand side by side."""
+    cells = rows.groupby("experiment")["error"]
+    place = rows["experiment"].map(order.index).to_numpy(int)
+    return place, apart * (cells.cumcount() - (cells.transform("size") - 1) / 2).to_numpy(float)
 
 
 def _marks(axes, order, factors, cells, names) -> None:

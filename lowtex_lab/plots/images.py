@@ -16,7 +16,6 @@ from lowtex_lab.plots.style import (
     Figure,
     depth_colormap,
     depth_norm,
-    error_colormap,
     finish,
     method_styles,
     new_figure,
@@ -26,9 +25,9 @@ from lowtex_lab.plots.style import (
 
 MOST_IMAGES = 4
 MAPS = {
-    "value": lambda: matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA),
-    "error": error_colormap,
-    "channel": lambda: matplotlib.colormaps["viridis"],
+    "value": matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA),
+    "error": matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA),
+    "channel": matplotlib.colormaps["viridis"],
 }
 """How a map is coloured that is not of depth: dark blue to yellow, white to red, dark blue to green to yellow."""
 
@@ -172,7 +171,7 @@ def image_grid(
         elif kind == "depth":
             scales[kind] = show_depth(panel, array, near, far, text)
         else:
-            look = {"cmap": MAPS[kind](), "vmin": 0, "vmax": ends[kind] or 1.0}
+            look = {"cmap": MAPS[kind], "vmin": 0, "vmax": ends[kind] or 1.0}
             scales[kind] = place_image(panel, thicken(array), text, **look)
         if aspect is not None:
             panel.set_aspect(aspect * array.shape[1] / array.shape[0])

@@ -4,7 +4,6 @@ import textwrap
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.transforms import blended_transform_factory
 
 from lowtex.errors import DataError
@@ -21,18 +20,6 @@ DODGE = 0.5
 """Width in bins over which methods stand side by side, so that their intervals can be told apart."""
 
 CONTRAST = "known texture contrast of the surface (deviation of its albedo)"
-_GROUP_LABELS = {"stratum": "", "eval_data": "evaluated on", "protocol": "protocol", "train_data": "trained on"}
-_BY = {
-    "stratum": "method",
-    "eval_data": "data set",
-    "train_data": "training data",
-    "known": "texture (known contrast of the surfaces)",
-    "gradient": "texture (gradient energy of the image)",
-    "contrast": "known texture contrast",
-    "visibility": "visibility in the other view",
-    "edges": "nearness to a depth edge",
-}
-"""Column or kind of strata -> what the bars are grouped by, in the title."""
 
 
 @plot
@@ -57,6 +44,9 @@ def metric_bars(
         DataError: missing columns, no such metric, rows that cannot be compared, two values for one place.
         OptionError: several kinds of strata and none chosen.
     """
+    # it brings scipy.stats, a second of processor time, so that it is imported where it draws
+    import seaborn
+
     what = "metric_bars"
     chosen = tidy.select_metric(rows, metric, what)
     tidy.require_columns(chosen, [by], what)
@@ -95,12 +85,12 @@ def metric_bars(
     axes.set_xticks(range(len(groups)), [textwrap.fill(text, room, break_long_words=False) for text in texts])
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")
-    axes.set(xlabel=_GROUP_LABELS.get(by, by), ylabel=tidy.metric_label(metric))
+    axes.set(xlabel=tidy.LOOK["group_axes"].get(by, by), ylabel=tidy.metric_label(metric))
     style.legend_row(figure)
     seeds = "dots: single seeds, bars: their mean" if several else "one seed, so no spread is known"
     kinds = [k for k in chosen["stratum_kind"].astype(str).unique() if k not in ("none", "all")]
     split_by = kinds[0] if by == "stratum" and kinds else by
-    title = title or f"{tidy.metric_name(metric)} by {_BY.get(split_by, split_by.replace('_', ' '))}"
+    title = title or f"{tidy.metric_name(metric)} by {tidy.LOOK['groups'].get(split_by, split_by.replace('_', ' '))}"
     return style.finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
 
 
@@ -273,17 +263,6 @@ def _curve(axes, rows: pd.DataFrame, column: str, shift: float, method: style.Me
         axes.vlines(x, rows["low"], rows["high"], color=method.color, linewidth=1.6, alpha=0.6)
 
 
-YARDSTICK = "yardstick"
-CONTESTANTS = {
-    YARDSTICK: ("yardstick", "#4D4D4D"),
-    "kit": ("the kit, fp32", "#0072B2"),
-    "kit_bf16": ("the kit, network in bf16", "#E69F00"),
-    "kit_prepared": ("prepared on disk", "#009E73"),
-    "kit_memory": ("kept in memory", "#CC79A7"),
-}
-"""Contestant -> how it is called, and its colour."""
-
-KIND_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#F0E442", "#CC79A7", "#D55E00", "#009E73", "#bbbbbb")
 _SUBJECT = ["group", "subject", "network", "batch", "height", "width", "data"]
 _NEEDED = (*_SUBJECT, "contestant", "metric", "part", "value", "n", "device", "threads", "torch_version", "commit")
 
@@ -306,7 +285,7 @@ def benchmark_overview(rows: pd.DataFrame, title: str = "The kit beside a plain 
     if rows["device"].nunique() > 1:
         raise DataError(f"{what} takes rows of one device, got {', '.join(sorted(set(rows['device'])))}")
     rows = rows.fillna({name: "" for name in ("network", "data", "contestant", "part")})
-    with_yardstick = rows[rows["contestant"] == YARDSTICK][_SUBJECT].drop_duplicates()
+    with_yardstick = rows[rows["contestant"] == "yardstick"][_SUBJECT].drop_duplicates()
     faster = rows[rows["metric"] == "times_faster"].merge(with_yardstick, on=_SUBJECT)
     profile = rows[rows["metric"] == "profile_ms"]
     if faster.empty and profile.empty:
@@ -337,8 +316,9 @@ def _ratios(axes, faster: pd.DataFrame) -> None:
     faster = faster.assign(y=[lines.index(text) for text in texts])
     style.log_axis(axes.xaxis, [0.9, *faster["value"], 1.35 * float(faster["value"].max())])
     axes.axvline(1.0, color=style.MUTED, linewidth=1)
-    for place, name in enumerate(name for name in CONTESTANTS if name in set(faster["contestant"])):
-        (label, color), own = CONTESTANTS[name], faster[faster["contestant"] == name]
+    there = [name for name in tidy.LOOK["contestants"] if name in set(faster["contestant"])]
+    for place, name in enumerate(there):
+        (label, color), own = tidy.LOOK["contestants"][name], faster[faster["contestant"] == name]
         axes.plot(own["value"], own["y"], "o", color=color, label=label)
         for times, y in zip(own["value"], own["y"], strict=True):
             # above and below the line in turn, so that numbers keep clear of each other
@@ -357,14 +337,14 @@ def _told(line) -> str:
 def _profile(axes, profile: pd.DataFrame, floors: pd.DataFrame) -> None:
     same = ["network", "batch", "height", "width", "contestant"]
     table = profile.pivot_table(index=same, columns="part", values="value", aggfunc="first", sort=False, fill_value=0.0)
-    table.plot.barh(stacked=True, width=0.72, color=KIND_COLORS, ax=axes, legend=False)
+    table.plot.barh(stacked=True, width=0.72, color=tidy.LOOK["operations"], ax=axes, legend=False)
     floor = floors.drop_duplicates(same).set_index(same)["value"].reindex(table.index)
     places, whole = np.arange(len(table)), table.sum(axis=1)
     for place, ms in zip(places, whole, strict=True):
         style.note(axes, f"{ms:,.0f} ms", (ms, place), (4, 0), fontsize=8, color=style.INK)
     axes.vlines(floor, places - 0.45, places + 0.45, color="black", linewidth=2.2, label="arithmetic floor")
     networks, batches, heights, widths, names = zip(*table.index, strict=True)
-    _bar_axis(axes, [f"{net}: {CONTESTANTS[name][0]}" for net, name in zip(networks, names, strict=True)])
+    _bar_axis(axes, [f"{net}: {tidy.LOOK['contestants'][name][0]}" for net, name in zip(networks, names, strict=True)])
     axes.set_xlim(0, 1.12 * float(whole.max()))
     axes.set_xlabel(f"ms of one step, by kind of operation (batch {batches[0]}, {widths[0]}x{heights[0]})")
 

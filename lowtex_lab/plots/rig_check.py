@@ -68,7 +68,8 @@ def rig_check(
     axes = figure.add_subplot(upper[1, 1])
     depth = np.where(parallax > 0.25, rig.focal_px * rig.baseline_m / np.maximum(parallax, 0.25), np.nan)
     near, far = depth_range(depth, far_m=float(np.nanquantile(depth, 0.95)) if np.isfinite(depth).any() else None)
-    depth_bar(figure, show_depth(axes, depth, near, far, "metres by rig.yaml: is it so?"), axes, near, far, shrink=0.8)
+    image = show_depth(axes, depth, near, far, "metres by rig.yaml: is it so?")
+    depth_bar(figure, image, near, far, ax=axes, shrink=0.8)
     given = {_shifts: native_rig.cx_offset_px, _scale: native_rig}
     for column, draw in enumerate(plots):
         draw(figure.add_subplot(lower[0, column]), truth if draw is _scale else points, given.get(draw))

@@ -14,7 +14,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure as MatplotlibFigure
@@ -86,11 +85,6 @@ def depth_colormap() -> Colormap:
 def disparity_colormap() -> Colormap:
     """Near, a large disparity, is bright as in `depth_colormap`; no value is light grey."""
     return matplotlib.colormaps["magma"].with_extremes(bad=NO_DATA)
-
-
-def error_colormap() -> Colormap:
-    """No error is white, a large one dark red; no value is light grey."""
-    return matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA)
 
 
 def depth_norm(near_m: float, far_m: float) -> LogNorm:
@@ -228,6 +222,9 @@ def stratum_title(stratum: str) -> str:
 
 def method_lines(axes, rows: pd.DataFrame, x: str, y: str, by: str, styles: dict[str, MethodStyle], **look) -> None:
     """A line for each name in the column ``by``, in its own look; several rows at one ``x`` give their mean."""
+    # it brings scipy.stats, a second of processor time, so that it is imported where it draws
+    import seaborn
+
     for name, style in styles.items():
         own = rows[rows[by].astype(str) == name]
         if own[y].notna().any():

@@ -12,8 +12,6 @@ from lowtex_lab.studies.loss_analysis import TERMS
 
 CURVES = pd.DataFrame({"x": [0, 1, 2] * 2, "y": [1.0, 2.0, 3.0, 3.0, 2.0, 1.0], "name": ["rises"] * 3 + ["falls"] * 3})
 RUN = pd.DataFrame({"name": ["a", "b"], "seconds": [5.0, 20.0], "training_s": [0.0, 12.0]})
-POINTS = pd.DataFrame({"panel": ["one", "one", "two", "two"], "x": [0.1, -0.2, 3.0, 5.0], "y": [0.9, 1.1, 0.8, 1.3]})
-POINTS["name"] = ["pixels", "features"] * 2
 
 
 def in_panels(figure, of):
@@ -37,9 +35,6 @@ def test_training_curves_draw_the_log_as_it_is():
         (lambda: figures.loss_landscape(pd.DataFrame()), "loss_landscape needs the columns loss, disparity_px, value"),
         (lambda: figures.timeline(RUN.drop(columns="seconds")), "timeline needs the column seconds"),
         (lambda: figures.line_panels(CURVES.drop(columns="name"), "x", "y"), "line_panels needs the column name"),
-        (lambda: figures.scatter_panels(POINTS.assign(x=np.nan), "ratio", "Together?"), "scatter_panels takes"),
-        (lambda: figures.scatter_panels(POINTS.drop(columns="panel"), "ratio", "T"), "scatter_panels needs the column"),
-        (lambda: figures.scatter_panels(POINTS[:0], "ratio", "Together?"), "scatter_panels got no rows"),
     ],
 )
 def test_refusals(draw, told):
@@ -115,17 +110,6 @@ def test_lines_have_bands_and_bins_in_reading_order():
     assert list(axes.lines[0].get_ydata()) == [1.0, 2.0, 3.0]
     band = axes.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (0.5, 3.5) and axes.get_ylim()[1] > 3.5
-
-
-def test_a_scatter_has_a_panel_a_quantity_and_a_colour_a_name():
-    table = pd.concat([POINTS.assign(panel="three", x=[-0.151, -0.149, 0.0001, 0.0002]), POINTS])
-    figure = figures.scatter_panels(table, "ratio of errors", "Together?", "2 pairs", mark=(0.0, 1.0))
-    dots = [line for line in figure.axes[2].lines if line.get_linestyle() == "None"]
-    assert [(*line.get_xdata(), *line.get_ydata()) for line in dots] == [(3.0, 0.8), (5.0, 1.3)]
-    assert [dot.get_color() for dot in dots] == [figures.METHODS[name].color for name in ("baseline", "ours")]
-    figure.draw_without_rendering()
-    ticks = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
-    assert len(ticks) >= 3 and all(a.x1 < b.x0 for a, b in zip(ticks[:-1], ticks[1:], strict=True))
 
 
 def test_every_term_has_a_look_of_its_own_whoever_stands_beside_it():

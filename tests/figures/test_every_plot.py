@@ -18,7 +18,6 @@ DEPTH, IMAGE, ROWS = SAMPLE.depth, SAMPLE.image, make_rows()
 LOW = np.arange(72) < np.full((24, 1), 18)
 MAPS = [torch.rand(1, 8, 12 // 2**i, 36 // 2**i, generator=torch.Generator().manual_seed(0)) for i in range(3)]
 RUN = {"name": ["01_data", "04_training"], "seconds": [9.0, 130.0], "training_s": [0.0, 99.0]}
-POINTS = pd.DataFrame({"panel": ["one", "two"], "x": [0.1, 3.0], "y": [0.9, 1.3], "name": ["pixels", "features"]})
 
 CASES = {
     "stereo_anaglyph": ([SAMPLE], {}, ["left view red, right view cyan", "miniature data", "Scene20/clone/00012/l"]),
@@ -26,11 +25,6 @@ CASES = {
         [IMAGE, {"low": LOW, "high": ~LOW}],
         {},
         ["low: 25% of pixels", "high: 75% of pixels"],
-    ),
-    "point_cloud_bird_eye": (
-        [DEPTH, SAMPLE.rig, IMAGE, DEPTH],
-        {"above_ground": False},
-        ["ahead in m", "to the right in m", "prediction", "ground truth"],
     ),
     "prediction_panel": (
         [[IMAGE] * 2, [DEPTH, None], {"ours": [DEPTH + 1] * 2}],
@@ -44,7 +38,6 @@ CASES = {
     ),
     "training_curves": ([make_log()], {}, ["optimiser step", "total loss", "2 trainings of 30 steps"]),
     "loss_landscape": ([make_landscape()], {}, ["disparity tried, in px", "true disparity", "A", "B"]),
-    "scatter_panels": ([POINTS, "ratio", "Together?"], {}, ["one", "two", "ratio", "pixels", "features"]),
     "timeline": ([pd.DataFrame(RUN)], {}, ["01_data", "2 min 10 s", "1 min 39 s of it training"]),
     "metric_bars": (
         [ROWS, "abs_rel"],

@@ -6,7 +6,6 @@ import torch
 from figure_samples import make_sample, texts
 
 from lowtex.evaluation.metrics import depth_errors
-from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.images import depth_range, shorten, thicken
 from lowtex_lab.plots.samples import warp_differences, warped_by_truth
@@ -59,9 +58,6 @@ def test_warp_differences_are_those_of_a_plain_loop():
         (lambda s: figures.prediction_panel([s.image], [NEAR], {"ours": [FAR[:6]]}), r"'ours' predicts \(6, 36\)"),
         (lambda s: figures.prediction_panel([s.image], [NEAR], {"ours": [NEAR] * 2}), "1 images, but 2 maps in 'ours'"),
         (lambda s: figures.prediction_panel([s.image] * 5, [NEAR] * 5, {"ours": [NEAR] * 5}), "1 to 4 images"),
-        (lambda s: figures.point_cloud_bird_eye(NEAR, StereoRig(1.0, 1.0)), "principal point"),
-        (lambda s: figures.point_cloud_bird_eye(0 * NEAR, s.rig), "no point lies within 60.0 m"),
-        (lambda s: figures.point_cloud_bird_eye(NEAR, s.rig, s.image), "resize one of them"),
         (lambda s: figures.texture_strata_overlay(s.image, {"low": LOW}), r"'low' is \(2, 2\), the image \(24, 72\)"),
         (lambda s: figures.encoder_maps([FAR]), r"takes maps \(C,h,w\), got \[\(12, 36\)\]"),
         (lambda s: figures.image_grid({"a": np.ones(3)}, "A title"), r"a map is \(H,W\)"),
@@ -96,34 +92,6 @@ def test_depth_maps_share_one_scale_and_no_depth_is_grey():
     images = {axes.get_title(loc="left"): axes.images[0] for axes in figure.axes if axes.images}
     assert images["near"].norm.vmin == images["far"].norm.vmin and images["near"].norm.vmax == images["far"].norm.vmax
     assert np.ma.getmaskarray(images["near"].get_array())[0, 0] and images["picture"].get_array().shape == (12, 36, 3)
-
-
-RIG = StereoRig(50.0, 0.5, cx=20.0, cy=10.0, width=41, height=41)
-BOX = torch.zeros(41, 41)
-BOX[8:14, 18:22] = 12.0
-
-
-def seen_from_above(depth, **options):
-    drawn = [axes.collections[0].get_offsets() for axes in figures.point_cloud_bird_eye(depth, RIG, **options).axes]
-    return drawn[0] if len(drawn) == 1 else drawn
-
-
-def test_bird_eye_puts_points_where_they_are():
-    depth = torch.zeros(41, 41)
-    depth[10, 30] = 25.0  # 10 px right of the centre: 10 / 50 * 25 = 5 m to the right
-    np.testing.assert_allclose(seen_from_above(depth, above_ground=False), [[5.0, 25.0]])
-
-
-def test_bird_eye_leaves_out_the_road_and_a_predicted_sky():
-    road = torch.zeros(41, 41)
-    road[15:] = (1.6 * 50 / (torch.arange(15, 41) - 10.0))[:, None]  # 1.6 m below the camera
-    points = seen_from_above(torch.where(BOX > 0, BOX, road))
-    assert len(points) == 24 and np.allclose(points[:, 1], 12.0)
-    sky = torch.where(BOX > 0, BOX, 30.0)
-    # of the 30 m rows from 9 on, 0.6 m above the camera; all 6 of the box
-    assert len(seen_from_above(sky, above_ground=False)) == 32 * 41 + 4
-    both = seen_from_above(sky, truth=BOX, above_ground=False)
-    assert [len(points) for points in both] == [24, 24], "what has no truth is in neither"
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (64, 200)), (3, (64, 200)), (2, (96, 120))])
