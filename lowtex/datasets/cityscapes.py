@@ -1,11 +1,9 @@
 """Cityscapes: stereo pairs from cars in German cities, with a stereo matcher's disparity as ground truth."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,9 @@ from lowtex.datasets.reader import (
     Kind,
     StereoReader,
     checked_root,
-    require_fit,
+    finite,
+    fitted,
+    require_plausible,
     subfolders,
 )
 from lowtex.datasets.splits import AVAILABLE, CITYSCAPES_SPLITS, Frame, cityscapes_frames, read_lines
@@ -278,13 +278,13 @@ TYPICAL_RIG = StereoRig(
 """One camera of Cityscapes, for frames that came without their file; other cars' cameras differ by some percent."""
 
 _FIELDS = {
-    "intrinsic": {"fx": "focal_px", "fy": "focal_y_px", "u0": "cx", "v0": "cy"},
-    "extrinsic": {"baseline": "baseline_m"},
+    "intrinsic.fx": "focal_px",
+    "intrinsic.fy": "focal_y_px",
+    "intrinsic.u0": "cx",
+    "intrinsic.v0": "cy",
+    "extrinsic.baseline": "baseline_m",
 }
 """Where a JSON keeps what a `StereoRig` needs. Its other fields place the camera in the car."""
-
-_POSITIVE = ("focal_px", "focal_y_px", "baseline_m")
-_LONGEST_BASELINE_M = 5.0
 
 
 def read_camera(path: str | Path, way_out: str) -> StereoRig:
@@ -301,29 +301,19 @@ def read_camera(path: str | Path, way_out: str) -> StereoRig:
         values = json.loads(read_text(path, way_out))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON ({' '.join(str(error).split())}); {way_out}") from error
-    numbers = {}
-    for group, fields in _FIELDS.items():
+    numbers, what = {}, {}
+    for field, name in _FIELDS.items():
+        group, _, key = field.partition(".")
         inner = values.get(group) if isinstance(values, dict) else None
         if not isinstance(inner, dict):
             raise DataError(f"{path} has no group {group!r}; it is another JSON, or a damaged one: {way_out}")
-        for field, name in fields.items():
-            numbers[name] = _number(inner, field, f"{path}: {group}.{field}", way_out)
-            if name in _POSITIVE and numbers[name] <= 0:
-                raise DataError(f"{path}: {group}.{field} is {numbers[name]:g}, not > 0; {way_out}")
-    if numbers["baseline_m"] > _LONGEST_BASELINE_M:
-        raise DataError(f"{path}: extrinsic.baseline is {numbers['baseline_m']:g}, which can't be metres; {way_out}")
+        if key not in inner:
+            raise DataError(f"{path}: {field} is missing; {way_out}")
+        numbers[name] = finite(inner[key], f"{path}: {field}", way_out)
+        if name not in ("cx", "cy"):
+            what[name] = f"{path}: {field}"
+    require_plausible(numbers, what, way_out)
     return StereoRig(**numbers)
-
-
-def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, way_out: str) -> StereoRig:
-    """The rig of a camera file, for an image of the size it belongs to.
-
-    Raises:
-        DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
-            focal length can't be in pixels.
-    """
-    require_fit(camera, path, image, width, height, 0.35, way_out)
-    return replace(camera, width=width, height=height)
 
 
 def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
@@ -338,19 +328,3 @@ def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
             f"twice as wide as high only; {way_out}"
         )
     return TYPICAL_RIG.resized(width, height)
-
-
-def _number(group: dict, field: str, what: str, way_out: str) -> float:
-    if field not in group:
-        raise DataError(f"{what} is missing; {way_out}")
-    value = group[field]
-    # true and false are numbers to Python, and to nobody else
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError(f"{what} is {str(value)[:40]!r}, not a number; {way_out}")
-    try:
-        value = float(value)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise DataError(f"{what} is {value}, not a finite number; {way_out}")
-    return value

@@ -4,11 +4,13 @@ A reader declares where its files lie (`StereoReader.layout`, `StereoReader.plac
 truth; listing folders, splits, sizes and the search for missing files are the same for all.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -22,7 +24,7 @@ from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import Frame, find_split, read_list
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.geometry import StereoRig, implausible_focal
+from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 
 Value = TypeVar("Value")
 
@@ -361,22 +363,68 @@ def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
     return "" if inner is None else f" (but {inner} seems to: give that folder)"
 
 
-def require_fit(rig: StereoRig, path: Path, image: Path, width: int, height: int, middle: float, way_out: str) -> None:
-    """Raise unless a calibration, which does not say the size it is for, can belong to an image.
+def finite(value: object, what: str, way_out: str) -> float:
+    """A number of a calibration file.
+
+    Args:
+        value: as JSON or YAML gives it.
+        what, way_out: beginning and end of the message: file and field, and what to do.
+
+    Raises:
+        DataError: it is no number, or not a finite one.
+    """
+    # true and false are numbers to Python, and to nobody else
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        kind = "empty" if value is None else f"a {type(value).__name__} {str(value)[:40]!r}"
+        raise DataError(f"{what} is {kind}, not a number; {way_out}")
+    # by way of a text, because a whole number too large for a float is infinite then
+    value = float(str(value))
+    if not math.isfinite(value):
+        raise DataError(f"{what} is {value}, not a finite number; {way_out}")
+    return value
+
+
+def require_plausible(values: Mapping[str, float], what: Mapping[str, str], way_out: str) -> None:
+    """Raise `DataError` unless numbers of a calibration are positive, and focal lengths and baseline possible.
+
+    Args:
+        values: pixels and metres by name, as `StereoRig` has them. A focal length is compared with ``width``, if given.
+        what: by name of the numbers to check: beginning of the message, file and field.
+        way_out: end of the message.
+    """
+    for name, told in what.items():
+        if values[name] <= 0:
+            raise DataError(f"{told} is {values[name]:g}, not > 0; {way_out}")
+        problem = implausible_baseline(values[name]) if name == "baseline_m" else ""
+        if name.startswith("focal") and "width" in values:
+            problem = implausible_focal(values[name], values["width"])
+        if problem:
+            raise DataError(f"{told}: {problem}; {way_out}")
+
+
+def fitted(
+    rig: StereoRig, path: Path, image: Path, width: int, height: int, way_out: str, middle: float = 0.35
+) -> StereoRig:
+    """The rig of a calibration, which does not say the size it is for, at the size of an image.
 
     Args:
         rig: of the calibration file ``path``, pixels.
         image, width, height: the image and its size.
-        middle: the principal point must lie between this share of width and height and the rest of it.
         way_out: end of the message.
+        middle: the principal point must lie between this share of width and height and the rest of it.
+
+    Raises:
+        DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
+            focal length can't be in pixels.
     """
     if not (middle * width < rig.cx < (1 - middle) * width and middle * height < rig.cy < (1 - middle) * height):
         raise DataError(
             f"{path} puts the principal point at ({rig.cx:g}, {rig.cy:g}), far from the middle of {image} "
             f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
         )
-    if problem := implausible_focal(rig.focal_px, width) or implausible_focal(rig.fy, width):
-        raise DataError(f"{path}: {problem} ({image}); {way_out}")
+    lens = {"focal_px": rig.focal_px, "focal_y_px": rig.fy, "width": width}
+    require_plausible(lens, dict.fromkeys(("focal_px", "focal_y_px"), f"{path} ({image})"), way_out)
+    return replace(rig, width=width, height=height)
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:

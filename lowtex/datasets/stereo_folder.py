@@ -5,7 +5,6 @@ is depth or disparity kept as NumPy, PFM, TIFF or PNG.
 """
 
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,19 @@ import yaml
 from torch import Tensor
 
 from lowtex.datasets.images import IMAGE_BITS, read_bytes, read_gray_png, read_gray_tiff, read_rgb, read_text
-from lowtex.datasets.reader import StereoReader, checked_camera, checked_root, entries, hint_below, tolerates_missing
+from lowtex.datasets.reader import (
+    StereoReader,
+    checked_camera,
+    checked_root,
+    entries,
+    finite,
+    hint_below,
+    require_plausible,
+    tolerates_missing,
+)
 from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig, disparity_to_depth, implausible_baseline, implausible_focal
+from lowtex.geometry import StereoRig, disparity_to_depth
 
 RIG_FILE = "rig.yaml"
 
@@ -55,7 +63,7 @@ EXAMPLE_VALUES = {**dict(re.findall(r"^(?:# )?(\w+): +([\d.]+)", EXAMPLE_RIG, re
 """Every key there is, the needed ones first, and a likely value of each, for messages."""
 
 _NEEDED = tuple(EXAMPLE_VALUES)[:6]
-_POSITIVE = ("focal_px", "baseline_m", "width", "height", "focal_y_px", "depth_unit_m", "disparity_unit_px")
+_POSITIVE = ("width", "height", "focal_px", "focal_y_px", "baseline_m", "depth_unit_m", "disparity_unit_px")
 _WHOLE = ("width", "height", "image_bits")
 _FRACTION = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
 
@@ -366,85 +374,65 @@ def read_rig_file(path: str | Path) -> RigFile:
 def _mapping(path: Path) -> dict:
     text = read_text(path, RIG_WAY_OUT)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise DataError(
-            f"{path}{where} is not YAML ({problem}); write a line for each number, like 'focal_px: 721.5'"
-        ) from error
-    if values is None:
-        raise DataError(f"{path} holds no numbers; {RIG_WAY_OUT}")
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        told = problem or str(error).splitlines()[0]
+        way_out = "write a line for each number, like 'focal_px: 721.5'"
+        raise DataError(f"{path}{where} is not YAML ({told}); {way_out}") from error
     if not isinstance(values, dict):
-        raise DataError(f"{path} is not a list of lines 'key: number'; {RIG_WAY_OUT}")
+        what = "holds no numbers" if values is None else "is not a list of lines 'key: number'"
+        raise DataError(f"{path} {what}; {RIG_WAY_OUT}")
     lines: dict[str, int] = {}
     for key_node, _ in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if key not in EXAMPLE_VALUES:
             known = ", ".join(EXAMPLE_VALUES)
             raise DataError(f"{path} line {line}: {key!r} is not known; take it out or give one of {known}")
-        if key in lines:
-            # YAML's readers would take the last one in silence
+        # YAML's readers would take the last one in silence
+        if lines.setdefault(key, line) != line:
             raise DataError(f"{path} has {key} in line {lines[key]} and again in line {line}; give it once")
-        lines[key] = line
     return values
 
 
 def _rig_number(key: str, value: object, path: Path) -> int | float:
+    way_out = f"write a number like {EXAMPLE_VALUES[key]}, without a unit"
     if isinstance(value, str):
-        fraction = _FRACTION.fullmatch(value)
         try:
             # YAML takes 1e-3 for a text, because it has no point
             value = float(value)
         except ValueError:
-            hint = f"a number, like {EXAMPLE_VALUES[key]}, without a unit"
+            fraction = _FRACTION.fullmatch(value)
             if fraction and float(fraction[2]):
-                hint = f"{float(fraction[1]) / float(fraction[2]):.10g}"
-            raise DataError(f"{path}: {key} is the text {value!r}; write {hint}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        kind = "empty" if value is None else f"a {type(value).__name__}"
-        raise DataError(f"{path}: {key} is {kind}; write a number, like {EXAMPLE_VALUES[key]}")
-    if not math.isfinite(value):
-        raise DataError(f"{path}: {key} is {value}; write a finite number, like {EXAMPLE_VALUES[key]}")
+                way_out = f"write {float(fraction[1]) / float(fraction[2]):.10g}"
+            raise DataError(f"{path}: {key} is the text {value!r}; {way_out}") from None
+    value = finite(value, f"{path}: {key}", way_out)
     if key in _WHOLE and value != int(value):
-        raise DataError(f"{path}: {key} is {value:g}; write a whole number, like {EXAMPLE_VALUES[key]}")
-    return int(value) if key in _WHOLE else float(value)
+        raise DataError(f"{path}: {key} is {value:g}, not a whole number; {way_out}")
+    return int(value) if key in _WHOLE else value
 
 
 def _check_rig(values: dict[str, float], path: Path) -> None:
-    if values["baseline_m"] < 0:
+    width, height, cx, cy, baseline = (values[key] for key in ("width", "height", "cx", "cy", "baseline_m"))
+    if baseline < 0:
         raise DataError(
-            f"{path}: baseline_m is {values['baseline_m']:g}; the baseline is a distance and > 0: which camera is the "
-            f"left one is said by the folders left/ and right/; write {-values['baseline_m']:g}"
+            f"{path}: baseline_m is {baseline:g}; the baseline is a distance and > 0: which camera is the left one is "
+            f"said by the folders left/ and right/; write {-baseline:g}"
         )
-    for key in _POSITIVE:
-        if values.get(key, 1) <= 0:
-            raise DataError(
-                f"{path}: {key} is {values[key]:g} but must be > 0; write a number like {EXAMPLE_VALUES[key]}"
-            )
-    if values.get("image_bits", 16) not in IMAGE_BITS:
-        raise DataError(f"{path}: image_bits is {values['image_bits']:g}; write a number from 8 to 16")
-    if "cx_right" in values and "cx_offset_px" in values:
-        raise DataError(f"{path} has both cx_right and cx_offset_px, which say the same; give one of them")
-    size = values["width"], values["height"]
-    for key in ("focal_px", "focal_y_px"):
-        if problem := implausible_focal(values.get(key, size[0]), size[0]):
-            raise DataError(f"{path}: {key}: {problem}; {RIG_WAY_OUT}")
-    if problem := implausible_baseline(values["baseline_m"]):
-        raise DataError(f"{path}: baseline_m: {problem}; {RIG_WAY_OUT}")
-    if 0 < values["cx"] < 1 and 0 < values["cy"] < 1 and min(size) > 20:
-        raise DataError(
-            f"{path}: cx {values['cx']:g} and cy {values['cy']:g} look like shares of the image; write pixels: cx "
-            f"{values['cx']:g} x {size[0]:g} = {values['cx'] * size[0]:g}, cy {values['cy'] * size[1]:g}"
-        )
-    for key, side in (("cx", size[0]), ("cy", size[1])):
-        if not -side < values[key] < 2 * side:
-            raise DataError(
-                f"{path}: {key} is {values[key]:g}, far outside an image of {size[0]:g}x{size[1]:g}; write the "
-                "principal point in pixels of that size, and width and height of the images the numbers belong to"
-            )
+    require_plausible(values, {key: f"{path}: {key}" for key in _POSITIVE if key in values}, RIG_WAY_OUT)
+    shares = 0 < cx < 1 and 0 < cy < 1 and min(width, height) > 20
+    far = f"far outside an image of {width}x{height}; write the principal point in pixels of that size"
+    problems = (
+        (values.get("image_bits", 16) not in IMAGE_BITS, f"image_bits is {values.get('image_bits')}; write 8 to 16"),
+        ("cx_right" in values and "cx_offset_px" in values, "both cx_right and cx_offset_px say the same; give one"),
+        (shares, f"shares of the image; write pixels: cx {cx:g} x {width} = {cx * width:g}, cy {cy * height:g}"),
+        (not -width < cx < 2 * width, f"cx is {cx:g}, {far}"),
+        (not -height < cy < 2 * height, f"cy is {cy:g}, {far}"),
+    )
+    for is_there, problem in problems:
+        if is_there:
+            raise DataError(f"{path}: {problem}")
 
 
 def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:

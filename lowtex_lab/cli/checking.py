@@ -18,11 +18,11 @@ from PIL import Image
 
 from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
-from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, fitted, read_camera
+from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig, read_grid
 from lowtex.datasets.prepared import is_prepared
-from lowtex.datasets.reader import StereoReader, tolerating_missing
+from lowtex.datasets.reader import StereoReader, fitted, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, is_test_split
 from lowtex.datasets.stereo_folder import RIG_FILE, read_map, read_rig_file
 from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
