@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import yaml
 
@@ -145,17 +144,12 @@ class Identity(NamedTuple):
     others: str = ""
 
 
-_identities: WeakKeyDictionary[StereoReader, Identity] = WeakKeyDictionary()
-
-
 def identity_of(dataset: StereoReader) -> Identity:
     """The identity of a reader's samples, from names, sizes and contents of their files (of many images a sample).
 
     It takes a few seconds for the 45,200 pairs of KITTI, and is kept while the reader is.
     """
-    if dataset not in _identities:
-        _identities[dataset] = _identify(dataset)
-    return _identities[dataset]
+    return dataset._once("identity", lambda: _identify(dataset))
 
 
 def _identify(dataset: StereoReader) -> Identity:

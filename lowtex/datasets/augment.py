@@ -35,34 +35,24 @@ def flip_pair(pair: Pair, which: Tensor | None = None) -> Pair:
     """
     if pair.other is None:
         raise ValueError("flip_pair needs both views of the pair; open the data set with views=True")
+    rig = _flipped_rig(pair.rig, pair.direction)
+    flipped = replace(pair, image=pair.other.flip(-1), other=pair.image.flip(-1), rig=rig)
     if isinstance(pair, StereoSample):
         if which is not None:
             raise ValueError("flip_pair: `which` chooses images of a batch, this is a single sample")
-        return replace(
-            pair,
-            image=pair.other.flip(-1),
-            other=pair.image.flip(-1),
-            rig=_flipped_rig(pair.rig, pair.direction),
-            depth=None,
-            texture_contrast=None,
-            visible=None,
-        )
+        return replace(flipped, depth=None, texture_contrast=None, visible=None)
+    flipped.network_image = None
+    if which is None:
+        return flipped
     count = pair.image.shape[0]
-    which = torch.ones(count, dtype=torch.bool) if which is None else which
     if which.dtype != torch.bool or tuple(which.shape) != (count,):
         raise ValueError(f"flip_pair: `which` must be bool of shape ({count},), got {which.dtype} {tuple(which.shape)}")
     here = which.to(pair.image.device)
     mask = here[:, None, None, None]
-    rig = _flipped_rig(pair.rig, pair.direction)
     if rig.cx is not None:
         rig = replace(rig, cx=torch.where(here.to(rig.cx.device), rig.cx, pair.rig.cx))
-    return replace(
-        pair,
-        image=torch.where(mask, pair.other.flip(-1), pair.image),
-        other=torch.where(mask, pair.image.flip(-1), pair.other),
-        rig=rig,
-        network_image=None,
-    )
+    views = {name: torch.where(mask, getattr(flipped, name), getattr(pair, name)) for name in ("image", "other")}
+    return replace(flipped, rig=rig, **views)
 
 
 def _flipped_rig(rig: StereoRig, direction: float | Tensor) -> StereoRig:

@@ -177,12 +177,12 @@ class Cityscapes(StereoReader):
         parts = self.parts() if self.split == AVAILABLE else [self.split]
         folders = [f"{part}/{city}" for part in parts for city in self._cities(part)]
         frames = [Frame(a, n, side) for a in folders for n in sorted(self._numbers(a)) for side in sides]
-        if not frames:
-            there = ", ".join(self.parts()) or "nothing"
-            raise DataError(
-                f"{self.root} holds no frame for split {self.split!r} (its folders: {there}); {CITYSCAPES_WAY_OUT}"
-            )
-        return self._complete(frames) if self.split == AVAILABLE else frames
+        return self._complete(frames) if frames and self.split == AVAILABLE else frames
+
+    @property
+    def nothing(self) -> str:
+        """See `StereoReader`; says which folders there are."""
+        return f"frame for split {self.split!r} (its folders: {', '.join(self.parts()) or 'nothing'})"
 
     def _complete(self, frames: list[Frame]) -> list[Frame]:
         gone = {f: self.missing(f) for f in frames}

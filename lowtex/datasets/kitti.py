@@ -109,11 +109,9 @@ def find_drives(root: Path) -> dict[str, Path]:
             inner = child / child.name[:10] / child.name
             found[child.name] = inner if inner.is_dir() else child
     # depth folders carry drives' names too, but no images
-    drives = {
-        name: path for name, path in found.items() if (path / "image_02").is_dir() or (path / "image_03").is_dir()
-    }
+    drives = [name for name, path in found.items() if any((path / f"image_{n}").is_dir() for n in SIDES.values())]
     if drives:
-        return dict(sorted(drives.items()))
+        return {name: found[name] for name in sorted(drives)}
     if other := other_kitti_layout(root):
         raise DataError(
             f"{root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be used today: "
@@ -178,7 +176,7 @@ class KittiRaw(StereoReader):
         depth_required: bool | None = None,
     ):
         require_choice("depth", depth, ("velodyne", "velodyne_z", None))
-        self.depth = depth
+        self.depth, self.truth = depth, depth and "scan"
         self._open_raw(root, root, split, size, views, camera, depth_required)
 
     def _open_raw(self, root, raw_root, split, size, views, camera, depth_required) -> None:
@@ -225,10 +223,9 @@ class KittiRaw(StereoReader):
         return self._once((folder, name), lambda: next((path for path in places if path.is_file()), places[0]))
 
     def _more(self, f: Frame) -> list[Path]:
-        calibration = self.calibration_file(f.folder, CAM_TO_CAM)
-        if self.depth is None or not (self.needs_depth or self.has("scan", f)):
-            return [calibration]
-        return [calibration, self.file("scan", f), self.calibration_file(f.folder, VELO_TO_CAM)]
+        truth = self._truth_file(f)
+        laser = [self.calibration_file(f.folder, VELO_TO_CAM)] if truth and self.truth == "scan" else []
+        return [self.calibration_file(f.folder, CAM_TO_CAM), *truth, *laser]
 
     def _found(self, sides: str) -> list[Frame]:
         frames = []
@@ -261,11 +258,9 @@ class KittiRaw(StereoReader):
         return calibration.rig(f.side)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
-        if self.depth is None:
+        if not (paths := self._truth_file(f)):
             return {}
-        path = self.file("scan", f)
-        if not self.needs_depth and not path.is_file():
-            return {}
+        [path] = paths
         points = read_velodyne(path, self.way_out)
         projection = self.calibration(f.folder).velodyne_projection(f.side, self.velodyne_to_camera(f.folder))
         depth = project_velodyne(points, projection, rig.width, rig.height, forward=self.depth == "velodyne")
@@ -308,7 +303,7 @@ class KittiImproved(KittiRaw):
     layout = KittiRaw.layout | {
         "map": Kind("proj_depth/groundtruth/image_{camera}", r"(\d+)\.png", "{frame:010d}.png"),
     }
-    depth = "improved"
+    depth, truth = "improved", "map"
 
     def __init__(
         self,
@@ -351,14 +346,8 @@ class KittiImproved(KittiRaw):
         hint = f"'eigen_benchmark/test' lists the test images that have one. {KITTI_DEPTH_WAY_OUT}"
         self._report(gone, len(self.frames), "depth maps", hint)
 
-    def _more(self, f: Frame) -> list[Path]:
-        return [self.calibration_file(f.folder, CAM_TO_CAM), *self._needed_map(f)]
-
-    def _needed_map(self, f: Frame) -> list[Path]:
-        return [self.file("map", f)] if self.needs_depth or self.has("map", f) else []
-
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
-        if not self._needed_map(f):
+        if not self._truth_file(f):
             return {}
         return {"depth": self._map("map", f, image, rig, way_out=KITTI_DEPTH_WAY_OUT).astype(np.float32) / 256.0}
 
@@ -391,7 +380,7 @@ class DepthMaps(KittiImproved):
 
     def needed(self, index: int) -> list[Path]:
         """The map."""
-        return self._needed_map(self.frames[index])
+        return self._truth_file(self.frames[index])
 
 
 def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:

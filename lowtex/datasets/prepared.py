@@ -131,12 +131,12 @@ class PreparedPairs(StereoReader):
         if check:
             self._check_sources()
 
-    def packed(self, index: int) -> tuple[Tensor, Tensor | None, StereoSample]:
-        """The views as uint8 ``(3, H, W)``, and the sample with its maps but without images."""
+    def as_bytes(self, index: int) -> StereoSample:
+        """The sample with its views as they are kept, uint8."""
         record = self._records[index]
         maps = {name: self._kept_map(index, name, kept) for name, kept in record["maps"].items()} if self.depth else {}
-        bare = StereoSample(None, self._rigs[record["rig"]], self.names[index], direction=record["direction"], **maps)
-        return self._view(index, 0), self._view(index, 1) if self.views else None, bare
+        rig, other = self._rigs[record["rig"]], self._view(index, 1) if self.views else None
+        return StereoSample(self._view(index, 0), rig, self.names[index], other, record["direction"], **maps)
 
     def checksums(self, index: int) -> tuple[int, int | None, list]:
         """What a sample holds: checksums of its two views, and its rig with the checksums of its maps."""
@@ -179,8 +179,9 @@ class PreparedPairs(StereoReader):
         return len(first), self._source_path(first[0][0]) if first else None
 
     def _read(self, index: int) -> StereoSample:
-        image, other, bare = self.packed(index)
-        return replace(bare, image=unit_range(image), other=None if other is None else unit_range(other))
+        sample = self.as_bytes(index)
+        other = None if sample.other is None else unit_range(sample.other)
+        return replace(sample, image=unit_range(sample.image), other=other)
 
     def _view(self, index: int, view: int) -> Tensor:
         pixels = np.array(self._views[index, view])
@@ -406,7 +407,7 @@ def _why_anew(reader: StereoReader, folder: Path) -> str | None:
                     f"{str(wanted[name])[:60]} here); choose another folder, or delete that one"
                 )
         for index in range(len(kept)):
-            kept.packed(index)
+            kept.as_bytes(index)
         return kept.outdated(reader)
     except DataError as error:
         return str(error).removesuffix(f"; {PREPARE_AGAIN}")

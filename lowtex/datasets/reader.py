@@ -87,6 +87,8 @@ class StereoReader(Dataset):
         number: what the groups of a pattern are made into: two of them to a tuple.
         strict: a picture whose name is of another form is an error, because it looks like a frame that is passed over.
         known, aliases: splits beside the lists of a root, and short names for them.
+        truth: kind of the file with a frame's ground truth, where a frame may lack it.
+        needs_depth: a frame without that file is an error.
         what: a sample in words, for messages; ``nothing``: what a split without any lacks.
     """
 
@@ -109,6 +111,8 @@ class StereoReader(Dataset):
     strict: bool = False
     known: Sequence[str] = ()
     aliases: Mapping[str, str] = {}
+    truth: str | None = None
+    needs_depth: bool = False
     what: str = "frames"
     nothing: str = "complete frame"
 
@@ -196,7 +200,11 @@ class StereoReader(Dataset):
 
     def _more(self, f: Frame) -> list[Path]:
         """Other files that a sample is made of."""
-        return []
+        return self._truth_file(f)
+
+    def _truth_file(self, f: Frame) -> list[Path]:
+        """The file with a frame's ground truth, where it is needed or there."""
+        return [self.file(self.truth, f)] if self.truth and (self.needs_depth or self.has(self.truth, f)) else []
 
     def missing(self, f: Frame) -> list[Path]:
         """Those of the files of a complete sample that are not there."""

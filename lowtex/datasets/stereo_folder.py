@@ -169,6 +169,7 @@ class StereoFolder(StereoReader):
 
     ground_truth = "stereo"
     way_out = PAIR_WAY_OUT
+    truth = "map"
     known = (ALL,)
     aliases = {"train": ALL}
 
@@ -231,17 +232,16 @@ class StereoFolder(StereoReader):
         return self.root / self.truth_folder / f"{f.frame}{usual}"
 
     def _more(self, f: Frame) -> list[Path]:
-        return [*self._needed_map(f), self.root / RIG_FILE]
+        return [*self._truth_file(f), self.root / RIG_FILE]
 
-    def _needed_map(self, f: Frame) -> list[Path]:
-        return [self.file("map", f)] if f.side == "l" and (self.needs_depth or self.has("map", f)) else []
+    def _truth_file(self, f: Frame) -> list[Path]:
+        return super()._truth_file(f) if f.side == "l" else []
 
     def _find_truth(self) -> str | None:
-        there = [name for name in ("depth", "disparity") if (self.root / name).is_dir()]
+        there = [name for name in UNIT_KEYS if (self.root / name).is_dir()]
         if len(there) == 2:
             raise DataError(
-                f"{self.root} has both depth/ and disparity/, and one of them is to be the ground truth; give the "
-                "other one another name"
+                f"{self.root} has both depth/ and disparity/, only one is the ground truth; give one another name"
             )
         return there[0] if there else None
 
@@ -282,20 +282,17 @@ class StereoFolder(StereoReader):
         return rig if f.side == "l" else replace(rig, cx=rig.cx - rig.cx_offset_px)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray | Tensor]:
-        paths = self._needed_map(f)
-        return {"depth": self._depth(paths[0], image, rig)} if paths else {}
-
-    def _depth(self, path: Path, target: Path, rig: StereoRig) -> np.ndarray | Tensor:
-        """The left camera's ground truth, ``(h, w)`` metres; ``rig`` is of its image's native size."""
-        is_disparity = self.truth_folder == "disparity"
-        unit = self.rig_file.disparity_unit_px if is_disparity else self.rig_file.depth_unit_m
-        values = read_map(path, self.truth_folder, unit)
-        self._require_size(path, values, target, rig, "write the map at the image's size")
-        if not is_disparity:
+        if not (paths := self._truth_file(f)):
+            return {}
+        [path] = paths
+        kind = self.truth_folder
+        values = read_map(path, kind, getattr(self.rig_file, UNIT_KEYS[kind]))
+        self._require_size(path, values, image, rig, "write the map at the image's size")
+        if kind == "depth":
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
             told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
-            refuse_unit(values, FARTHEST_M, path, "depth", told)
-            return values
+            refuse_unit(values, FARTHEST_M, path, kind, told)
+            return {"depth": values}
         refuse_values(
             values,
             values <= rig.cx_offset_px,
@@ -305,9 +302,9 @@ class StereoFolder(StereoReader):
             f"{RIG_FILE} are wrong: `lowtex data rig` shows it",
         )
         told = f"disparities are larger than the image is wide ({rig.width} px), so they are not in pixels"
-        refuse_unit(values, rig.width, path, "disparity", told)
+        refuse_unit(values, rig.width, path, kind, told)
         known = torch.from_numpy(values)
-        return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)
+        return {"depth": torch.where(known != 0, disparity_to_depth(known, rig), 0.0)}
 
 
 def read_stems(path: str | Path) -> list[str]:
@@ -455,20 +452,16 @@ def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
         values = read_gray_png(path, _BITS[kind], MAP_WAY_OUT)
     elif suffix in (".tif", ".tiff"):
         values = read_gray_tiff(path, MAP_WAY_OUT)
-    elif suffix == ".pfm":
-        values = read_pfm(path)
     else:
-        values = _read_numpy(path)
-    scale = 1.0
-    if values.dtype.kind in "iu":
-        if unit is None:
-            raise DataError(
-                f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
-                f"({_EXAMPLES[kind]})"
-            )
-        scale = unit
+        values = read_pfm(path) if suffix == ".pfm" else _read_numpy(path)
+    is_whole = values.dtype.kind in "iu"
+    if is_whole and unit is None:
+        raise DataError(
+            f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
+            f"({_EXAMPLES[kind]})"
+        )
     with np.errstate(over="ignore"):
-        values = values.astype(np.float32) * np.float32(scale)
+        values = values.astype(np.float32) * np.float32(unit if is_whole else 1.0)
     refuse_values(
         values,
         np.isnan(values),
