@@ -18,7 +18,7 @@ import yaml
 from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
 from lowtex.datasets.prepared import described
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import OptionError, require_choice
 from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.experiments import TRAINABLE, Experiment
 
@@ -235,10 +235,7 @@ def learnt_from(experiment: Experiment | str, dataset: StereoReader, root: str) 
 
 def variations_of(names: Collection[str]) -> str:
     """The variations among names ``Scene01/clone/00000/l`` of Virtual KITTI 2: ``clone``, ``fog+rain``."""
-    found = sorted({name.split("/")[1] for name in names if name.count("/") >= 2})
-    if not found:
-        raise DataError(f"no variation in the names of Virtual KITTI 2's frames: {', '.join(list(names)[:3])}")
-    return "+".join(found)
+    return "+".join(sorted({name.split("/")[1] for name in names if name.count("/") >= 2}))
 
 
 def _variants(dataset: StereoReader, root: str) -> list[str]:

@@ -83,11 +83,6 @@ class CachedPairs(Dataset):
         """The sample with its views as they are kept, uint8."""
         return self._samples[index]
 
-    @property
-    def nbytes(self) -> int:
-        """Memory the images take."""
-        return sum(sample.image.numel() + sample.other.numel() for sample in self._samples)
-
 
 _GROUPS = {
     "": ("sys/fs/cgroup", "memory.max", "memory.current"),

@@ -18,6 +18,7 @@ from lowtex.datasets.reader import (
     checked_root,
     finite,
     fitted,
+    hint_near,
     require_plausible,
     subfolders,
 )
@@ -40,9 +41,11 @@ _OFFICIAL_CITIES = {
 _OF_A_FRAME = (("image", "l"), ("image", "r"), ("disparity", "l"), ("camera", "l"))
 """Kind and side of each file that a frame may have."""
 
+_VIEW = r"_(left|right)Img8bit(?:\.(?:png|jpg|jpeg))?"
 _LISTED = re.compile(
-    rf"(?:\S*/)?({_CITY})_(\d{{6}})_(\d{{6}})(?:_(left|right)Img8bit(?:\.(?:png|jpg|jpeg))?)?", re.IGNORECASE
+    rf"(?:\S*/)?({_CITY})_(\d{{6}})_(\d{{6}})(?:{_VIEW})?(?:\s+(?-i:(l|r))|\s+(?:\S*/)?\1_\2_\3{_VIEW})?", re.IGNORECASE
 )
+"""A line of a list: the frame, its target's camera, and ``l`` or ``r`` or the other view."""
 
 CROPS = {"bottom_quarter": (3, 4), "bottom_fifth": (4, 5), None: (1, 1)}
 """Part of the rows that is kept, from the top, by crop; what is cut off shows the bonnet of the car.
@@ -129,8 +132,7 @@ class Cityscapes(StereoReader):
             for kind in ("leftImg8bit", "rightImg8bit", "disparity", "camera")
         }
         if not self._kind_places["leftImg8bit"] and not self._kind_places["rightImg8bit"]:
-            below = self.root.name in self._kind_places
-            hint = f" (give the folder above it, {self.root.parent})" if below else ""
+            hint = hint_near(self.root, lambda inner: (inner / "leftImg8bit").is_dir(), [*self._kind_places])
             raise DataError(f"{self.root} holds no leftImg8bit and no rightImg8bit{hint}; {CITYSCAPES_WAY_OUT}")
         self._open(split, size, camera, read_city_list)
         self.rig_is_nominal = typical_camera and not all(self.has("camera", f) for f in self.frames)
@@ -213,7 +215,12 @@ class Cityscapes(StereoReader):
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
         if self.typical_camera and not self.has("camera", f):
-            return typical(image, width, height, self.way_out)
+            if width == 2 * height:
+                return TYPICAL_RIG.resized(width, height)
+            raise DataError(
+                f"{image} is {width}x{height} pixels, but --reader typical_camera=true knows the camera of images "
+                f"twice as wide as high only; {self.way_out}"
+            )
         path = self.file("camera", f)
         return fitted(read_camera(path, CAMERA_WAY_OUT), path, image, width, height, self.way_out)
 
@@ -248,19 +255,14 @@ def listed_frame(line: str) -> Frame | None:
     Also taken are an image's name, and the names of both images of a pair, target first, as in the published lists:
     ``aachen/aachen_000029_000019_leftImg8bit.jpg aachen/aachen_000029_000019_rightImg8bit.jpg``.
     """
-    words = line.split()
-    match = _LISTED.fullmatch(words[0]) if 1 <= len(words) <= 2 else None
+    match = _LISTED.fullmatch(line.strip())
     if match is None:
         return None
-    view = match[4] and match[4][0].lower()
-    frame = Frame(match[1], (int(match[2]), int(match[3])), view or "l")
-    if len(words) == 1:
-        return frame
-    if words[1] in ("l", "r"):
-        return frame._replace(side=words[1]) if view in (None, words[1]) else None
-    other = _LISTED.fullmatch(words[1])
-    is_pair = other is not None and other.groups()[:3] == match.groups()[:3]
-    return frame if is_pair and {view, other[4] and other[4][0].lower()} == {"l", "r"} else None
+    view, side, other = (word and word[0].lower() for word in match.groups()[3:])
+    is_pair = other is None or {view, other} == {"l", "r"}
+    if not is_pair or (view and side and view != side):
+        return None
+    return Frame(match[1], (int(match[2]), int(match[3])), view or side or "l")
 
 
 def _names_below(places: Iterable[Path]) -> list[str]:
@@ -314,17 +316,3 @@ def read_camera(path: str | Path, way_out: str) -> StereoRig:
             what[name] = f"{path}: {field}"
     require_plausible(numbers, what, way_out)
     return StereoRig(**numbers)
-
-
-def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
-    """`TYPICAL_RIG` for an image of Cityscapes' shape at any size.
-
-    Raises:
-        DataError: the image is not twice as wide as high.
-    """
-    if width != 2 * height:
-        raise DataError(
-            f"{image} is {width}x{height} pixels, but --reader typical_camera=true knows the camera of images "
-            f"twice as wide as high only; {way_out}"
-        )
-    return TYPICAL_RIG.resized(width, height)

@@ -18,8 +18,9 @@ from lowtex.datasets.reader import (
     StereoReader,
     checked_root,
     entries,
-    hint_below,
+    hint_near,
     require_plausible,
+    require_size,
     subfolders,
     tolerates_missing,
 )
@@ -118,7 +119,7 @@ def find_drives(root: Path) -> dict[str, Path]:
             "copy or link frames of one calibration as left/ and right/ beside a rig.yaml (`lowtex data rig "
             "--template`) and give that folder as --data stereo=FOLDER"
         )
-    hint = hint_below(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
+    hint = hint_near(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
     raise DataError(f"{root} holds no KITTI drive{hint}; {KITTI_RAW_WAY_OUT}")
 
 
@@ -249,12 +250,8 @@ class KittiRaw(StereoReader):
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
         calibration = self.calibration(f.folder)
-        if calibration.size[f.side] != (width, height):
-            says = "{}x{}".format(*calibration.size[f.side])
-            raise DataError(
-                f"{image} is {width}x{height} pixels, but {calibration.path} says {says}; a resized copy can't be "
-                f"used with the original calibration: {self.way_out}"
-            )
+        way_out = f"a resized copy can't be used with the original calibration: {self.way_out}"
+        require_size(image, (height, width), calibration.size[f.side][::-1], f"{calibration.path} says", way_out)
         return calibration.rig(f.side)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
@@ -424,9 +421,8 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
     projection = {side: fields.numbers(f"P_rect_{camera}", 12).reshape(3, 4) for side, camera in SIDES.items()}
     calibration = KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
     for side, camera in SIDES.items():
-        field = f"{path}: P_rect_{camera}"
-        what = dict.fromkeys(("focal_px", "focal_y_px"), f"{field}: focal length")
-        what["baseline_m"] = f"{field}: baseline (are the cameras swapped?)"
+        what = dict.fromkeys(("focal_px", "focal_y_px"), f"{path}: P_rect_{camera} (focal length)")
+        what["baseline_m"] = f"{path}: baseline by P_rect_02 and P_rect_03 (< 0: cameras swapped)"
         require_plausible(calibration.rig_values(side), what, way_out)
     left, right = (p[0, 0] for p in projection.values())
     same = abs(left - right) < 1e-3 * left

@@ -275,16 +275,8 @@ class StereoReader(Dataset):
         """A map kept as a gray PNG: ``(h, w)`` whole numbers, as large as the image it belongs to."""
         path = self.file(kind, f)
         values = read_gray_png(path, bits, way_out or self.way_out)
-        self._require_size(path, values, image, rig, way_out or self.way_out)
+        require_map_size(path, values, image, rig, way_out or self.way_out)
         return values
-
-    def _require_size(self, path: Path, values: np.ndarray, image: Path, rig: StereoRig, way_out: str) -> None:
-        height, width = values.shape
-        if (width, height) != (rig.width, rig.height):
-            raise DataError(
-                f"{path} is {width}x{height} pixels, but its image {image} is {rig.width}x{rig.height}; they belong to "
-                f"different frames, or one was resized: {way_out}"
-            )
 
     def kept_rows(self, height: int) -> slice:
         """Rows of an image of that height that the reader's crop keeps."""
@@ -303,11 +295,8 @@ class StereoReader(Dataset):
         native = self.rig(f, target, width, height)
         for path in other:
             views.append(self._decode(path))
-            if views[1].shape != views[0].shape:
-                raise DataError(
-                    f"{path} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
-                    f"{target}, is {width}x{height}; {self.way_out}"
-                )
+            shape = views[1].shape[:2]
+            require_size(path, shape, (height, width), f"the other view of the pair, {target}, is", self.way_out)
         rows, rig = self.kept_rows(height), native
         if rows != slice(0, height):
             rig = rig.cropped(0, rows.start, width, rows.stop - rows.start)
@@ -319,6 +308,21 @@ class StereoReader(Dataset):
         image, *rest = [to_tensor(view) for view in views]
         maps = {name: torch.as_tensor(values)[None] for name, values in self._truth(f, target, native).items()}
         return StereoSample(image, rig, self.names[index], *rest, direction=DIRECTIONS[f.side], **maps)
+
+
+def require_size(path: Path, shape: Sequence[int], expected: Sequence[int], but: str, way_out: str) -> None:
+    """Raise `DataError` unless an image or a map of ``path`` has the expected (height, width).
+
+    ``but`` names what it is compared with, with its verb: ``its image a.png is``.
+    """
+    if tuple(shape) != tuple(expected):
+        raise DataError(f"{path} is {shape[1]}x{shape[0]} pixels, but {but} {expected[1]}x{expected[0]}; {way_out}")
+
+
+def require_map_size(path: Path, values: np.ndarray, image: Path, rig: StereoRig, way_out: str) -> None:
+    """Raise `DataError` unless a map is as large as the image it belongs to, whose size the rig has."""
+    way_out = f"they belong to different frames, or one was resized: {way_out}"
+    require_size(path, values.shape, (rig.height, rig.width), f"its image {image} is", way_out)
 
 
 def checked_root(root: str | Path, way_out: str) -> Path:
@@ -365,8 +369,16 @@ def numbered(folder: Path, pattern: str, number: Callable[[str], int | str] = in
     return {key[0] if len(key) == 1 else key: path for key, path in found}
 
 
-def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
-    """Part of a message: which folder of ``root`` seems to be the one that was meant; empty if none."""
+def hint_near(root: Path, is_root: Callable[[Path], bool], below: Sequence[str] = ()) -> str:
+    """Part of a message: which folder in ``root``, or above it, seems to be the one that was meant; empty if none.
+
+    Args:
+        root: that was given.
+        is_root: whether a folder in it looks like a root.
+        below: names that folders inside a root have.
+    """
+    if root.name in below:
+        return f" (give the folder above it, {root.parent})"
     inner = next((folder for folder in subfolders(root) if is_root(folder)), None)
     return "" if inner is None else f" (but {inner} seems to: give that folder)"
 

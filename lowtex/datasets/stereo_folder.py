@@ -25,7 +25,8 @@ from lowtex.datasets.reader import (
     checked_root,
     entries,
     finite,
-    hint_below,
+    hint_near,
+    require_map_size,
     require_plausible,
     tolerates_missing,
 )
@@ -189,7 +190,7 @@ class StereoFolder(StereoReader):
         self.root = checked_root(root, STEREO_WAY_OUT)
         self.absent = tuple(folder for side in wanted if not (folder := self.root / FOLDERS[side]).is_dir())
         if self.absent and not tolerates_missing():
-            hint = hint_below(self.root, lambda inner: (inner / "left").is_dir())
+            hint = hint_near(self.root, lambda inner: (inner / "left").is_dir())
             lacking = " and ".join(f"{folder.name}/" for folder in self.absent)
             raise DataError(f"{self.root} does not hold {lacking}{hint}; {STEREO_WAY_OUT}")
         self.images = {
@@ -241,7 +242,7 @@ class StereoFolder(StereoReader):
         there = [name for name in UNIT_KEYS if (self.root / name).is_dir()]
         if len(there) == 2:
             raise DataError(
-                f"{self.root} has both depth/ and disparity/, only one is the ground truth; give one another name"
+                f"{self.root} has both depth/ and disparity/, only one is the ground truth; give another name to one"
             )
         return there[0] if there else None
 
@@ -287,7 +288,7 @@ class StereoFolder(StereoReader):
         [path] = paths
         kind = self.truth_folder
         values = read_map(path, kind, getattr(self.rig_file, UNIT_KEYS[kind]))
-        self._require_size(path, values, image, rig, "write the map at the image's size")
+        require_map_size(path, values, image, rig, "write the map at the image's size")
         if kind == "depth":
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
             told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
@@ -418,12 +419,13 @@ def _check_rig(values: dict[str, float], path: Path) -> None:
             f"said by the folders left/ and right/; write {-baseline:g}"
         )
     require_plausible(values, {key: f"{path}: {key}" for key in _POSITIVE if key in values}, RIG_WAY_OUT)
+    bits = values.get("image_bits", 16)
     shares = 0 < cx < 1 and 0 < cy < 1 and min(width, height) > 20
     far = f"far outside an image of {width}x{height}; write the principal point in pixels of that size"
     problems = (
-        (values.get("image_bits", 16) not in IMAGE_BITS, f"image_bits is {values.get('image_bits')}; write 8 to 16"),
-        ("cx_right" in values and "cx_offset_px" in values, "both cx_right and cx_offset_px say the same; give one"),
-        (shares, f"shares of the image; write pixels: cx {cx:g} x {width} = {cx * width:g}, cy {cy * height:g}"),
+        (bits not in IMAGE_BITS, f"image_bits is {bits}; write a number from 8 to 16"),
+        ("cx_right" in values and "cx_offset_px" in values, "it has both cx_right and cx_offset_px; give one of them"),
+        (shares, f"these look like shares; write pixels: cx {cx:g} x {width} = {cx * width:g}, cy {cy * height:g}"),
         (not -width < cx < 2 * width, f"cx is {cx:g}, {far}"),
         (not -height < cy < 2 * height, f"cy is {cy:g}, {far}"),
     )

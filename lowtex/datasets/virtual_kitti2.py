@@ -16,7 +16,7 @@ from lowtex.datasets.reader import (
     checked_root,
     entries,
     fitted,
-    hint_below,
+    hint_near,
     require_plausible,
     subfolders,
     tolerates_missing,
@@ -141,7 +141,7 @@ class VirtualKitti2(StereoReader):
         for scene in (folder for folder in scenes if _SCENE.fullmatch(folder.name)):
             found |= {f"{scene.name}/{name}" for name in entries(scene) if (scene / name / "frames" / "rgb").is_dir()}
         if not found:
-            hint = hint_below(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
+            hint = hint_near(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
             raise DataError(f"{self.root} holds no scene of Virtual KITTI 2{hint}; {VKITTI2_WAY_OUT}")
         return sorted(found)
 
@@ -269,7 +269,7 @@ def read_vkitti2_intrinsics(path: str | Path, way_out: str) -> dict[tuple[int, i
     """
     rows = _vkitti2_rows(path, 6, way_out)
     for number, row in rows:
-        what = dict.fromkeys(_LENS[:2], f"{path} line {number}: focal length")
+        what = dict.fromkeys(_LENS[:2], f"{path} line {number} (focal length)")
         require_plausible(dict(zip(_LENS, row[2:], strict=True)), what, way_out)
     return {(int(row[0]), int(row[1])): tuple(row[2:]) for _, row in rows}
 
@@ -291,7 +291,7 @@ def read_vkitti2_baselines(path: str | Path, way_out: str) -> dict[int, float]:
         if not camera and (frame, 1) in offsets
     }
     for frame, baseline in baselines.items():
-        require_plausible({"baseline_m": baseline}, {"baseline_m": f"{path}: frame {frame}: baseline"}, way_out)
+        require_plausible({"baseline_m": baseline}, {"baseline_m": f"{path}: frame {frame} (baseline)"}, way_out)
     return baselines
 
 

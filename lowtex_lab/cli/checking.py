@@ -20,7 +20,7 @@ from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
 from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, CITYSCAPES_WAY_OUT, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
-from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, nominal_rig, read_grid
+from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, read_grid
 from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import StereoReader, fitted, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, is_test_split
@@ -215,7 +215,7 @@ def _vkitti2_fits(reader, index: int, paths: list[Path], view: Path, width: int,
 
 
 def _make3d_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
-    nominal_rig(view, width, height)
+    reader.rig(reader.frames[index], view, width, height)
 
 
 def _cityscapes_fits(reader, index: int, paths: list[Path], view: Path, width: int, height: int) -> None:
