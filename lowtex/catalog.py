@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import yaml
 
 from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
 from lowtex.datasets.prepared import described
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import OptionError, require_choice
 from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.experiments import TRAINABLE, Experiment
 
@@ -145,17 +144,12 @@ class Identity(NamedTuple):
     others: str = ""
 
 
-_identities: WeakKeyDictionary[StereoReader, Identity] = WeakKeyDictionary()
-
-
 def identity_of(dataset: StereoReader) -> Identity:
     """The identity of a reader's samples, from names, sizes and contents of their files (of many images a sample).
 
     It takes a few seconds for the 45,200 pairs of KITTI, and is kept while the reader is.
     """
-    if dataset not in _identities:
-        _identities[dataset] = _identify(dataset)
-    return _identities[dataset]
+    return dataset._once("identity", lambda: _identify(dataset))
 
 
 def _identify(dataset: StereoReader) -> Identity:
@@ -241,10 +235,7 @@ def learnt_from(experiment: Experiment | str, dataset: StereoReader, root: str) 
 
 def variations_of(names: Collection[str]) -> str:
     """The variations among names ``Scene01/clone/00000/l`` of Virtual KITTI 2: ``clone``, ``fog+rain``."""
-    found = sorted({name.split("/")[1] for name in names if name.count("/") >= 2})
-    if not found:
-        raise DataError(f"no variation in the names of Virtual KITTI 2's frames: {', '.join(list(names)[:3])}")
-    return "+".join(found)
+    return "+".join(sorted({name.split("/")[1] for name in names if name.count("/") >= 2}))
 
 
 def _variants(dataset: StereoReader, root: str) -> list[str]:

@@ -56,10 +56,6 @@ class Roots:
         """The root was written by the kit itself, or will be: what nobody named may not have been written yet."""
         return name not in self.named or is_miniature(self[name])
 
-    def as_text(self) -> str:
-        """The named roots, in the form `parse_roots` reads (a notebook's ``data_root`` parameter)."""
-        return ";".join(f"{name}={self.paths[name]}" for name in sorted(self.named))
-
 
 def parse_roots(data_root: str | Iterable[str] | Mapping[str, str | Path]) -> dict[str, Path]:
     """Read ``"kitti=/a;kitti_depth=/b"`` (or a list of such parts, or a mapping) into folders.

@@ -62,7 +62,7 @@ def test_roots_are_read_and_named(tmp_path: Path):
     roots = resolve_roots(f"kitti={tmp_path / 'raw'}", "quick")
     assert roots["kitti"] == tmp_path / "raw" and roots.named == {"kitti"}
     assert roots["vkitti2"].parts[-3:] == ("miniature", "quick", "vkitti2")
-    assert parse_roots(roots.as_text()) == {"kitti": tmp_path / "raw"}
+    assert parse_roots(f"kitti={tmp_path / 'raw'}") == {"kitti": tmp_path / "raw"}
     with pytest.raises(OptionError, match="'nyu'"):
         parse_roots("nyu=/")
     with pytest.raises(OptionError, match="NAME=FOLDER"):

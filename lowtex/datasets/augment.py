@@ -35,34 +35,24 @@ def flip_pair(pair: Pair, which: Tensor | None = None) -> Pair:
     """
     if pair.other is None:
         raise ValueError("flip_pair needs both views of the pair; open the data set with views=True")
+    rig = _flipped_rig(pair.rig, pair.direction)
+    flipped = replace(pair, image=pair.other.flip(-1), other=pair.image.flip(-1), rig=rig)
     if isinstance(pair, StereoSample):
         if which is not None:
             raise ValueError("flip_pair: `which` chooses images of a batch, this is a single sample")
-        return replace(
-            pair,
-            image=pair.other.flip(-1),
-            other=pair.image.flip(-1),
-            rig=_flipped_rig(pair.rig, pair.direction),
-            depth=None,
-            texture_contrast=None,
-            visible=None,
-        )
+        return replace(flipped, depth=None, texture_contrast=None, visible=None)
+    flipped.network_image = None
+    if which is None:
+        return flipped
     count = pair.image.shape[0]
-    which = torch.ones(count, dtype=torch.bool) if which is None else which
     if which.dtype != torch.bool or tuple(which.shape) != (count,):
         raise ValueError(f"flip_pair: `which` must be bool of shape ({count},), got {which.dtype} {tuple(which.shape)}")
     here = which.to(pair.image.device)
     mask = here[:, None, None, None]
-    rig = _flipped_rig(pair.rig, pair.direction)
     if rig.cx is not None:
         rig = replace(rig, cx=torch.where(here.to(rig.cx.device), rig.cx, pair.rig.cx))
-    return replace(
-        pair,
-        image=torch.where(mask, pair.other.flip(-1), pair.image),
-        other=torch.where(mask, pair.image.flip(-1), pair.other),
-        rig=rig,
-        network_image=None,
-    )
+    views = {name: torch.where(mask, getattr(flipped, name), getattr(pair, name)) for name in ("image", "other")}
+    return replace(flipped, rig=rig, **views)
 
 
 def _flipped_rig(rig: StereoRig, direction: float | Tensor) -> StereoRig:
@@ -73,27 +63,22 @@ def _flipped_rig(rig: StereoRig, direction: float | Tensor) -> StereoRig:
     return replace(flipped, cx=flipped.cx + (direction - 1.0) * rig.cx_offset_px)
 
 
-def jitter_colour(
-    image: Tensor,
-    *,
-    generator: torch.Generator,
-    probability: float = 1.0,
-    brightness: float = 0.2,
-    contrast: float = 0.2,
-    saturation: float = 0.2,
-    hue: float = 0.1,
-) -> Tensor:
+AMOUNTS = (0.2, 0.2, 0.2, 0.1)
+"""How far brightness, contrast, saturation and hue are changed at most, as in Monodepth2."""
+
+
+def jitter_colour(image: Tensor, *, generator: torch.Generator, probability: float = 1.0) -> Tensor:
     """Change the colours of each image by its own random amounts.
 
     In this fixed order, each followed by clamping to [0, 1]: brightness (times a factor), contrast (away from or to
     the image's mean gray), saturation (away from or to each pixel's gray), hue (turned round the colour circle).
-    Factors are uniform in ``1 +- amount``, the turn in ``+-hue`` of a full circle, as in Monodepth2, which shuffles
+    Factors are uniform in ``1 +- amount``, the turn in ``+- amount`` of a full circle (`AMOUNTS`). Monodepth2 shuffles
     the order.
 
     Args:
         image: ``(B, 3, H, W)`` RGB in [0, 1].
-        generator: on the image's device. Five numbers are drawn for each image, whatever the options, so that one
-            image's fate never depends on another's.
+        generator: on the image's device. Five numbers are drawn for each image, so that one image's
+            fate never depends on another's.
         probability: of an image being changed at all; others are returned bit for bit.
 
     Returns:
@@ -111,10 +96,9 @@ def jitter_colour(
     chosen = draws[:, 0] < probability
     # a GPU would have to be waited for to know how many are chosen: there all are changed, and the others put back
     some = chosen if device.type == "cpu" else slice(None)
-    amounts = (brightness, contrast, saturation, hue)
     changes = (2.0 * draws[some, 1:] - 1.0).reshape(-1, 4, 1, 1, 1).unbind(1)
     bright, contr, satur, turn = (
-        (change * amount).to(image.dtype) for change, amount in zip(changes, amounts, strict=True)
+        (change * amount).to(image.dtype) for change, amount in zip(changes, AMOUNTS, strict=True)
     )
     out = (image[some] * (1.0 + bright)).clamp(0.0, 1.0)
     mean = _gray(out).mean(dim=(2, 3), keepdim=True)

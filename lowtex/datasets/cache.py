@@ -2,16 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch.utils.data import Dataset
 
 from lowtex.datasets.images import unit_range
-from lowtex.datasets.prepared import PreparedPairs
 from lowtex.datasets.sample import StereoSample, as_bytes
 from lowtex.errors import OptionError
 
@@ -45,68 +43,52 @@ class CachedPairs(Dataset):
             raise ValueError("CachedPairs needs at least one sample")
         self.names: list[str] = list(getattr(dataset, "names", ()))
         self.image_bits: int | None = getattr(dataset, "image_bits", None)
-        first = dataset[0]
-        self._check(first, first)
-        needed = 2 * first.image.numel() * len(dataset)
+        # prepared samples are bytes already
+        source = getattr(dataset, "prepared", None) or dataset
+        read = getattr(source, "as_bytes", source.__getitem__)
+        first = read(0)
+        if first.other is None:
+            raise ValueError(f"{first.name} has one view only; open the data set with views=True")
+        channels, height, width = first.image.shape
+        needed = 2 * channels * height * width * len(dataset)
         limit = free_memory() // 2 if limit_bytes is None else limit_bytes
         if needed > limit:
             raise OptionError(
-                f"keeping {len(dataset)} pairs of {first.image.shape[2]}x{first.image.shape[1]} in memory takes "
+                f"keeping {len(dataset)} pairs of {width}x{height} in memory takes "
                 f"{needed / 1e9:.1f} GB, more than the limit of {limit / 1e9:.1f} GB; choose a smaller size or a "
                 "shorter split, or let the training read the pairs from disk"
             )
-        shape = (len(dataset), *first.image.shape)
-        self._image = torch.empty(shape, dtype=torch.uint8)
-        self._other = torch.empty(shape, dtype=torch.uint8)
-        self._bare: list[StereoSample | None] = [None] * len(dataset)
 
-        # prepared samples are bytes already
-        prepared = dataset if isinstance(dataset, PreparedPairs) else getattr(dataset, "prepared", None)
-
-        def load(index: int) -> None:
-            if prepared is not None:
-                self._image[index], self._other[index], sample = prepared.packed(index)
-            else:
-                sample = dataset[index]
-                self._check(sample, first)
-                packed = as_bytes(sample)
-                self._image[index], self._other[index] = packed.image, packed.other
-            self._bare[index] = replace(sample, image=None, other=None, depth=None, texture_contrast=None, visible=None)
+        def load(index: int) -> StereoSample:
+            sample = as_bytes(read(index))
+            if sample.image.shape != first.image.shape:
+                raise ValueError(
+                    f"{sample.name} is {tuple(sample.image.shape)}, {first.name} is {tuple(first.image.shape)}; "
+                    "give the reader a size=(H, W)"
+                )
+            return replace(sample, depth=None, texture_contrast=None, visible=None)
 
         threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
         with ThreadPoolExecutor(threads) as pool:
-            try:
-                for _ in (progress or iter)(pool.map(load, range(len(dataset)))):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            self._samples = list((progress or iter)(pool.map(load, range(len(dataset)))))
 
     def __len__(self) -> int:
-        return len(self._bare)
+        return len(self._samples)
 
     def __getitem__(self, index: int) -> StereoSample:
-        sample = self.as_bytes(index)
+        sample = self._samples[index]
         return replace(sample, image=unit_range(sample.image), other=unit_range(sample.other))
 
     def as_bytes(self, index: int) -> StereoSample:
         """The sample with its views as they are kept, uint8."""
-        return replace(self._bare[index], image=self._image[index], other=self._other[index])
+        return self._samples[index]
 
-    @property
-    def nbytes(self) -> int:
-        """Memory the images take."""
-        return self._image.numel() + self._other.numel()
 
-    @staticmethod
-    def _check(sample: StereoSample, first: StereoSample) -> None:
-        if sample.other is None:
-            raise ValueError(f"{sample.name} has one view only; open the data set with views=True")
-        if sample.image.shape != first.image.shape:
-            raise ValueError(
-                f"{sample.name} is {tuple(sample.image.shape)}, {first.name} is {tuple(first.image.shape)}; "
-                "give the reader a size=(H, W)"
-            )
+_GROUPS = {
+    "": ("sys/fs/cgroup", "memory.max", "memory.current"),
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
+"""Control groups of version 2 and 1: their folder, and in it the files of the limit and of the use."""
 
 
 def free_memory(root: Path = Path("/")) -> int:
@@ -114,30 +96,16 @@ def free_memory(root: Path = Path("/")) -> int:
 
     Elsewhere than on Linux half of all there is is assumed free. ``root`` is where ``proc`` and ``sys`` are.
     """
-    left = [_left_in_group(*group) for group in _memory_groups(root)]
-    meminfo = root / "proc/meminfo"
-    if meminfo.is_file():
-        left += [int(line.split()[1]) * 1024 for line in _lines(meminfo) if line.startswith("MemAvailable:")]
-    if not left:
-        left.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
-    return max(0, min(left))
-
-
-def _memory_groups(root: Path) -> Iterator[tuple[Path, str, str]]:
-    """This process's control groups that limit memory, inner to outer: folder, file of the limit, file of the use."""
+    available = (line for line in _lines(root / "proc/meminfo") if line.startswith("MemAvailable:"))
+    left = [int(line.split()[1]) * 1024 for line in available]
     for line in _lines(root / "proc/self/cgroup"):
-        number, controllers, path = line.split(":", 2)
-        if number == "0":  # version 2
-            top, files = root / "sys/fs/cgroup", ("memory.max", "memory.current")
-        elif "memory" in controllers.split(","):
-            top, files = root / "sys/fs/cgroup/memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        else:
-            continue
-        inner = top / path.strip("/")
-        # inside a container the path may be the host's, of which only the top is there
-        for folder in (inner, *inner.parents):
-            if folder.is_relative_to(top) and (folder / files[0]).is_file():
-                yield folder, *files
+        _, controllers, path = line.split(":", 2)
+        for top, limit, used in (_GROUPS[name] for name in controllers.split(",") if name in _GROUPS):
+            inner = root / top / path.strip("/")
+            # outer groups limit too; inside a container the path may be the host's, of which only the top is there
+            folders = (folder for folder in (inner, *inner.parents) if folder.is_relative_to(root / top))
+            left += [_left_in_group(folder, limit, used) for folder in folders]
+    return max(0, min(left, default=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2))
 
 
 def _left_in_group(folder: Path, limit: str, used: str) -> int:

@@ -1,11 +1,9 @@
 """Cityscapes: stereo pairs from cars in German cities, with a stereo matcher's disparity as ground truth."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,10 @@ from lowtex.datasets.reader import (
     Kind,
     StereoReader,
     checked_root,
-    require_fit,
+    finite,
+    fitted,
+    hint_near,
+    require_plausible,
     subfolders,
 )
 from lowtex.datasets.splits import AVAILABLE, CITYSCAPES_SPLITS, Frame, cityscapes_frames, read_lines
@@ -40,9 +41,11 @@ _OFFICIAL_CITIES = {
 _OF_A_FRAME = (("image", "l"), ("image", "r"), ("disparity", "l"), ("camera", "l"))
 """Kind and side of each file that a frame may have."""
 
+_VIEW = r"_(left|right)Img8bit(?:\.(?:png|jpg|jpeg))?"
 _LISTED = re.compile(
-    rf"(?:\S*/)?({_CITY})_(\d{{6}})_(\d{{6}})(?:_(left|right)Img8bit(?:\.(?:png|jpg|jpeg))?)?", re.IGNORECASE
+    rf"(?:\S*/)?({_CITY})_(\d{{6}})_(\d{{6}})(?:{_VIEW})?(?:\s+(?-i:(l|r))|\s+(?:\S*/)?\1_\2_\3{_VIEW})?", re.IGNORECASE
 )
+"""A line of a list: the frame, its target's camera, and ``l`` or ``r`` or the other view."""
 
 CROPS = {"bottom_quarter": (3, 4), "bottom_fifth": (4, 5), None: (1, 1)}
 """Part of the rows that is kept, from the top, by crop; what is cut off shows the bonnet of the car.
@@ -129,8 +132,7 @@ class Cityscapes(StereoReader):
             for kind in ("leftImg8bit", "rightImg8bit", "disparity", "camera")
         }
         if not self._kind_places["leftImg8bit"] and not self._kind_places["rightImg8bit"]:
-            below = self.root.name in self._kind_places
-            hint = f" (give the folder above it, {self.root.parent})" if below else ""
+            hint = hint_near(self.root, lambda inner: (inner / "leftImg8bit").is_dir(), [*self._kind_places])
             raise DataError(f"{self.root} holds no leftImg8bit and no rightImg8bit{hint}; {CITYSCAPES_WAY_OUT}")
         self._open(split, size, camera, read_city_list)
         self.rig_is_nominal = typical_camera and not all(self.has("camera", f) for f in self.frames)
@@ -177,12 +179,12 @@ class Cityscapes(StereoReader):
         parts = self.parts() if self.split == AVAILABLE else [self.split]
         folders = [f"{part}/{city}" for part in parts for city in self._cities(part)]
         frames = [Frame(a, n, side) for a in folders for n in sorted(self._numbers(a)) for side in sides]
-        if not frames:
-            there = ", ".join(self.parts()) or "nothing"
-            raise DataError(
-                f"{self.root} holds no frame for split {self.split!r} (its folders: {there}); {CITYSCAPES_WAY_OUT}"
-            )
-        return self._complete(frames) if self.split == AVAILABLE else frames
+        return self._complete(frames) if frames and self.split == AVAILABLE else frames
+
+    @property
+    def nothing(self) -> str:
+        """See `StereoReader`; says which folders there are."""
+        return f"frame for split {self.split!r} (its folders: {', '.join(self.parts()) or 'nothing'})"
 
     def _complete(self, frames: list[Frame]) -> list[Frame]:
         gone = {f: self.missing(f) for f in frames}
@@ -213,7 +215,12 @@ class Cityscapes(StereoReader):
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
         if self.typical_camera and not self.has("camera", f):
-            return typical(image, width, height, self.way_out)
+            if width == 2 * height:
+                return TYPICAL_RIG.resized(width, height)
+            raise DataError(
+                f"{image} is {width}x{height} pixels, but --reader typical_camera=true knows the camera of images "
+                f"twice as wide as high only; {self.way_out}"
+            )
         path = self.file("camera", f)
         return fitted(read_camera(path, CAMERA_WAY_OUT), path, image, width, height, self.way_out)
 
@@ -248,19 +255,14 @@ def listed_frame(line: str) -> Frame | None:
     Also taken are an image's name, and the names of both images of a pair, target first, as in the published lists:
     ``aachen/aachen_000029_000019_leftImg8bit.jpg aachen/aachen_000029_000019_rightImg8bit.jpg``.
     """
-    words = line.split()
-    match = _LISTED.fullmatch(words[0]) if 1 <= len(words) <= 2 else None
+    match = _LISTED.fullmatch(line.strip())
     if match is None:
         return None
-    view = match[4] and match[4][0].lower()
-    frame = Frame(match[1], (int(match[2]), int(match[3])), view or "l")
-    if len(words) == 1:
-        return frame
-    if words[1] in ("l", "r"):
-        return frame._replace(side=words[1]) if view in (None, words[1]) else None
-    other = _LISTED.fullmatch(words[1])
-    is_pair = other is not None and other.groups()[:3] == match.groups()[:3]
-    return frame if is_pair and {view, other[4] and other[4][0].lower()} == {"l", "r"} else None
+    view, side, other = (word and word[0].lower() for word in match.groups()[3:])
+    is_pair = other is None or {view, other} == {"l", "r"}
+    if not is_pair or (view and side and view != side):
+        return None
+    return Frame(match[1], (int(match[2]), int(match[3])), view or side or "l")
 
 
 def _names_below(places: Iterable[Path]) -> list[str]:
@@ -278,13 +280,13 @@ TYPICAL_RIG = StereoRig(
 """One camera of Cityscapes, for frames that came without their file; other cars' cameras differ by some percent."""
 
 _FIELDS = {
-    "intrinsic": {"fx": "focal_px", "fy": "focal_y_px", "u0": "cx", "v0": "cy"},
-    "extrinsic": {"baseline": "baseline_m"},
+    "intrinsic.fx": "focal_px",
+    "intrinsic.fy": "focal_y_px",
+    "intrinsic.u0": "cx",
+    "intrinsic.v0": "cy",
+    "extrinsic.baseline": "baseline_m",
 }
 """Where a JSON keeps what a `StereoRig` needs. Its other fields place the camera in the car."""
-
-_POSITIVE = ("focal_px", "focal_y_px", "baseline_m")
-_LONGEST_BASELINE_M = 5.0
 
 
 def read_camera(path: str | Path, way_out: str) -> StereoRig:
@@ -301,56 +303,16 @@ def read_camera(path: str | Path, way_out: str) -> StereoRig:
         values = json.loads(read_text(path, way_out))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON ({' '.join(str(error).split())}); {way_out}") from error
-    numbers = {}
-    for group, fields in _FIELDS.items():
+    numbers, what = {}, {}
+    for field, name in _FIELDS.items():
+        group, _, key = field.partition(".")
         inner = values.get(group) if isinstance(values, dict) else None
         if not isinstance(inner, dict):
             raise DataError(f"{path} has no group {group!r}; it is another JSON, or a damaged one: {way_out}")
-        for field, name in fields.items():
-            numbers[name] = _number(inner, field, f"{path}: {group}.{field}", way_out)
-            if name in _POSITIVE and numbers[name] <= 0:
-                raise DataError(f"{path}: {group}.{field} is {numbers[name]:g}, not > 0; {way_out}")
-    if numbers["baseline_m"] > _LONGEST_BASELINE_M:
-        raise DataError(f"{path}: extrinsic.baseline is {numbers['baseline_m']:g}, which can't be metres; {way_out}")
+        if key not in inner:
+            raise DataError(f"{path}: {field} is missing; {way_out}")
+        numbers[name] = finite(inner[key], f"{path}: {field}", way_out)
+        if name not in ("cx", "cy"):
+            what[name] = f"{path}: {field}"
+    require_plausible(numbers, what, way_out)
     return StereoRig(**numbers)
-
-
-def fitted(camera: StereoRig, path: Path, image: Path, width: int, height: int, way_out: str) -> StereoRig:
-    """The rig of a camera file, for an image of the size it belongs to.
-
-    Raises:
-        DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
-            focal length can't be in pixels.
-    """
-    require_fit(camera, path, image, width, height, 0.35, way_out)
-    return replace(camera, width=width, height=height)
-
-
-def typical(image: Path, width: int, height: int, way_out: str) -> StereoRig:
-    """`TYPICAL_RIG` for an image of Cityscapes' shape at any size.
-
-    Raises:
-        DataError: the image is not twice as wide as high.
-    """
-    if width != 2 * height:
-        raise DataError(
-            f"{image} is {width}x{height} pixels, but --reader typical_camera=true knows the camera of images "
-            f"twice as wide as high only; {way_out}"
-        )
-    return TYPICAL_RIG.resized(width, height)
-
-
-def _number(group: dict, field: str, what: str, way_out: str) -> float:
-    if field not in group:
-        raise DataError(f"{what} is missing; {way_out}")
-    value = group[field]
-    # true and false are numbers to Python, and to nobody else
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DataError(f"{what} is {str(value)[:40]!r}, not a number; {way_out}")
-    try:
-        value = float(value)
-    except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise DataError(f"{what} is {value}, not a finite number; {way_out}")
-    return value

@@ -5,7 +5,7 @@ Robotics: The KITTI Dataset", IJRR 2013. Only the colour pair is used: camera 2 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,15 @@ from lowtex.datasets.reader import (
     StereoReader,
     checked_root,
     entries,
-    hint_below,
+    hint_near,
+    require_plausible,
+    require_size,
     subfolders,
     tolerates_missing,
 )
 from lowtex.datasets.splits import KITTI_SPLITS, Frame, is_test_split
 from lowtex.errors import DataError, require_choice
-from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
+from lowtex.geometry import StereoRig
 from lowtex.progress import count
 
 KITTI_RAW_WAY_OUT = WAYS_OUT["kitti"]
@@ -67,42 +69,27 @@ class KittiCalibration:
     rectification: np.ndarray
 
     def rig(self, side: str) -> StereoRig:
-        """The rig of the left (``l``) or right (``r``) camera at native size."""
-        return projected_rig(self.projection, side, *self.size[side])
+        """The rig of the left (``l``) or right (``r``) camera at native size.
+
+        The small vertical and forward offsets in the fourth column of the projections (millimetres) are left out: a
+        rectified pair has none.
+        """
+        return StereoRig(**self.rig_values(side))
+
+    def rig_values(self, side: str) -> dict[str, float]:
+        """The fields of `StereoRig`, as the file has them."""
+        p, left, right = self.projection[side], self.projection["l"], self.projection["r"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # each -P[0,3] / P[0,0] is a camera's x from camera 0, metres
+            baseline = right[0, 3] / -right[0, 0] - left[0, 3] / -left[0, 0]
+        values = {"focal_px": p[0, 0], "focal_y_px": p[1, 1], "cx": p[0, 2], "cy": p[1, 2], "baseline_m": baseline}
+        values["cx_offset_px"] = left[0, 2] - right[0, 2]
+        width, height = self.size[side]
+        return {name: float(value) for name, value in values.items()} | {"width": width, "height": height}
 
     def velodyne_projection(self, side: str, velodyne_to_camera: np.ndarray) -> np.ndarray:
         """``P_rect_0c R_rect_00 T_velo``, ``(3, 4)``: laser coordinates (x forward, metres) to pixels."""
         return self.projection[side] @ self.rectification @ velodyne_to_camera
-
-
-def projected_rig(projection: Mapping[str, np.ndarray], side: str, width: int, height: int) -> StereoRig:
-    """The rig of one camera of a rectified pair at native size.
-
-    The small vertical and forward offsets in the fourth column of the projections (millimetres) are left out: a
-    rectified pair has none.
-
-    Args:
-        projection: of both cameras by side, ``(3, 4)``, pixels.
-        side: the camera, ``l`` or ``r``.
-        width, height: of its image, pixels.
-    """
-    p = projection[side]
-    return StereoRig(
-        focal_px=float(p[0, 0]),
-        focal_y_px=float(p[1, 1]),
-        cx=float(p[0, 2]),
-        cy=float(p[1, 2]),
-        baseline_m=_baseline_m(projection),
-        width=width,
-        height=height,
-        cx_offset_px=float(projection["l"][0, 2] - projection["r"][0, 2]),
-    )
-
-
-def _baseline_m(projection: Mapping[str, np.ndarray]) -> float:
-    """Each ``-P[0,3] / P[0,0]`` is a camera's x from camera 0, metres."""
-    left, right = projection["l"], projection["r"]
-    return float(right[0, 3] / -right[0, 0] - left[0, 3] / -left[0, 0])
 
 
 def find_drives(root: Path) -> dict[str, Path]:
@@ -123,18 +110,16 @@ def find_drives(root: Path) -> dict[str, Path]:
             inner = child / child.name[:10] / child.name
             found[child.name] = inner if inner.is_dir() else child
     # depth folders carry drives' names too, but no images
-    drives = {
-        name: path for name, path in found.items() if (path / "image_02").is_dir() or (path / "image_03").is_dir()
-    }
+    drives = [name for name, path in found.items() if any((path / f"image_{n}").is_dir() for n in SIDES.values())]
     if drives:
-        return dict(sorted(drives.items()))
+        return {name: found[name] for name in sorted(drives)}
     if other := other_kitti_layout(root):
         raise DataError(
             f"{root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be used today: "
             "copy or link frames of one calibration as left/ and right/ beside a rig.yaml (`lowtex data rig "
             "--template`) and give that folder as --data stereo=FOLDER"
         )
-    hint = hint_below(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
+    hint = hint_near(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
     raise DataError(f"{root} holds no KITTI drive{hint}; {KITTI_RAW_WAY_OUT}")
 
 
@@ -192,7 +177,7 @@ class KittiRaw(StereoReader):
         depth_required: bool | None = None,
     ):
         require_choice("depth", depth, ("velodyne", "velodyne_z", None))
-        self.depth = depth
+        self.depth, self.truth = depth, depth and "scan"
         self._open_raw(root, root, split, size, views, camera, depth_required)
 
     def _open_raw(self, root, raw_root, split, size, views, camera, depth_required) -> None:
@@ -239,10 +224,9 @@ class KittiRaw(StereoReader):
         return self._once((folder, name), lambda: next((path for path in places if path.is_file()), places[0]))
 
     def _more(self, f: Frame) -> list[Path]:
-        calibration = self.calibration_file(f.folder, CAM_TO_CAM)
-        if self.depth is None or not (self.needs_depth or self.has("scan", f)):
-            return [calibration]
-        return [calibration, self.file("scan", f), self.calibration_file(f.folder, VELO_TO_CAM)]
+        truth = self._truth_file(f)
+        laser = [self.calibration_file(f.folder, VELO_TO_CAM)] if truth and self.truth == "scan" else []
+        return [self.calibration_file(f.folder, CAM_TO_CAM), *truth, *laser]
 
     def _found(self, sides: str) -> list[Frame]:
         frames = []
@@ -266,20 +250,14 @@ class KittiRaw(StereoReader):
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
         calibration = self.calibration(f.folder)
-        if calibration.size[f.side] != (width, height):
-            says = "{}x{}".format(*calibration.size[f.side])
-            raise DataError(
-                f"{image} is {width}x{height} pixels, but {calibration.path} says {says}; a resized copy can't be "
-                f"used with the original calibration: {self.way_out}"
-            )
+        way_out = f"a resized copy can't be used with the original calibration: {self.way_out}"
+        require_size(image, (height, width), calibration.size[f.side][::-1], f"{calibration.path} says", way_out)
         return calibration.rig(f.side)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
-        if self.depth is None:
+        if not (paths := self._truth_file(f)):
             return {}
-        path = self.file("scan", f)
-        if not self.needs_depth and not path.is_file():
-            return {}
+        [path] = paths
         points = read_velodyne(path, self.way_out)
         projection = self.calibration(f.folder).velodyne_projection(f.side, self.velodyne_to_camera(f.folder))
         depth = project_velodyne(points, projection, rig.width, rig.height, forward=self.depth == "velodyne")
@@ -322,7 +300,7 @@ class KittiImproved(KittiRaw):
     layout = KittiRaw.layout | {
         "map": Kind("proj_depth/groundtruth/image_{camera}", r"(\d+)\.png", "{frame:010d}.png"),
     }
-    depth = "improved"
+    depth, truth = "improved", "map"
 
     def __init__(
         self,
@@ -361,22 +339,12 @@ class KittiImproved(KittiRaw):
 
     def _check_files(self) -> None:
         super()._check_files()
-        gone = [f for f in self.frames if not self.has("map", f)] if self.needs_depth else []
-        if gone and not tolerates_missing():
-            raise DataError(
-                f"{len(gone)} of {len(self.frames)} depth maps of split {self.split!r} are missing, first: "
-                f"{self.file('map', gone[0])}; 'eigen_benchmark/test' lists the test images that have one. "
-                f"{KITTI_DEPTH_WAY_OUT}"
-            )
-
-    def _more(self, f: Frame) -> list[Path]:
-        return [self.calibration_file(f.folder, CAM_TO_CAM), *self._needed_map(f)]
-
-    def _needed_map(self, f: Frame) -> list[Path]:
-        return [self.file("map", f)] if self.needs_depth or self.has("map", f) else []
+        gone = [self.file("map", f) for f in self.frames if self.needs_depth and not self.has("map", f)]
+        hint = f"'eigen_benchmark/test' lists the test images that have one. {KITTI_DEPTH_WAY_OUT}"
+        self._report(gone, len(self.frames), "depth maps", hint)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
-        if not self._needed_map(f):
+        if not self._truth_file(f):
             return {}
         return {"depth": self._map("map", f, image, rig, way_out=KITTI_DEPTH_WAY_OUT).astype(np.float32) / 256.0}
 
@@ -409,7 +377,7 @@ class DepthMaps(KittiImproved):
 
     def needed(self, index: int) -> list[Path]:
         """The map."""
-        return self._needed_map(self.frames[index])
+        return self._truth_file(self.frames[index])
 
 
 def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:
@@ -450,8 +418,16 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
     """
     fields = KittiFields(path, way_out)
     size = {side: fields.size(f"S_rect_{camera}") for side, camera in SIDES.items()}
-    projection = fields.projections("P_rect_02", "P_rect_03", size["l"][0])
-    return KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
+    projection = {side: fields.numbers(f"P_rect_{camera}", 12).reshape(3, 4) for side, camera in SIDES.items()}
+    calibration = KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
+    for side, camera in SIDES.items():
+        what = dict.fromkeys(("focal_px", "focal_y_px"), f"{path}: P_rect_{camera} (focal length)")
+        what["baseline_m"] = f"{path}: baseline by P_rect_02 and P_rect_03 (< 0: cameras swapped)"
+        require_plausible(calibration.rig_values(side), what, way_out)
+    left, right = (p[0, 0] for p in projection.values())
+    same = abs(left - right) < 1e-3 * left
+    fields.require(same, "P_rect_03", f"focal length {right:g} differs from P_rect_02's {left:g}")
+    return calibration
 
 
 def read_velodyne_to_camera(path: str | Path, way_out: str) -> np.ndarray:
@@ -496,22 +472,6 @@ class KittiFields:
         whole = min(width, height) >= 1 and width.is_integer() and height.is_integer()
         self.require(whole, name, f"image size {width:g} x {height:g} is not a size in pixels")
         return int(width), int(height)
-
-    def projections(self, left: str, right: str, width: int) -> dict[str, np.ndarray]:
-        """The ``(3, 4)`` projections of a rectified pair by side, for images of that width, pixels."""
-        found = {side: self.numbers(name, 12).reshape(3, 4) for side, name in (("l", left), ("r", right))}
-        for p, name in zip(found.values(), (left, right), strict=True):
-            self.require(p[0, 0] > 0 and p[1, 1] > 0, name, "focal length is not > 0")
-            problem = implausible_focal(p[0, 0], width) or implausible_focal(p[1, 1], width)
-            self.require(not problem, name, problem)
-        focal = [p[0, 0] for p in found.values()]
-        same = abs(focal[0] - focal[1]) < 1e-3 * focal[0]
-        self.require(same, right, f"focal length {focal[1]:g} differs from {left}'s {focal[0]:g}")
-        baseline = _baseline_m(found)
-        problem = f"baseline with {left} is {baseline:.4f} m, not > 0; are the cameras swapped?"
-        self.require(baseline > 0, right, problem)
-        self.require(not implausible_baseline(baseline), right, implausible_baseline(baseline))
-        return found
 
     def rotation(self, name: str) -> np.ndarray:
         """A rotation as ``(4, 4)``."""

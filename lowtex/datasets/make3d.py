@@ -15,7 +15,8 @@ from lowtex.datasets.reader import (
     Kind,
     StereoReader,
     checked_root,
-    hint_below,
+    hint_near,
+    require_size,
     tolerates_missing,
 )
 from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
@@ -131,7 +132,9 @@ class Make3D(StereoReader):
         self.crop = crop
         self.root = checked_root(root, MAKE3D_WAY_OUT)
         if not any(self.files(kind, Frame("", "")) for kind in self.layout):
-            raise DataError(f"{self.root} holds no image of Make3D{self._suggestion()}; {MAKE3D_WAY_OUT}")
+            below = (*_PLACES["image"], *_PLACES["grid"])
+            hint = hint_near(self.root, lambda inner: (inner / "Test134").is_dir(), below)
+            raise DataError(f"{self.root} holds no image of Make3D{hint}; {MAKE3D_WAY_OUT}")
         self._open(split, size, read=read_ids)
         is_part = self.split == "test" and self.in_root and len(self.names) != MAKE3D_TEST_IMAGES
         if is_part and not is_miniature(self.root) and not tolerates_missing():
@@ -140,11 +143,6 @@ class Make3D(StereoReader):
     def places(self, kind: str, f: Frame) -> list[Path]:
         """See `StereoReader.places`."""
         return [self.root / folder for folder in _PLACES[kind]]
-
-    def _suggestion(self) -> str:
-        if self.root.name in (*_PLACES["image"], *_PLACES["grid"]):
-            return f" (give the folder above it, {self.root.parent})"
-        return hint_below(self.root, lambda inner: (inner / "Test134").is_dir())
 
     def _listed(self, frames: list[str], sides: str) -> list[Frame]:
         return [Frame("", name) for name in frames]
@@ -164,7 +162,9 @@ class Make3D(StereoReader):
         return CROPS[self.crop].image
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
-        return nominal_rig(image, width, height)
+        way_out = f"a resized or turned copy does not fit the crop and the grid: {MAKE3D_WAY_OUT}"
+        require_size(image, (height, width), IMAGE_SIZE, "Make3D's test images are", way_out)
+        return NOMINAL_RIG
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
         path = self.file("grid", f)
@@ -172,20 +172,6 @@ class Make3D(StereoReader):
         if not depth.any():
             raise DataError(f"{path} holds no range > 0 m; {MAKE3D_WAY_OUT}")
         return {"depth": depth}
-
-
-def nominal_rig(image: Path, width: int, height: int) -> StereoRig:
-    """`NOMINAL_RIG`, if the image has the size all of Make3D's have.
-
-    Raises:
-        DataError: it has another one, and both are named.
-    """
-    if (height, width) != IMAGE_SIZE:
-        raise DataError(
-            f"{image} is {width}x{height} pixels, but Make3D's test images are {IMAGE_SIZE[1]}x{IMAGE_SIZE[0]}, "
-            f"upright; a resized or turned copy does not fit the crop and the grid: {MAKE3D_WAY_OUT}"
-        )
-    return NOMINAL_RIG
 
 
 def read_grid(path: str | Path) -> np.ndarray:

@@ -15,9 +15,8 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -37,7 +36,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.files import disk_problem, read_json, require_space, shown_size, write_text
 from lowtex.geometry import StereoRig
 from lowtex.paths import shown
-from lowtex.progress import Progress, count, say
+from lowtex.progress import count, say, track
 
 FORMAT = 2
 """Raised whenever the files change their meaning."""
@@ -120,10 +119,7 @@ class PreparedPairs(StereoReader):
     def __init__(self, folder: str | Path, views: bool = True, depth: bool = True, check: bool = True):
         self.folder = self.root = Path(folder).expanduser()
         self.header = header = read_header(self.folder)
-        try:
-            self._rigs = [StereoRig(**values) for values in header["rigs"]]
-        except (TypeError, ValueError) as error:
-            raise self._damaged(HEADER, repr(error)) from error
+        self._rigs = [StereoRig(**values) for values in header["rigs"]]
         self.names, self._records, self._sources = header["names"], header["records"], header["sources"]
         self.split, self.size = header["split"], header["size"] and tuple(header["size"])
         self.source_root, self.ground_truth = Path(header["root"]), header.get("ground_truth")
@@ -135,12 +131,12 @@ class PreparedPairs(StereoReader):
         if check:
             self._check_sources()
 
-    def packed(self, index: int) -> tuple[Tensor, Tensor | None, StereoSample]:
-        """The views as uint8 ``(3, H, W)``, and the sample with its maps but without images."""
+    def as_bytes(self, index: int) -> StereoSample:
+        """The sample with its views as they are kept, uint8."""
         record = self._records[index]
         maps = {name: self._kept_map(index, name, kept) for name, kept in record["maps"].items()} if self.depth else {}
-        bare = StereoSample(None, self._rigs[record["rig"]], self.names[index], direction=record["direction"], **maps)
-        return self._view(index, 0), self._view(index, 1) if self.views else None, bare
+        rig, other = self._rigs[record["rig"]], self._view(index, 1) if self.views else None
+        return StereoSample(self._view(index, 0), rig, self.names[index], other, record["direction"], **maps)
 
     def checksums(self, index: int) -> tuple[int, int | None, list]:
         """What a sample holds: checksums of its two views, and its rig with the checksums of its maps."""
@@ -156,42 +152,53 @@ class PreparedPairs(StereoReader):
     def outdated(self, reader: StereoReader) -> str | None:
         """Why these are no longer the samples that ``reader`` makes of its files, in words; None where they are.
 
-        One sample is also read from its files and compared bit for bit.
+        One sample is also decoded from its files and compared.
         """
         made_by, now = versions(self.header), versions(_VERSIONS)
         if made_by != now:
             return f"it was made by {made_by}, this is {now}"
-        stamped, changed = cache(stamp), []
-        for index in range(len(reader)):
-            before = [tuple(self._sources[i]) for i in self._records[index]["sources"]]
-            today = [(relative(path, reader.root), *stamped(path)) for path in reader.needed(index)]
-            changed += sorted(set(today) - set(before))[:1] or sorted(set(before) - set(today))[:1]
-        if changed:
-            first = self._source_path(changed[0][0])
-            return f"files of {len(changed)} of {count(len(self), 'sample')} changed since it was made, first: {first}"
-        ours, theirs = vars(self[0]), vars(reader._read(0))
-        if not all(_equal(ours[name], theirs[name]) for name in theirs):
+        stamped = cache(stamp)
+        many, first = self._changed(
+            lambda index: {(relative(path, reader.root), *stamped(path)) for path in reader.needed(index)}
+        )
+        if many:
+            return f"files of {many} of {count(len(self), 'sample')} changed since it was made, first: {first}"
+        fresh, kept = _decoded(reader, 0)[0], self._records[0]
+        if (fresh["crc"], fresh["rig"]) != (kept["crc"], self._rigs[kept["rig"]].as_dict()) or any(
+            fresh["maps"][name]["crc"] != record["crc"] for name, record in kept["maps"].items()
+        ):
             return f"{reader.names[0]} read from its files differs from the one prepared"
         return None
 
+    def _changed(self, today: Callable[[int], set[tuple]]) -> tuple[int, Path | None]:
+        """How many samples are made of other files today (path inside the root, size, time) and the first such file."""
+        first = []
+        for index, record in enumerate(self._records):
+            before, now = {tuple(self._sources[i]) for i in record["sources"]}, today(index)
+            first += sorted(now - before)[:1] or sorted(before - now)[:1]
+        return len(first), self._source_path(first[0][0]) if first else None
+
     def _read(self, index: int) -> StereoSample:
-        image, other, bare = self.packed(index)
-        return replace(bare, image=unit_range(image), other=None if other is None else unit_range(other))
+        sample = self.as_bytes(index)
+        other = None if sample.other is None else unit_range(sample.other)
+        return replace(sample, image=unit_range(sample.image), other=other)
 
     def _view(self, index: int, view: int) -> Tensor:
         pixels = np.array(self._views[index, view])
-        self._check(VIEWS, (index, view), pixels, self._records[index]["crc"][view], self.names[index])
+        self._check(VIEWS, f"view {view} of {self.names[index]}", pixels, self._records[index]["crc"][view])
         return torch.from_numpy(pixels)
 
     def _kept_map(self, index: int, name: str, kept: dict) -> Tensor:
-        data = self._maps[kept["place"] : kept["place"] + kept["bytes"]].tobytes()
-        self._check(MAPS, (index, name), data, kept["crc"], f"{name} of {self.names[index]}")
+        with open(self.folder / MAPS, "rb") as file:
+            file.seek(kept["place"])
+            data = file.read(kept["bytes"])
+        self._check(MAPS, f"{name} of {self.names[index]}", data, kept["crc"])
         return unpack_map(kept, data)
 
-    def _check(self, file: str, key: tuple, data: bytes | np.ndarray, crc: int, what: str) -> None:
-        if key not in self._seen and zlib.crc32(data) != crc:
+    def _check(self, file: str, what: str, data: bytes | np.ndarray, crc: int) -> None:
+        if what not in self._seen and zlib.crc32(data) != crc:
             raise self._damaged(file, f"checksum of {what}")
-        self._seen.add(key)
+        self._seen.add(what)
 
     def _open_files(self) -> None:
         for name, expected in self.header["bytes"].items():
@@ -202,32 +209,30 @@ class PreparedPairs(StereoReader):
             self._views = np.load(self.folder / VIEWS, mmap_mode="r")
         except (ValueError, EOFError) as error:
             raise self._damaged(VIEWS, str(error)) from error
-        is_empty = not self.header["bytes"][MAPS]
-        self._maps = np.empty(0, np.uint8) if is_empty else np.memmap(self.folder / MAPS, np.uint8, "r")
-        self._seen: set[tuple] = set()
+        self._seen: set[str] = set()
 
     def __reduce__(self) -> tuple:
         # a memory map would be pickled with all it holds
         return PreparedPairs, (self.folder, self.views, bool(self.depth), False)
 
     def _source_path(self, inside: str) -> Path:
-        path = f"{self.source_root}{os.sep}{inside}"
         # by name, so that a root may be a link
-        return Path(os.path.normpath(path) if inside.startswith("..") else path)
+        return Path(os.path.normpath(self.source_root / inside))
 
     def _check_sources(self) -> None:
-        now = [stamp(self._source_path(path)) for path, _, _ in self._sources]
-        gone = {i for i, (size, _) in enumerate(now) if size is None}
-        changed = {i for i, (_, *before) in enumerate(self._sources) if i not in gone and [*now[i]] != before}
-        if changed:
-            samples = sum(not changed.isdisjoint(record["sources"]) for record in self._records)
+        now = [(path, *stamp(self._source_path(path))) for path, _, _ in self._sources]
+        gone = sum(size is None for _, size, _ in now)
+        # what is gone counts as unchanged
+        now = [new if new[1] is not None else tuple(old) for new, old in zip(now, self._sources, strict=True)]
+        many, first = self._changed(lambda index: {now[i] for i in self._records[index]["sources"]})
+        if many:
             raise DataError(
-                f"{self.folder}: {samples} of {count(len(self), 'sample')} made of files that changed since, first: "
-                f"{self._source_path(self._sources[min(changed)][0])}; {PREPARE_AGAIN}"
+                f"{self.folder}: {many} of {count(len(self), 'sample')} made of files that changed since, first: "
+                f"{first}; {PREPARE_AGAIN}"
             )
         if gone:
             say_once(
-                f"{shown(self.folder)}: gone are {len(gone)} of the {count(len(now), 'file')} it was made of; what was "
+                f"{shown(self.folder)}: gone are {gone} of the {count(len(now), 'file')} it was made of; what was "
                 "prepared is used"
             )
 
@@ -402,28 +407,27 @@ def _why_anew(reader: StereoReader, folder: Path) -> str | None:
                     f"{str(wanted[name])[:60]} here); choose another folder, or delete that one"
                 )
         for index in range(len(kept)):
-            kept.packed(index)
+            kept.as_bytes(index)
         return kept.outdated(reader)
     except DataError as error:
         return str(error).removesuffix(f"; {PREPARE_AGAIN}")
 
 
 def _make(reader: StereoReader, folder: Path, workers: int, progress: bool, tell: Callable[[str], None]) -> None:
-    about = described(reader)
-    first = reader._read(0)
-    shape = (len(reader), about["views"], *first.image.shape)
-    maps = sum(len(pack_map(value)[1]) for value in _maps(first).values()) * len(reader)
-    needed = int(np.prod(shape)) + maps
-    note = f", about {shown_size(maps)} of them for ground truth" if maps else ""
+    _, views, maps = _decoded(reader, 0)
+    truth = len(reader) * sum(map(len, maps))
+    needed = len(reader) * sum(view.nbytes for view in views) + truth
+    note = f", about {shown_size(truth)} of them for ground truth" if truth else ""
     tell(f"{count(len(reader), 'sample')} to prepare in {shown(folder)}: {shown_size(needed)} of disk{note}")
     require_space(folder.parent, needed, f"preparing {count(len(reader), 'sample')}")
-    manifest, threads = miniature_manifest(reader.root), torch.get_num_threads()
-    bar = Progress(f"preparing {about['dataset']} {reader.split}", len(reader), "sample") if progress else nullcontext()
+    about, manifest, threads = described(reader), miniature_manifest(reader.root), torch.get_num_threads()
+    samples = _decoded_by(reader, workers)
+    if progress:
+        samples = track(samples, f"preparing {about['dataset']} {reader.split}", len(reader), "sample")
     _remove(folder)
     folder.mkdir(exist_ok=True)
     try:
-        with bar:
-            written = _write_samples(reader, folder, shape, workers, bar.update if progress else lambda: None)
+        written = _write_samples(samples, folder, (len(reader), len(views), *views[0].shape))
         if manifest is not None:
             # so that prepared miniatures can't be taken for real data, wherever they are moved
             write_text(folder / ROOT_MANIFEST, manifest.read_text(encoding="utf-8"))
@@ -443,55 +447,54 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _write_samples(
-    reader: StereoReader, folder: Path, shape: tuple[int, ...], workers: int, one_done: Callable[[], None]
-) -> dict:
-    """Write views and maps; returns what the header says of them.
+Decoded = tuple[dict, list[np.ndarray], list[bytes]]
+"""A sample's record, its views and its maps as they are written."""
 
-    Threads decode, because OpenCV lets go of Python's lock while it does.
-    """
+
+def _write_samples(samples: Iterator[Decoded], folder: Path, shape: tuple[int, ...]) -> dict:
+    """Write views and maps; returns what the header says of them."""
     records, rigs, sources = [], {}, {}
-    with (
-        open(folder / VIEWS, "wb") as view_file,
-        open(folder / MAPS, "wb") as map_file,
-        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
-    ):
+    with open(folder / VIEWS, "wb") as view_file, open(folder / MAPS, "wb") as map_file:
         np.lib.format.write_array_header_1_0(view_file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        # a few at a time, so that a slow disk does not fill the memory
-        for start in range(0, len(reader), 8 * workers):
-            part = range(start, min(start + 8 * workers, len(reader)))
-            for record, views, maps in pool.map(lambda index: _decoded(reader, index, shape), part):
-                view_file.writelines(views)
-                record["rig"] = rigs.setdefault(json.dumps(record["rig"]), len(rigs))
-                record["sources"] = [sources.setdefault(source, len(sources)) for source in record["sources"]]
-                for kept, data in zip(record["maps"].values(), maps, strict=True):
-                    kept["place"] = map_file.tell()
-                    map_file.write(data)
-                records.append(record)
-                one_done()
+        for record, views, maps in samples:
+            if (len(views), *views[0].shape) != shape[1:]:
+                got = f"{count(len(views), 'view')} of {views[0].shape[2]}x{views[0].shape[1]} pixels"
+                raise OptionError(
+                    f"{record['sources'][0][0]} gives {got}, others have {shape[4]}x{shape[3]}; all prepared samples "
+                    "have one size and as many views: choose a size, or another split"
+                )
+            view_file.writelines(views)
+            record["rig"] = rigs.setdefault(json.dumps(record["rig"]), len(rigs))
+            record["sources"] = [sources.setdefault(source, len(sources)) for source in record["sources"]]
+            for kept, data in zip(record["maps"].values(), maps, strict=True):
+                kept["place"] = map_file.tell()
+                map_file.write(data)
+            records.append(record)
         sizes = {VIEWS: view_file.tell(), MAPS: map_file.tell()}
     index = {"records": records, "rigs": [*map(json.loads, rigs)], "sources": [*sources]}
     return {"format": FORMAT, "samples": len(records), "bytes": sizes, **index}
 
 
-def _decoded(reader: StereoReader, index: int, shape: tuple[int, ...]) -> tuple[dict, list[np.ndarray], list[bytes]]:
-    """A sample's record, its views and its maps as they are written."""
+def _decoded_by(reader: StereoReader, workers: int) -> Iterator[Decoded]:
+    """All samples in order, decoded by threads, because OpenCV lets go of Python's lock while it decodes."""
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        # a few at a time, so that a slow disk does not fill the memory
+        for start in range(0, len(reader), 8 * workers):
+            part = range(start, min(start + 8 * workers, len(reader)))
+            yield from pool.map(lambda index: _decoded(reader, index), part)
+
+
+def _decoded(reader: StereoReader, index: int) -> Decoded:
     # stamped before the files are read, so that a change meanwhile shows
     sources = [(relative(path, reader.root), *stamp(path)) for path in reader.needed(index)]
     sample = reader._read(index)
-    views = []
-    for image in (sample.image, sample.other)[: shape[1]]:
-        if image is None or tuple(image.shape) != shape[2:]:
-            got = "no other view" if image is None else f"{image.shape[2]}x{image.shape[1]} pixels"
-            raise OptionError(
-                f"{sample.name} has {got}, others have {shape[4]}x{shape[3]}; all prepared samples have one size and "
-                "as many views: choose a size, or another split"
-            )
-        pixels = (image * 255.0).round().to(torch.uint8)
-        if not torch.equal(unit_range(pixels), image):
-            raise DataError(f"{sample.name} has more than 8 bits a colour, which is all that can be prepared")
-        views.append(pixels.numpy())
-    maps = {name: pack_map(value) for name, value in _maps(sample).items()}
+    images = [image for image in (sample.image, sample.other) if image is not None]
+    views = [(image * 255.0).round().to(torch.uint8) for image in images]
+    if not all(map(torch.equal, map(unit_range, views), images)):
+        raise DataError(f"{sample.name} has more than 8 bits a colour, which is all that can be prepared")
+    views = [view.numpy() for view in views]
+    maps = {name: getattr(sample, name) for name in ("depth", "texture_contrast", "visible")}
+    maps = {name: pack_map(values) for name, values in maps.items() if values is not None}
     record = {
         "direction": float(sample.direction),
         "rig": sample.rig.as_dict(),
@@ -545,14 +548,3 @@ def relative(path: Path, root: Path) -> str:
 def versions(header: Mapping[str, object]) -> str:
     """What the samples were decoded by, in words."""
     return f"lowtex {header.get('lowtex_version')}, OpenCV {header.get('opencv_version')}"
-
-
-def _maps(sample: StereoSample) -> dict[str, Tensor]:
-    every = {name: getattr(sample, name) for name in ("depth", "texture_contrast", "visible")}
-    return {name: values for name, values in every.items() if values is not None}
-
-
-def _equal(ours: object, theirs: object) -> bool:
-    if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
-        return torch.equal(ours, theirs)
-    return ours is theirs or (ours == theirs) is True

@@ -4,11 +4,13 @@ A reader declares where its files lie (`StereoReader.layout`, `StereoReader.plac
 truth; listing folders, splits, sizes and the search for missing files are the same for all.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -22,7 +24,7 @@ from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import Frame, find_split, read_list
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.geometry import StereoRig, implausible_focal
+from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 
 Value = TypeVar("Value")
 
@@ -85,6 +87,8 @@ class StereoReader(Dataset):
         number: what the groups of a pattern are made into: two of them to a tuple.
         strict: a picture whose name is of another form is an error, because it looks like a frame that is passed over.
         known, aliases: splits beside the lists of a root, and short names for them.
+        truth: kind of the file with a frame's ground truth, where a frame may lack it.
+        needs_depth: a frame without that file is an error.
         what: a sample in words, for messages; ``nothing``: what a split without any lacks.
     """
 
@@ -107,6 +111,8 @@ class StereoReader(Dataset):
     strict: bool = False
     known: Sequence[str] = ()
     aliases: Mapping[str, str] = {}
+    truth: str | None = None
+    needs_depth: bool = False
     what: str = "frames"
     nothing: str = "complete frame"
 
@@ -194,7 +200,11 @@ class StereoReader(Dataset):
 
     def _more(self, f: Frame) -> list[Path]:
         """Other files that a sample is made of."""
-        return []
+        return self._truth_file(f)
+
+    def _truth_file(self, f: Frame) -> list[Path]:
+        """The file with a frame's ground truth, where it is needed or there."""
+        return [self.file(self.truth, f)] if self.truth and (self.needs_depth or self.has(self.truth, f)) else []
 
     def missing(self, f: Frame) -> list[Path]:
         """Those of the files of a complete sample that are not there."""
@@ -265,16 +275,8 @@ class StereoReader(Dataset):
         """A map kept as a gray PNG: ``(h, w)`` whole numbers, as large as the image it belongs to."""
         path = self.file(kind, f)
         values = read_gray_png(path, bits, way_out or self.way_out)
-        self._require_size(path, values, image, rig, way_out or self.way_out)
+        require_map_size(path, values, image, rig, way_out or self.way_out)
         return values
-
-    def _require_size(self, path: Path, values: np.ndarray, image: Path, rig: StereoRig, way_out: str) -> None:
-        height, width = values.shape
-        if (width, height) != (rig.width, rig.height):
-            raise DataError(
-                f"{path} is {width}x{height} pixels, but its image {image} is {rig.width}x{rig.height}; they belong to "
-                f"different frames, or one was resized: {way_out}"
-            )
 
     def kept_rows(self, height: int) -> slice:
         """Rows of an image of that height that the reader's crop keeps."""
@@ -293,11 +295,8 @@ class StereoReader(Dataset):
         native = self.rig(f, target, width, height)
         for path in other:
             views.append(self._decode(path))
-            if views[1].shape != views[0].shape:
-                raise DataError(
-                    f"{path} is {views[1].shape[1]}x{views[1].shape[0]} pixels, but the other view of the pair, "
-                    f"{target}, is {width}x{height}; {self.way_out}"
-                )
+            shape = views[1].shape[:2]
+            require_size(path, shape, (height, width), f"the other view of the pair, {target}, is", self.way_out)
         rows, rig = self.kept_rows(height), native
         if rows != slice(0, height):
             rig = rig.cropped(0, rows.start, width, rows.stop - rows.start)
@@ -309,6 +308,21 @@ class StereoReader(Dataset):
         image, *rest = [to_tensor(view) for view in views]
         maps = {name: torch.as_tensor(values)[None] for name, values in self._truth(f, target, native).items()}
         return StereoSample(image, rig, self.names[index], *rest, direction=DIRECTIONS[f.side], **maps)
+
+
+def require_size(path: Path, shape: Sequence[int], expected: Sequence[int], but: str, way_out: str) -> None:
+    """Raise `DataError` unless an image or a map of ``path`` has the expected (height, width).
+
+    ``but`` names what it is compared with, with its verb: ``its image a.png is``.
+    """
+    if tuple(shape) != tuple(expected):
+        raise DataError(f"{path} is {shape[1]}x{shape[0]} pixels, but {but} {expected[1]}x{expected[0]}; {way_out}")
+
+
+def require_map_size(path: Path, values: np.ndarray, image: Path, rig: StereoRig, way_out: str) -> None:
+    """Raise `DataError` unless a map is as large as the image it belongs to, whose size the rig has."""
+    way_out = f"they belong to different frames, or one was resized: {way_out}"
+    require_size(path, values.shape, (rig.height, rig.width), f"its image {image} is", way_out)
 
 
 def checked_root(root: str | Path, way_out: str) -> Path:
@@ -355,28 +369,82 @@ def numbered(folder: Path, pattern: str, number: Callable[[str], int | str] = in
     return {key[0] if len(key) == 1 else key: path for key, path in found}
 
 
-def hint_below(root: Path, is_root: Callable[[Path], bool]) -> str:
-    """Part of a message: which folder of ``root`` seems to be the one that was meant; empty if none."""
+def hint_near(root: Path, is_root: Callable[[Path], bool], below: Sequence[str] = ()) -> str:
+    """Part of a message: which folder in ``root``, or above it, seems to be the one that was meant; empty if none.
+
+    Args:
+        root: that was given.
+        is_root: whether a folder in it looks like a root.
+        below: names that folders inside a root have.
+    """
+    if root.name in below:
+        return f" (give the folder above it, {root.parent})"
     inner = next((folder for folder in subfolders(root) if is_root(folder)), None)
     return "" if inner is None else f" (but {inner} seems to: give that folder)"
 
 
-def require_fit(rig: StereoRig, path: Path, image: Path, width: int, height: int, middle: float, way_out: str) -> None:
-    """Raise unless a calibration, which does not say the size it is for, can belong to an image.
+def finite(value: object, what: str, way_out: str) -> float:
+    """A number of a calibration file.
+
+    Args:
+        value: as JSON or YAML gives it.
+        what, way_out: beginning and end of the message: file and field, and what to do.
+
+    Raises:
+        DataError: it is no number, or not a finite one.
+    """
+    # true and false are numbers to Python, and to nobody else
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        kind = "empty" if value is None else f"a {type(value).__name__} {str(value)[:40]!r}"
+        raise DataError(f"{what} is {kind}, not a number; {way_out}")
+    # by way of a text, because a whole number too large for a float is infinite then
+    value = float(str(value))
+    if not math.isfinite(value):
+        raise DataError(f"{what} is {value}, not a finite number; {way_out}")
+    return value
+
+
+def require_plausible(values: Mapping[str, float], what: Mapping[str, str], way_out: str) -> None:
+    """Raise `DataError` unless numbers of a calibration are positive, and focal lengths and baseline possible.
+
+    Args:
+        values: pixels and metres by name, as `StereoRig` has them. A focal length is compared with ``width``, if given.
+        what: by name of the numbers to check: beginning of the message, file and field.
+        way_out: end of the message.
+    """
+    for name, told in what.items():
+        if values[name] <= 0:
+            raise DataError(f"{told} is {values[name]:g}, not > 0; {way_out}")
+        problem = implausible_baseline(values[name]) if name == "baseline_m" else ""
+        if name.startswith("focal") and "width" in values:
+            problem = implausible_focal(values[name], values["width"])
+        if problem:
+            raise DataError(f"{told}: {problem}; {way_out}")
+
+
+def fitted(
+    rig: StereoRig, path: Path, image: Path, width: int, height: int, way_out: str, middle: float = 0.35
+) -> StereoRig:
+    """The rig of a calibration, which does not say the size it is for, at the size of an image.
 
     Args:
         rig: of the calibration file ``path``, pixels.
         image, width, height: the image and its size.
-        middle: the principal point must lie between this share of width and height and the rest of it.
         way_out: end of the message.
+        middle: the principal point must lie between this share of width and height and the rest of it.
+
+    Raises:
+        DataError: the principal point is far from the middle of the image, which was then resized or cropped, or a
+            focal length can't be in pixels.
     """
     if not (middle * width < rig.cx < (1 - middle) * width and middle * height < rig.cy < (1 - middle) * height):
         raise DataError(
             f"{path} puts the principal point at ({rig.cx:g}, {rig.cy:g}), far from the middle of {image} "
             f"({width}x{height}); a resized or cropped copy can't be used with the original file: {way_out}"
         )
-    if problem := implausible_focal(rig.focal_px, width) or implausible_focal(rig.fy, width):
-        raise DataError(f"{path}: {problem} ({image}); {way_out}")
+    lens = {"focal_px": rig.focal_px, "focal_y_px": rig.fy, "width": width}
+    require_plausible(lens, dict.fromkeys(("focal_px", "focal_y_px"), f"{path} ({image})"), way_out)
+    return replace(rig, width=width, height=height)
 
 
 def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:

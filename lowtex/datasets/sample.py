@@ -1,6 +1,8 @@
 """The one sample every reader yields, and the batch the training loop takes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -51,31 +53,21 @@ class StereoBatch:
 
     def to(self, device: torch.device | str) -> "StereoBatch":
         """The same batch with its tensors on ``device``."""
-        return replace(
-            self,
-            image=self.image.to(device),
-            rig=self.rig.to(device),
-            direction=self.direction.to(device),
-            other=None if self.other is None else self.other.to(device),
-            network_image=None if self.network_image is None else self.network_image.to(device),
-        )
+        return self._each(lambda value: value.to(device))
 
     def split(self, parts: int) -> "list[StereoBatch]":
         """The batch in so many equal parts, in order."""
-        if parts == 1:
-            return [self]
         size = len(self.direction) // parts
+        slices = [slice(start, start + size) for start in range(0, size * parts, size)]
+        return [replace(self._each(itemgetter(part)), names=self.names[part]) for part in slices]
 
-        def part(value: Tensor | StereoRig | list, start: int):
-            if isinstance(value, StereoRig):
-                return StereoRig(**{f.name: part(getattr(value, f.name), start) for f in fields(value)})
-            return value[start : start + size] if isinstance(value, Tensor | list) else value
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "StereoBatch":
+        """The batch with every tensor of it and of its rig changed."""
 
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return [
-            StereoBatch(**{name: part(value, start) for name, value in values.items()})
-            for start in range(0, size * parts, size)
-        ]
+        def changed(group: StereoBatch | StereoRig) -> dict[str, Tensor]:
+            return {name: change(value) for name, value in vars(group).items() if isinstance(value, Tensor)}
+
+        return replace(self, rig=replace(self.rig, **changed(self.rig)), **changed(self))
 
 
 @dataclass

@@ -5,7 +5,6 @@ is depth or disparity kept as NumPy, PFM, TIFF or PNG.
 """
 
 import io
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,20 @@ import yaml
 from torch import Tensor
 
 from lowtex.datasets.images import IMAGE_BITS, read_bytes, read_gray_png, read_gray_tiff, read_rgb, read_text
-from lowtex.datasets.reader import StereoReader, checked_camera, checked_root, entries, hint_below, tolerates_missing
+from lowtex.datasets.reader import (
+    StereoReader,
+    checked_camera,
+    checked_root,
+    entries,
+    finite,
+    hint_near,
+    require_map_size,
+    require_plausible,
+    tolerates_missing,
+)
 from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
 from lowtex.errors import DataError
-from lowtex.geometry import StereoRig, disparity_to_depth, implausible_baseline, implausible_focal
+from lowtex.geometry import StereoRig, disparity_to_depth
 
 RIG_FILE = "rig.yaml"
 
@@ -55,7 +64,7 @@ EXAMPLE_VALUES = {**dict(re.findall(r"^(?:# )?(\w+): +([\d.]+)", EXAMPLE_RIG, re
 """Every key there is, the needed ones first, and a likely value of each, for messages."""
 
 _NEEDED = tuple(EXAMPLE_VALUES)[:6]
-_POSITIVE = ("focal_px", "baseline_m", "width", "height", "focal_y_px", "depth_unit_m", "disparity_unit_px")
+_POSITIVE = ("width", "height", "focal_px", "focal_y_px", "baseline_m", "depth_unit_m", "disparity_unit_px")
 _WHOLE = ("width", "height", "image_bits")
 _FRACTION = re.compile(r"\s*([0-9.]+)\s*/\s*([0-9.]+)\s*")
 
@@ -161,6 +170,7 @@ class StereoFolder(StereoReader):
 
     ground_truth = "stereo"
     way_out = PAIR_WAY_OUT
+    truth = "map"
     known = (ALL,)
     aliases = {"train": ALL}
 
@@ -180,7 +190,7 @@ class StereoFolder(StereoReader):
         self.root = checked_root(root, STEREO_WAY_OUT)
         self.absent = tuple(folder for side in wanted if not (folder := self.root / FOLDERS[side]).is_dir())
         if self.absent and not tolerates_missing():
-            hint = hint_below(self.root, lambda inner: (inner / "left").is_dir())
+            hint = hint_near(self.root, lambda inner: (inner / "left").is_dir())
             lacking = " and ".join(f"{folder.name}/" for folder in self.absent)
             raise DataError(f"{self.root} does not hold {lacking}{hint}; {STEREO_WAY_OUT}")
         self.images = {
@@ -223,17 +233,16 @@ class StereoFolder(StereoReader):
         return self.root / self.truth_folder / f"{f.frame}{usual}"
 
     def _more(self, f: Frame) -> list[Path]:
-        return [*self._needed_map(f), self.root / RIG_FILE]
+        return [*self._truth_file(f), self.root / RIG_FILE]
 
-    def _needed_map(self, f: Frame) -> list[Path]:
-        return [self.file("map", f)] if f.side == "l" and (self.needs_depth or self.has("map", f)) else []
+    def _truth_file(self, f: Frame) -> list[Path]:
+        return super()._truth_file(f) if f.side == "l" else []
 
     def _find_truth(self) -> str | None:
-        there = [name for name in ("depth", "disparity") if (self.root / name).is_dir()]
+        there = [name for name in UNIT_KEYS if (self.root / name).is_dir()]
         if len(there) == 2:
             raise DataError(
-                f"{self.root} has both depth/ and disparity/, and one of them is to be the ground truth; give the "
-                "other one another name"
+                f"{self.root} has both depth/ and disparity/, only one is the ground truth; give another name to one"
             )
         return there[0] if there else None
 
@@ -274,20 +283,17 @@ class StereoFolder(StereoReader):
         return rig if f.side == "l" else replace(rig, cx=rig.cx - rig.cx_offset_px)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray | Tensor]:
-        paths = self._needed_map(f)
-        return {"depth": self._depth(paths[0], image, rig)} if paths else {}
-
-    def _depth(self, path: Path, target: Path, rig: StereoRig) -> np.ndarray | Tensor:
-        """The left camera's ground truth, ``(h, w)`` metres; ``rig`` is of its image's native size."""
-        is_disparity = self.truth_folder == "disparity"
-        unit = self.rig_file.disparity_unit_px if is_disparity else self.rig_file.depth_unit_m
-        values = read_map(path, self.truth_folder, unit)
-        self._require_size(path, values, target, rig, "write the map at the image's size")
-        if not is_disparity:
+        if not (paths := self._truth_file(f)):
+            return {}
+        [path] = paths
+        kind = self.truth_folder
+        values = read_map(path, kind, getattr(self.rig_file, UNIT_KEYS[kind]))
+        require_map_size(path, values, image, rig, "write the map at the image's size")
+        if kind == "depth":
             refuse_values(values, values < 0, path, "depths are negative", "write 0 where there is no ground truth")
             told = f"depths are beyond {FARTHEST_M:g} m, so they are not in metres"
-            refuse_unit(values, FARTHEST_M, path, "depth", told)
-            return values
+            refuse_unit(values, FARTHEST_M, path, kind, told)
+            return {"depth": values}
         refuse_values(
             values,
             values <= rig.cx_offset_px,
@@ -297,9 +303,9 @@ class StereoFolder(StereoReader):
             f"{RIG_FILE} are wrong: `lowtex data rig` shows it",
         )
         told = f"disparities are larger than the image is wide ({rig.width} px), so they are not in pixels"
-        refuse_unit(values, rig.width, path, "disparity", told)
+        refuse_unit(values, rig.width, path, kind, told)
         known = torch.from_numpy(values)
-        return torch.where(known != 0, disparity_to_depth(known, rig), 0.0)
+        return {"depth": torch.where(known != 0, disparity_to_depth(known, rig), 0.0)}
 
 
 def read_stems(path: str | Path) -> list[str]:
@@ -366,85 +372,66 @@ def read_rig_file(path: str | Path) -> RigFile:
 def _mapping(path: Path) -> dict:
     text = read_text(path, RIG_WAY_OUT)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise DataError(
-            f"{path}{where} is not YAML ({problem}); write a line for each number, like 'focal_px: 721.5'"
-        ) from error
-    if values is None:
-        raise DataError(f"{path} holds no numbers; {RIG_WAY_OUT}")
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        told = problem or str(error).splitlines()[0]
+        way_out = "write a line for each number, like 'focal_px: 721.5'"
+        raise DataError(f"{path}{where} is not YAML ({told}); {way_out}") from error
     if not isinstance(values, dict):
-        raise DataError(f"{path} is not a list of lines 'key: number'; {RIG_WAY_OUT}")
+        what = "holds no numbers" if values is None else "is not a list of lines 'key: number'"
+        raise DataError(f"{path} {what}; {RIG_WAY_OUT}")
     lines: dict[str, int] = {}
     for key_node, _ in node.value:
         key, line = str(key_node.value), key_node.start_mark.line + 1
         if key not in EXAMPLE_VALUES:
             known = ", ".join(EXAMPLE_VALUES)
             raise DataError(f"{path} line {line}: {key!r} is not known; take it out or give one of {known}")
-        if key in lines:
-            # YAML's readers would take the last one in silence
+        # YAML's readers would take the last one in silence
+        if lines.setdefault(key, line) != line:
             raise DataError(f"{path} has {key} in line {lines[key]} and again in line {line}; give it once")
-        lines[key] = line
     return values
 
 
 def _rig_number(key: str, value: object, path: Path) -> int | float:
+    way_out = f"write a number like {EXAMPLE_VALUES[key]}, without a unit"
     if isinstance(value, str):
-        fraction = _FRACTION.fullmatch(value)
         try:
             # YAML takes 1e-3 for a text, because it has no point
             value = float(value)
         except ValueError:
-            hint = f"a number, like {EXAMPLE_VALUES[key]}, without a unit"
+            fraction = _FRACTION.fullmatch(value)
             if fraction and float(fraction[2]):
-                hint = f"{float(fraction[1]) / float(fraction[2]):.10g}"
-            raise DataError(f"{path}: {key} is the text {value!r}; write {hint}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        kind = "empty" if value is None else f"a {type(value).__name__}"
-        raise DataError(f"{path}: {key} is {kind}; write a number, like {EXAMPLE_VALUES[key]}")
-    if not math.isfinite(value):
-        raise DataError(f"{path}: {key} is {value}; write a finite number, like {EXAMPLE_VALUES[key]}")
+                way_out = f"write {float(fraction[1]) / float(fraction[2]):.10g}"
+            raise DataError(f"{path}: {key} is the text {value!r}; {way_out}") from None
+    value = finite(value, f"{path}: {key}", way_out)
     if key in _WHOLE and value != int(value):
-        raise DataError(f"{path}: {key} is {value:g}; write a whole number, like {EXAMPLE_VALUES[key]}")
-    return int(value) if key in _WHOLE else float(value)
+        raise DataError(f"{path}: {key} is {value:g}, not a whole number; {way_out}")
+    return int(value) if key in _WHOLE else value
 
 
 def _check_rig(values: dict[str, float], path: Path) -> None:
-    if values["baseline_m"] < 0:
+    width, height, cx, cy, baseline = (values[key] for key in ("width", "height", "cx", "cy", "baseline_m"))
+    if baseline < 0:
         raise DataError(
-            f"{path}: baseline_m is {values['baseline_m']:g}; the baseline is a distance and > 0: which camera is the "
-            f"left one is said by the folders left/ and right/; write {-values['baseline_m']:g}"
+            f"{path}: baseline_m is {baseline:g}; the baseline is a distance and > 0: which camera is the left one is "
+            f"said by the folders left/ and right/; write {-baseline:g}"
         )
-    for key in _POSITIVE:
-        if values.get(key, 1) <= 0:
-            raise DataError(
-                f"{path}: {key} is {values[key]:g} but must be > 0; write a number like {EXAMPLE_VALUES[key]}"
-            )
-    if values.get("image_bits", 16) not in IMAGE_BITS:
-        raise DataError(f"{path}: image_bits is {values['image_bits']:g}; write a number from 8 to 16")
-    if "cx_right" in values and "cx_offset_px" in values:
-        raise DataError(f"{path} has both cx_right and cx_offset_px, which say the same; give one of them")
-    size = values["width"], values["height"]
-    for key in ("focal_px", "focal_y_px"):
-        if problem := implausible_focal(values.get(key, size[0]), size[0]):
-            raise DataError(f"{path}: {key}: {problem}; {RIG_WAY_OUT}")
-    if problem := implausible_baseline(values["baseline_m"]):
-        raise DataError(f"{path}: baseline_m: {problem}; {RIG_WAY_OUT}")
-    if 0 < values["cx"] < 1 and 0 < values["cy"] < 1 and min(size) > 20:
-        raise DataError(
-            f"{path}: cx {values['cx']:g} and cy {values['cy']:g} look like shares of the image; write pixels: cx "
-            f"{values['cx']:g} x {size[0]:g} = {values['cx'] * size[0]:g}, cy {values['cy'] * size[1]:g}"
-        )
-    for key, side in (("cx", size[0]), ("cy", size[1])):
-        if not -side < values[key] < 2 * side:
-            raise DataError(
-                f"{path}: {key} is {values[key]:g}, far outside an image of {size[0]:g}x{size[1]:g}; write the "
-                "principal point in pixels of that size, and width and height of the images the numbers belong to"
-            )
+    require_plausible(values, {key: f"{path}: {key}" for key in _POSITIVE if key in values}, RIG_WAY_OUT)
+    bits = values.get("image_bits", 16)
+    shares = 0 < cx < 1 and 0 < cy < 1 and min(width, height) > 20
+    far = f"far outside an image of {width}x{height}; write the principal point in pixels of that size"
+    problems = (
+        (bits not in IMAGE_BITS, f"image_bits is {bits}; write a number from 8 to 16"),
+        ("cx_right" in values and "cx_offset_px" in values, "it has both cx_right and cx_offset_px; give one of them"),
+        (shares, f"these look like shares; write pixels: cx {cx:g} x {width} = {cx * width:g}, cy {cy * height:g}"),
+        (not -width < cx < 2 * width, f"cx is {cx:g}, {far}"),
+        (not -height < cy < 2 * height, f"cy is {cy:g}, {far}"),
+    )
+    for is_there, problem in problems:
+        if is_there:
+            raise DataError(f"{path}: {problem}")
 
 
 def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
@@ -467,20 +454,16 @@ def read_map(path: str | Path, kind: str, unit: float | None) -> np.ndarray:
         values = read_gray_png(path, _BITS[kind], MAP_WAY_OUT)
     elif suffix in (".tif", ".tiff"):
         values = read_gray_tiff(path, MAP_WAY_OUT)
-    elif suffix == ".pfm":
-        values = read_pfm(path)
     else:
-        values = _read_numpy(path)
-    scale = 1.0
-    if values.dtype.kind in "iu":
-        if unit is None:
-            raise DataError(
-                f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
-                f"({_EXAMPLES[kind]})"
-            )
-        scale = unit
+        values = read_pfm(path) if suffix == ".pfm" else _read_numpy(path)
+    is_whole = values.dtype.kind in "iu"
+    if is_whole and unit is None:
+        raise DataError(
+            f"{path} holds whole numbers and nothing says what 1 stands for: give {UNIT_KEYS[kind]} in rig.yaml "
+            f"({_EXAMPLES[kind]})"
+        )
     with np.errstate(over="ignore"):
-        values = values.astype(np.float32) * np.float32(scale)
+        values = values.astype(np.float32) * np.float32(unit if is_whole else 1.0)
     refuse_values(
         values,
         np.isnan(values),

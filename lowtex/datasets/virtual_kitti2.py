@@ -15,14 +15,15 @@ from lowtex.datasets.reader import (
     StereoReader,
     checked_root,
     entries,
-    hint_below,
-    require_fit,
+    fitted,
+    hint_near,
+    require_plausible,
     subfolders,
     tolerates_missing,
 )
 from lowtex.datasets.splits import AVAILABLE, VKITTI2_FOLDER, Frame, read_list
 from lowtex.errors import DataError, OptionError
-from lowtex.geometry import StereoRig, implausible_baseline
+from lowtex.geometry import StereoRig
 
 VKITTI2_WAY_OUT = WAYS_OUT["vkitti2"]
 
@@ -34,6 +35,8 @@ VKITTI2_SIZE = (1242, 375)
 
 VKITTI2_INTRINSICS = (725.0087, 725.0087, 620.5, 187.0)
 """fx, fy, cx, cy of every Virtual KITTI 2 camera, pixels."""
+
+_LENS = ("focal_px", "focal_y_px", "cx", "cy")
 
 VKITTI2_BASELINE_M = 0.532725
 """Distance between Camera_0 (left) and Camera_1 (right) of Virtual KITTI 2, metres."""
@@ -138,7 +141,7 @@ class VirtualKitti2(StereoReader):
         for scene in (folder for folder in scenes if _SCENE.fullmatch(folder.name)):
             found |= {f"{scene.name}/{name}" for name in entries(scene) if (scene / name / "frames" / "rgb").is_dir()}
         if not found:
-            hint = hint_below(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
+            hint = hint_near(self.root, lambda inner: any(map(_SCENE.fullmatch, entries(inner))))
             raise DataError(f"{self.root} holds no scene of Virtual KITTI 2{hint}; {VKITTI2_WAY_OUT}")
         return sorted(found)
 
@@ -227,27 +230,22 @@ class VirtualKitti2(StereoReader):
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
         """From ``intrinsic.txt`` and ``extrinsic.txt`` where they are, else the data set's constants."""
+        path, frame, camera = self._text_file("intrinsic.txt", f.folder), f.frame, self.cameras[f.side]
         intrinsics = self._text("intrinsic.txt", f.folder, read_vkitti2_intrinsics)
-        baselines = self._text("extrinsic.txt", f.folder, read_vkitti2_baselines)
         if intrinsics is None and (width, height) != VKITTI2_SIZE:
             raise DataError(
                 f"{image} is {width}x{height} pixels and {f.folder}/intrinsic.txt is missing; the known camera is that "
                 f"of {VKITTI2_SIZE[0]}x{VKITTI2_SIZE[1]} images: {VKITTI2_WAY_OUT}"
             )
-        baseline = (baselines or {}).get(f.frame, VKITTI2_BASELINE_M)
+        values = VKITTI2_INTRINSICS if intrinsics is None else intrinsics.get((frame, camera))
+        if values is None:
+            raise DataError(f"{path} does not list frame {frame}, camera {camera}; {VKITTI2_WAY_OUT}")
+        baseline = (self._text("extrinsic.txt", f.folder, read_vkitti2_baselines) or {}).get(frame, VKITTI2_BASELINE_M)
         if abs(baseline - VKITTI2_BASELINE_M) < 1e-3:
             # the difference of two rounded places far from the origin: the constant is the better number
             baseline = VKITTI2_BASELINE_M
-        key = f.frame, self.cameras[f.side]
-        path = self._text_file("intrinsic.txt", f.folder)
-        values = VKITTI2_INTRINSICS if intrinsics is None else intrinsics.get(key)
-        if values is None:
-            raise DataError(f"{path} does not list frame {key[0]}, camera {key[1]}; {VKITTI2_WAY_OUT}")
-        fx, fy, cx, cy = values
-        rig = StereoRig(focal_px=fx, focal_y_px=fy, cx=cx, cy=cy, baseline_m=baseline, width=width, height=height)
-        if intrinsics is not None:
-            require_fit(rig, path, image, width, height, 0.25, VKITTI2_WAY_OUT)
-        return rig
+        rig = StereoRig(**dict(zip(_LENS, values, strict=True)), baseline_m=baseline, width=width, height=height)
+        return rig if intrinsics is None else fitted(rig, path, image, width, height, VKITTI2_WAY_OUT, middle=0.25)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
         maps = {}
@@ -271,8 +269,8 @@ def read_vkitti2_intrinsics(path: str | Path, way_out: str) -> dict[tuple[int, i
     """
     rows = _vkitti2_rows(path, 6, way_out)
     for number, row in rows:
-        if min(row[2], row[3]) <= 0:
-            raise DataError(f"{path} line {number}: focal length is not > 0; {way_out}")
+        what = dict.fromkeys(_LENS[:2], f"{path} line {number} (focal length)")
+        require_plausible(dict(zip(_LENS, row[2:], strict=True)), what, way_out)
     return {(int(row[0]), int(row[1])): tuple(row[2:]) for _, row in rows}
 
 
@@ -293,10 +291,7 @@ def read_vkitti2_baselines(path: str | Path, way_out: str) -> dict[int, float]:
         if not camera and (frame, 1) in offsets
     }
     for frame, baseline in baselines.items():
-        if baseline <= 0:
-            raise DataError(f"{path}: frame {frame}: baseline {baseline:g} m is not > 0; {way_out}")
-        if problem := implausible_baseline(baseline):
-            raise DataError(f"{path}: frame {frame}: {problem}; {way_out}")
+        require_plausible({"baseline_m": baseline}, {"baseline_m": f"{path}: frame {frame} (baseline)"}, way_out)
     return baselines
 
 
