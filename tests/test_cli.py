@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.prediction import predict_photo
+from lowtex.evaluation.evaluate import predict_photo
 from lowtex.geometry import StereoRig
 from lowtex_lab import cli
 from lowtex_lab.cli.evaluate import find_photos

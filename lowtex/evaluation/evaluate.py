@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lowtex.datasets.images import resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.devices import device_of
 from lowtex.errors import DataError, require_choice
@@ -198,6 +199,25 @@ def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, uni
     if rig.cx is not None and rig.width is not None:
         rig = replace(rig, cx=rig.width - 1 - rig.cx)
     return flip_postprocess(direct, inverse(batch.image.flip(-1), rig)[..., ::-1])
+
+
+def predict_photo(network, size: tuple[int, int], image: np.ndarray, focal_px: float, baseline_m: float) -> np.ndarray:
+    """Depth of one photo, ``(h, w)`` float32 metres, brought to the photo's size as inverse depth.
+
+    Args:
+        network: as for `predict`.
+        size: (height, width) the network was trained at, multiples of 32.
+        image: ``(h, w, 3)`` uint8 RGB at its own size.
+        focal_px: focal length in pixels at that size.
+        baseline_m: of the training cameras; a network whose scale is fixed does not look at it.
+
+    Raises:
+        DataError: the prediction is not finite and positive.
+    """
+    height, width = image.shape[:2]
+    rig = StereoRig(focal_px, baseline_m, width=width, height=height).resized(size[1], size[0])
+    [inverse] = predict(network, [StereoSample(to_tensor(resize_area(image, size)), rig, "the photo")])
+    return (1.0 / resize_map(inverse, height, width)).astype(np.float32)
 
 
 def evaluate(

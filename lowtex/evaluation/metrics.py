@@ -15,19 +15,8 @@ LOG10 = "log10"
 HIGHER_IS_BETTER = frozenset({"d1", "d2", "d3"})
 """Shares of pixels; every other metric is an error, and smaller is better."""
 
-UNITS = {"abs_rel": "", "sq_rel": "m", "rmse": "m", "rmse_log": "", "d1": "", "d2": "", "d3": "", "log10": ""}
-"""Units of the values; the shares are fractions in [0, 1], not per cent."""
-
-LABELS = {
-    "abs_rel": "AbsRel",
-    "sq_rel": "SqRel",
-    "rmse": "RMSE",
-    "rmse_log": "RMSElog",
-    "d1": "δ<1.25",
-    "d2": "δ<1.25²",
-    "d3": "δ<1.25³",
-    "log10": "log10",
-}
+_LABELS = "AbsRel SqRel RMSE RMSElog δ<1.25 δ<1.25² δ<1.25³ log10"
+LABELS = dict(zip((*METRICS, LOG10), _LABELS.split(), strict=True))
 """How the literature writes them."""
 
 RATIO = 1.25

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from lowtex.networks.decoders import DECODER_CHANNELS
-from lowtex.networks.layers import ConvBlock, SigmoidHead, check_image, scaled_channels
+from lowtex.networks.decoders import UNetDecoder
+from lowtex.networks.layers import check_image
 from lowtex.networks.resnet import ResNetEncoder
 from lowtex.settings import FeatureNetSettings
 
@@ -15,7 +15,7 @@ DEAD_CHANNEL = 1e-3
 """A channel that varies less than this part of the average channel is dead; scaling it up would only amplify noise."""
 
 
-class ImageDecoder(nn.Module):
+class ImageDecoder(UNetDecoder):
     """The deepest encoder map alone -> the image at four scales, three-channel sigmoids, full size first.
 
     Five times `ConvBlock`, nearest doubling, `ConvBlock`, with 256, 128, 64, 32, 16 channels. No skip connections:
@@ -23,21 +23,11 @@ class ImageDecoder(nn.Module):
     """
 
     def __init__(self, in_channels: int, width: float, padding_mode: str):
-        super().__init__()
-        own = [scaled_channels(c, width) for c in reversed(DECODER_CHANNELS)]
-        self.reduce = nn.ModuleList(
-            ConvBlock(c, o, padding_mode) for c, o in zip([in_channels, *own[:-1]], own, strict=True)
-        )
-        self.fuse = nn.ModuleList(ConvBlock(o, o, padding_mode) for o in own)
-        self.heads = nn.ModuleList(SigmoidHead(o, 3, padding_mode=padding_mode) for o in own[:0:-1])
+        super().__init__([0, 0, 0, 0, in_channels], width, 0.0, outputs=3, padding_mode=padding_mode)
 
     def forward(self, deepest: Tensor) -> list[Tensor]:
         """``(B, C, H/32, W/32)`` -> four ``(B, 3, H / 2^k, W / 2^k)`` in (0, 1), k = 0..3."""
-        x, decoded = deepest, []
-        for reduce, fuse in zip(self.reduce, self.fuse, strict=True):
-            x = fuse.join(reduce(x))
-            decoded.append(x)
-        return [head(x) for head, x in zip(self.heads, decoded[:0:-1], strict=True)]
+        return self.decode(deepest, [None] * 5)
 
 
 class FeatureNet(nn.Module):
@@ -192,11 +182,9 @@ def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
 @contextmanager
 def _running_statistics(module: nn.Module) -> Iterator[None]:
     """Batch norms in evaluation mode inside the block, as they were afterwards."""
-    switched = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.training]
-    for part in switched:
-        part.training = False
+    training = module.training
+    module.eval()
     try:
         yield
     finally:
-        for part in switched:
-            part.training = True
+        module.train(training)

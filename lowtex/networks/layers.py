@@ -171,14 +171,13 @@ def check_image(image: Tensor, multiple: int = 32) -> None:
 def check_maps(maps: list[Tensor], channels: list[int]) -> None:
     """Raise ValueError unless ``maps`` are five encoder maps with ``channels``, each twice the size of the next."""
     shapes = [tuple(m.shape) for m in maps]
-    if len(maps) != 5 or any(m.dim() != 4 or m.shape[1] != c for m, c in zip(maps, channels, strict=True)):
-        raise ValueError(f"a decoder for channels {channels} takes five (B, C, H, W) maps, got {shapes}")
-    for fine, coarse in zip(maps[:-1], maps[1:], strict=True):
-        if fine.shape[-2] != 2 * coarse.shape[-2] or fine.shape[-1] != 2 * coarse.shape[-1]:
-            raise ValueError(
-                f"each encoder map must be twice the size of the next one, got {shapes}; "
-                "give the encoder an image whose height and width are multiples of 32"
-            )
+    height, width = shapes[-1][-2:] if shapes else (0, 0)
+    sizes = [(c, height * 2**k, width * 2**k) for k, c in zip((4, 3, 2, 1, 0), channels, strict=True)]
+    if [shape[1:] for shape in shapes] != sizes:
+        raise ValueError(
+            f"a decoder for channels {channels} takes five (B, C, H, W) maps, each twice the size of the next one, got "
+            f"{shapes}; give the encoder an image whose height and width are multiples of 32"
+        )
 
 
 def plain_forms() -> bool:

@@ -206,8 +206,8 @@ def load_any(checkpoint: Path):
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
     """
+    from lowtex.checkpoints import load_network
     from lowtex.networks.pretrained import is_monodepth2, load_monodepth2
-    from lowtex.training import load_network
 
     return load_monodepth2(checkpoint) if is_monodepth2(checkpoint) else load_network(checkpoint)
 

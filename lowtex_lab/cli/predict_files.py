@@ -11,7 +11,7 @@ import numpy as np
 from lowtex.datasets.images import read_rgb
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, OptionError, require_choice
-from lowtex.evaluation.prediction import predict_photo
+from lowtex.evaluation.evaluate import predict_photo
 from lowtex.files import atomic_path
 from lowtex.geometry import implausible_focal
 from lowtex.progress import Progress
@@ -41,7 +41,7 @@ def predict_files(
 
     Args:
         photos: image files with different stems.
-        checkpoint: see `lowtex.training.load_network`.
+        checkpoint: see `lowtex.checkpoints.load_network`.
         out: folder to write to.
         focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
         image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
@@ -49,7 +49,7 @@ def predict_files(
         device: ``auto``, ``cpu`` or ``cuda``.
         existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
             done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
-        load: instead of `lowtex.training.load_network`.
+        load: instead of `lowtex.checkpoints.load_network`.
         tell: gets the warnings and a line a photo.
 
     Returns:
@@ -69,7 +69,7 @@ def predict_files(
     if not photos:
         return []
     if load is None:
-        from lowtex.training import load_network as load
+        from lowtex.checkpoints import load_network as load
     network, known = load(checkpoint)
     network = network.to(resolve_device(device)).eval()
     facts = known.get("facts", {})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lowtex.evaluation.tables import markdown_table
+from lowtex.evaluation.results import markdown_table
 from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
