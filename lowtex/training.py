@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from lowtex.checkpoints import load_feature_net, load_state, load_weights_into, save_network, save_state
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
-from lowtex.datasets.sample import PackedBatch, StereoBatch, StereoSample, as_bytes, pack
+from lowtex.datasets.sample import PackedBatch, StereoBatch, pack
 from lowtex.devices import choose_kernels, copy_to_host, keep_freed_memory, resolve_device
 from lowtex.distributed import (
     broadcast_from_main,
@@ -508,11 +508,9 @@ def training_loader(dataset: Dataset, order: Tensor, workers: int = 0) -> Iterat
     """
     workers = min(workers, os.cpu_count() or 1)
     batches = DataLoader(
-        _Bytes(dataset),
-        batch_sampler=order.tolist(),
-        collate_fn=_pack,
+        _Batches(dataset, order),
+        batch_size=None,
         num_workers=workers,
-        persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         timeout=WORKER_TIMEOUT_S if workers else 0,
     )
@@ -541,26 +539,20 @@ def _by_a_thread(batches: DataLoader) -> Iterator[PackedBatch | LowtexError]:
             yield batch
 
 
-class _Bytes(Dataset):
-    """A data set's pairs as bytes. An error of the kit is handed over as it is, where torch adds a traceback to it."""
+class _Batches(Dataset):
+    """The packed batch of each step. An error of the kit is handed over as it is; torch would add a traceback to it."""
 
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset, order: Tensor):
+        self.read, self.order = getattr(dataset, "as_bytes", dataset.__getitem__), order
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.order)
 
-    def __getitem__(self, index: int) -> StereoSample | LowtexError:
+    def __getitem__(self, step: int) -> PackedBatch | LowtexError:
         try:
-            read = getattr(self.dataset, "as_bytes", self.dataset.__getitem__)
-            return as_bytes(read(index))
+            return pack([self.read(index) for index in self.order[step].tolist()])
         except LowtexError as error:
             return error
-
-
-def _pack(samples: list[StereoSample | LowtexError]) -> PackedBatch | LowtexError:
-    failed = [sample for sample in samples if isinstance(sample, LowtexError)]
-    return failed[0] if failed else pack(samples)
 
 
 def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int) -> StereoBatch:

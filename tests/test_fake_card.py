@@ -232,7 +232,7 @@ def on_the_fake_card() -> dict:
     def loader(dataset, order, workers):
         for row in order:
             marks.append((dict(watches[-1].counts), Counter(watches[-1].where)))
-            yield training._pack([training.as_bytes(dataset[i]) for i in range(len(row))])
+            yield training.pack([dataset[i] for i in range(len(row))])
 
     training.training_loader = loader
 

@@ -273,20 +273,12 @@ def evaluate(
             for samples in _batches(dataset, batch_size, damaged if keep_going else None):
                 inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
                 for sample, inverse in zip(samples, inverses, strict=True):
-                    if sample.depth is None or not bool((sample.depth != 0).any()):
-                        unscored[sample.name] = NO_TRUTH
-                        continue
-                    try:
-                        _truth_of(sample)
-                    except DataError as error:
-                        if not keep_going:
-                            raise
-                        damaged[sample.name] = str(error)
-                        continue
-                    scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
-                    rows.extend(scored)
+                    scored = []
+                    if has_truth := sample.depth is not None and bool((sample.depth != 0).any()):
+                        scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
                     if not scored:
-                        unscored[sample.name] = NO_PIXELS
+                        unscored[sample.name] = NO_PIXELS if has_truth else NO_TRUTH
+                    rows.extend(scored)
                 if bar is not None:
                     bar.update(len(samples))
     finally:
@@ -328,6 +320,8 @@ def _batches(dataset, batch_size: int, damaged: dict[str, str] | None) -> Iterat
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
+            if sample.depth is not None:
+                _truth_of(sample)
         except DataError as error:
             if damaged is None:
                 raise
