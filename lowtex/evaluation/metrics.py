@@ -110,16 +110,11 @@ def _checked(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape")
     if truth.size == 0:
         raise ValueError("no pixels to score: truth and prediction are empty")
+    positive = "not > 0; depth is positive, so index both by the pixels that have ground truth first"
     for name, values in (("truth", truth), ("prediction", prediction)):
-        unusable = int((~np.isfinite(values)).sum())
-        if unusable:
-            raise ValueError(f"{name} has {unusable} of {values.size} values that are not finite (NaN or infinite)")
-        unusable = int((values <= 0).sum())
-        if unusable:
-            raise ValueError(
-                f"{name} has {unusable} of {values.size} values that are not > 0; "
-                "depth is positive, so index both by the pixels that have ground truth first"
-            )
+        for wrong, what in ((~np.isfinite(values), "not finite (NaN or infinite)"), (values <= 0, positive)):
+            if wrong.any():
+                raise ValueError(f"{name} has {int(wrong.sum())} of {values.size} values that are {what}")
     return truth.reshape(-1), prediction.reshape(-1)
 
 

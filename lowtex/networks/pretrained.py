@@ -82,14 +82,13 @@ def _load_folder(module: nn.Module, folder: Path) -> set[str]:
             "a folder of Monodepth2 weights goes into DepthNet(ResNetEncoder(18), UNetDecoder(…)); load other "
             f"weights into its parts: load_published(network.encoder, file), got {type(module).__name__} and {folder}"
         )
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"a DepthNet takes a folder with encoder.pth and depth.pth, and {folder} is not a folder; "
-            "for encoder weights alone call load_published(network.encoder, file)"
-        )
     for stem in ("encoder", "depth"):
         if _file(folder, stem) is None:
-            raise CheckpointError(f"{folder} has no {stem}.pth; a Monodepth2 model is encoder.pth and depth.pth")
+            lacks = f"has no {stem}.pth" if folder.is_dir() else "is not a folder"
+            raise CheckpointError(
+                f"{folder} {lacks}; a DepthNet takes a folder with encoder.pth and depth.pth; for encoder weights alone "
+                "call load_published(network.encoder, file)"
+            )
     # the decoder's file is looked at before anything is loaded, so that a wrong folder leaves the network as it was
     path = _file(folder, "depth")
     compare(module.decoder, _monodepth2_decoder(read_weights(path), path), path)
