@@ -27,6 +27,7 @@ from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
 from lowtex.evaluation.protocols import IMAGE_CROPS, Protocol, get_protocol
 from lowtex.evaluation.texture import strata_makers
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, nominal_to_metres
+from lowtex.networks.layers import evaluation_mode
 from lowtex.progress import Progress
 
 NO_TRUTH, NO_PIXELS = "no ground truth", "no pixel that the protocol counts"
@@ -265,25 +266,19 @@ def evaluate(
     rows: list[dict] = []
     unscored: dict[str, str] = {}
     damaged: dict[str, str] = {}
-    training = getattr(network, "training", False)
-    if training:
-        network.eval()
-    try:
-        with Progress("evaluate", len(dataset), "image") if progress else nullcontext() as bar:
-            for samples in _batches(dataset, batch_size, damaged if keep_going else None):
-                inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
-                for sample, inverse in zip(samples, inverses, strict=True):
-                    scored = []
-                    if has_truth := sample.depth is not None and bool((sample.depth != 0).any()):
-                        scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
-                    if not scored:
-                        unscored[sample.name] = NO_PIXELS if has_truth else NO_TRUTH
-                    rows.extend(scored)
-                if bar is not None:
-                    bar.update(len(samples))
-    finally:
-        if training:
-            network.train()
+    bar = Progress("evaluate", len(dataset), "image") if progress else nullcontext()
+    with evaluation_mode(network), bar:
+        for samples in _batches(dataset, batch_size, damaged if keep_going else None):
+            inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
+            for sample, inverse in zip(samples, inverses, strict=True):
+                scored = []
+                if has_truth := sample.depth is not None and bool((sample.depth != 0).any()):
+                    scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
+                if not scored:
+                    unscored[sample.name] = NO_PIXELS if has_truth else NO_TRUTH
+                rows.extend(scored)
+            if progress:
+                bar.update(len(samples))
     columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
     seconds = time.perf_counter() - start
     result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)

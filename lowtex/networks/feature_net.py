@@ -1,13 +1,12 @@
 """The network whose lowest-level maps are compared instead of pixels: FeatDepth's autoencoder."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from lowtex.networks.decoders import UNetDecoder
-from lowtex.networks.layers import check_image
+from lowtex.networks.layers import check_image, evaluation_mode
 from lowtex.networks.resnet import ResNetEncoder
 from lowtex.settings import FeatureNetSettings
 
@@ -97,12 +96,12 @@ class FeatureNet(nn.Module):
         measured with the same rule.
         """
         check_image(image, multiple=2)
-        with _running_statistics(self.encoder):
+        with evaluation_mode(self.encoder):
             return self._scaled(self.encoder.stem(image), 0)
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """All five maps at strides 2 .. 32, normalised, with running statistics (see `lowest`)."""
-        with _running_statistics(self.encoder):
+        with evaluation_mode(self.encoder):
             return [self._scaled(x, level) for level, x in enumerate(self.encoder(image))]
 
     def freeze(self) -> "FeatureNet":
@@ -141,7 +140,7 @@ class FeatureNet(nn.Module):
         count = [0] * 5
         sums = [torch.zeros(2, c, dtype=torch.float64) for c in self.channels]
         for image in images:
-            with _running_statistics(self.encoder):
+            with evaluation_mode(self.encoder):
                 maps = self.encoder(image.to(self.mean_0).reshape(-1, *image.shape[-3:]))
             for level, x in enumerate(maps):
                 x = x.double().cpu()
@@ -177,14 +176,3 @@ def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
         settings.depth, settings.width, settings.padding_mode, settings.normalise, settings.decoder_padding
     )
     return network.freeze() if settings.kind == "random" else network
-
-
-@contextmanager
-def _running_statistics(module: nn.Module) -> Iterator[None]:
-    """Batch norms in evaluation mode inside the block, as they were afterwards."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -13,6 +13,9 @@ The fast forms give the same numbers up to rounding. The form to read stands bes
   gives the nine products of every pixel with the nine taps, as nine planes; their shifted sum is the convolution.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -153,6 +156,19 @@ def initialise(module: nn.Module) -> None:
         elif isinstance(part, nn.BatchNorm2d):
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
+
+
+@contextmanager
+def evaluation_mode(network) -> Iterator[None]:
+    """Inside, batch norms use their running statistics; afterwards the network is as before, if it has modes at all."""
+    training = getattr(network, "training", False)
+    if training:
+        network.eval()
+    try:
+        yield
+    finally:
+        if training:
+            network.train()
 
 
 def check_image(image: Tensor, multiple: int = 32) -> None:

@@ -86,8 +86,8 @@ def _load_folder(module: nn.Module, folder: Path) -> set[str]:
         if _file(folder, stem) is None:
             lacks = f"has no {stem}.pth" if folder.is_dir() else "is not a folder"
             raise CheckpointError(
-                f"{folder} {lacks}; a DepthNet takes a folder with encoder.pth and depth.pth; for encoder weights alone "
-                "call load_published(network.encoder, file)"
+                f"{folder} {lacks}; a DepthNet takes a folder with encoder.pth and depth.pth; for encoder weights "
+                "alone call load_published(network.encoder, file)"
             )
     # the decoder's file is looked at before anything is loaded, so that a wrong folder leaves the network as it was
     path = _file(folder, "depth")
