@@ -143,8 +143,8 @@ class Experiment:
         Raises:
             OptionError: an unknown name, as in a checkpoint of a newer kit, or a value of another type.
         """
-        parts = {name: settings_from(PARTS[name], value) for name, value in values.items() if name in PARTS and value}
-        return settings_from(cls, {**values, **parts})
+        given = {name: value for name, value in values.items() if name in PARTS and value is not None}
+        return settings_from(cls, values | {name: settings_from(PARTS[name], value) for name, value in given.items()})
 
 
 PARTS = {
