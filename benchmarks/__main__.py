@@ -32,7 +32,7 @@ from benchmarks.subjects.steps import RESNET, step_subjects
 from lowtex.data_paths import DATASETS
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError
-from lowtex.evaluation.tables import write_csv
+from lowtex.evaluation.results import write_csv
 from lowtex.files import write_text
 from lowtex.paths import from_root, shown
 from lowtex.progress import say

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.harness import GROUPS, Result, Subject
 from benchmarks.machine import ORDER
 from lowtex.errors import DataError
-from lowtex.evaluation.tables import markdown_table
+from lowtex.evaluation.results import markdown_table
 from lowtex.provenance import provenance
 
 SUBJECT = ["group", "subject", "network", "batch", "height", "width", "data"]

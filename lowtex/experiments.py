@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -143,13 +143,8 @@ class Experiment:
         Raises:
             OptionError: an unknown name, as in a checkpoint of a newer kit, or a value of another type.
         """
-        known = [f.name for f in fields(cls)]
-        built = {}
-        for name, value in values.items():
-            if name not in known:
-                raise OptionError(f"an experiment has no part {name!r}; it has: {', '.join(known)}")
-            built[name] = settings_from(PARTS[name], value) if name in PARTS and value is not None else value
-        return cls(**built)
+        given = {name: value for name, value in values.items() if name in PARTS and value is not None}
+        return settings_from(cls, values | {name: settings_from(PARTS[name], value) for name, value in given.items()})
 
 
 PARTS = {
@@ -233,9 +228,8 @@ def _changes(row: dict[str, dict]) -> Changes:
 
 
 def _variants(group: str) -> dict[str, Variant]:
-    words = ("what", "base", "dossier", "why")
     return {
-        name: Variant(changes=_changes(row), **{word: row[word] for word in words if word in row})
+        name: Variant(changes=_changes(row), **{word: text for word, text in row.items() if word not in PARTS})
         for name, row in _DATA[group].items()
     }
 

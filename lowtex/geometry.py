@@ -178,40 +178,6 @@ def nominal_to_metres(depth, baseline_m: float, nominal_baseline_m: float = NOMI
     return depth * (baseline_m / nominal_baseline_m)
 
 
-class _WarpHorizontal(torch.autograd.Function):
-    """Linear sampling along x. Written by hand because grid_sample's normalised coordinates lose exactness."""
-
-    @staticmethod
-    def forward(ctx, source: Tensor, position: Tensor) -> Tensor:
-        width = source.shape[-1]
-        inside = (position > 0) & (position < width - 1)
-        position = position.clamp(0, width - 1)
-        low = position.floor()
-        weight = position - low
-        # a NaN must not become a wild index: it stays NaN in the weight, and the loss check then names the sample
-        low = low.nan_to_num(0).long()
-        high = (low + 1).clamp(max=width - 1)
-        shape = (*source.shape[:2], *position.shape[2:])
-        left = torch.gather(source, 3, low.expand(shape))
-        slope = torch.gather(source, 3, high.expand(shape)) - left
-        ctx.save_for_backward(slope, low, high, weight, inside)
-        ctx.source_shape = source.shape
-        # left + 0 * slope is exactly left, so whole shifts copy values bit for bit
-        return torch.addcmul(left, slope, weight)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        slope, low, high, weight, inside = ctx.saved_tensors
-        grad_source = grad_position = None
-        if ctx.needs_input_grad[0]:
-            grad_source = grad.new_zeros(ctx.source_shape)
-            grad_source.scatter_add_(3, low.expand_as(grad), grad * (1 - weight))
-            grad_source.scatter_add_(3, high.expand_as(grad), grad * weight)
-        if ctx.needs_input_grad[1]:
-            grad_position = (grad * slope).sum(1, keepdim=True) * inside
-        return grad_source, grad_position
-
-
 def warp_horizontal(source: Tensor, shift_px: Tensor) -> Tensor:
     """Move an image sideways: ``out[..., x] = source[..., x - shift_px]``, linear, border values repeated.
 
@@ -237,7 +203,18 @@ def warp_horizontal(source: Tensor, shift_px: Tensor) -> Tensor:
         raise ValueError(
             f"source {tuple(source.shape)} and shift {tuple(shift_px.shape)} differ in batch or image size"
         )
-    return _WarpHorizontal.apply(source, _columns(shift_px) - shift_px)
+    # by hand, because grid_sample's normalised coordinates lose exactness
+    position, last = _columns(shift_px) - shift_px, source.shape[-1] - 1
+    inside = (position > 0) & (position < last)
+    position = torch.where(inside, position, position.detach().clamp(0, last))
+    low = position.detach().floor()
+    weight = position - low
+    # a NaN must not become a wild index: it stays NaN in the weight, and the loss check then names the sample
+    low = low.nan_to_num(0).long().expand_as(source)
+    left = source.gather(3, low)
+    slope = source.gather(3, (low + 1).clamp(max=last)) - left
+    # left + 0 * slope is exactly left, so whole shifts copy values bit for bit
+    return torch.addcmul(left, slope, weight)
 
 
 def in_view(shift_px: Tensor) -> Tensor:

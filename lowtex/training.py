@@ -8,7 +8,6 @@ random is kept between steps, so a run that resumes at step k sees exactly what 
 
 import math
 import os
-import pickle
 import shutil
 import time
 import warnings
@@ -22,29 +21,20 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, is_initialized
-from filelock import FileLock
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from lowtex.checkpoints import (
-    load_feature_net,
-    load_network,
-    load_state,
-    load_weights_into,
-    save_network,
-    save_state,
-)
+from lowtex.checkpoints import load_feature_net, load_state, load_weights_into, save_network, save_state
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
-from lowtex.datasets.sample import PackedBatch, StereoBatch, StereoSample, as_bytes, pack
+from lowtex.datasets.sample import PackedBatch, StereoBatch, pack
 from lowtex.devices import choose_kernels, copy_to_host, keep_freed_memory, resolve_device
 from lowtex.distributed import (
     broadcast_from_main,
     check_share,
     gather_objects,
     is_main,
-    local_world_size,
     main_lock,
     mean,
     share_of_draw,
@@ -60,35 +50,15 @@ from lowtex.files import atomic_path, read_json, shown_size, write_json
 from lowtex.losses import StereoObjective, feature_net_loss
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net, load_published
 from lowtex.networks.batch_norm import share_statistics
-from lowtex.progress import say
 from lowtex.provenance import provenance
 from lowtex.seeding import generator, seed_everything
 from lowtex.settings import ScheduleSettings
 
-__all__ = [
-    "LoopOptions",
-    "StepSampler",
-    "augment",
-    "content_hash",
-    "experiment_folder",
-    "is_finished",
-    "load_network",
-    "make_accelerator",
-    "train_experiment",
-    "train_feature_net",
-    "training_loader",
-]
-
 NORMALISATION_IMAGES = 64
 """Training images that the feature maps' per-channel mean and deviation are measured on."""
 
-SHARED_MEMORY = Path("/dev/shm")
-"""Where Linux keeps what processes share; 64 MB in a Docker container that was not given more."""
-
 WORKER_TIMEOUT_S = 600
 """Longer than any batch takes to read."""
-
-StepFunction = Callable[[dict[str, nn.Module], StereoBatch, int, int], tuple[Tensor, dict[str, Tensor | float]]]
 
 
 @dataclass
@@ -183,12 +153,14 @@ def train_experiment(
             network.metres_per_unit = rig.baseline_m / network.nominal_baseline
         network.reference_focal = rig.focal_px / rig.width
         if start is not None:
-            network.metres_per_unit = _carried_over_metres(load_weights_into(network, start), network)
+            before = load_weights_into(network, start)
+            # weights learnt with another camera begin with the metres they gave before: they take a longer lens for
+            # nearness (`DepthNet.reference_focal`), and from now on the lens of reference is the new one
+            longer = network.reference_focal / before.get("reference_focal", network.reference_focal)
+            network.metres_per_unit = before.get("metres_per_unit", network.metres_per_unit) * longer
         elif experiment.network.pretrained:
             load_published(network.encoder, experiment.network.pretrained, as_start=True)
         state = _fit_depth(experiment, dataset, folder, network, feature_net, options)
-        if is_main():
-            write_log(folder / "log.csv", state.log)
         if state.step < experiment.schedule.steps or not is_main():
             return folder
         facts |= {
@@ -258,26 +230,13 @@ def _feature_net_of_start(experiment: Experiment, start: str | Path | None, expe
             "put it there, or train the start again"
         )
     here = Path(experiments) / there.name
-    if is_finished(here):
-        return here
-    here.mkdir(parents=True, exist_ok=True)
-    with FileLock(here / ".lock"):
-        if not is_finished(here):
-            # done.json last; contents alone, because modes can't be set on every file system
+    with _in_hand(here) as unfinished:
+        if unfinished and is_main():
+            # contents alone, because modes can't be set on every file system; done.json last
             for name in ("feature_net.safetensors", "log.csv", "done.json"):
                 if (there / name).is_file():
                     shutil.copyfile(there / name, here / name)
     return here
-
-
-def _carried_over_metres(facts: dict, network: DepthNet) -> float:
-    """Metres in a unit for weights learnt with another camera, so that they begin with the metres they gave before.
-
-    They take a longer lens for nearness (`DepthNet.reference_focal`), and from now on the lens of reference is the new
-    one.
-    """
-    metres = facts.get("metres_per_unit", network.metres_per_unit)
-    return metres * (network.reference_focal / facts.get("reference_focal", network.reference_focal))
 
 
 def content_hash(checkpoint: str | Path) -> str:
@@ -322,18 +281,8 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
             loss, terms = loss + own, {**terms, **own_terms}
         return loss, terms
 
-    return run_loop(
-        folder / "state.pt",
-        dataset,
-        modules,
-        torch.optim.Adam(groups, fused=True),
-        step,
-        schedule=schedule,
-        seed=experiment.seed,
-        learning_rate_factor=lambda step: schedule.drop_factor if step >= schedule.drop_at * schedule.steps else 1.0,
-        accelerator=accelerator,
-        options=options,
-    )
+    optimizer = torch.optim.Adam(groups, fused=True)
+    return run_loop(folder, dataset, modules, optimizer, step, schedule, experiment.seed, options)
 
 
 def train_feature_net(
@@ -361,8 +310,6 @@ def train_feature_net(
             state = _fit_features(experiment, dataset, folder, network, replace(options, stop_after=None))
         if not is_main():
             return folder
-        if state.log:
-            write_log(folder / "log.csv", state.log)
         network.cpu()
         count = min(len(dataset), NORMALISATION_IMAGES)
         chosen = [i * len(dataset) // count for i in range(count)]
@@ -381,39 +328,23 @@ def train_feature_net(
 def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
     """The autoencoder's training, by its own loss alone."""
     settings = experiment.feature_net
-    accelerator = make_accelerator(options.device)
+    rates = {"drop_at": 0.75, "drop_factor": 0.1}
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
-    schedule = replace(
-        experiment.schedule, steps=settings.steps, batch_size=settings.batch_size, flip=0.5, jitter=0.0, accumulate=1
-    )
+    changes = {"steps": settings.steps, "batch_size": settings.batch_size, "flip": 0.5, "jitter": 0.0, "accumulate": 1}
+    schedule = replace(experiment.schedule, **rates, **changes)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
 
     def step(models, batch, number, part):
         return _feature_net_step(models["feature_net"], batch.image, experiment)
 
-    return run_loop(
-        folder / "state.pt",
-        dataset,
-        {"feature_net": network},
-        torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True),
-        step,
-        schedule=schedule,
-        seed=experiment.seed,
-        learning_rate_factor=lambda step: 0.1 if step >= 0.75 * settings.steps else 1.0,
-        accelerator=accelerator,
-        options=options,
-    )
+    return run_loop(folder, dataset, {"feature_net": network}, optimizer, step, schedule, experiment.seed, options)
 
 
 def _feature_net_step(model: Callable, image: torch.Tensor, experiment: Experiment):
     maps, reconstructions = model(image.contiguous(memory_format=torch.channels_last), all_levels=True)
-    return feature_net_loss(
-        reconstructions,
-        maps,
-        image,
-        discriminative=experiment.feature_net.discriminative,
-        convergent=experiment.feature_net.convergent,
-        eps=experiment.feature_net.pixel_l1_eps,
-    )
+    settings = experiment.feature_net
+    weights = {"discriminative": settings.discriminative, "convergent": settings.convergent}
+    return feature_net_loss(reconstructions, maps, image, **weights, eps=settings.pixel_l1_eps)
 
 
 def make_accelerator(device: str = "auto") -> Accelerator:
@@ -438,19 +369,16 @@ def make_accelerator(device: str = "auto") -> Accelerator:
 
 
 def run_loop(
-    state_path: Path,
+    folder: Path,
     dataset: Dataset,
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
-    step_function: StepFunction,
-    *,
+    step_function: Callable[[dict[str, nn.Module], StereoBatch, int, int], tuple[Tensor, dict[str, Tensor]]],
     schedule: ScheduleSettings,
     seed: int,
-    learning_rate_factor: Callable[[int], float],
-    accelerator: Accelerator,
     options: LoopOptions,
 ) -> LoopState:
-    """Train until ``steps`` are done, resuming from ``state_path`` where it exists.
+    """Train until ``steps`` are done, resuming from the folder's ``state.pt`` where there is one; writes ``log.csv``.
 
     The order of the pairs and their augmentation depend on the seed and the step alone, and the state holds modules,
     optimiser and log, so a resumed run ends in the same weights as an uninterrupted one, bit for bit on one CPU.
@@ -460,12 +388,13 @@ def run_loop(
     Args:
         step_function: turns the modules as prepared for the device(s), in training mode, an augmented batch (or an
             equal part of it), the step's number and the part's into (scalar loss, terms to log).
-        schedule: steps, batch size, augmentation and ``accumulate``; its learning rate is the optimiser's business.
-        learning_rate_factor: multiplies each group's own learning rate, as a function of the step.
+        schedule: steps, batch size, augmentation, ``accumulate`` and the drop of the learning rate; the rate itself is
+            each group's own of the optimiser.
 
     Raises:
         LowtexError: the loss is not finite, or the GPU's memory is full; names step and samples. The last state stays.
     """
+    accelerator, state_path = make_accelerator(options.device), folder / "state.pt"
     keep_freed_memory()
     choose_kernels(accelerator.device, schedule.precision, schedule.deterministic)
     state = LoopState()
@@ -489,58 +418,43 @@ def run_loop(
     prepared = {name: accelerator.prepare(module).train() for name, module in modules.items()}
     optimizer = accelerator.prepare(optimizer)
     steps, parts = schedule.steps, schedule.accumulate
-    sampler = StepSampler(
-        len(dataset), schedule.batch_size, steps, seed, state.step, accelerator.process_index, accelerator.num_processes
-    )
+    share = schedule.batch_size // accelerator.num_processes
+    mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+    order = pairs_of_steps(len(dataset), schedule.batch_size, steps, seed)[state.step :, mine]
     last = steps if options.stop_after is None else min(steps, options.stop_after)
     started, spent = time.perf_counter(), state.wall_s
-    waiting: list[tuple[int, Callable[[], list[float]], list[str]]] = []
-    pending: list[tuple[int, float, dict]] = []
+    waiting: list[tuple] = []
 
     def settle() -> None:
-        """Read and report the loss that is on its way to the host; the run ends where it is not finite."""
+        """Log and report the step whose numbers are on their way to the host; a loss that is not finite is an error."""
         while waiting:
-            step, read, names = waiting.pop()
-            value, own = read()
-            if not math.isfinite(value):
-                each = gather_objects((math.isfinite(own), names[:4]))
-                names = [name for finite, names in each if not finite for name in names]
+            step, rate, names, read, samples = waiting.pop()
+            own, loss, *terms = read()
+            if not math.isfinite(loss):
+                each = gather_objects((math.isfinite(own), samples[:4]))
+                found = [name for finite, names in each if not finite for name in names]
                 raise LowtexError(
-                    f"the loss is {value} at step {step} (samples {', '.join(names[:4])}, …); the state of step "
+                    f"the loss is {loss} at step {step} (samples {', '.join(found[:4])}, …); the state of step "
                     f"{step - step % options.checkpoint_every} is kept. Check them, or lower schedule.learning_rate"
                 )
+            state.log.append({"step": step, "learning_rate": rate, **dict(zip(names, terms, strict=True))})
             if options.report is not None and accelerator.is_main_process:
-                options.report(step + 1, steps, value)
-
-    def flush() -> None:
-        values = iter(_means([value for _, _, terms in pending for value in terms.values()], accelerator.device))
-        for step, rate, terms in pending:
-            state.log.append({"step": step, "learning_rate": rate, **{name: next(values) for name in terms}})
-        pending.clear()
-        state.wall_s = spent + time.perf_counter() - started
+                options.report(step + 1, steps, loss)
 
     def save() -> None:
         settle()
-        flush()
-        if not accelerator.is_main_process:
-            return
-        save_state(
-            state_path,
-            {
-                "step": state.step,
-                "modules": {name: accelerator.unwrap_model(m).state_dict() for name, m in prepared.items()},
-                "optimizer": optimizer.state_dict(),
-                "log": state.log,
-                "wall_s": state.wall_s,
-            },
-        )
+        state.wall_s = spent + time.perf_counter() - started
+        if accelerator.is_main_process:
+            saved = {name: accelerator.unwrap_model(module).state_dict() for name, module in prepared.items()}
+            save_state(state_path, {**vars(state), "modules": saved, "optimizer": optimizer.state_dict()})
 
     with shared_batch():
-        for step, packed in enumerate(training_loader(dataset, sampler, options.workers), start=state.step):
+        for step, packed in enumerate(training_loader(dataset, order, options.workers), start=state.step):
             if step >= last:
                 break
+            factor = schedule.drop_factor if step >= schedule.drop_at * steps else 1.0
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = rate * learning_rate_factor(step)
+                group["lr"] = rate * factor
             optimizer.zero_grad(set_to_none=True)
             batch = augment(packed.unpack(accelerator.device), schedule, seed, step)
             found = []
@@ -555,102 +469,56 @@ def run_loop(
                     f"state of step {step - step % options.checkpoint_every} is kept. Take --set schedule.accumulate="
                     f"{2 * parts} (the same batch in smaller parts), smaller images, or close what else runs there"
                 ) from error
-            means = {name: torch.stack([torch.as_tensor(part[name]) for part in found]).mean() for name in found[0]}
+            # float64 holds what was measured in float32 exactly
+            own = torch.stack([torch.stack([part[name] for part in found]).mean() for name in found[0]]).double()
             # the loss of the step before, now that this one is under way: a GPU never waits for the host
             settle()
-            own = means.pop("loss")
-            waiting.append((step, copy_to_host(torch.stack([mean(own), own])), packed.names))
+            read = copy_to_host(torch.cat([own[:1], mean(own)]))
+            waiting.append((step, optimizer.param_groups[0]["lr"], list(terms), read, packed.names))
             optimizer.step()
             state.step = step + 1
-            pending.append((step, optimizer.param_groups[0]["lr"], means))
             if state.step % options.checkpoint_every == 0 and state.step < last:
                 save()
         save()
+    if accelerator.is_main_process:
+        with atomic_path(folder / "log.csv") as temporary:
+            pd.DataFrame(state.log).to_csv(temporary, index=False)
     return state
 
 
-def _means(values: list[Tensor | float], device: torch.device) -> list[float]:
-    """Each value's mean over the processes, all of them sent at once."""
-    if not values:
-        return []
-    # float64 holds what was measured in float32 exactly
-    return mean(torch.stack([torch.as_tensor(v, dtype=torch.float64, device=device) for v in values])).tolist()
-
-
-def write_log(path: Path, log: list[dict]) -> None:
-    """The log as CSV: one row a step, one column a loss term."""
-    with atomic_path(path) as temporary:
-        pd.DataFrame(log).to_csv(temporary, index=False)
-
-
-class StepSampler(Sampler[list[int]]):
-    """Indices of the pairs of each step, from ``first_step`` on.
+def pairs_of_steps(length: int, batch_size: int, steps: int, seed: int) -> Tensor:
+    """Which pairs make up each step: indices ``(steps, batch_size)``.
 
     The data set is walked in a new seeded order each epoch; a batch may straddle two epochs, so that every step has
     the same size and no pair is left out.
     """
-
-    def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        steps: int,
-        seed: int,
-        first_step: int = 0,
-        rank: int = 0,
-        processes: int = 1,
-    ):
-        if batch_size % processes:
-            raise ValueError(f"batch_size={batch_size} must be a multiple of the number of processes ({processes})")
-        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
-        self.first_step, self.rank, self.processes = first_step, rank, processes
-
-    def __len__(self) -> int:
-        return self.steps - self.first_step
-
-    def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch_size // self.processes
-        for step in range(self.first_step, self.steps):
-            whole = self.indices(step)
-            yield whole[self.rank * share : (self.rank + 1) * share]
-
-    def indices(self, step: int) -> list[int]:
-        """Indices of the whole batch of one step, over all processes."""
-        places = range(step * self.batch_size, (step + 1) * self.batch_size)
-        return [self._order(place // self.length)[place % self.length] for place in places]
-
-    def _order(self, epoch: int) -> list[int]:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._permutation = torch.randperm(self.length, generator=generator(self.seed, "order", epoch)).tolist()
-        return self._permutation
+    epochs = range(math.ceil(steps * batch_size / length))
+    orders = [torch.randperm(length, generator=generator(seed, "order", epoch)) for epoch in epochs]
+    return torch.cat(orders)[: steps * batch_size].reshape(steps, batch_size)
 
 
-def training_loader(dataset: Dataset, sampler: StepSampler, workers: int = 0) -> Iterator[PackedBatch]:
-    """Batches in the sampler's order, prepared ahead: by a thread, or by ``workers`` processes that decode images.
+def training_loader(dataset: Dataset, order: Tensor, workers: int = 0) -> Iterator[PackedBatch]:
+    """Batches of the pairs ``order (steps, B)``, prepared ahead: by a thread, or by ``workers`` processes.
 
-    Processes hand batches over in shared memory, or, where that is too small, through pipes: torch would wait for ever
-    for a batch that found no room.
+    Processes hand batches over through pipes (see `PackedBatch`), because shared memory is small in a container, and
+    torch would wait for ever for a batch that found no room.
 
     Raises:
         LowtexError: a file is damaged; or a worker died or gave nothing for `WORKER_TIMEOUT_S`.
     """
     workers = min(workers, os.cpu_count() or 1)
-    piped = workers > 0 and not _fits_shared_memory(dataset, sampler, workers)
     batches = DataLoader(
-        _Bytes(dataset),
-        batch_sampler=sampler,
-        collate_fn=_pack_for_pipe if piped else _pack,
+        _Batches(dataset, order),
+        batch_size=None,
         num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available() and not piped,
+        pin_memory=torch.cuda.is_available(),
         timeout=WORKER_TIMEOUT_S if workers else 0,
     )
     try:
         for batch in batches if workers else _by_a_thread(batches):
             if isinstance(batch, LowtexError):
                 raise batch
-            yield pickle.loads(batch) if piped else batch
+            yield batch
     except RuntimeError as error:
         if not str(error).startswith("DataLoader"):
             raise
@@ -671,48 +539,20 @@ def _by_a_thread(batches: DataLoader) -> Iterator[PackedBatch | LowtexError]:
             yield batch
 
 
-class _Bytes(Dataset):
-    """A data set's pairs as bytes. An error of the kit is handed over as it is, where torch adds a traceback to it."""
+class _Batches(Dataset):
+    """The packed batch of each step. An error of the kit is handed over as it is; torch would add a traceback to it."""
 
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset, order: Tensor):
+        self.read, self.order = getattr(dataset, "as_bytes", dataset.__getitem__), order
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.order)
 
-    def __getitem__(self, index: int) -> StereoSample | LowtexError:
+    def __getitem__(self, step: int) -> PackedBatch | LowtexError:
         try:
-            read = getattr(self.dataset, "as_bytes", self.dataset.__getitem__)
-            return as_bytes(read(index))
+            return pack([self.read(index) for index in self.order[step].tolist()])
         except LowtexError as error:
             return error
-
-
-def _pack(samples: list[StereoSample | LowtexError]) -> PackedBatch | LowtexError:
-    failed = [sample for sample in samples if isinstance(sample, LowtexError)]
-    return failed[0] if failed else pack(samples)
-
-
-def _pack_for_pipe(samples: list[StereoSample | LowtexError]) -> bytes | LowtexError:
-    batch = _pack(samples)
-    return batch if isinstance(batch, LowtexError) else pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def _fits_shared_memory(dataset: Dataset, sampler: StepSampler, workers: int) -> bool:
-    """Whether two batches a worker, and the one in use, fit into half of what is free; a line says so if they don't."""
-    try:
-        free = shutil.disk_usage(SHARED_MEMORY).free // local_world_size()
-    except OSError:
-        # not Linux: shared memory is no folder there, and has no limit of its own
-        return True
-    batch = 2 * dataset[0].image.numel() * sampler.batch_size // sampler.processes
-    wanted = 2 * (2 * workers + 1) * batch
-    if wanted > free and is_main():
-        say(
-            f"{SHARED_MEMORY} has {shown_size(free)} left, {workers} reading processes want {shown_size(wanted)}: "
-            "images come through pipes, which is slower (Docker: --shm-size=4g)"
-        )
-    return wanted <= free
 
 
 def augment(batch: StereoBatch, schedule: ScheduleSettings, seed: int, step: int) -> StereoBatch:

@@ -108,7 +108,7 @@ def test_round_trip_through_plain_values():
     for name in NAMED:
         experiment = named_experiment(name, "standard", seed=4, source="real:x")
         assert Experiment.from_dict(experiment.as_dict()) == experiment
-    with pytest.raises(OptionError, match="no part 'colour'"):
+    with pytest.raises(OptionError, match="no setting 'colour'"):
         Experiment.from_dict({"name": "x", "colour": 1})
 
 

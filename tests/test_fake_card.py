@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -122,12 +123,11 @@ def on_the_fake_card() -> dict:
     from lowtex import training
     from lowtex.datasets.sample import PackedBatch
     from lowtex.evaluation import evaluate as evaluation
-    from lowtex.evaluation.prediction import predict_photo
+    from lowtex.evaluation.evaluate import predict_photo
     from lowtex.experiments import VARIANTS, named_experiment
     from lowtex.geometry import StereoRig
     from lowtex.losses import masks
     from lowtex.networks import DepthNet, build_depth_net, build_feature_net
-    from lowtex.training import StepSampler
     from lowtex_lab.studies.loss_analysis import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
@@ -227,16 +227,14 @@ def on_the_fake_card() -> dict:
     torch.cuda.is_bf16_supported = lambda including_emulation=True: True
     training.make_accelerator = lambda device: Card()
     training.save_state = lambda path, state: None
-    training._means = lambda values, device: [0.0] * len(values)
     marks = []
 
-    def loader(dataset, sampler, workers):
-        for indices in sampler:
+    def loader(dataset, order, workers):
+        for row in order:
             marks.append((dict(watches[-1].counts), Counter(watches[-1].where)))
-            yield training._pack([training.as_bytes(dataset[i]) for i in indices])
+            yield training.pack([dataset[i] for i in range(len(row))])
 
     training.training_loader = loader
-    StepSampler.indices = lambda self, step: list(range(self.batch_size))
 
     def tiny(name: str, **changes):
         size = {"data__height": SIZE[0], "data__width": SIZE[1], "schedule__batch_size": 2}
@@ -263,9 +261,9 @@ def on_the_fake_card() -> dict:
                 features = build_feature_net(experiment.feature_net)
                 if features_too:
                     features_of = replace(experiment, feature_net=replace(experiment.feature_net, steps=steps))
-                    training._fit_features(features_of, Pairs(), Path(), features, training.LoopOptions())
+                    training._fit_features(features_of, Pairs(), folder, features, training.LoopOptions())
                 features.freeze()
-            training._fit_depth(experiment, Pairs(), Path(), network, features, training.LoopOptions())
+            training._fit_depth(experiment, Pairs(), folder, network, features, training.LoopOptions())
 
     def a_step(**how) -> dict:
         """The second of three steps: no start, no end."""
@@ -274,6 +272,7 @@ def on_the_fake_card() -> dict:
         found = {name: after[name] - before[name] for name in before}
         return found | {"where": {" ".join(place): count for place, count in (here - there).items()}}
 
+    folder = Path(tempfile.mkdtemp())
     watches, networks, losses = [], set(), set()
     found = {"trained": [], "steps": {}, "used": [], "caught": []}
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +21,7 @@ from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net
 from lowtex.seeding import generator
 from lowtex.settings import FeatureNetSettings, ScheduleSettings
-from lowtex.training import LoopOptions, StepSampler, augment, make_accelerator, training_loader
+from lowtex.training import LoopOptions, augment, make_accelerator, pairs_of_steps, training_loader
 
 SIZE = (64, 96)
 RIG = StereoRig(60.0, 0.5, cx=47.5, cy=31.5, width=96, height=64)
@@ -84,7 +83,7 @@ def test_a_finished_training_is_found_where_nothing_can_be_written(tmp_path, mon
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    for name in ("lowtex.distributed.FileLock", "lowtex.training.FileLock", "pathlib.Path.mkdir"):
+    for name in ("lowtex.distributed.FileLock", "pathlib.Path.mkdir"):
         monkeypatch.setattr(name, refuse)
     assert training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU) == folder
     assert training.train_feature_net(tiny(steps=1), Pairs(), tmp_path).name.startswith("feature_net-s0-")
@@ -285,7 +284,7 @@ def test_nan_in_a_sample_is_named_and_the_last_state_stays(tmp_path):
         training.train_experiment(experiment, Spoilt(), tmp_path, options=each_step)
     folder = training.experiment_folder(tmp_path, experiment)
     assert not training.is_finished(folder) and not (folder / "network.safetensors").exists()
-    batches = list(StepSampler(len(Spoilt()), 2, 30, experiment.seed))
+    batches = pairs_of_steps(len(Spoilt()), 2, 30, experiment.seed).tolist()
     before = next(step for step, batch in enumerate(batches) if 3 in batch)
     assert before > 0, "the first batch is clean with this seed, so there is a state to look at"
     state = torch.load(folder / "state.pt")
@@ -315,21 +314,10 @@ def test_device_names(monkeypatch):
 
 
 def test_every_pair_is_seen_once_an_epoch_in_a_new_order():
-    sampler = StepSampler(length=6, batch_size=4, steps=6, seed=0)
-    places = [index for batch in sampler for index in batch]
+    places = pairs_of_steps(length=6, batch_size=4, steps=6, seed=0).flatten().tolist()
     epochs = [places[:6], places[6:12], places[12:18], places[18:24]]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
-    resumed = StepSampler(length=6, batch_size=4, steps=6, seed=0, first_step=2)
-    assert list(resumed) == list(sampler)[2:]
-
-
-def test_processes_share_a_step_without_overlap():
-    whole = list(StepSampler(10, 4, 5, seed=3))
-    halves = [list(StepSampler(10, 4, 5, seed=3, rank=rank, processes=2)) for rank in range(2)]
-    assert [a + b for a, b in zip(*halves, strict=True)] == whole
-    with pytest.raises(ValueError, match="multiple of the number of processes"):
-        StepSampler(10, 5, 5, seed=3, processes=2)
 
 
 def test_augmentation_keeps_the_pair_and_leaves_the_loss_image_clean():
@@ -382,16 +370,13 @@ def test_done_says_what_was_done_and_on_what(tmp_path):
     assert done["device"] and done["torch_version"] == torch.__version__
 
 
-def test_a_small_shared_memory_changes_the_way_batches_come_and_not_the_batches(monkeypatch, capsys):
-    expected = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0)))
-    usual = shutil.disk_usage
-    for free, told in ((10**12, ""), (100_000, "/dev/shm has 100 kB left")):
-        monkeypatch.setattr(training.shutil, "disk_usage", lambda path, free=free: usual("/")._replace(free=free))
-        found = list(training_loader(Pairs(), StepSampler(5, 2, 3, seed=0), workers=1))
-        assert capsys.readouterr().out.startswith(told)
-        for batch, same in zip(found, expected, strict=True):
-            assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
-            assert batch.columns == same.columns and batch.names == same.names
+def test_a_process_hands_over_the_same_batches_and_none_in_shared_memory():
+    order = pairs_of_steps(5, 2, 3, seed=0)
+    expected, found = list(training_loader(Pairs(), order)), list(training_loader(Pairs(), order, workers=1))
+    for batch, same in zip(found, expected, strict=True):
+        assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
+        assert batch.columns == same.columns and batch.names == same.names
+        assert not batch.views.is_shared()
 
 
 class Damaged(Pairs):
@@ -414,7 +399,7 @@ def test_what_goes_wrong_in_a_worker_is_said_in_one_line():
         (Deadly(), "^the processes that read .*again$"),
     ):
         with pytest.raises(LowtexError, match=line):
-            list(training_loader(pairs, StepSampler(5, 2, 3, seed=0), workers=1))
+            list(training_loader(pairs, pairs_of_steps(5, 2, 3, seed=0), workers=1))
 
 
 def test_a_full_disk_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):

@@ -11,8 +11,7 @@ from benchmarks.subjects.steps import NETWORKS, depth_net, network_settings, pai
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
 from lowtex.datasets.kitti import project_velodyne, read_velodyne
-from lowtex.evaluation.evaluate import score
-from lowtex.evaluation.prediction import predict_photo
+from lowtex.evaluation.evaluate import predict_photo, score
 from lowtex.experiments import named_experiment
 from lowtex.seeding import generator
 

@@ -90,6 +90,10 @@ class PackedBatch:
         """In memory that a GPU fetches by itself; `torch.utils.data.DataLoader` calls this."""
         return replace(self, views=self.views.pin_memory(), table=self.table.pin_memory())
 
+    def __reduce__(self) -> tuple:
+        """Between processes as bytes: torch would put tensors into shared memory, which is small in a container."""
+        return _from_arrays, (self.views.numpy(), self.table.numpy(), self.columns, self.names)
+
     def unpack(self, device: torch.device | str = "cpu") -> StereoBatch:
         """On the device, without waiting for it; images float32 in [0, 1]."""
         image, other = self.views.to(device, non_blocking=True).float().div_(255.0)
@@ -97,6 +101,10 @@ class PackedBatch:
         return StereoBatch(
             image, StereoRig(**dict(zip(self.columns, rig, strict=True))), direction, other, image, self.names
         )
+
+
+def _from_arrays(views, table, columns: list[str], names: list[str]) -> PackedBatch:
+    return PackedBatch(torch.from_numpy(views), torch.from_numpy(table), columns, names)
 
 
 def as_bytes(sample: StereoSample) -> StereoSample:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lowtex.datasets.images import resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.devices import device_of
 from lowtex.errors import DataError, require_choice
@@ -26,6 +27,7 @@ from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
 from lowtex.evaluation.protocols import IMAGE_CROPS, Protocol, get_protocol
 from lowtex.evaluation.texture import strata_makers
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, nominal_to_metres
+from lowtex.networks.layers import evaluation_mode
 from lowtex.progress import Progress
 
 NO_TRUTH, NO_PIXELS = "no ground truth", "no pixel that the protocol counts"
@@ -200,6 +202,25 @@ def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, uni
     return flip_postprocess(direct, inverse(batch.image.flip(-1), rig)[..., ::-1])
 
 
+def predict_photo(network, size: tuple[int, int], image: np.ndarray, focal_px: float, baseline_m: float) -> np.ndarray:
+    """Depth of one photo, ``(h, w)`` float32 metres, brought to the photo's size as inverse depth.
+
+    Args:
+        network: as for `predict`.
+        size: (height, width) the network was trained at, multiples of 32.
+        image: ``(h, w, 3)`` uint8 RGB at its own size.
+        focal_px: focal length in pixels at that size.
+        baseline_m: of the training cameras; a network whose scale is fixed does not look at it.
+
+    Raises:
+        DataError: the prediction is not finite and positive.
+    """
+    height, width = image.shape[:2]
+    rig = StereoRig(focal_px, baseline_m, width=width, height=height).resized(size[1], size[0])
+    [inverse] = predict(network, [StereoSample(to_tensor(resize_area(image, size)), rig, "the photo")])
+    return (1.0 / resize_map(inverse, height, width)).astype(np.float32)
+
+
 def evaluate(
     network,
     dataset,
@@ -245,33 +266,19 @@ def evaluate(
     rows: list[dict] = []
     unscored: dict[str, str] = {}
     damaged: dict[str, str] = {}
-    training = getattr(network, "training", False)
-    if training:
-        network.eval()
-    try:
-        with Progress("evaluate", len(dataset), "image") if progress else nullcontext() as bar:
-            for samples in _batches(dataset, batch_size, damaged if keep_going else None):
-                inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
-                for sample, inverse in zip(samples, inverses, strict=True):
-                    if sample.depth is None or not bool((sample.depth != 0).any()):
-                        unscored[sample.name] = NO_TRUTH
-                        continue
-                    try:
-                        _truth_of(sample)
-                    except DataError as error:
-                        if not keep_going:
-                            raise
-                        damaged[sample.name] = str(error)
-                        continue
+    bar = Progress("evaluate", len(dataset), "image") if progress else nullcontext()
+    with evaluation_mode(network), bar:
+        for samples in _batches(dataset, batch_size, damaged if keep_going else None):
+            inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
+            for sample, inverse in zip(samples, inverses, strict=True):
+                scored = []
+                if has_truth := sample.depth is not None and bool((sample.depth != 0).any()):
                     scored = score(inverse, sample, protocol, strata=strata, quantity="inverse_depth")
-                    rows.extend(scored)
-                    if not scored:
-                        unscored[sample.name] = NO_PIXELS
-                if bar is not None:
-                    bar.update(len(samples))
-    finally:
-        if training:
-            network.train()
+                if not scored:
+                    unscored[sample.name] = NO_PIXELS if has_truth else NO_TRUTH
+                rows.extend(scored)
+            if progress:
+                bar.update(len(samples))
     columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
     seconds = time.perf_counter() - start
     result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)
@@ -308,6 +315,8 @@ def _batches(dataset, batch_size: int, damaged: dict[str, str] | None) -> Iterat
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
+            if sample.depth is not None:
+                _truth_of(sample)
         except DataError as error:
             if damaged is None:
                 raise

@@ -15,19 +15,8 @@ LOG10 = "log10"
 HIGHER_IS_BETTER = frozenset({"d1", "d2", "d3"})
 """Shares of pixels; every other metric is an error, and smaller is better."""
 
-UNITS = {"abs_rel": "", "sq_rel": "m", "rmse": "m", "rmse_log": "", "d1": "", "d2": "", "d3": "", "log10": ""}
-"""Units of the values; the shares are fractions in [0, 1], not per cent."""
-
-LABELS = {
-    "abs_rel": "AbsRel",
-    "sq_rel": "SqRel",
-    "rmse": "RMSE",
-    "rmse_log": "RMSElog",
-    "d1": "δ<1.25",
-    "d2": "δ<1.25²",
-    "d3": "δ<1.25³",
-    "log10": "log10",
-}
+_LABELS = "AbsRel SqRel RMSE RMSElog δ<1.25 δ<1.25² δ<1.25³ log10"
+LABELS = dict(zip((*METRICS, LOG10), _LABELS.split(), strict=True))
 """How the literature writes them."""
 
 RATIO = 1.25
@@ -121,16 +110,11 @@ def _checked(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"truth {truth.shape} and prediction {prediction.shape} differ in shape")
     if truth.size == 0:
         raise ValueError("no pixels to score: truth and prediction are empty")
+    positive = "not > 0; depth is positive, so index both by the pixels that have ground truth first"
     for name, values in (("truth", truth), ("prediction", prediction)):
-        unusable = int((~np.isfinite(values)).sum())
-        if unusable:
-            raise ValueError(f"{name} has {unusable} of {values.size} values that are not finite (NaN or infinite)")
-        unusable = int((values <= 0).sum())
-        if unusable:
-            raise ValueError(
-                f"{name} has {unusable} of {values.size} values that are not > 0; "
-                "depth is positive, so index both by the pixels that have ground truth first"
-            )
+        for wrong, what in ((~np.isfinite(values), "not finite (NaN or infinite)"), (values <= 0, positive)):
+            if wrong.any():
+                raise ValueError(f"{name} has {int(wrong.sum())} of {values.size} values that are {what}")
     return truth.reshape(-1), prediction.reshape(-1)
 
 

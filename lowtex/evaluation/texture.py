@@ -33,6 +33,7 @@ LOW_CONTRAST, HIGH_CONTRAST = 0.02, 0.06
 at 0.025, and car paint lies between."""
 
 DISTANCE_BINS_M = (10.0, 20.0, 40.0, 80.0)
+CONTRAST_BINS = (0.005, 0.01, 0.02, 0.04, 0.08)
 EDGE_STEP = 0.1
 EDGE_FRACTION = 1 / 160
 """Reach of a depth edge as a share of the ground truth's width: 2 pixels of 320, 8 of 1242."""
@@ -45,6 +46,9 @@ STRATUM_ORDER = ("all", "low", "middle", "high", "visible", "occluded", "edge", 
 
 NO_CONTRAST = ": texture contrast is only known in the miniatures; use strata='gradient' on other data"
 NO_TRUTH = " has no ground truth, which these strata need"
+
+Size = tuple[int, int] | None
+"""(h, w) of masks; None = the ground truth's."""
 
 Masks = dict[str, np.ndarray]
 """Stratum name -> bool ``(h, w)``; the strata of one kind never overlap and cover the image; ``all`` is added."""
@@ -91,12 +95,7 @@ def gradient_energy(image: Tensor | np.ndarray, window_px: int | None = None) ->
 
 
 def gradient_strata(
-    sample: StereoSample,
-    size: tuple[int, int] | None = None,
-    *,
-    window_px: int | None = None,
-    low: float = LOW_GRADIENT,
-    high: float = HIGH_GRADIENT,
+    sample: StereoSample, size: Size = None, *, window_px: int | None = None, low=LOW_GRADIENT, high=HIGH_GRADIENT
 ) -> Masks:
     """``low``, ``middle`` and ``high`` texture by the root of `gradient_energy` of the image the network sees.
 
@@ -106,13 +105,7 @@ def gradient_strata(
     return _three(np.sqrt(gradient_energy(sample.image, window_px)), low, high, _size(sample, size))
 
 
-def contrast_strata(
-    sample: StereoSample,
-    size: tuple[int, int] | None = None,
-    *,
-    low: float = LOW_CONTRAST,
-    high: float = HIGH_CONTRAST,
-) -> Masks:
+def contrast_strata(sample: StereoSample, size: Size = None, *, low=LOW_CONTRAST, high=HIGH_CONTRAST) -> Masks:
     """``low``, ``middle`` and ``high`` texture by the surface's known contrast (miniatures only).
 
     Raises:
@@ -121,17 +114,14 @@ def contrast_strata(
     return _three(_plane(sample, "texture_contrast", NO_CONTRAST), low, high, _size(sample, size))
 
 
-def contrast_bins(
-    sample: StereoSample,
-    size: tuple[int, int] | None = None,
-    *,
-    edges: Sequence[float] = (0.005, 0.01, 0.02, 0.04, 0.08),
-) -> Masks:
+def contrast_bins(sample: StereoSample, size: Size = None) -> Masks:
     """Finer steps of known contrast, for error-against-contrast curves: ``<0.005``, ``0.005-0.01``, … ``>=0.08``."""
-    return _binned(_resized(_plane(sample, "texture_contrast", NO_CONTRAST), _size(sample, size)), edges, unit="")
+    return _binned(
+        _resized(_plane(sample, "texture_contrast", NO_CONTRAST), _size(sample, size)), CONTRAST_BINS, unit=""
+    )
 
 
-def visibility_strata(sample: StereoSample, size: tuple[int, int] | None = None) -> Masks:
+def visibility_strata(sample: StereoSample, size: Size = None) -> Masks:
     """``visible`` and ``occluded``: whether the other camera sees the point too (miniatures only).
 
     Raises:
@@ -142,19 +132,13 @@ def visibility_strata(sample: StereoSample, size: tuple[int, int] | None = None)
     return _with_all({"visible": seen, "occluded": ~seen})
 
 
-def edge_strata(
-    sample: StereoSample,
-    size: tuple[int, int] | None = None,
-    *,
-    step: float = EDGE_STEP,
-    radius_px: int | None = None,
-) -> Masks:
+def edge_strata(sample: StereoSample, size: Size = None, *, radius_px: int | None = None) -> Masks:
     """``edge`` and ``interior``: within ``radius_px`` pixels of a depth edge of dense ground truth, or not.
 
     The default radius is `EDGE_FRACTION` of the width, at least one pixel.
 
-    An edge is where inverse depth bends, along a row or a column, by more than ``step`` of its largest value among the
-    three neighbours. A plane seen at any angle is linear in inverse depth and has none, which a threshold on depth
+    An edge is where inverse depth bends, along a row or a column, by more than `EDGE_STEP` of its largest value among
+    the three neighbours. A plane seen at any angle is linear in inverse depth and has none, which a threshold on depth
     itself gets wrong on the road. A pixel without ground truth counts as infinitely far (sky).
 
     Raises:
@@ -172,17 +156,15 @@ def edge_strata(
     if radius_px is None:
         radius_px = max(1, round(truth.shape[1] * EDGE_FRACTION))
     inverse = np.divide(1.0, truth, out=np.zeros_like(truth), where=truth > 0)
-    edge = _bends(inverse, step) | _bends(inverse.T, step).T
+    edge = _bends(inverse) | _bends(inverse.T).T
     near = cv2.dilate(edge.astype(np.uint8), np.ones((2 * radius_px + 1, 2 * radius_px + 1), np.uint8))
     near = _resized(near, _size(sample, size)) > 0
     return _with_all({"edge": near, "interior": ~near})
 
 
-def distance_strata(
-    sample: StereoSample, size: tuple[int, int] | None = None, *, edges_m: Sequence[float] = DISTANCE_BINS_M
-) -> Masks:
+def distance_strata(sample: StereoSample, size: Size = None) -> Masks:
     """Bins of true depth: ``<10 m``, ``10-20 m``, ``20-40 m``, ``40-80 m``, ``>=80 m`` (a pixel without is nearest)."""
-    return _binned(_resized(_plane(sample, "depth", NO_TRUTH), _size(sample, size)), edges_m, unit=" m")
+    return _binned(_resized(_plane(sample, "depth", NO_TRUTH), _size(sample, size)), DISTANCE_BINS_M, unit=" m")
 
 
 STRATA: dict[str, Callable[..., Masks]] = {
@@ -196,7 +178,7 @@ STRATA: dict[str, Callable[..., Masks]] = {
 """Kinds of strata by name."""
 
 
-def strata(sample: StereoSample, kind: str, size: tuple[int, int] | None = None, **options) -> Masks:
+def strata(sample: StereoSample, kind: str, size: Size = None, **options) -> Masks:
     """The masks of one kind, or of several crossed: ``known*distance`` gives ``low/<10 m`` and so on.
 
     Args:
@@ -243,21 +225,19 @@ def _three(values: np.ndarray, low: float, high: float, size: tuple[int, int]) -
 
 
 def _binned(values: np.ndarray, edges: Sequence[float], unit: str) -> Masks:
-    if not len(edges) or (np.diff(edges) <= 0).any():
-        raise OptionError(f"bin edges must rise, got {tuple(edges)}")
     index = np.digitize(values, edges)
     between = [f"{a:g}-{b:g}{unit}" for a, b in itertools.pairwise(edges)]
     names = [f"<{edges[0]:g}{unit}", *between, f">={edges[-1]:g}{unit}"]
     return _with_all({name: index == i for i, name in enumerate(names)})
 
 
-def _bends(values: np.ndarray, step: float) -> np.ndarray:
+def _bends(values: np.ndarray) -> np.ndarray:
     padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
     before, after = padded[:, :-2], padded[:, 2:]
     bend = np.abs(before - 2 * values + after)
     # the two border columns have one neighbour only, and a slope is no bend
     bend[:, [0, -1]] = 0
-    return bend > step * np.maximum(np.maximum(before, values), after)
+    return bend > EDGE_STEP * np.maximum(np.maximum(before, values), after)
 
 
 def _with_all(masks: Masks) -> Masks:
@@ -280,6 +260,6 @@ def _plane(sample: StereoSample, name: str, lacks: str) -> np.ndarray:
     return values[0].detach().cpu().to(torch.float32).numpy()
 
 
-def _size(sample: StereoSample, size: tuple[int, int] | None) -> tuple[int, int]:
+def _size(sample: StereoSample, size: Size) -> tuple[int, int]:
     of = sample.image if sample.depth is None else sample.depth
     return tuple(of.shape[-2:]) if size is None else tuple(size)

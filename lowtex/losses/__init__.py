@@ -8,23 +8,3 @@ from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_
 from lowtex.losses.objective import TERMS, StereoObjective
 from lowtex.losses.photometric import photometric_error, structural_dissimilarity
 from lowtex.losses.smoothness import normalise_disparity, smoothness_first_order, smoothness_second_order
-
-__all__ = [
-    "TERMS",
-    "StereoObjective",
-    "auto_mask",
-    "census_error",
-    "fast_photometric_error",
-    "feature_map_error",
-    "feature_net_loss",
-    "identity_threshold",
-    "masked_mean",
-    "normalise_disparity",
-    "out_of_view_mask",
-    "photometric_error",
-    "smoothness_first_order",
-    "smoothness_second_order",
-    "structural_dissimilarity",
-    "warped_feature_error",
-    "zncc_error",
-]

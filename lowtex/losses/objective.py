@@ -112,40 +112,27 @@ class StereoObjective:
         """
         _check(outputs, batch)
         with torch.autocast(device_type=batch.image.device.type, enabled=False):
-            image, other = at_least_float32(batch.image), at_least_float32(batch.other)
-            outputs = [at_least_float32(output) for output in outputs]
-            dtype = torch.promote_types(image.dtype, outputs[0].dtype)
-            step = StereoStep(
-                network=network,
-                outputs=[output.to(dtype) for output in outputs],
-                image=image.to(dtype),
-                other=other.to(dtype),
-                rig=batch.rig,
-                direction=batch.direction,
-                generator=generator,
-            )
-            return self._sum(step)
+            tensors = [at_least_float32(tensor) for tensor in (batch.image, batch.other, *outputs)]
+            dtype = torch.promote_types(tensors[0].dtype, tensors[2].dtype)
+            image, other, *outputs = (tensor.to(dtype) for tensor in tensors)
+            return self._sum(StereoStep(network, outputs, image, other, batch.rig, batch.direction, generator))
 
     def _sum(self, step: StereoStep) -> tuple[Tensor, dict[str, Tensor]]:
         loss = self.loss
         terms = dict.fromkeys(TERMS, step.image.new_zeros(()))
+        pixels = ("pixel", self.pixel_term, loss.pixel_weight)
+        features = ("feature", self.feature_term, loss.feature_weight)
         kept = []
-        if loss.uses_pixels:
-            terms["pixel"], fraction = self.pixel_term(step)
-            terms["data"] = terms["data"] + loss.pixel_weight * terms["pixel"]
-            kept.append(fraction)
-        if loss.uses_features:
-            terms["feature"], fraction = self.feature_term(step)
-            terms["data"] = terms["data"] + loss.feature_weight * terms["feature"]
+        for name, term, weight in [pixels] * loss.uses_pixels + [features] * loss.uses_features:
+            terms[name], fraction = term(step)
+            terms["data"] = terms["data"] + weight * terms[name]
             kept.append(fraction)
         terms["masked"] = 1 - torch.stack(kept).mean()
         terms["total"] = terms["data"]
-        if loss.smooth_first > 0:
-            terms["smooth_first"] = self._smoothness(step, smoothness_first_order)
-            terms["total"] = terms["total"] + loss.smooth_first * terms["smooth_first"]
-        if loss.smooth_second > 0:
-            terms["smooth_second"] = self._smoothness(step, smoothness_second_order)
-            terms["total"] = terms["total"] + loss.smooth_second * terms["smooth_second"]
+        for name, order in {"smooth_first": smoothness_first_order, "smooth_second": smoothness_second_order}.items():
+            if (weight := getattr(loss, name)) > 0:
+                terms[name] = self._smoothness(step, order)
+                terms["total"] = terms["total"] + weight * terms[name]
         return terms["total"], {name: value.detach() for name, value in terms.items()}
 
     def pixel_term(self, step: StereoStep, fast: bool = True) -> tuple[Tensor, Tensor]:

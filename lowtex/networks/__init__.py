@@ -6,15 +6,3 @@ from lowtex.networks.feature_net import FeatureNet, build_feature_net
 from lowtex.networks.iresnet import IResNetEncoder
 from lowtex.networks.pretrained import load_published
 from lowtex.networks.resnet import ResNetEncoder
-
-__all__ = [
-    "DepthNet",
-    "FeatureNet",
-    "IResNetEncoder",
-    "NestedDecoder",
-    "ResNetEncoder",
-    "UNetDecoder",
-    "build_depth_net",
-    "build_feature_net",
-    "load_published",
-]

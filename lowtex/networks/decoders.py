@@ -29,6 +29,8 @@ class UNetDecoder(nn.Module):
         initial_bias: start of the heads' bias. 0 starts at half of the largest disparity, which sometimes collapses
             when trained from scratch; -4 starts at small disparities.
         least_channels: fewest of any level, whatever the width; None = 8.
+        outputs: channels of each head.
+        padding_mode: of every convolution, see `lowtex.networks.layers.pad_border`.
     """
 
     def __init__(
@@ -37,15 +39,17 @@ class UNetDecoder(nn.Module):
         width: float = 1.0,
         initial_bias: float = INITIAL_BIAS,
         least_channels: int | None = None,
+        outputs: int = 1,
+        padding_mode: str = "reflect",
     ):
         super().__init__()
         self.in_channels = list(channels)
         own = _own_channels(width, least_channels)
         before = [self.in_channels[4], *own[:0:-1]]
         skips = [*self.in_channels[3::-1], 0]
-        self.reduce = nn.ModuleList(ConvBlock(c, o) for c, o in zip(before, own[::-1], strict=True))
-        self.fuse = nn.ModuleList(ConvBlock(o + s, o) for o, s in zip(own[::-1], skips, strict=True))
-        self.heads = nn.ModuleList(SigmoidHead(c, initial_bias=initial_bias) for c in own[:4])
+        self.reduce = nn.ModuleList(ConvBlock(c, o, padding_mode) for c, o in zip(before, own[::-1], strict=True))
+        self.fuse = nn.ModuleList(ConvBlock(o + s, o, padding_mode) for o, s in zip(own[::-1], skips, strict=True))
+        self.heads = nn.ModuleList(SigmoidHead(c, outputs, initial_bias, padding_mode) for c in own[:4])
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Four disparities in (0, 1), ``(B, 1, H / 2^k, W / 2^k)``, k = 0..3: the full size of the image first.
@@ -57,10 +61,13 @@ class UNetDecoder(nn.Module):
             ValueError: maps of other shapes, with the shapes got.
         """
         check_maps(maps, self.in_channels)
-        x = maps[4]
-        decoded = []
-        for step, (reduce, fuse) in enumerate(zip(self.reduce, self.fuse, strict=True)):
-            x = fuse.join(reduce(x), maps[3 - step] if step < 4 else None)
+        return self.decode(maps[4], [*maps[3::-1], None])
+
+    def decode(self, deepest: Tensor, skips: list[Tensor | None]) -> list[Tensor]:
+        """As `forward`, from the deepest map and what is joined at each of the five sizes, deepest first."""
+        x, decoded = deepest, []
+        for reduce, fuse, skip in zip(self.reduce, self.fuse, skips, strict=True):
+            x = fuse.join(reduce(x), skip)
             decoded.append(x)
         return [head(x) for head, x in zip(self.heads, decoded[:0:-1], strict=True)]
 

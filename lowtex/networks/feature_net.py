@@ -1,13 +1,12 @@
 """The network whose lowest-level maps are compared instead of pixels: FeatDepth's autoencoder."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from lowtex.networks.decoders import DECODER_CHANNELS
-from lowtex.networks.layers import ConvBlock, SigmoidHead, check_image, scaled_channels
+from lowtex.networks.decoders import UNetDecoder
+from lowtex.networks.layers import check_image, evaluation_mode
 from lowtex.networks.resnet import ResNetEncoder
 from lowtex.settings import FeatureNetSettings
 
@@ -15,7 +14,7 @@ DEAD_CHANNEL = 1e-3
 """A channel that varies less than this part of the average channel is dead; scaling it up would only amplify noise."""
 
 
-class ImageDecoder(nn.Module):
+class ImageDecoder(UNetDecoder):
     """The deepest encoder map alone -> the image at four scales, three-channel sigmoids, full size first.
 
     Five times `ConvBlock`, nearest doubling, `ConvBlock`, with 256, 128, 64, 32, 16 channels. No skip connections:
@@ -23,21 +22,11 @@ class ImageDecoder(nn.Module):
     """
 
     def __init__(self, in_channels: int, width: float, padding_mode: str):
-        super().__init__()
-        own = [scaled_channels(c, width) for c in reversed(DECODER_CHANNELS)]
-        self.reduce = nn.ModuleList(
-            ConvBlock(c, o, padding_mode) for c, o in zip([in_channels, *own[:-1]], own, strict=True)
-        )
-        self.fuse = nn.ModuleList(ConvBlock(o, o, padding_mode) for o in own)
-        self.heads = nn.ModuleList(SigmoidHead(o, 3, padding_mode=padding_mode) for o in own[:0:-1])
+        super().__init__([0, 0, 0, 0, in_channels], width, 0.0, outputs=3, padding_mode=padding_mode)
 
     def forward(self, deepest: Tensor) -> list[Tensor]:
         """``(B, C, H/32, W/32)`` -> four ``(B, 3, H / 2^k, W / 2^k)`` in (0, 1), k = 0..3."""
-        x, decoded = deepest, []
-        for reduce, fuse in zip(self.reduce, self.fuse, strict=True):
-            x = fuse.join(reduce(x))
-            decoded.append(x)
-        return [head(x) for head, x in zip(self.heads, decoded[:0:-1], strict=True)]
+        return self.decode(deepest, [None] * 5)
 
 
 class FeatureNet(nn.Module):
@@ -107,12 +96,12 @@ class FeatureNet(nn.Module):
         measured with the same rule.
         """
         check_image(image, multiple=2)
-        with _running_statistics(self.encoder):
+        with evaluation_mode(self.encoder):
             return self._scaled(self.encoder.stem(image), 0)
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """All five maps at strides 2 .. 32, normalised, with running statistics (see `lowest`)."""
-        with _running_statistics(self.encoder):
+        with evaluation_mode(self.encoder):
             return [self._scaled(x, level) for level, x in enumerate(self.encoder(image))]
 
     def freeze(self) -> "FeatureNet":
@@ -151,7 +140,7 @@ class FeatureNet(nn.Module):
         count = [0] * 5
         sums = [torch.zeros(2, c, dtype=torch.float64) for c in self.channels]
         for image in images:
-            with _running_statistics(self.encoder):
+            with evaluation_mode(self.encoder):
                 maps = self.encoder(image.to(self.mean_0).reshape(-1, *image.shape[-3:]))
             for level, x in enumerate(maps):
                 x = x.double().cpu()
@@ -187,16 +176,3 @@ def build_feature_net(settings: FeatureNetSettings) -> FeatureNet:
         settings.depth, settings.width, settings.padding_mode, settings.normalise, settings.decoder_padding
     )
     return network.freeze() if settings.kind == "random" else network
-
-
-@contextmanager
-def _running_statistics(module: nn.Module) -> Iterator[None]:
-    """Batch norms in evaluation mode inside the block, as they were afterwards."""
-    switched = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.training]
-    for part in switched:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in switched:
-            part.training = True

@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.errors import require_choice
-from lowtex.networks.layers import Conv2d
-from lowtex.networks.resnet import BLOCKS, Encoder, is_bottleneck
+from lowtex.networks.resnet import BLOCKS, Block, Encoder, is_bottleneck, shortcut
 
 
-class IResNetBlock(nn.Module):
+class IResNetBlock(Block):
     """One block of a stage; with C convolution, B batch norm, R ReLU, P shortcut, for two 3x3 convolutions:
 
     ============  ==================================================  ==========================
@@ -56,23 +55,10 @@ class IResNetBlock(nn.Module):
         padding_mode: str,
     ):
         super().__init__()
-        out_channels = planes * (4 if bottleneck else 1)
-        self.role, self.bottleneck = role, bottleneck
-        self.rectify_main = rectify and follows_start
+        self.role, self.rectify_main = role, rectify and follows_start
         self.bn0 = None if role == "start" or follows_start else nn.BatchNorm2d(in_channels)
-        first, second = (1, 3) if bottleneck else (3, 3)
-        strides = (1, stride) if bottleneck else (stride, 1)
-        self.conv1 = Conv2d(in_channels, planes, first, strides[0], padding_mode=padding_mode)
-        self.bn1 = nn.BatchNorm2d(planes)
-        self.conv2 = Conv2d(planes, planes, second, strides[1], padding_mode=padding_mode)
-        last_norm = nn.BatchNorm2d(out_channels) if role != "middle" else None
-        if bottleneck:
-            self.bn2 = nn.BatchNorm2d(planes)
-            self.conv3 = Conv2d(planes, out_channels, 1)
-            self.bn3 = last_norm
-        else:
-            self.bn2 = last_norm
-        self.downsample = _shortcut(in_channels, out_channels, stride, projection)
+        self.add_branch(in_channels, planes, stride, bottleneck, padding_mode, norm=role != "middle")
+        self.downsample = shortcut(in_channels, planes * (4 if bottleneck else 1), stride, projection)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H / stride, W / stride)``; >= 0 from an End block only."""
@@ -126,34 +112,16 @@ class IResNetEncoder(Encoder):
         self.rectify_after_start, self.projection = rectify_after_start, projection
         self.add_stages()
 
-    def make_stage(self, stage: int) -> nn.Sequential:
+    def make_block(self, stage: int, index: int, in_channels: int) -> IResNetBlock:
         """Start, Middle ... Middle, End; every stage halves the map in its Start block."""
-        count = BLOCKS[self.depth][stage]
-        blocks = []
-        for index in range(count):
-            role = "start" if index == 0 else "end" if index == count - 1 else "middle"
-            blocks.append(
-                IResNetBlock(
-                    in_channels=self.channels[stage] if index == 0 else self.channels[stage + 1],
-                    planes=self.planes[stage],
-                    stride=2 if index == 0 else 1,
-                    role=role,
-                    follows_start=index == 1,
-                    bottleneck=is_bottleneck(self.depth),
-                    rectify=self.rectify_after_start,
-                    projection=self.projection,
-                    padding_mode=self.padding_mode,
-                )
-            )
-        return nn.Sequential(*blocks)
-
-
-def _shortcut(in_channels: int, out_channels: int, stride: int, projection: str) -> nn.Module | None:
-    if stride == 1 and in_channels == out_channels:
-        return None
-    pools = projection == "max_pool" and stride != 1
-    if pools and in_channels == out_channels:
-        return nn.MaxPool2d(3, stride=stride, padding=1)
-    parts = [nn.MaxPool2d(3, stride=stride, padding=1)] if pools else []
-    parts.append(Conv2d(in_channels, out_channels, 1, 1 if pools else stride))
-    return nn.Sequential(*parts, nn.BatchNorm2d(out_channels))
+        return IResNetBlock(
+            in_channels,
+            self.planes[stage],
+            stride=2 if index == 0 else 1,
+            role="start" if index == 0 else "end" if index == BLOCKS[self.depth][stage] - 1 else "middle",
+            follows_start=index == 1,
+            bottleneck=is_bottleneck(self.depth),
+            rectify=self.rectify_after_start,
+            projection=self.projection,
+            padding_mode=self.padding_mode,
+        )

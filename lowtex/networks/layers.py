@@ -13,6 +13,9 @@ The fast forms give the same numbers up to rounding. The form to read stands bes
   gives the nine products of every pixel with the nine taps, as nine planes; their shifted sum is the convolution.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -155,6 +158,19 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(part.bias)
 
 
+@contextmanager
+def evaluation_mode(network) -> Iterator[None]:
+    """Inside, batch norms use their running statistics; afterwards the network is as before, if it has modes at all."""
+    training = getattr(network, "training", False)
+    if training:
+        network.eval()
+    try:
+        yield
+    finally:
+        if training:
+            network.train()
+
+
 def check_image(image: Tensor, multiple: int = 32) -> None:
     """Raise ValueError, naming the shape got, unless ``image`` is ``(B, 3, H, W)`` with fitting height and width."""
     if image.dim() != 4 or image.shape[1] != 3:
@@ -171,14 +187,13 @@ def check_image(image: Tensor, multiple: int = 32) -> None:
 def check_maps(maps: list[Tensor], channels: list[int]) -> None:
     """Raise ValueError unless ``maps`` are five encoder maps with ``channels``, each twice the size of the next."""
     shapes = [tuple(m.shape) for m in maps]
-    if len(maps) != 5 or any(m.dim() != 4 or m.shape[1] != c for m, c in zip(maps, channels, strict=True)):
-        raise ValueError(f"a decoder for channels {channels} takes five (B, C, H, W) maps, got {shapes}")
-    for fine, coarse in zip(maps[:-1], maps[1:], strict=True):
-        if fine.shape[-2] != 2 * coarse.shape[-2] or fine.shape[-1] != 2 * coarse.shape[-1]:
-            raise ValueError(
-                f"each encoder map must be twice the size of the next one, got {shapes}; "
-                "give the encoder an image whose height and width are multiples of 32"
-            )
+    height, width = shapes[-1][-2:] if shapes else (0, 0)
+    sizes = [(c, height * 2**k, width * 2**k) for k, c in zip((4, 3, 2, 1, 0), channels, strict=True)]
+    if [shape[1:] for shape in shapes] != sizes:
+        raise ValueError(
+            f"a decoder for channels {channels} takes five (B, C, H, W) maps, each twice the size of the next one, got "
+            f"{shapes}; give the encoder an image whose height and width are multiples of 32"
+        )
 
 
 def plain_forms() -> bool:

@@ -82,14 +82,13 @@ def _load_folder(module: nn.Module, folder: Path) -> set[str]:
             "a folder of Monodepth2 weights goes into DepthNet(ResNetEncoder(18), UNetDecoder(…)); load other "
             f"weights into its parts: load_published(network.encoder, file), got {type(module).__name__} and {folder}"
         )
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"a DepthNet takes a folder with encoder.pth and depth.pth, and {folder} is not a folder; "
-            "for encoder weights alone call load_published(network.encoder, file)"
-        )
     for stem in ("encoder", "depth"):
         if _file(folder, stem) is None:
-            raise CheckpointError(f"{folder} has no {stem}.pth; a Monodepth2 model is encoder.pth and depth.pth")
+            lacks = f"has no {stem}.pth" if folder.is_dir() else "is not a folder"
+            raise CheckpointError(
+                f"{folder} {lacks}; a DepthNet takes a folder with encoder.pth and depth.pth; for encoder weights "
+                "alone call load_published(network.encoder, file)"
+            )
     # the decoder's file is looked at before anything is loaded, so that a wrong folder leaves the network as it was
     path = _file(folder, "depth")
     compare(module.decoder, _monodepth2_decoder(read_weights(path), path), path)
@@ -146,32 +145,23 @@ def _is_iresnet(weights: dict[str, Tensor]) -> bool:
 
 def _check_family(module: nn.Module, weights: dict[str, Tensor], path: Path, as_start: bool) -> None:
     """Raise CheckpointError unless the weights are of the module's family, and in its reading of the main path."""
-    into_iresnet, problem = isinstance(module, IResNetEncoder), ""
-    if "conv1.weight" not in weights or "layer1.0.conv1.weight" not in weights:
-        problem = (
-            "does not hold a ResNet or iResNet: conv1.weight and layer1.0.conv1.weight are not in it; it holds "
-            f"{_some(weights)}"
-        )
-    elif _is_iresnet(weights) and not into_iresnet:
-        problem = "holds an iResNet; load it into an IResNetEncoder of the same depth"
-    elif _is_iresnet(weights) and module.projection != "max_pool":
-        problem = (
-            f"holds an iResNet whose shortcuts pool first, but this encoder's projection is {module.projection}; "
-            "choose --set network.projection=max_pool"
-        )
-    elif _is_iresnet(weights) and not module.rectify_after_start and not as_start:
-        problem = (
-            "was trained by code that rectifies the main path after each stage's first block; build the encoder with "
-            "rectify_after_start=True to get its outputs, or pass as_start=True to begin training from these weights "
-            "in the other reading"
-        )
-    elif into_iresnet and not _is_iresnet(weights) and not as_start:
-        problem = (
-            "holds a torchvision ResNet, which an iResNet cannot reproduce; pass as_start=True to begin training from "
-            "its convolutions, or load it into a ResNetEncoder"
-        )
-    if problem:
-        raise CheckpointError(f"{path} {problem}")
+    wanted = isinstance(module, IResNetEncoder)
+    found = _is_iresnet(weights)
+    problems = {
+        "does not hold a ResNet or iResNet: conv1.weight and layer1.0.conv1.weight are not in it; it holds "
+        f"{_some(weights)}": not {"conv1.weight", "layer1.0.conv1.weight"} <= weights.keys(),
+        "holds an iResNet; load it into an IResNetEncoder of the same depth": found and not wanted,
+        "holds an iResNet whose shortcuts pool first, but this encoder's projection is stride; choose --set "
+        "network.projection=max_pool": found and wanted and module.projection != "max_pool",
+        "was trained by code that rectifies the main path after each stage's first block; build the encoder with "
+        "rectify_after_start=True to get its outputs, or pass as_start=True to begin training from these weights in "
+        "the other reading": found and wanted and not module.rectify_after_start and not as_start,
+        "holds a torchvision ResNet, which an iResNet cannot reproduce; pass as_start=True to begin training from its "
+        "convolutions, or load it into a ResNetEncoder": wanted and not found and not as_start,
+    }
+    for problem, is_so in problems.items():
+        if is_so:
+            raise CheckpointError(f"{path} {problem}")
 
 
 def _resnet_as_start(weights: dict[str, Tensor], module: IResNetEncoder) -> tuple[dict[str, Tensor], set[str]]:

@@ -44,12 +44,14 @@ class Encoder(nn.Module):
 
     def add_stages(self) -> None:
         """Build ``layer1`` .. ``layer4`` and draw all weights; the last thing a subclass does when it is made."""
-        for stage in range(4):
-            self.add_module(f"layer{stage + 1}", self.make_stage(stage))
+        for stage, count in enumerate(BLOCKS[self.depth]):
+            inputs = [self.channels[stage]] + (count - 1) * [self.channels[stage + 1]]
+            blocks = [self.make_block(stage, index, in_channels) for index, in_channels in enumerate(inputs)]
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         initialise(self)
 
-    def make_stage(self, stage: int) -> nn.Sequential:
-        """The blocks of stage 0..3; reads ``channels[stage]``, ends with ``channels[stage + 1]``."""
+    def make_block(self, stage: int, index: int, in_channels: int) -> nn.Module:
+        """Block ``index`` of stage 0..3; it ends with ``channels[stage + 1]``."""
         raise NotImplementedError
 
     def before_stages(self, x: Tensor) -> Tensor:
@@ -80,7 +82,37 @@ class Encoder(nn.Module):
         return maps
 
 
-class ResNetBlock(nn.Module):
+class Block(nn.Module):
+    """What the blocks of both families have: a branch of two 3x3 convolutions, or 1x1-3x3-1x1 as a bottleneck."""
+
+    def add_branch(self, in_channels: int, planes: int, stride: int, bottleneck: bool, padding_mode: str, norm: bool):
+        """The convolutions and batch norms; without ``norm`` the last convolution has none."""
+        out_channels = planes * (4 if bottleneck else 1)
+        first, strides = (1, (1, stride)) if bottleneck else (3, (stride, 1))
+        self.bottleneck = bottleneck
+        self.conv1 = Conv2d(in_channels, planes, first, strides[0], padding_mode=padding_mode)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = Conv2d(planes, planes, 3, strides[1], padding_mode=padding_mode)
+        if bottleneck:
+            self.bn2 = nn.BatchNorm2d(planes)
+            self.conv3 = Conv2d(planes, out_channels, 1)
+        last_norm = nn.BatchNorm2d(out_channels) if norm else None
+        self.add_module("bn3" if bottleneck else "bn2", last_norm)
+
+
+def shortcut(in_channels: int, out_channels: int, stride: int, projection: str = "stride") -> nn.Module | None:
+    """A block's shortcut, None where it is the input itself; ``projection`` as in `IResNetEncoder`."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    pools = projection == "max_pool" and stride != 1
+    if pools and in_channels == out_channels:
+        return nn.MaxPool2d(3, stride=stride, padding=1)
+    parts = [nn.MaxPool2d(3, stride=stride, padding=1)] if pools else []
+    parts.append(Conv2d(in_channels, out_channels, 1, 1 if pools else stride))
+    return nn.Sequential(*parts, nn.BatchNorm2d(out_channels))
+
+
+class ResNetBlock(Block):
     """``ReLU(branch(x) + shortcut(x))``: the branch has two 3x3 convolutions, or 1x1-3x3-1x1 as a bottleneck.
 
     The stride sits on the first 3x3 convolution, and the shortcut of a changed shape is a strided 1x1 convolution
@@ -89,20 +121,8 @@ class ResNetBlock(nn.Module):
 
     def __init__(self, in_channels: int, planes: int, stride: int, bottleneck: bool, padding_mode: str):
         super().__init__()
-        out_channels = planes * (4 if bottleneck else 1)
-        first, second = (1, 3) if bottleneck else (3, 3)
-        strides = (1, stride) if bottleneck else (stride, 1)
-        self.conv1 = Conv2d(in_channels, planes, first, strides[0], padding_mode=padding_mode)
-        self.bn1 = nn.BatchNorm2d(planes)
-        self.conv2 = Conv2d(planes, planes, second, strides[1], padding_mode=padding_mode)
-        self.bn2 = nn.BatchNorm2d(planes)
-        self.bottleneck = bottleneck
-        if bottleneck:
-            self.conv3 = Conv2d(planes, out_channels, 1)
-            self.bn3 = nn.BatchNorm2d(out_channels)
-        self.downsample = None
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels))
+        self.add_branch(in_channels, planes, stride, bottleneck, padding_mode, norm=True)
+        self.downsample = shortcut(in_channels, planes * (4 if bottleneck else 1), stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H / stride, W / stride)``, >= 0."""
@@ -132,15 +152,10 @@ class ResNetEncoder(Encoder):
         super().__init__(depth, width, padding_mode, normalise_image)
         self.add_stages()
 
-    def make_stage(self, stage: int) -> nn.Sequential:
-        """Blocks of one stage; every stage but the first halves the map in its first block."""
-        planes, bottleneck = self.planes[stage], is_bottleneck(self.depth)
-        blocks = []
-        for index in range(BLOCKS[self.depth][stage]):
-            inputs = self.channels[stage] if index == 0 else self.channels[stage + 1]
-            stride = 2 if index == 0 and stage > 0 else 1
-            blocks.append(ResNetBlock(inputs, planes, stride, bottleneck, self.padding_mode))
-        return nn.Sequential(*blocks)
+    def make_block(self, stage: int, index: int, in_channels: int) -> ResNetBlock:
+        """Every stage but the first halves the map in its first block."""
+        stride = 2 if index == 0 and stage > 0 else 1
+        return ResNetBlock(in_channels, self.planes[stage], stride, is_bottleneck(self.depth), self.padding_mode)
 
     def before_stages(self, x: Tensor) -> Tensor:
         """The 3x3 max-pool of stride 2; it pads with minus infinity, so no border shows in its output."""

@@ -31,6 +31,7 @@ def evaluate(options: argparse.Namespace) -> int:
     import warnings
 
     from lowtex.catalog import TRUTH_FILES, data_name, learnt_from, source_of
+    from lowtex.checkpoints import load_network
     from lowtex.data_paths import is_miniature
     from lowtex.devices import resolve_device
     from lowtex.evaluation.evaluate import NO_TRUTH, evaluate
@@ -38,7 +39,6 @@ def evaluate(options: argparse.Namespace) -> int:
     from lowtex.networks.pretrained import is_monodepth2, load_monodepth2
     from lowtex.progress import count
     from lowtex.provenance import provenance
-    from lowtex.training import load_network
     from lowtex_lab.cli import FAILED
 
     if options.out and options.per_image and options.out.resolve() == options.per_image.resolve():

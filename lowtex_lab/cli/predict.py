@@ -103,7 +103,7 @@ def predict_files(
 
     Args:
         photos: image files with different stems.
-        checkpoint: see `lowtex.training.load_network`.
+        checkpoint: see `lowtex.checkpoints.load_network`.
         out: folder to write to.
         focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
         image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
@@ -122,12 +122,12 @@ def predict_files(
         DataError: the disk is full; or photos that can't be read, or that the focal length can't be of, after all
             others are done; names the first.
     """
+    from lowtex.checkpoints import load_network
     from lowtex.datasets.images import read_rgb
     from lowtex.devices import resolve_device
-    from lowtex.evaluation.prediction import predict_photo
+    from lowtex.evaluation.evaluate import predict_photo
     from lowtex.geometry import implausible_focal
     from lowtex.progress import Progress
-    from lowtex.training import load_network
 
     if focal_px is not None and not 0 < focal_px < float("inf"):
         raise OptionError(f"--focal {focal_px} must be a positive number of pixels")

@@ -75,7 +75,7 @@ def _same_network(checkpoint: Path, recipe) -> None:
     """
     from dataclasses import asdict
 
-    from lowtex.training import load_network
+    from lowtex.checkpoints import load_network
 
     # what weights mean in metres is carried over with them, and the rest is of a start from nothing
     free = ("metres_per_unit", "nominal_baseline", "pretrained", "pretrained_content", "initial_bias")

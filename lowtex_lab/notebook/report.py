@@ -80,7 +80,7 @@ def write_report(run_dir: str | Path) -> Path:
 
 def write_standing_tables(run_dir: str | Path) -> list[Path]:
     """The main tables of a run, one for each protocol and data set, from its rows alone; returns the Markdown files."""
-    from lowtex.evaluation.tables import table, write_table
+    from lowtex.evaluation.results import table, write_table
 
     run_dir = Path(run_dir)
     written = []

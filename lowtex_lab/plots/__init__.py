@@ -9,7 +9,6 @@ What each function takes is kept when it is called, so that the saved figure can
 never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` for the common look.
 """
 
-# ruff: noqa: F401 - what notebooks call as `figures.…`
 from lowtex_lab.plots.curves import line_panels, loss_landscape, timeline, training_curves
 from lowtex_lab.plots.diagrams import diagram_blocks, diagram_decoders, diagram_stereo_loop, diagram_white_wall
 from lowtex_lab.plots.effects import claim_effects, effect_forest, factorial_cells, interaction_plot, weight_curves

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from lowtex.evaluation.tables import markdown_table
+from lowtex.evaluation.results import markdown_table
 from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected

@@ -27,7 +27,7 @@ from lowtex.geometry import StereoRig
 from lowtex.networks import build_depth_net
 from lowtex.seeding import seed_everything
 from lowtex.settings import ScheduleSettings
-from lowtex.training import StepSampler, train_experiment
+from lowtex.training import pairs_of_steps, train_experiment
 
 SIZE = (64, 96)
 
@@ -64,7 +64,7 @@ def test_it_is_what_train_experiment_does(conditions, tmp_path, name, precision)
     features = None if pixels else load_feature_net(next(tmp_path.glob("feature_net-*")))
     seed_everything(experiment.seed, "weights")
     step = KitStep(build_depth_net(experiment.network), experiment.loss, features, precision, learning_rate=1e-3)
-    order = StepSampler(len(dataset), subject.batch, 2, experiment.seed)
+    order = pairs_of_steps(len(dataset), subject.batch, 2, experiment.seed).tolist()
     ours = [float(step(collate([dataset[i] for i in indices]), n)) for n, indices in enumerate(order)]
     assert len(logged) == 2 and logged[0] != logged[1]
     assert ours == pytest.approx(logged, rel=1e-5)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.prediction import predict_photo
+from lowtex.evaluation.evaluate import predict_photo
 from lowtex_lab import cli
 from lowtex_lab.cli.predict import find_photos, predict_files, write_depth
 
@@ -185,7 +185,7 @@ def test_earlier_depth_is_replaced_only_where_that_is_asked_for(predict, trained
     assert len(predict(*photos, existing="skip")[1]) == 1 and np.load(out / "a.npy").max() == pytest.approx(8.0)
     assert predict(*photos, existing="skip")[1] == []
     assert len(predict(*photos, existing="overwrite")[1]) == 2 and np.load(out / "a.npy").max() == pytest.approx(5.0)
-    monkeypatch.setattr("lowtex.evaluation.prediction.predict_photo", interrupted)
+    monkeypatch.setattr("lowtex.evaluation.evaluate.predict_photo", interrupted)
     words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out), "--overwrite"]
     assert cli.main(words) == 130
     told = "what was finished is kept, and the same command with --skip-existing goes on from there\n"

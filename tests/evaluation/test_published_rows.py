@@ -5,7 +5,7 @@ import pytest
 
 from lowtex.evaluation.metrics import LOG10, METRICS
 from lowtex.evaluation.protocols import PROTOCOLS
-from lowtex.evaluation.tables import comparable_rows, published_rows, reported_lines
+from lowtex.evaluation.results import comparable_rows, published_rows, reported_lines
 
 
 def measured(protocol="eigen_raw", **options):

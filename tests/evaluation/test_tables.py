@@ -7,8 +7,7 @@ import pytest
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.protocols import PROTOCOLS
-from lowtex.evaluation.results import COLUMNS, merge_rows, table, to_markdown, write_table
-from lowtex.evaluation.tables import markdown_table
+from lowtex.evaluation.results import COLUMNS, markdown_table, merge_rows, table, to_markdown, write_table
 
 
 def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, miniature=True, strata=("low", "high")):

@@ -10,8 +10,7 @@ from scipy import stats
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import evaluate
-from lowtex.evaluation.results import per_image_rows
-from lowtex.evaluation.tables import to_markdown
+from lowtex.evaluation.results import per_image_rows, to_markdown
 from lowtex.experiments import named_experiment
 from lowtex.geometry import StereoRig
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected

@@ -207,7 +207,7 @@ def seed_errors(
 def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
     """Effects as a table to read: effect, pixels, ratio [interval], change, verdict, seeds, images, drawn as.
 
-    For `evaluation.tables.to_markdown`. A ratio without an interval says so. Verdicts are the corrected ones where the
+    For `evaluation.results.to_markdown`. A ratio without an interval says so. Verdicts are the corrected ones where the
     frame has them (`corrected`).
     """
     verdict = "verdict_corrected" if "verdict_corrected" in effects else "verdict"
