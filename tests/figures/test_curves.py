@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from figure_samples import make_landscape, make_log, texts
+from figure_samples import make_log, texts
 
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
@@ -45,12 +45,6 @@ def test_training_curves_draw_the_log_as_it_is():
 def test_refusals(draw, told):
     with pytest.raises(DataError, match=told):
         draw()
-
-
-def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
-    """The reason for one scale a loss: scaled by its own panel, a white wall would look like a textured facade."""
-    pixels = in_panels(figures.loss_landscape(make_landscape()), lambda axes: axes.lines[0].get_ydata().max())
-    assert pixels["A"] == pytest.approx(1.0) and pixels["B"] == pytest.approx(0.1)
 
 
 def test_loss_landscape_marks_truth_and_minimum():
