@@ -32,7 +32,7 @@ def watched(monkeypatch):
         usual = getattr(kind, method)
 
         def watching(self, *given, **options):
-            for name, value in note(self, *given).items():
+            for name, value in note(self, *given, **options).items():
                 calls[name].append(value)
             return usual(self, *given, **options)
 
@@ -41,12 +41,12 @@ def watched(monkeypatch):
     def start(network):
         return {name: value.clone() for name, value in network.state_dict().items()}
 
-    def objective(self, network, outputs, batch, generator):
+    def objective(self, network, outputs, batch, generator=None):
         noise = torch.randn(4, generator=generator.clone_state()).tolist()
         return {"outputs": outputs, "names": tuple(batch.names), "clean": batch.image.clone(), "noise": noise}
 
     watch(DepthNet, "forward", lambda self, image: {"seen": image.detach().clone(), "start": start(self)})
-    watch(FeatureNet, "forward", lambda self, image: {"feature_seen": image.clone(), "feature_start": start(self)})
+    watch(FeatureNet, "forward", lambda self, image, **_: {"feature_seen": image.clone(), "feature_start": start(self)})
     watch(FeatureNet, "lowest", lambda self, image: {"compared": image.detach().clone()})
     watch(StereoObjective, "__call__", objective)
     return calls
