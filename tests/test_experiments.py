@@ -160,3 +160,8 @@ def test_defaults_are_the_default_reading():
     assert asdict(loss) == {**weights, **terms, **smooth, **pixels, "auto_mask": False, "out_of_view_mask": False}
     assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
     assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)
+
+
+def test_unused_feature_settings_do_not_split_one_experiment_in_two():
+    plain = named_experiment("baseline")
+    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key

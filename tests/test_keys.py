@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from lowtex.experiments import DataSettings, change, named_experiment
+from lowtex.experiments import NAMED, DataSettings, change, named_experiment
 from lowtex.settings import ADDED_LATER, FeatureNetSettings, LossSettings, NetworkSettings, ScheduleSettings
 
 SOURCE = "miniature:fixed"
@@ -94,3 +94,14 @@ def test_only_joint_feature_networks_have_a_version_of_their_own(monkeypatch):
     monkeypatch.setattr("lowtex.experiments.JOINT_VERSION", 99)
     assert joint.key != before[0] and joint.feature_net_key != before[1]
     assert (ours.key, ours.feature_net_key) == QUICK["ours", 0]
+
+
+STANDARD = {"baseline": "f82823530526", "encoder": "3cda5a34eba7", "encoder_features": "f2df35fdfb14"} | {
+    "ours": "9ddd7da31e92"
+}
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_keys_of_another_profile_never_change(name):
+    assert named_experiment(name, "standard", source=SOURCE).key == STANDARD[name]
+    assert name in NAMED

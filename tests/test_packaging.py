@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -188,3 +189,24 @@ def test_the_names_that_others_call():
     for module, listed in names.items():
         for name in listed.split():
             assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_setup_installs_from_the_lock(repository):
+    script = (repository / "tools" / "setup.sh").read_text(encoding="utf-8")
+    assert "--requirement requirements.lock" in script
+    assert "--no-deps --no-build-isolation --editable ." in script
+    rule = re.search(r"^\$\(STAMP\): (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
+
+
+def test_version_is_the_packages(project):
+    import lowtex
+
+    assert lowtex.__version__ == project["project"]["version"]
+
+
+def test_ci_calls_make_test_and_nothing_else(repository):
+    script = repository / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make test"]

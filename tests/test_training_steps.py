@@ -159,6 +159,7 @@ def test_maps_are_normalised_over_all_images_chosen(most, chosen, tmp_path, monk
     monkeypatch.setattr(training, "NORMALISATION_IMAGES", most)
     shared = training.train_feature_net(with_features(kind="random"), Pairs(7), tmp_path, options=CPU)
     measured, again = load_feature_net(shared), load_feature_net(shared)
+    assert not measured.train().training and not any(p.requires_grad for p in measured.parameters()), "it is frozen"
     again.fit_normalisation(Pairs(7)[index].image for index in chosen)
     for level in range(5):
         for name in (f"mean_{level}", f"deviation_{level}"):

@@ -128,3 +128,9 @@ def test_the_allocator_is_the_contestants(monkeypatch):
     harness.use_allocator("kit_bf16")
     harness.use_allocator("yardstick")
     assert told == ["clear", "keep", "clear"]
+
+
+def test_agreement_is_told_by_contestant():
+    one = Contest(SUBJECT, ("yardstick", "kit", "kit_bf16"), None, {"kit": 1e-2, "kit_bf16": 0.5})
+    values = {"yardstick": {"loss": 2.0, "g": 1.0}, "kit": {"loss": 2.0, "g": 1.001}, "kit_bf16": {"loss": 2.5, "g": 1}}
+    assert compared(one, values) == pytest.approx({"kit": 1e-3, "kit_bf16": 0.25})

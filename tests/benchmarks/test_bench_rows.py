@@ -146,3 +146,16 @@ def test_the_readme_shows_the_committed_benchmark():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert with_blocks(text, {"speed": targets_table(rows)}) == text, "run `make readme`"
     assert (REFERENCE / "bench" / "table.md").read_text(encoding="utf-8") == report(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (pd.DataFrame({"metric": ["ms"]}), "needs the columns group"),
+        (made().frame().query("metric == 'peak_mb'"), "no ratio to a yardstick and no profile"),
+        (pd.concat([made().frame(), made().frame().assign(device="b")]), "takes rows of one device"),
+    ],
+)
+def test_the_figure_refuses_what_it_cannot_show(rows, told):
+    with pytest.raises(DataError, match=told):
+        benchmark_overview(rows)

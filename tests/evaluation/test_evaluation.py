@@ -1,5 +1,7 @@
 """Evaluation: perfect predictions, an independent plain implementation, and the traps that change numbers."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,8 @@ from torch import nn
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import evaluate, predict, score
+from lowtex.evaluation.evaluate import compare, evaluate, predict, score
+from lowtex.evaluation.protocols import Protocol
 from lowtex.geometry import StereoRig
 
 HEIGHT, WIDTH = 32, 96
@@ -202,3 +205,22 @@ def test_shapes_are_checked():
 
     with pytest.raises(ValueError, match=r"\(1, 1, H, W\), got \(1, 5, 5\)"):
         evaluate(Flat(), [sample], "improved")
+
+
+def test_a_full_score_warns_of_nothing():
+    network, samples = perfect(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(network, samples, "improved")
+
+
+def test_disparity_is_resized_not_depth():
+    # between 10 m and 40 m lie 16 m (the mean of the inverses), not 25 m
+    truth = torch.full((1, 1, 3), 16.0)
+    prediction = np.array([[10.0, 40.0]])
+    got = compare(prediction, make_sample(0, truth), "improved").prediction[0]
+    assert got[1] == pytest.approx(16.0)
+    inverse = compare(1 / prediction, make_sample(0, truth), "improved", quantity="inverse_depth").prediction[0]
+    assert inverse == pytest.approx(got)
+    nearest = Protocol("mine", "improved", interpolation="nearest")
+    assert set(compare(prediction, make_sample(0, truth), nearest).prediction[0]) == {10.0, 40.0}

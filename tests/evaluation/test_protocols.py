@@ -130,3 +130,23 @@ def test_flip_postprocessing_by_hand():
     assert out[0, 0, 8] == pytest.approx(0.4 * 3.0 + 0.6 * 2.0)
     with pytest.raises(ValueError, match="one shape"):
         flip_postprocess(direct, mirrored_back[:1])
+
+
+def test_which_pixels_count():
+    truth = np.full((100, 100), 10.0)
+    truth[50, 50:55] = [0.0, 1e-3, 79.99, 80.0, 90.0]
+    raw = PROTOCOLS["eigen_raw"].valid(truth)
+    assert raw[50, 50:55].tolist() == [False, False, True, False, False]
+    assert not raw[:40].any() and not raw[99:].any() and not raw[:, :3].any() and not raw[:, 96:].any()
+    assert raw.sum() == (99 - 40) * (96 - 3) - 4
+    improved = PROTOCOLS["improved"].valid(truth)
+    # far pixels stay; the prediction is clamped all the same
+    assert improved[50, 50:55].tolist() == [False, True, True, True, True]
+    assert improved.sum() == 100 * 100 - 1
+    dense = PROTOCOLS["vkitti2_dense"].valid(truth)
+    assert dense.sum() == 100 * 100 - 4
+
+
+def test_make3d_counts_every_distance_below_70_metres():
+    truth = np.array([[0.0, 1e-4, 0.5, 69.99, 70.0, 81.0]])
+    assert PROTOCOLS["make3d_c1"].valid(truth)[0].tolist() == [False, True, True, True, False, False]

@@ -8,6 +8,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.evaluation.results import COLUMNS, merge_rows, table, to_markdown, write_table
+from lowtex.evaluation.tables import markdown_table
 
 
 def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, miniature=True, strata=("low", "high")):
@@ -130,3 +131,19 @@ def test_miniatures_cannot_be_mistaken_beside_reported_lines():
     assert "MINIATURE" not in real and "(miniature)" not in real
     assert "Lines marked MINIATURE were measured on the kit's own small rendered world" in text.splitlines()[-1]
     assert "MINIATURE" not in to_markdown(table(measured(miniature=False), reported=True))
+
+
+def test_cells_as_markdown_for_the_page_and_for_the_terminal():
+    lines = [["a", "1"], ["long", "10.5"]]
+    assert markdown_table(["", "n"], lines, {1}).splitlines() == [
+        "| | n |",
+        "| --- | ---: |",
+        "| a | 1 |",
+        "| long | 10.5 |",
+    ]
+    assert markdown_table(["what", "n"], lines, {1}, aligned=True).splitlines() == [
+        "| what |    n |",
+        "|------|-----:|",
+        "| a    |    1 |",
+        "| long | 10.5 |",
+    ]

@@ -168,3 +168,17 @@ def test_what_evaluate_takes():
     assert set(both["known"](full_sample(), (48, 160))) == {"low", "middle", "high", "all"}
     mine = {"mine": lambda sample, size=None: {}}
     assert strata_makers(mine) == mine
+
+
+def test_gradient_energy_by_hand():
+    # a ramp of 0.1 a pixel across and 0.2 down: 0.01 + 0.04 away from the border, where one side repeats
+    rows, columns = np.mgrid[0:5, 0:6]
+    energy = gradient_energy((0.1 * columns + 0.2 * rows).astype(np.float32), window_px=1)
+    assert energy[1:-1, 1:-1] == pytest.approx(0.05, rel=1e-5)
+    assert energy[1:-1, 0] == pytest.approx(0.05**2 + 0.04, rel=1e-5)
+
+
+def test_visibility():
+    visible = torch.tensor([[[True, False]]])
+    masks = strata(make_sample(visible=visible, depth=torch.ones(1, 1, 2)), "visibility")
+    assert masks["visible"].tolist() == [[True, False]] and masks["occluded"].tolist() == [[False, True]]

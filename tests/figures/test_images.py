@@ -175,3 +175,12 @@ def test_a_coarse_grid_gets_the_box_of_its_picture(aspect):
     boxes = [axes.get_window_extent() for axes in figure.axes if axes.images]
     shapes = [aspect or 40 / 30] * 2 + [aspect or 11 / 60] * 6
     assert [box.height / box.width for box in boxes] == pytest.approx(shapes, rel=0.02)
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_warp_differences_are_smallest_at_the_truth_from_either_side(direction):
+    offsets = np.arange(-6, 6.01, 0.5)
+    errors = warp_differences(make_sample(direction), offsets)
+    assert offsets[np.argmin(errors)] == 0 and errors.min() < 0.1 * errors.max()
+    wrong = warp_differences(make_sample(direction, focal_error=1.6), offsets)
+    assert abs(offsets[np.argmin(wrong)]) > 0.75, "a wrong calibration shows"

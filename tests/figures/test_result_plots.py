@@ -185,3 +185,10 @@ def test_crossed_strata_and_given_panels():
 def test_curves_refuse(errors, told):
     with pytest.raises(DataError, match=told):
         figures.errors_over_bins(errors)
+
+
+def test_the_caption_names_every_scaling():
+    rows = make_rows(kinds=("none",))
+    assert "no scaling)" in tidy.caption(rows)
+    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
+    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)

@@ -14,7 +14,7 @@ from lowtex.errors import DataError
 from lowtex.evaluation.results import write_rows
 from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
-from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, texture_kind
+from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, texture_kind, timeline_rows
 from lowtex_lab.plots.saving import PLOTS, plot, redraw_card
 
 KINDS = ("none", "known")
@@ -196,3 +196,19 @@ def test_rows_are_grouped_by_what_may_be_compared():
     ):
         assert [found for found, _ in comparable_groups(pd.concat(parts))] == names
     assert texture_kind(rows) == "known" and texture_kind(rows.assign(stratum_kind="none")) is None
+
+
+def test_nothing_to_draw(tmp_path):
+    with pytest.raises(DataError, match="is not the folder of a run"):
+        figures.redraw(tmp_path / "absent")
+    with pytest.raises(DataError, match="holds neither figures nor rows"):
+        figures.redraw(tmp_path)
+
+
+def test_the_seconds_of_a_run_are_those_of_its_records(tmp_path):
+    _record(tmp_path / "notebooks", "01_data", 20.0)
+    _record(tmp_path / "notebooks", "02_networks", 10.0, training_s=4.5)
+    assert timeline_rows(tmp_path).to_numpy().tolist() == [["01_data", 20.0, 0.0], ["02_networks", 10.0, 4.5]]
+    (tmp_path / "notebooks" / "04_x.result.json").write_text("{}")
+    with pytest.raises(DataError, match=r"04_x\.result\.json is not the record of a notebook"):
+        timeline_rows(tmp_path)

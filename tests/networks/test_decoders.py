@@ -75,6 +75,8 @@ def test_a_node_takes_its_whole_row_and_the_one_below(kind):
                 below = decoder.rises[i][j - 1](grid[i + 1][j - 1])
                 up = below.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
                 torch.testing.assert_close(grid[i][j], plain_node(decoder.rows[i][j - 1], [*grid[i][:j], up]))
+        finest = decoder.last[1].join(decoder.last[0](grid[0][4]))
+        torch.testing.assert_close(decoder(maps)[0], decoder.heads[0](finest))
         for scale, (i, j) in {1: (0, 4), 2: (1, 3), 3: (2, 2)}.items():
             torch.testing.assert_close(decoder(maps)[scale], decoder.heads[scale](grid[i][j]))
 

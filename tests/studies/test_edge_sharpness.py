@@ -177,3 +177,9 @@ def test_measure_of_a_network_without_edges(written):
     whole = frame[frame["stratum_kind"] == "none"]
     assert (whole.loc[whole["quantity"] == "missed", "value"] == 1).all() and whole["image"].nunique() > 1
     assert np.isfinite(frame["value"]).all() and (frame["value"] >= 0).all()
+
+
+def test_two_edges_in_reach_leave_place_but_no_profile():
+    truth = scene()
+    truth[:, EDGE + 3 :] = FAR
+    assert errors(truth, truth) == {"missed": 0, "off_px": 0, "stray_px": 0}
