@@ -99,11 +99,6 @@ def test_feature_network_is_shared_by_experiments_that_can_share_it():
         _ = named_experiment("baseline").feature_net_key
 
 
-def test_unused_feature_settings_do_not_split_one_experiment_in_two():
-    plain = named_experiment("baseline")
-    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key
-
-
 def test_round_trip_through_plain_values():
     for name in NAMED:
         experiment = named_experiment(name, "standard", seed=4, source="real:x")
@@ -165,3 +160,8 @@ def test_defaults_are_the_default_reading():
     assert asdict(loss) == {**weights, **terms, **smooth, **pixels, "auto_mask": False, "out_of_view_mask": False}
     assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
     assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)
+
+
+def test_unused_feature_settings_do_not_split_one_experiment_in_two():
+    plain = named_experiment("baseline")
+    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key

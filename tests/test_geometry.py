@@ -33,12 +33,6 @@ def test_whole_shift_is_a_slice(width, shift):
         assert torch.equal(moved[..., shift:], image[..., -1:].expand(-1, -1, -1, -shift))
 
 
-def test_half_a_pixel_is_the_mean_of_two():
-    image = torch.tensor([[[[0.0, 2.0, 6.0, 8.0]]]])
-    moved = warp_horizontal(image, torch.full((1, 1, 1, 4), 0.5))
-    assert moved.flatten().tolist() == [0.0, 1.0, 4.0, 7.0]
-
-
 def test_warp_agrees_with_grid_sample():
     source, shift = torch.rand(2, 5, 6, 40, dtype=torch.float64), torch.rand(2, 1, 6, 40, dtype=torch.float64) * 9 - 3
     x = torch.arange(40, dtype=torch.float64) - shift[:, 0]
@@ -93,13 +87,6 @@ def test_offset_principal_points_shift_every_disparity():
     torch.testing.assert_close(disparity_to_depth(disparity, rig), depth)
 
 
-def test_depth_does_not_depend_on_the_size_the_disparity_is_measured_at():
-    depth = torch.rand(1, 1, 3, 5) * 50 + 2
-    small = KITTI.resized(640, 192)
-    ratio = depth_to_disparity(depth, small) / depth_to_disparity(depth, KITTI)
-    torch.testing.assert_close(ratio, torch.full_like(ratio, 640 / 1242))
-
-
 def test_resize_round_trip_and_the_centre_stays_the_centre():
     there_and_back = KITTI.resized(640, 192).resized(1242, 375)
     for name in ("focal_px", "fy", "cx", "cy", "baseline_m"):
@@ -141,10 +128,6 @@ def test_stacked_rigs_scale_each_image_by_its_own():
     assert StereoRig.stack([KITTI, StereoRig(1.0, 1.0)]).cx is None
 
 
-def test_nominal_baseline_is_the_literature_factor():
-    assert nominal_to_metres(1.0, 0.54) == pytest.approx(5.4)
-
-
 @pytest.mark.parametrize(("focal", "baseline"), [(0.0, 0.5), (700.0, -0.5), (float("nan"), 0.5), (700.0, float("inf"))])
 def test_impossible_rigs_are_refused(focal, baseline):
     with pytest.raises(ValueError, match="positive"):
@@ -154,3 +137,14 @@ def test_impossible_rigs_are_refused(focal, baseline):
 def test_a_rig_without_size_says_what_is_missing():
     with pytest.raises(ValueError, match="width and height"):
         StereoRig(700.0, 0.5).resized(10, 10)
+
+
+def test_depth_does_not_depend_on_the_size_the_disparity_is_measured_at():
+    depth = torch.rand(1, 1, 3, 5) * 50 + 2
+    small = KITTI.resized(640, 192)
+    ratio = depth_to_disparity(depth, small) / depth_to_disparity(depth, KITTI)
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 640 / 1242))
+
+
+def test_nominal_baseline_is_the_literature_factor():
+    assert nominal_to_metres(1.0, 0.54) == pytest.approx(5.4)

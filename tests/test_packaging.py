@@ -49,14 +49,6 @@ def test_environment_installs_from_the_same_lock(repository, project):
     assert all("=" not in entry for entry in plain if entry != python), "versions are pinned in requirements.lock alone"
 
 
-def test_setup_installs_from_the_lock(repository):
-    script = (repository / "tools" / "setup.sh").read_text(encoding="utf-8")
-    assert "--requirement requirements.lock" in script
-    assert "--no-deps --no-build-isolation --editable ." in script
-    rule = re.search(r"^\$\(STAMP\): (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
-    assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
-
-
 def undeclared_imports(folder: Path, texts: list[str]) -> dict[str, str]:
     declared = {canonical(Requirement(text).name) for text in texts}
     undeclared = {}
@@ -84,12 +76,6 @@ def test_citation_names_the_paper_and_this_version(repository, project):
     assert [set(author) for author in paper["authors"]] == [{"family-names"}] * 4, "first names are not known"
 
 
-def test_version_is_the_packages(project):
-    import lowtex
-
-    assert lowtex.__version__ == project["project"]["version"]
-
-
 def test_package_data_covers_every_data_file(repository, project):
     for package in ("lowtex", "lowtex_lab"):
         patterns = project["tool"]["setuptools"]["package-data"][package]
@@ -111,13 +97,6 @@ def test_no_path_of_one_machine(repository, folder):
                 continue
             found += [f"{path}:{number}" for number, line in enumerate(lines, 1) if machine.search(line)]
     assert not found
-
-
-def test_ci_calls_make_test_and_nothing_else(repository):
-    script = repository / ".ci" / "run"
-    assert os.access(script, os.X_OK)
-    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make test"]
 
 
 def test_make_help_lists_every_target(repository):
@@ -210,3 +189,24 @@ def test_the_names_that_others_call():
     for module, listed in names.items():
         for name in listed.split():
             assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_setup_installs_from_the_lock(repository):
+    script = (repository / "tools" / "setup.sh").read_text(encoding="utf-8")
+    assert "--requirement requirements.lock" in script
+    assert "--no-deps --no-build-isolation --editable ." in script
+    rule = re.search(r"^\$\(STAMP\): (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
+    assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
+
+
+def test_version_is_the_packages(project):
+    import lowtex
+
+    assert lowtex.__version__ == project["project"]["version"]
+
+
+def test_ci_calls_make_test_and_nothing_else(repository):
+    script = repository / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    assert lines == ['cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1', "exec make test"]

@@ -1,22 +1,17 @@
 """The yardstick and the kit compute the same thing: values and gradients, float64, flat patches included."""
 
-import random
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.subjects.steps import FEATURES, IRESNET, NETWORKS, PIXELS, RESNET, feature_net, feature_settings, pairs
 from benchmarks.subjects.terms import disparities
-from benchmarks.yardstick.items import SCALES, evaluated, projected_scan, stereo_item
+from benchmarks.yardstick.items import projected_scan
 from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet, Extractor
 from lowtex.datasets.kitti import project_velodyne
-from lowtex.datasets.sample import StereoSample
-from lowtex.evaluation.evaluate import score
-from lowtex.geometry import StereoRig
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net
 
@@ -105,44 +100,6 @@ def test_feature_objective_and_extractor(conditions):
     require_same_gradients(ours, theirs, relative=1e-4)
 
 
-def test_the_whole_extractor_runs_eight_times(conditions):
-    _, plain = networks(IRESNET)
-    batch = pairs(1, HEIGHT, WIDTH)
-    extractor = Extractor(feature_settings(conditions))
-    runs = []
-    extractor.encoder.layer4.register_forward_hook(lambda *a: runs.append(1))
-    FeatureObjective(plain.float(), batch, extractor)(disparities(1, HEIGHT, WIDTH, "cpu"))
-    assert len(runs) == 8
-
-
-def test_pairs_have_the_disparities_they_say():
-    batch = pairs(2, 192, 640)
-    for index, direction in enumerate((1, -1)):
-        image, other = batch.image[index], batch.other[index]
-        bottom = slice(100, 190)
-        # left of the post there is the wall alone
-        moved = slice(100, 200), slice(100 - 3 * direction, 200 - 3 * direction)
-        assert torch.equal(image[:, bottom, moved[0]], other[:, bottom, moved[1]])
-        assert float(image[:, :40].std()) == 0.0 and float(image[:, bottom].std()) > 0.05
-
-
-def test_a_loader_item_has_both_views_at_four_scales(tmp_path):
-    image = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
-    for name in ("a.png", "b.png"):
-        cv2.imwrite(str(tmp_path / name), image[..., ::-1])
-    item = stereo_item(tmp_path / "a.png", tmp_path / "b.png", (32, 64), random.Random(0))
-    assert len(item) == 2 * 2 * SCALES
-    assert item["plain", "target", 3].shape == (3, 4, 8) and item["changed", "other", 0].shape == (3, 32, 64)
-    assert all(0 <= float(x.min()) and float(x.max()) <= 1 and x.dtype == torch.float32 for x in item.values())
-    draw, changed = random.Random(0), set()
-    for _ in range(8):
-        item = stereo_item(tmp_path / "a.png", tmp_path / "b.png", (32, 64), draw)
-        changed.add(torch.equal(item["plain", "target", 0], item["changed", "target", 0]))
-        red = item["plain", "target", 0].mean((1, 2)) * 255
-        np.testing.assert_allclose(red.numpy(), image.reshape(-1, 3).mean(0), atol=2)
-    assert changed == {True, False}
-
-
 def test_projection_of_a_scan_is_the_kits():
     random_ = np.random.default_rng(0)
     points = np.concatenate([random_.uniform(-1, 30, (400, 1)), random_.uniform(-8, 8, (400, 3))], 1).astype(np.float32)
@@ -152,13 +109,3 @@ def test_projection_of_a_scan_is_the_kits():
     theirs, ours = projected_scan(kept, projection, 32, 16), project_velodyne(kept, projection, 32, 16)
     assert 30 < (ours > 0).sum() < len(kept) / 1.5, "some points have to share a pixel"
     np.testing.assert_allclose(theirs, ours, rtol=1e-6)
-
-
-def test_evaluation_is_the_kits():
-    random_ = np.random.default_rng(0)
-    truth = np.where(random_.random((75, 250)) < 0.3, random_.uniform(1, 120, (75, 250)), 0).astype(np.float32)
-    inverse = random_.uniform(0.005, 0.5, (24, 80))
-    sample = StereoSample(torch.zeros(3, 24, 80), StereoRig(50.0, 0.5), "a", depth=torch.from_numpy(truth)[None])
-    ours = score(inverse, sample, "eigen_raw", quantity="inverse_depth")[0]
-    for name, value in evaluated(inverse, truth).items():
-        assert ours[name] == pytest.approx(value, rel=1e-9), name

@@ -41,7 +41,9 @@ def loads(monkeypatch):
 
     def set_network(network, **facts):
         facts = {"rig": {"focal_px": 32.0, "baseline_m": 0.5, "width": 64}, **facts}
-        monkeypatch.setattr("lowtex.checkpoints.load_network", lambda path: (network, {"size": (32, 64), "facts": facts}))
+        monkeypatch.setattr(
+            "lowtex.checkpoints.load_network", lambda path: (network, {"size": (32, 64), "facts": facts})
+        )
 
     return set_network
 

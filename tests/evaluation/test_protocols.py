@@ -4,27 +4,8 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
+from lowtex.evaluation.postprocessing import flip_postprocess
 from lowtex.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
-
-
-def test_garg_crop_at_the_size_the_literature_prints():
-    assert PROTOCOLS["eigen_raw"].crop_box(375, 1242) == (153, 371, 44, 1197)
-
-
-def test_which_pixels_count():
-    truth = np.full((100, 100), 10.0)
-    truth[50, 50:55] = [0.0, 1e-3, 79.99, 80.0, 90.0]
-    raw = PROTOCOLS["eigen_raw"].valid(truth)
-    assert raw[50, 50:55].tolist() == [False, False, True, False, False]
-    assert not raw[:40].any() and not raw[99:].any() and not raw[:, :3].any() and not raw[:, 96:].any()
-    assert raw.sum() == (99 - 40) * (96 - 3) - 4
-    improved = PROTOCOLS["improved"].valid(truth)
-    # far pixels stay; the prediction is clamped all the same
-    assert improved[50, 50:55].tolist() == [False, True, True, True, True]
-    assert improved.sum() == 100 * 100 - 1
-    dense = PROTOCOLS["vkitti2_dense"].valid(truth)
-    assert dense.sum() == 100 * 100 - 4
 
 
 def test_options_are_stated_in_the_row():
@@ -83,8 +64,7 @@ def test_unknown_choices_are_refused(options):
 def test_cityscapes_metric_crop_is_the_published_one():
     box = PROTOCOLS["cityscapes"].crop_box
     assert box(768, 2048) == (256, 768, 192, 1856)
-    # whatever the size: exact where the fractions are whole
-    assert all(box(3 * n, 64) == (n, 3 * n, 6, 58) for n in range(1, 400))
+    assert all(box(3 * n, 64) == (n, 3 * n, 6, 58) for n in range(1, 400)), "exact where the fractions are whole"
     assert PROTOCOLS["cityscapes_full"].crop_box(768, 2048) == (0, 768, 0, 2048)
 
 
@@ -108,11 +88,6 @@ def test_crops_of_the_images_are_stated_and_required():
     PROTOCOLS["cityscapes"].require("cityscapes", "Cityscapes", "bottom_quarter")
     PROTOCOLS["cityscapes"].require("cityscapes", "a list of samples")
     PROTOCOLS["cityscapes_full"].require("cityscapes", "Cityscapes", None)
-
-
-def test_make3d_counts_every_distance_below_70_metres():
-    truth = np.array([[0.0, 1e-4, 0.5, 69.99, 70.0, 81.0]])
-    assert PROTOCOLS["make3d_c1"].valid(truth)[0].tolist() == [False, True, True, True, False, False]
 
 
 def test_a_changed_protocol_is_not_passed_off_as_the_named_one():
@@ -157,13 +132,21 @@ def test_flip_postprocessing_by_hand():
         flip_postprocess(direct, mirrored_back[:1])
 
 
-@pytest.mark.parametrize(("old", "new"), [(96, 21), (192, 21), (320, 21), (320, 305), (640, 305), (512, 305), (7, 5)])
-def test_the_two_kinds_of_nearest(old, new):
-    rows = np.tile(np.arange(float(old))[:, None], (1, 4))
-    assert resize_map(rows, old, 4, "nearest") is rows
-    corner, centre = (resize_map(rows, new, 4, how)[:, 0] for how in ("nearest", "nearest_centre"))
-    assert corner.tolist() == [i * old // new for i in range(new)]
-    assert centre.tolist() == [int((i + 0.5) * old / new) for i in range(new)]
-    columns = rows.T
-    assert resize_map(columns, 4, new, "nearest")[0].tolist() == corner.tolist()
-    assert resize_map(columns, 4, new, "nearest_centre")[0].tolist() == centre.tolist()
+def test_which_pixels_count():
+    truth = np.full((100, 100), 10.0)
+    truth[50, 50:55] = [0.0, 1e-3, 79.99, 80.0, 90.0]
+    raw = PROTOCOLS["eigen_raw"].valid(truth)
+    assert raw[50, 50:55].tolist() == [False, False, True, False, False]
+    assert not raw[:40].any() and not raw[99:].any() and not raw[:, :3].any() and not raw[:, 96:].any()
+    assert raw.sum() == (99 - 40) * (96 - 3) - 4
+    improved = PROTOCOLS["improved"].valid(truth)
+    # far pixels stay; the prediction is clamped all the same
+    assert improved[50, 50:55].tolist() == [False, True, True, True, True]
+    assert improved.sum() == 100 * 100 - 1
+    dense = PROTOCOLS["vkitti2_dense"].valid(truth)
+    assert dense.sum() == 100 * 100 - 4
+
+
+def test_make3d_counts_every_distance_below_70_metres():
+    truth = np.array([[0.0, 1e-4, 0.5, 69.99, 70.0, 81.0]])
+    assert PROTOCOLS["make3d_c1"].valid(truth)[0].tolist() == [False, True, True, True, False, False]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.evaluation.evaluate import evaluate, predict, score
+from lowtex.evaluation.evaluate import evaluate, predict
 from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex.geometry import COMMUNITY_KITTI_SCALE, StereoRig
 from lowtex.networks import DepthNet
@@ -94,14 +94,6 @@ def test_networks_of_others_are_taken_as_they_are():
     assert row["abs_rel"] == pytest.approx(abs_rel(formula(1.0)), rel=1e-9)
 
 
-def test_predictions_from_files_are_scaled_as_well():
-    changed = PROTOCOLS["improved"].changed(scaling="x5.4")
-    by_depth = score(formula(1.0), make_sample(), changed)[0]
-    by_disparity = score(1 / formula(1.0), make_sample(), changed, quantity="inverse_depth")[0]
-    assert by_depth["abs_rel"] == pytest.approx(abs_rel(formula(5.4)), rel=1e-9)
-    assert by_disparity["abs_rel"] == pytest.approx(by_depth["abs_rel"], rel=1e-12)
-
-
 def test_pictures_show_the_same_metres():
     class One(list):
         names, split = ["drive/0/l"], "x"
@@ -112,28 +104,3 @@ def test_pictures_show_the_same_metres():
         sample.depth = depth
         [map_m] = show({"m": network(metres_per_unit=9.0)}, One([sample]), One.names, changed).predictions["m"]
         assert map_m == pytest.approx(np.clip(formula(5.4), 1e-3, 80), rel=1e-9)
-
-
-def test_a_network_from_cityscapes_gives_metres_on_kitti():
-    """By hand: units become metres by its own baseline, and a shorter lens makes things look farther than they are.
-
-    A car of 1.5 m at 20 m covers 1.10475 * 1.5 / 20 of a Cityscapes image's width. In KITTI's picture, whose lens is
-    0.58095 widths long, the same share of the width is the same car at 20 m * 0.58095 / 1.10475 = 10.517 m.
-    """
-    cityscapes = StereoRig(2262.52, 0.209313, cx=1096.98, cy=513.14, width=2048, height=1024)
-    cityscapes = cityscapes.cropped(0, 0, 2048, 768).resized(SIZE[1], SIZE[0])
-    reference = cityscapes.focal_px / cityscapes.width
-    assert reference == pytest.approx(1.10475, abs=1e-5)
-    net = network(metres_per_unit=0.209313 / 0.1, reference_focal=reference)
-    # the sigmoid value of 20 m at home
-    s = (2.09313 / 20 - 0.01) / 9.99
-    value = torch.full((1, 1, *SIZE), s, dtype=torch.float64)
-    assert net.metric_depth(value, cityscapes).unique().tolist() == pytest.approx([20.0])
-    on_kitti = net.metric_depth(value, KITTI)[0, 0, 0, 0].item()
-    assert on_kitti == pytest.approx(20 * (721.5377 / 1242) / (2262.52 / 2048), rel=1e-12)
-    assert on_kitti == pytest.approx(10.517, abs=1e-3)
-    # and its pixels of disparity there are those of that distance
-    assert net.shift_px(value, KITTI)[0, 0, 0, 0].item() == pytest.approx(KITTI.focal_px * 0.5327 / on_kitti)
-    # the rows of the picture do not enter: Cityscapes' crop and the resize to another shape change nothing
-    other = StereoRig(721.5377, 0.5327, width=1242, height=375).resized(640, 96)
-    assert net.metric_depth(value, other)[0, 0, 0, 0].item() == pytest.approx(on_kitti)

@@ -99,13 +99,3 @@ def test_published_rows_hold_the_numbers_of_their_sources():
     assert row[list(METRICS)].tolist() == [0.099, 0.697, 4.427, 0.184, 0.889, 0.963, 0.982]
     make3d = published_rows("make3d_c1").set_index("method").loc["Monodepth2"]
     assert make3d[["abs_rel", "sq_rel", "rmse", "log10"]].tolist() == [0.322, 3.589, 7.417, 0.163]
-
-
-def test_what_sources_do_not_state_is_empty():
-    rows = published_rows()
-    assert not rows["method"].str.contains("3Net|PLADE|low-texture", case=False).any()
-    improved = rows[rows["method"].str.startswith("Monodepth2") & rows["protocol"].str.startswith("improved")]
-    assert improved["rmse"].tolist() == [3.868]
-    assert improved[[name for name in METRICS if name != "rmse"]].isna().all(axis=None)
-    assert rows[rows["method"] == "Garg"]["abs_rel"].tolist() == [0.169]
-    assert rows[rows["method"] == "SuperDepth"]["resolution"].tolist() == [""]

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,32 +31,25 @@ from lowtex.geometry import StereoRig
 from lowtex.provenance import commit
 
 
-class Off:
-    """Predicts everything ``factor`` times as far as it is."""
-
-    def __init__(self, factor):
-        self.factor = factor
-
-    def depth(self, image, rig):
-        return 10.0 * self.factor * torch.ones(image.shape[0], 1, *image.shape[2:])
-
-
 def images(count=2):
     rig = StereoRig(focal_px=60.0, baseline_m=0.5, width=64, height=32)
-    depth, contrast = torch.full((1, 32, 64), 10.0), torch.zeros(1, 32, 64)
-    contrast[:, :, 32:] = 0.1
-    return [
-        StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", depth=depth, texture_contrast=contrast)
-        for i in range(count)
-    ]
+    contrast = torch.where(torch.arange(64) < 32, 0.0, 0.1).expand(1, 32, 64)
+    truth = {"depth": torch.full((1, 32, 64), 10.0), "texture_contrast": contrast}
+    return [StereoSample(torch.rand(3, 32, 64), rig, f"d/{i:010d}/l", **truth) for i in range(count)]
 
 
-def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, miniature=True, strata="known", **more):
-    evaluation = evaluate(Off(factor), images(count), protocol, strata=strata)
+def off(factor, samples, protocol="improved", **options):
+    """The evaluation of a network that predicts everything ``factor`` times as far as it is."""
+    network = SimpleNamespace(depth=lambda image, rig: torch.full_like(image[:, :1], 10.0 * factor))
+    return evaluate(network, samples, protocol, **options)
+
+
+PLACE = {"eval_data": "kitti", "split": "test", "miniature": True, "profile": "quick"}
+
+
+def measured(name="ours", seed=0, factor=1.1, strata="known"):
     experiment = named_experiment(name, seed=seed, source="miniature:0123")
-    return rows_from(
-        evaluation, experiment, eval_data="kitti", split="test", miniature=miniature, profile="quick", **more
-    )
+    return rows_from(off(factor, images(), "eigen_raw", strata=strata), experiment, **PLACE)
 
 
 def several():
@@ -84,30 +78,22 @@ def test_a_changed_package_shows_in_the_commit(tmp_path, monkeypatch):
         who = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
         return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
-    def told():
-        commit.cache_clear()
-        return provenance("cpu")["commit"]
-
     monkeypatch.setattr("lowtex.provenance.REPOSITORY", tmp_path)
     module, notes = tmp_path / "lowtex" / "module.py", tmp_path / "notes.txt"
     module.parent.mkdir()
     module.write_text("one\n")
     notes.write_text("one\n")
-    try:
-        git("init", "-q")
-        git("add", ".")
-        git("commit", "-q", "-m", "first")
-        head = git("rev-parse", "HEAD")[:12]
-        notes.write_text("two\n")
-        assert told() == head, "what is not the package changes no number"
-        module.write_text("two\n")
-        assert told() == f"{head}+changes"
-        git("checkout", "-q", "--", "lowtex")
-        assert told() == head
-        (tmp_path / "lowtex" / "new.py").write_text("")
-        assert told() == f"{head}+changes", "a file that git does not know yet"
-    finally:
-        commit.cache_clear()
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    head = git("rev-parse", "HEAD")[:12]
+    notes.write_text("two\n")
+    assert commit.__wrapped__() == head, "what is not the package changes no number"
+    module.write_text("two\n")
+    assert commit.__wrapped__() == f"{head}+changes"
+    git("checkout", "-q", "--", "lowtex")
+    (tmp_path / "lowtex" / "new.py").write_text("")
+    assert commit.__wrapped__() == f"{head}+changes", "a file that git does not know yet"
 
 
 def test_the_whole_image_is_there_once_whatever_the_strata():
@@ -116,29 +102,24 @@ def test_the_whole_image_is_there_once_whatever_the_strata():
     assert set(rows["stratum_kind"]) == {"none", "known", "gradient"}
 
 
-def test_a_fine_tuned_experiment_says_so():
+def test_a_fine_tuned_experiment_and_a_network_from_elsewhere_say_so():
+    evaluation = off(1.0, images())
     tuned = change(named_experiment("ours"), start_from="aaaa", data__dataset="kitti", data__source="real:77")
-    evaluation = evaluate(Off(1.0), images(), "improved")
-    rows = rows_from(evaluation, tuned, eval_data="kitti", split="25,45", miniature=False, profile="quick")
-    assert rows["train_data"][0] == "kitti train real:77, from aaaa"
-
-
-def test_a_network_from_elsewhere_needs_its_origin():
-    evaluation = evaluate(Off(1.0), images(), "improved")
-    place = {"eval_data": "kitti", "split": "test", "miniature": True, "profile": "quick"}
+    assert rows_from(evaluation, tuned, **PLACE)["train_data"][0] == "kitti train real:77, from aaaa"
     with pytest.raises(TypeError, match="experiment_key, seed and train_data"):
-        rows_from(evaluation, "monodepth2", **place)
-    rows = rows_from(evaluation, "monodepth2", experiment_key="published", seed=0, train_data="KITTI", **place)
+        rows_from(evaluation, "monodepth2", **PLACE)
+    rows = rows_from(evaluation, "monodepth2", experiment_key="published", seed=0, train_data="KITTI", **PLACE)
     assert set(rows["experiment"]) == {"monodepth2"}
 
 
 def test_no_rows_without_a_scored_image():
     samples = images(1)
     samples[0].depth = None
-    with pytest.warns(UserWarning, match="0 of 1"):
-        evaluation = evaluate(Off(1.0), samples, "improved")
+    with pytest.warns(UserWarning, match="0 of 1 images scored"):
+        evaluation = off(1.0, samples)
+    assert evaluation.images == 0 and evaluation.means().empty
     with pytest.raises(DataError, match="0 of 1 images scored; 1 with no ground truth"):
-        rows_from(evaluation, named_experiment("ours"), eval_data="x", split="y", miniature=True, profile="quick")
+        rows_from(evaluation, named_experiment("ours"), **PLACE)
 
 
 def test_round_trip(tmp_path):
@@ -232,7 +213,7 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_per_image_rows():
-    evaluation = evaluate(Off(1.1), images(3), "improved", strata="known", flip=True)
+    evaluation = off(1.1, images(3), strata="known", flip=True)
     rows = per_image_rows(evaluation, named_experiment("ours", seed=4), eval_data="kitti", split="test")
     assert len(rows) == 9 and set(rows["seed"]) == {4} and rows["flip"].all()
     assert rows["image"].nunique() == 3 and rows["abs_rel"].tolist() == pytest.approx([0.1] * 9)

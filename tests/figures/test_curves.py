@@ -42,12 +42,6 @@ def test_refusals(draw, told):
         draw()
 
 
-def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
-    """The reason for one scale a loss: scaled by its own panel, a white wall would look like a textured facade."""
-    pixels = in_panels(figures.loss_landscape(make_landscape()), lambda axes: axes.lines[0].get_ydata().max())
-    assert pixels["A"] == pytest.approx(1.0) and pixels["B"] == pytest.approx(0.1)
-
-
 def test_loss_landscape_marks_truth_and_minimum():
     tried = np.linspace(0, 10, 11)
     curves = pd.DataFrame({"loss": "pixels", "disparity_px": tried, "value": (tried - 4) ** 2})
@@ -117,3 +111,9 @@ def test_every_term_has_a_look_of_its_own_whoever_stands_beside_it():
     assert len({(s.color, str(s.linestyle)) for s in styles.values()}) == len(TERMS)
     for name in TERMS:
         assert loss_styles([name])[name] == styles[name]
+
+
+def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
+    """The reason for one scale a loss: scaled by its own panel, a white wall would look like a textured facade."""
+    pixels = in_panels(figures.loss_landscape(make_landscape()), lambda axes: axes.lines[0].get_ydata().max())
+    assert pixels["A"] == pytest.approx(1.0) and pixels["B"] == pytest.approx(0.1)

@@ -1,9 +1,12 @@
 """Effects, claims, combinations and weights: what they say, where they put it, and what they refuse."""
 
+from functools import cache
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
-from figure_samples import make_sample, texts, within
+from figure_samples import texts, within
 from made_scores import FACTORS, design, factorial_scores
 
 from lowtex.errors import DataError
@@ -13,36 +16,49 @@ from lowtex_lab.studies.stats.effect_rules import corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import factorial_effects, interaction_means
 
-
-def shows(figure, expected: str) -> str:
-    """The figure's words; those of ``expected``, parted by ``|``, are among them, and none leaves the figure."""
-    told = texts(figure)
-    for text in expected.split("|"):
-        assert text in told, text
-    within(figure)
-    refuse_blank(figure)
-    return told
+LOW = {"stratum": "low", "kind": "known", "seed_noise": 0.02, "miniature": True}
 
 
-@pytest.fixture(scope="module")
-def scores():
-    whole = {("data term",): np.log(0.5), ("skips",): np.log(1.3)}
-    low = {("data term",): np.log(0.25)}
-    parts = [
-        factorial_scores(whole, seed_noise=0.02, image_noise=0.05, miniature=True),
-        factorial_scores(low, seed_noise=0.02, stratum="low", kind="known", miniature=True),
-    ]
-    return pd.concat(parts)
+@cache
+def scores() -> pd.DataFrame:
+    """Five seeds: features halve the error, and quarter that of low texture."""
+    truth = {("data term",): np.log(0.5), ("skips",): np.log(1.3)}
+    everywhere = factorial_scores(truth, seed_noise=0.02, image_noise=0.05, miniature=True)
+    return pd.concat([everywhere, factorial_scores({("data term",): np.log(0.25)}, **LOW)])
 
 
-@pytest.fixture(scope="module")
-def errors(scores):
-    return seed_errors(scores, design().experiments, stratum_kind="known")
+@cache
+def effects() -> pd.DataFrame:
+    return factorial_effects(scores(), design(), stratum_kind="known", times=300)
 
 
-@pytest.fixture(scope="module")
-def effects(scores):
-    return factorial_effects(scores, design(), stratum_kind="known", times=300)
+@cache
+def means() -> pd.DataFrame:
+    errors = seed_errors(scores(), design().experiments, stratum_kind="known")
+    return interaction_means(errors, design(), "data term", "skips")
+
+
+@cache
+def cells() -> pd.DataFrame:
+    """Three seeds of all combinations, whose errors all differ."""
+    truth = {("data term",): np.log(0.6), ("data term", "skips"): np.log(0.9), ("encoder",): np.log(1.05)}
+    parts = [factorial_scores(truth, seeds=3, seed_noise=0.02, miniature=True)]
+    parts.append(factorial_scores(truth, seeds=3, seed=1, **LOW))
+    return seed_errors(pd.concat(parts), design().experiments, stratum_kind="known")
+
+
+def spoilt() -> pd.DataFrame:
+    """One training of `cells` did not learn."""
+    broken = (cells()["experiment"] == "----") & (cells()["seed"] == 1)
+    return cells().assign(error=cells()["error"].where(~broken, 9.0), learnt=~broken)
+
+
+def one_seed() -> pd.DataFrame:
+    return factorial_effects(factorial_scores({("skips",): np.log(0.5)}, seeds=1), design())
+
+
+def comparisons() -> pd.DataFrame:
+    return compare(scores(), [("++++", "----")], clusters="fixed", times=100)
 
 
 def test_forest_has_a_panel_a_stratum_and_a_line_an_effect(effects):
@@ -90,152 +106,185 @@ def sweep(**changes) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "weight", "seed", "error"]).assign(images=20, **changes)
 
 
-def test_weight_curves_mark_the_chosen_one():
-    figure = figures.weight_curves(sweep(miniature=True))
-    told = shows(
-        figure,
+def stuck() -> pd.DataFrame:
+    """A sweep in which one method has a single seed, and a training of the other did not learn."""
+    some = sweep().query("method == 'pixels' or seed == 0")
+    return some.assign(error=some["error"].where((some["method"] != "pixels") | (some["weight"] != 0.01), 1.6))
+
+
+CLAIMS = """claim,comparison,ratio,low,high,says,seeds,asked,images,firm
+first claim,a / b,0.7,0.6,0.8,yes,5,1,40,True
+first claim,a / c,1.1,0.9,1.3,undecided,4,1,40,False
+second claim,c / d,1.2,1.1,1.3,no,3,0.5,12,False
+third claim,e / f,,,,no numbers,0,1,40,False"""
+
+
+def claims() -> pd.DataFrame:
+    table = pd.read_csv(
+        StringIO(CLAIMS), keep_default_na=False, na_values={name: "" for name in ("ratio", "low", "high")}
+    )
+    return table.assign(place="all pixels", miniature=True)
+
+
+def drawn_cells(errors, **options):
+    return figures.factorial_cells(errors, FACTORS, design().cells, **options)
+
+
+SAYS = {
+    "forest": (
+        lambda: figures.effect_forest(effects()),
+        "all pixels|low texture|data term × skips|ratio of errors (left of 1: better)|helps|harms|0.50|0.25|1.30|"
+        "5 seeds|40 images drawn as 10 stretches|changes under 2%|AbsRel|miniature data|a × b below 1",
+        "corrected",
+    ),
+    "forest, corrected": (
+        lambda: figures.effect_forest(corrected(effects())),
+        "verdicts corrected for 30 comparisons",
+        "cannot be judged",
+    ),
+    "forest of one seed": (
+        lambda: figures.effect_forest(one_seed()),
+        "cannot be judged|1 seed",
+        "helps|miniature",
+    ),
+    "forest of comparisons": (
+        lambda: figures.effect_forest(comparisons(), title="Against the baseline"),
+        "Against the baseline|++++ / ----|40 images, images held fixed",
+        "a × b",
+    ),
+    "interaction": (
+        lambda: figures.interaction_plot(means()),
+        "skips: plain|skips: nested|pixels|features|all pixels|low texture|5 seeds, 40 images|"
+        "geometric mean of 4 combinations|miniature data|Do data term and skips act together?|-75 %",
+        "factorial",
+    ),
+    "weights": (
+        lambda: figures.weight_curves(sweep(miniature=True)),
         "pixels: 0.001 chosen (0.201)|features: 0.01 chosen (0.080) at the end|2 seeds|20 images|smoothness weight|"
         "on validation scenes|a weight beyond those tried may be better",
-    )
-    axes = figure.axes[0]
-    rings = [(float(*x.get_xdata()), float(*x.get_ydata())) for x in axes.lines if x.get_markersize() == 16]
+        "triangles",
+    ),
+    "weights of one": (
+        lambda: figures.weight_curves(sweep().query("method == 'pixels'")),
+        "pixels: 0.001 chosen",
+        "may be better",
+    ),
+    "weights, stuck": (
+        lambda: figures.weight_curves(stuck()),
+        ", 2 seeds)|, 1 seed) at the end|up to 1.60",
+        "miniature",
+    ),
+    "cells": (
+        lambda: drawn_cells(cells(), names={"++++": "ours"}),
+        "all pixels|low texture|3 seeds, 40 images|data term: features|open: pixels|ours|miniature data|AbsRel",
+        "did not learn",
+    ),
+    "cells, spoilt": (
+        lambda: drawn_cells(spoilt()),
+        "crosses: 1 training that did not learn",
+        "crosses: 2",
+    ),
+    "claims": (
+        lambda: figures.claim_effects(claims()),
+        "first claim|a / b · all pixels|second claim|says yes|says no|undecided|3 to 5 seeds|12 to 40 images|"
+        "1 comparison without numbers left out|share that is asked for|miniature data",
+        "e / f",
+    ),
+    "a lonely claim": (
+        lambda: figures.claim_effects(claims().iloc[:1].assign(low=np.nan, high=np.nan, says="too few", seeds=1)),
+        "too few seeds or images",
+        "second claim",
+    ),
+}
+"""What is drawn, the words it must show, and those it must not."""
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_says_what_it_should_within_its_edges(name):
+    draw, shown, absent = SAYS[name]
+    figure = draw()
+    words = texts(figure)
+    assert not [part for part in shown.split("|") if part not in words], words
+    assert not [part for part in absent.split("|") if part in words], words
+    within(figure)
+    refuse_blank(figure)
+
+
+def test_forest_puts_points_and_intervals_at_their_ratios():
+    first = figures.effect_forest(effects()).axes[0]
+    # the first line of effects is the encoder, the second the data term: point and interval at its ratio
+    line = effects().query("effect == 'data term' and stratum == 'all'").iloc[0]
+    at = [one.get_xdata() for one in first.lines if len(one.get_ydata()) and np.all(np.asarray(one.get_ydata()) == 1)]
+    assert [list(map(float, x)) for x in at] == [[line["low"], line["high"]], [line["ratio"]]]
+
+
+def test_interaction_shows_both_changes():
+    words = texts(figures.interaction_plot(means()))
+    assert words.count("-75 %") == 2 and any(near in words for near in ("-50 %", "-49 %", "-51 %"))
+
+
+def test_weight_curves_mark_the_chosen_one():
+    axes = figures.weight_curves(sweep(miniature=True)).axes[0]
+    rings = [(float(x.get_xdata()[0]), float(x.get_ydata()[0])) for x in axes.lines if x.get_markersize() == 16]
     assert rings == [(0.001, pytest.approx(0.201)), (0.01, pytest.approx(0.0804))]
     ticks = dict(zip([t.get_text() for t in axes.get_xticklabels()], axes.get_xticks(), strict=True))
     assert 0 < ticks["0"] < ticks["0.001"] == 0.001, "weight 0 has a place left of the others"
-    assert "may be better" not in texts(figures.weight_curves(sweep().query("method == 'pixels'")))
-    assert "triangles" not in told
 
 
-def test_weight_curves_say_where_seeds_are_fewer_and_are_not_pressed_together_by_one_that_did_not_learn():
-    some = sweep().query("method == 'pixels' or seed == 0")
-    stuck = some.assign(error=some["error"].where((some["method"] != "pixels") | (some["weight"] != 0.01), 1.6))
-    figure = figures.weight_curves(stuck)
-    shows(figure, ", 2 seeds)|, 1 seed) at the end|up to 1.60")
-    axes = figure.axes[0]
+def test_weight_curves_are_not_pressed_together_by_one_that_did_not_learn():
+    axes = figures.weight_curves(stuck()).axes[0]
     top = axes.get_ylim()[1]
     assert top < 1 and max(float(y) for line in axes.lines if line.get_marker() == "^" for y in line.get_ydata()) < top
 
 
 def marks(axes) -> list[list[bool]]:
     """Filled or not, factor by factor, left to right."""
-    rows: dict[float, list] = {}
-    for line in axes.lines:
-        if line.get_marker() == "o":
-            filled = line.get_markerfacecolor() != "white"
-            rows.setdefault(line.get_ydata()[0], []).append((line.get_xdata()[0], filled))
-    return [[filled for _, filled in sorted(rows[y])] for y in sorted(rows)]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    found = sorted((d.get_ydata()[0], d.get_xdata()[0], d.get_markerfacecolor() != "white") for d in dots)
+    return [[filled for y, _, filled in found if y == row] for row in sorted({y for y, _, _ in found})]
 
 
-def test_cells_are_sorted_and_their_marks_say_what_they_are(errors):
-    figure = figures.factorial_cells(errors, FACTORS, design().cells, {"++++": "ours"})
-    told = shows(
-        figure,
-        "all pixels|low texture|5 seeds, 40 images|data term: features|open: pixels|ours|miniature data|AbsRel",
-    )
-    means = errors[errors["stratum"] == "all"].groupby("experiment")["error"].mean().sort_values()
-    order = list(means.index)
+def test_cells_are_sorted_and_their_marks_say_what_they_are():
+    figure = drawn_cells(cells(), names={"++++": "ours"})
+    errors = cells().query("stratum == 'all'").groupby("experiment")["error"].mean().sort_values()
+    order = list(errors.index)
     assert marks(figure.axes[-1]) == [[name[row] == "+" for name in order] for row in range(4)]
     assert figure.axes[-1].get_xticklabels()[order.index("++++")].get_text() == "ours"
-    assert [text.get_text() for text in figure.axes[0].texts] == [f"{value:.3f}" for value in means]
-    assert "did not learn" not in told
+    assert [text.get_text() for text in figure.axes[0].texts] == [f"{value:.3f}" for value in errors]
 
 
-def test_a_training_that_did_not_learn_is_off_the_scale_and_in_no_mean(errors):
-    broken = (errors["experiment"] == "----") & (errors["seed"] == 1)
-    spoilt = errors.assign(error=errors["error"].where(~broken, 9.0), learnt=~broken)
-    figure = figures.factorial_cells(spoilt, FACTORS, design().cells)
-    shows(figure, "crosses: 1 training that did not learn")
-    assert figure.axes[0].get_ylim()[1] < 1
-    left = errors.query("experiment == '----' and stratum == 'all' and seed != 1")["error"].mean()
-    assert f"{left:.3f}" in [text.get_text() for text in figure.axes[0].texts]
+def test_a_training_that_did_not_learn_is_off_the_scale_and_in_no_mean():
+    axes = drawn_cells(spoilt()).axes[0]
+    left = cells().query("experiment == '----' and stratum == 'all' and seed != 1")["error"].mean()
+    assert axes.get_ylim()[1] < 1 and f"{left:.3f}" in [text.get_text() for text in axes.texts]
 
 
-def made_claims() -> pd.DataFrame:
-    columns = ["claim", "comparison", "ratio", "low", "high", "asked", "says", "firm", "seeds", "images"]
-    nan = float("nan")
-    lines = [
-        ("first claim", "a / b", 0.7, 0.6, 0.8, 1.0, "yes", True, 5, 40),
-        ("first claim", "a / c", 1.1, 0.9, 1.3, 1.0, "undecided", False, 4, 40),
-        ("second claim", "c / d", 1.2, 1.1, 1.3, 0.5, "no", False, 3, 12),
-        ("third claim", "e / f", nan, nan, nan, 1.0, "no numbers", False, 0, 40),
-    ]
-    return pd.DataFrame(lines, columns=columns).assign(place="all pixels", miniature=True)
-
-
-def test_grid_shows_pictures_maps_masks_and_marks():
-    sample = make_sample()
-    kept = np.zeros(sample.depth.shape[-2:], bool)
-    kept[:, :20] = True
-    depth = sample.depth.clone()
-    depth[0, 0, 0] = float("nan")
-    pictures = {"target": sample.image, "error": depth, "kept": kept}
-    figure = figures.image_grid(pictures, "A grid", marks={"here": (3, 4)}, bar="the unit", caption="what it is")
-    told = texts(figure)
-    for text in ("A grid", "target", "error", "kept", "here", "the unit", "what it is", "grey: no value"):
-        assert text in told
-    refuse_blank(figure)
-
-
-def test_grid_maps_share_one_scale():
-    maps = {"small": np.full((4, 6), 0.1), "large": np.full((4, 6), 2.0)}
-    figure = figures.image_grid(maps, "Two maps", top=3.0)
-    assert [axes.images[0].get_clim() for axes in figure.axes[:2]] == [(0, 3.0), (0, 3.0)]
-
-
-def test_grid_refuses_none_and_unknown_colours():
-    with pytest.raises(ValueError, match="got 0"):
-        figures.image_grid({}, "Nothing")
-    with pytest.raises(ValueError, match="'rainbow'"):
-        figures.image_grid({"a": np.ones((2, 2))}, "Colours", colors="rainbow")
-
-
-def test_claims_show_ratios_intervals_seeds_and_images():
-    figure = figures.claim_effects(made_claims())
-    told = texts(figure)
-    for text in (
-        "first claim|a / b · all pixels|second claim|says yes|says no|undecided|3 to 5 seeds|12 to 40 images|"
-        "1 comparison without numbers left out|share that is asked for|miniature data"
-    ).split("|"):
-        assert text in told, text
-    assert "e / f" not in told, "a comparison without numbers has no line"
-    level = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 2 and len(set(line.get_ydata())) == 1]
+def test_claims_lie_at_their_intervals_and_one_that_knows_nothing_does_not_squeeze_the_others():
+    lines = figures.claim_effects(claims()).axes[0].lines
+    level = [line for line in lines if len(line.get_xdata()) == 2 and np.ptp(line.get_ydata()) < 1e-6]
     assert [tuple(np.round(line.get_xdata(), 6)) for line in level] == [(0.6, 0.8), (0.9, 1.3), (1.1, 1.3)]
-    refuse_blank(figure)
-
-
-def test_an_interval_that_knows_nothing_does_not_squeeze_the_others():
-    wide = made_claims().iloc[:2].assign(high=[0.8, 1e6])
+    wide = claims().iloc[:2].assign(high=[0.8, 1e6])
     assert figures.claim_effects(wide).axes[0].get_xlim()[1] < 5
-    lonely = made_claims().iloc[:1].assign(low=np.nan, high=np.nan, says="too few", seeds=1)
-    assert "too few seeds or images" in texts(figures.claim_effects(lonely))
 
 
 @pytest.mark.parametrize(
-    ("draw", "message"),
+    ("draw", "told"),
     [
-        (lambda effects, errors: figures.effect_forest(effects.drop(columns="low")), "needs the column low"),
-        (lambda effects, errors: figures.effect_forest(pd.concat([effects, effects])), "each effect once"),
-        (lambda effects, errors: figures.effect_forest(effects.iloc[:0]), "got no rows"),
-        (lambda effects, errors: figures.weight_curves(sweep().query("weight == 0")), "no weight above 0"),
+        (lambda: figures.effect_forest(effects().drop(columns="low")), "needs the column low"),
+        (lambda: figures.effect_forest(pd.concat([effects(), effects()])), "each effect once"),
+        (lambda: figures.effect_forest(effects().iloc[:0]), "got no rows"),
         (
-            lambda effects, errors: figures.factorial_cells(errors.iloc[9:], FACTORS, design().cells),
-            "no rows of ----",
+            lambda: figures.interaction_plot(pd.concat([means(), means().assign(second="encoder")])),
+            "one pair of factors",
         ),
-        (
-            lambda effects, errors: figures.factorial_cells(errors.drop(columns="error"), FACTORS, design().cells),
-            "needs the column error",
-        ),
-        (lambda effects, errors: figures.claim_effects(made_claims().iloc[:0]), "no rows"),
-        (lambda effects, errors: figures.claim_effects(made_claims().iloc[3:]), "1 to 45 comparisons"),
-        (lambda effects, errors: figures.claim_effects(pd.concat([made_claims()] * 20)), "1 to 45 comparisons"),
+        (lambda: figures.weight_curves(sweep().query("weight == 0")), "no weight above 0"),
+        (lambda: drawn_cells(cells().query("experiment != '+---'")), r"no rows of \+---"),
+        (lambda: drawn_cells(cells().drop(columns="error")), "needs the column error"),
+        (lambda: figures.claim_effects(claims().iloc[:0]), "no rows"),
+        (lambda: figures.claim_effects(claims().iloc[3:]), "claim_effects"),
+        (lambda: figures.claim_effects(pd.concat([claims()] * 20)), "claim_effects"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(draw, message, effects, errors):
-    with pytest.raises(DataError, match=message):
-        draw(effects, errors[errors["stratum"] == "all"])
-
-
-def test_an_interaction_is_of_one_pair_of_factors(errors):
-    means = interaction_means(errors, design(), "data term", "skips")
-    with pytest.raises(DataError, match="one pair of factors"):
-        figures.interaction_plot(pd.concat([means, means.assign(second="encoder")]))
+def test_what_cannot_be_drawn_is_refused(draw, told):
+    with pytest.raises(DataError, match=told):
+        draw()

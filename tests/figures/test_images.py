@@ -16,15 +16,6 @@ PICTURE = np.random.default_rng(0).random((3, 40, 30))
 GRID = np.linspace(2, 70, 11 * 60).reshape(11, 60)
 
 
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_warp_differences_are_smallest_at_the_truth_from_either_side(direction):
-    offsets = np.arange(-6, 6.01, 0.5)
-    errors = warp_differences(make_sample(direction), offsets)
-    assert offsets[np.argmin(errors)] == 0 and errors.min() < 0.1 * errors.max()
-    wrong = warp_differences(make_sample(direction, focal_error=1.6), offsets)
-    assert abs(offsets[np.argmin(wrong)]) > 0.75, "a wrong calibration shows"
-
-
 def test_warp_differences_are_those_of_a_plain_loop():
     sample = make_sample()
     image, other = sample.image.numpy(), sample.other.numpy()
@@ -61,6 +52,8 @@ def test_warp_differences_are_those_of_a_plain_loop():
         (lambda s: figures.texture_strata_overlay(s.image, {"low": LOW}), r"'low' is \(2, 2\), the image \(24, 72\)"),
         (lambda s: figures.encoder_maps([FAR]), r"takes maps \(C,h,w\), got \[\(12, 36\)\]"),
         (lambda s: figures.image_grid({"a": np.ones(3)}, "A title"), r"a map is \(H,W\)"),
+        (lambda s: figures.image_grid({}, "A title"), "got 0"),
+        (lambda s: figures.image_grid({"a": NEAR}, "A title", colors="rainbow"), "'rainbow'"),
         (lambda s: figures.image_grid({"a": NEAR}, "A title", boxes={"a": {"bad": (0.5, 0.4, 0, 1)}}), "'bad' is"),
         (lambda s: figures.image_grid({"a": NEAR}, "A title", boxes={"a": {"bad": (0, 1, 0, 1.1)}}), "'bad' is"),
     ],
@@ -104,13 +97,6 @@ def test_colour_bars_do_not_touch_the_last_pictures(count, shape):
     bars = [axes.get_window_extent() for axes in figure.axes if not axes.images]
     lowest = min(box.y0 for box in images)
     assert len(bars) == 2 and all(lowest - bar.y1 > 0.05 * figure.dpi for bar in bars)
-
-
-def test_without_truth_the_pictures_fill_the_figure():
-    methods = {name: [FAR] for name in ("baseline", "encoder", "ours")}
-    figure = figures.prediction_panel([np.full((3, 12, 36), 0.5)], [None], methods)
-    assert [bool(axes.images) for axes in figure.axes[:4]] == [True] * 4 and len(figure.axes) == 5
-    assert "no ground truth" not in texts(figure)
 
 
 def test_near_is_bright_in_disparity_and_in_depth():
@@ -157,3 +143,12 @@ def test_a_coarse_grid_gets_the_box_of_its_picture(aspect):
     boxes = [axes.get_window_extent() for axes in figure.axes if axes.images]
     shapes = [aspect or 40 / 30] * 2 + [aspect or 11 / 60] * 6
     assert [box.height / box.width for box in boxes] == pytest.approx(shapes, rel=0.02)
+
+
+@pytest.mark.parametrize("direction", [1.0, -1.0])
+def test_warp_differences_are_smallest_at_the_truth_from_either_side(direction):
+    offsets = np.arange(-6, 6.01, 0.5)
+    errors = warp_differences(make_sample(direction), offsets)
+    assert offsets[np.argmin(errors)] == 0 and errors.min() < 0.1 * errors.max()
+    wrong = warp_differences(make_sample(direction, focal_error=1.6), offsets)
+    assert abs(offsets[np.argmin(wrong)]) > 0.75, "a wrong calibration shows"

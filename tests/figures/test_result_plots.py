@@ -42,11 +42,6 @@ def test_bars_are_means_over_seeds_and_dots_are_the_seeds(rows):
     np.testing.assert_allclose(dots, sorted(chosen.value))
 
 
-def test_one_seed_says_so_and_draws_no_spread():
-    figure = figures.metric_bars(make_rows(seeds=(0,)), kind="known")
-    assert "one seed, so no spread is known" in texts(figure) and not figure.axes[0].collections
-
-
 def test_bars_by_another_column_use_whole_images(rows):
     both = pd.concat([rows, rows.assign(eval_data="kitti", value=rows.value * 2)])
     axes = figures.metric_bars(both, by="eval_data").axes[0]
@@ -140,13 +135,6 @@ def test_a_legend_of_two_rows_stays_clear_of_the_title():
     assert lines == 3 and legend.y1 < title.y1 - title.height / lines
 
 
-def test_the_caption_names_every_scaling():
-    rows = make_rows(kinds=("none",))
-    assert "no scaling)" in tidy.caption(rows)
-    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
-    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)
-
-
 def test_curves_intervals_and_ratios_are_those_of_the_tables():
     figure = figures.errors_over_bins(make_errors(), RATIOS)
     upper, middle, lower = figure.axes
@@ -197,3 +185,10 @@ def test_crossed_strata_and_given_panels():
 def test_curves_refuse(errors, told):
     with pytest.raises(DataError, match=told):
         figures.errors_over_bins(errors)
+
+
+def test_the_caption_names_every_scaling():
+    rows = make_rows(kinds=("none",))
+    assert "no scaling)" in tidy.caption(rows)
+    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
+    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)

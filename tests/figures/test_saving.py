@@ -178,13 +178,6 @@ def test_one_figure_that_fails_stops_no_other(tmp_path):
     assert (tmp_path / "figures" / "b.png").is_file()
 
 
-def test_nothing_to_draw(tmp_path):
-    with pytest.raises(DataError, match="is not the folder of a run"):
-        figures.redraw(tmp_path / "absent")
-    with pytest.raises(DataError, match="holds neither figures nor rows"):
-        figures.redraw(tmp_path)
-
-
 def test_rows_are_grouped_by_what_may_be_compared():
     rows = make_rows(kinds=KINDS)
     flipped = rows.assign(flip=True)
@@ -203,6 +196,13 @@ def test_rows_are_grouped_by_what_may_be_compared():
     ):
         assert [found for found, _ in comparable_groups(pd.concat(parts))] == names
     assert texture_kind(rows) == "known" and texture_kind(rows.assign(stratum_kind="none")) is None
+
+
+def test_nothing_to_draw(tmp_path):
+    with pytest.raises(DataError, match="is not the folder of a run"):
+        figures.redraw(tmp_path / "absent")
+    with pytest.raises(DataError, match="holds neither figures nor rows"):
+        figures.redraw(tmp_path)
 
 
 def test_the_seconds_of_a_run_are_those_of_its_records(tmp_path):

@@ -56,33 +56,6 @@ def test_wrong_maps_are_named(kind):
         decoder(odd)
 
 
-def reached(output, maps):
-    """Indices of the maps an output depends on."""
-    grads = torch.autograd.grad(output.sum(), maps, retain_graph=True, allow_unused=True)
-    return {i for i, g in enumerate(grads) if g is not None and g.abs().max() > 0}
-
-
-def test_unet_joins_one_map_a_size():
-    maps = [m.requires_grad_() for m in maps_for(64, 64)]
-    outputs = DECODERS["unet"]()(maps)
-    assert [reached(o, maps) for o in outputs] == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {1, 2, 3, 4}, {2, 3, 4}]
-
-
-@pytest.mark.parametrize("kind", ("nested", "gated"))
-def test_in_the_grid_deeper_levels_feed_every_upper_one(kind):
-    maps = [m.requires_grad_() for m in maps_for(64, 64)]
-    decoder = DECODERS[kind]()
-    grid = decoder.grid(maps)
-    assert [len(row) for row in grid] == [5, 4, 3, 2, 1]
-    for i, row in enumerate(grid):
-        for j, node in enumerate(row):
-            assert node.shape[2:] == maps[i].shape[2:]
-            # node (i, j) sees encoder maps i .. i + j and no other
-            assert reached(node, maps) == set(range(i, i + j + 1))
-    outputs = decoder(maps)
-    assert [reached(o, maps) for o in outputs] == [{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {1, 2, 3, 4}, {2, 3, 4}]
-
-
 def plain_node(node, parts):
     """A node on maps of one size, as its docstring says it."""
     x = torch.cat(parts, 1)
@@ -102,6 +75,8 @@ def test_a_node_takes_its_whole_row_and_the_one_below(kind):
                 below = decoder.rises[i][j - 1](grid[i + 1][j - 1])
                 up = below.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
                 torch.testing.assert_close(grid[i][j], plain_node(decoder.rows[i][j - 1], [*grid[i][:j], up]))
+        finest = decoder.last[1].join(decoder.last[0](grid[0][4]))
+        torch.testing.assert_close(decoder(maps)[0], decoder.heads[0](finest))
         for scale, (i, j) in {1: (0, 4), 2: (1, 3), 3: (2, 2)}.items():
             torch.testing.assert_close(decoder(maps)[scale], decoder.heads[scale](grid[i][j]))
 

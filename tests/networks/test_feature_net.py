@@ -112,19 +112,6 @@ def test_frozen_stays_in_evaluation_mode_and_learns_nothing():
     assert net.training and all(p.requires_grad for p in net.parameters())
 
 
-def test_a_look_at_the_maps_leaves_a_training_network_alone():
-    net = network().train()
-    before = {k: v.clone() for k, v in net.state_dict().items()}
-    one = net.lowest(images(1))
-    net.levels(images(2))
-    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
-    assert all(part.training for part in net.modules())
-    # the same image gives the same map whatever stands beside it in the batch
-    torch.testing.assert_close(net.lowest(images(3))[:1], one)
-    net(images(2))
-    assert not torch.equal(net.encoder.bn1.running_mean, before["encoder.bn1.running_mean"])
-
-
 def test_reconstructions_depend_on_the_deepest_map_alone():
     net = network().train()
     maps, reconstructions = net(images(2), all_levels=True)
@@ -165,3 +152,16 @@ def test_settings_and_wrong_settings():
         FeatureNet(depth=20)
     with pytest.raises(ValueError, match="padding_mode"):
         FeatureNet(18, 0.125, padding_mode="wrap")
+
+
+def test_a_look_at_the_maps_leaves_a_training_network_alone():
+    net = network().train()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    one = net.lowest(images(1))
+    net.levels(images(2))
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert all(part.training for part in net.modules())
+    # the same image gives the same map whatever stands beside it in the batch
+    torch.testing.assert_close(net.lowest(images(3))[:1], one)
+    net(images(2))
+    assert not torch.equal(net.encoder.bn1.running_mean, before["encoder.bn1.running_mean"])

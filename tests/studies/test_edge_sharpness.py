@@ -11,7 +11,6 @@ from scipy import ndimage
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
-from lowtex_lab.miniature import write_vkitti2
 from lowtex_lab.studies.diagnostics import edge_sharpness as edges
 
 HEIGHT, WIDTH = 48, 320
@@ -150,12 +149,6 @@ def test_sky_counts_as_far_and_a_slanted_plane_has_no_edges():
     assert not edges.edge_strength(plane)[:, 10:-10].any() and edges.edge_errors(sample_of(plane), plane) == []
 
 
-def test_two_edges_in_reach_leave_place_but_no_profile():
-    truth = scene()
-    truth[:, EDGE + 3 :] = FAR
-    assert errors(truth, truth) == {"missed": 0, "off_px": 0, "stray_px": 0}
-
-
 def test_profiles_and_strongest_edges_by_hand():
     rows = np.tile(np.arange(12.0), (2, 1))
     found = edges.profiles(rows, np.array([[0, 5], [1, 6]]), np.array([1, -1]), 2)
@@ -178,10 +171,15 @@ def test_what_cannot_be_measured_is_refused_by_name():
         edges.edge_errors(sample_of(sparse), scene())
 
 
-def test_measure_of_a_network_without_edges(tmp_path):
-    root = write_vkitti2(tmp_path, {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
+def test_measure_of_a_network_without_edges(written):
     flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
-    frame = edges.measure(flat, root, (64, 192))
+    frame = edges.measure(flat, written, (48, 160))
     whole = frame[frame["stratum_kind"] == "none"]
     assert (whole.loc[whole["quantity"] == "missed", "value"] == 1).all() and whole["image"].nunique() > 1
     assert np.isfinite(frame["value"]).all() and (frame["value"] >= 0).all()
+
+
+def test_two_edges_in_reach_leave_place_but_no_profile():
+    truth = scene()
+    truth[:, EDGE + 3 :] = FAR
+    assert errors(truth, truth) == {"missed": 0, "off_px": 0, "stray_px": 0}

@@ -98,16 +98,6 @@ def test_a_linear_reading_finds_what_is_linear_and_nothing_else():
     assert read(lambda v: v[:, :1], ridge=1.0) == pytest.approx(0.75, abs=0.02)
 
 
-def test_a_linear_reading_against_normal_equations():
-    draw = generator(0, "few")
-    x, y = torch.randn(50, 4, generator=draw) * 7 + 2, torch.randn(50, 1, generator=draw)
-    x_new, y_new = torch.randn(30, 4, generator=draw) * 7 + 2, torch.randn(30, 1, generator=draw)
-    design, other = (np.c_[np.ones(len(v)), v.double().numpy()] for v in (x, x_new))
-    left = other @ np.linalg.lstsq(design, y.double().numpy(), rcond=None)[0] - y_new.double().numpy()
-    expected = 1 - (left**2).sum() / ((y_new - y_new.mean()) ** 2).sum().item()
-    assert info.read_linearly((x, y), (x_new, y_new), ridge=0.0) == pytest.approx(expected, rel=1e-5)
-
-
 def test_dead_features_and_constant_targets_are_left_out():
     draw = generator(0, "dead")
     x = torch.randn(200, 3, generator=draw)

@@ -153,19 +153,6 @@ def test_volume_and_gradient_lead_to_the_true_disparity(direction, nets):
             assert pull[INNER].mean() * offset > 0, name
 
 
-def test_gradient_of_one_pixel_against_a_finite_difference():
-    one = pair()
-    image, other = one.image[None].double(), one.other[None].double()
-
-    def total(step):
-        shift = torch.full((1, 1, *SIZE), SHIFT + 1.3, dtype=torch.float64)
-        shift[..., 16, 50] += step
-        return float(photometric_error(image, warp_horizontal(other, shift)).sum())
-
-    found = disparity_gradients(one, 1.3, terms=error_terms(names=["pixels"]))["pixels"]
-    assert float(found[16, 50]) == pytest.approx((total(1e-4) - total(-1e-4)) / 2e-4, rel=1e-3)
-
-
 def test_a_plain_wall_has_no_gradient_no_basin_and_no_direction():
     net = FeatureNet(18, 0.125, padding_mode="replicate").freeze()
     for name, term in error_terms(net, net).items():

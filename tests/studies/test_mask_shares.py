@@ -9,7 +9,6 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.seeding import generator
-from lowtex_lab.miniature import write_vkitti2
 from lowtex_lab.studies.diagnostics.mask_shares import ignored, measure
 
 SIZE = (16, 64)
@@ -53,10 +52,9 @@ def test_a_single_view_is_refused():
         ignored(sample, torch.ones(1, 1, *SIZE))
 
 
-def test_measure_counts_what_has_depth_and_a_match(tmp_path):
-    root = write_vkitti2(tmp_path / "vkitti2", {"Scene01": 2, "Scene20": 1}, (64, 192), progress=False)
+def test_measure_counts_what_has_depth_and_a_match(written):
     flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *image.shape[-2:]), 20.0))
-    frame = measure(flat, root, (64, 192))
+    frame = measure(flat, written, (48, 160))
     assert set(frame["stratum_kind"]) == {"known"} and frame["ignored"].between(0, 1).all()
     parts = frame.groupby(["image", frame["stratum"] == "all"])["pixels"].sum().unstack()
-    assert (parts[True] == parts[False]).all() and (parts[True] < 64 * 192).all(), "the sky is left out"
+    assert (parts[True] == parts[False]).all() and (parts[True] < 48 * 160).all(), "the sky is left out"

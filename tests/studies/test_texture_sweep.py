@@ -11,19 +11,11 @@ import torch
 from lowtex.datasets import VirtualKitti2
 from lowtex.errors import DataError, OptionError
 from lowtex.files import read_json, write_json
-from lowtex_lab.miniature import Scene, render, write_vkitti2
+from lowtex_lab.miniature import Scene, render
 from lowtex_lab.studies.diagnostics import texture_sweep as sweep
 from lowtex_lab.studies.texture_windows import window_makers
 
 SIZE = (48, 160)
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A small miniature whose test split has three frames."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("data") / "vkitti2"
-    return write_vkitti2(folder, {"Scene01": 2, "Scene20": 1}, SIZE, progress=False)
 
 
 @pytest.fixture
@@ -66,8 +58,7 @@ def test_only_texture_changes():
     assert float(none[inner].std()) > 0.005, "with a noise to compare"
 
 
-@pytest.mark.parametrize("size", [None, (24, 80)])
-def test_samples_are_the_readers(root, size):
+def test_samples_are_the_readers(root, size=(24, 80)):
     reader = VirtualKitti2(root, split="test", size=size)
     samples = sweep.sweep_samples(root, "1", size=size, views=True)
     assert [s.name for s in samples] == list(reader.names)
