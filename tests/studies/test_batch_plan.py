@@ -8,7 +8,6 @@ import pytest
 
 from lowtex.errors import OptionError
 from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile, named_experiment
-from lowtex_lab import cli
 from lowtex_lab.studies import batch as ablation_batch
 from lowtex_lab.studies.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
 from lowtex_lab.studies.rows import Entry
@@ -134,23 +133,6 @@ def test_an_interrupted_batch_ends_its_processes(fake, tmp_path):
         fake(["baseline", "encoder"], 2, interrupt)
     assert time.monotonic() - began < 20
     assert "end encoder" not in (tmp_path / "told").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("ablate --only nothing", "--only='nothing' is not known"),
-        ("ablate our", "experiment='our' is not known"),
-        ("ablate --seeds x", "--seeds 'x' must read"),
-        ("ablate --threads 0", "argument --threads: '0' must be a whole number >= 1"),
-        ("ablate --jobs 0", "argument --jobs: '0' must be a whole number >= 1"),
-        ("ablate --data kitti=.", "vkitti2=FOLDER or its miniature"),
-    ],
-)
-def test_bad_options_are_one_line(words, message, capsys):
-    assert cli.main(words.split()) == 2
-    text = capsys.readouterr().err.strip()
-    assert message in text and "\n" not in text
 
 
 def test_a_task_is_told_by_its_first_name_or_its_feature_network():
