@@ -33,9 +33,12 @@ def test_only_what_an_archive_should_hold_is_taken_from_it(name):
     assert {path: archive.belongs(path) for path in CASES["belongs"][name]} == CASES["belongs"][name]
 
 
-@pytest.mark.parametrize("typed", [DRIVE, "2011_09_26_drive_0001", f"{DATE}/{DRIVE}/", f" {DRIVE} "])
-def test_a_drive_may_be_written_in_the_ways_people_have_it(typed):
-    assert [archive.name for archive in chosen_archives(drives=[typed, DRIVE])] == [f"{DATE}_calib", DRIVE]
+def test_a_drive_may_be_written_in_the_ways_people_have_it():
+    for typed in (DRIVE, "2011_09_26_drive_0001", f"{DATE}/{DRIVE}/", f" {DRIVE} "):
+        assert [archive.name for archive in chosen_archives(drives=[typed, DRIVE])] == [f"{DATE}_calib", DRIVE]
+    for typed in ("", "0001", "2011_09_27_drive_0001_sync", "../2011_09_26_drive_0001"):
+        with pytest.raises(OptionError, match="is none of KITTI; write it like 2011_09_26_drive_0001_sync"):
+            chosen_archives(drives=[typed])
 
 
 def test_splits_name_the_drives_of_their_frames():
@@ -59,12 +62,6 @@ def test_a_list_of_nothing_is_refused(tmp_path, content):
         (tmp_path / "list.txt").write_bytes(content)
     with pytest.raises(DataError, match=re.escape(str(tmp_path / "list.txt"))):
         read_archive_list(tmp_path / "list.txt")
-
-
-@pytest.mark.parametrize("typed", ["", "0001", "2011_09_27_drive_0001_sync", "../2011_09_26_drive_0001"])
-def test_a_name_that_is_none_of_a_drive_is_refused(typed):
-    with pytest.raises(OptionError, match="is none of KITTI; write it like 2011_09_26_drive_0001_sync"):
-        chosen_archives(drives=[typed])
 
 
 @pytest.mark.parametrize("source", ["s3.amazonaws.com", "ftp://host/x", "file:///data", "http://", "http://h:x"])

@@ -1,15 +1,18 @@
 """What every writer does alike: it carries on, replaces its own, refuses the rest."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from written_files import tree
 
 from lowtex.errors import OptionError
 from lowtex_lab.miniature import cityscapes, kitti, make3d, stereo_folder, vkitti2
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
+BAD = yaml.safe_load(Path(__file__).with_name("bad_options.yaml").read_text())
 # name of what makes one frame, writer, amounts, size
 WRITERS = {
     "vkitti2": ("render", vkitti2.write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
@@ -77,32 +80,7 @@ def test_foreign_folders_are_refused(tmp_path, layout):
             write(mine, amount, size, progress=False)
 
 
-@pytest.mark.parametrize(
-    "layout, options, words",
-    [
-        ("vkitti2", {"frames": {}}, "frames is empty"),
-        ("vkitti2", {"frames": {"Scene02": 0}}, "Scene02"),
-        ("vkitti2", {"frames": {"Street": 1}}, "Street"),
-        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Street": 1}}, "variation_frames.*Street"),
-        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Scene01": 0}}, "Scene01"),
-        ("vkitti2", {"variations": ("snow",)}, "snow"),
-        ("vkitti2", {"variations": "clone"}, "list"),
-        ("vkitti2", {"size": (96.5, 320)}, "size"),
-        ("vkitti2", {"size": (8, 8)}, "size"),
-        ("kitti", {"frames": {"exam": 3}}, "exam"),
-        ("kitti", {"frames": {"test": True}}, "test"),
-        ("kitti", {"size": (10, 320)}, "size"),
-        ("make3d", {"images": 0}, "images"),
-        ("make3d", {"images": True}, "images"),
-        ("make3d", {"size": (100, 100)}, "4 to 3"),
-        ("make3d", {"size": (8, 6)}, "size"),
-        ("cityscapes", {"frames": {"test": 3}}, "test"),
-        ("cityscapes", {"frames": {}}, "frames is empty"),
-        ("cityscapes", {"size": (100, 320)}, "twice the height"),
-        ("stereo", {"pairs": -1}, "pairs"),
-        ("stereo", {"size": (270.5, 480)}, "size"),
-    ],
-)
+@pytest.mark.parametrize(("layout", "options", "words"), BAD)
 def test_bad_options_leave_nothing_behind(tmp_path, layout, options, words):
     with pytest.raises(OptionError, match=words):
         WRITERS[layout][1](tmp_path / "new", progress=False, **options)

@@ -21,6 +21,7 @@ from lowtex_lab import cli
 from lowtex_lab.studies import evidence, measures, rows
 from lowtex_lab.studies.evidence import Evidence, open_evidence
 from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
+from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.work import Place, main, to_json
 
 SMOKE = get_profile("smoke")
@@ -29,11 +30,9 @@ NAMES = ("ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "f
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(smoke_world):
     """The miniature Virtual KITTI 2 of the smoke profile."""
-    folder = tmp_path_factory.mktemp("world")
-    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(folder)]) == 0
-    return folder / "vkitti2"
+    return smoke_world / "vkitti2"
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +205,11 @@ def test_scores_and_rows_of_one_split(found, split, scenes):
     whole = scores.query("stratum_kind == 'none' and experiment == 'ours'")
     row = means.query("stratum_kind == 'none' and experiment == 'ours' and metric == 'abs_rel'")
     assert row["value"].item() == pytest.approx(whole["abs_rel"].mean(), rel=1e-4)
+    first = scores[scores["seed"] == 0]
+    error = first.query("stratum_kind == 'none'").groupby("experiment")["abs_rel"].mean()
+    compared = compare(first, [("ours", "census")], stratum_kind="known", times=20)
+    assert compared["stratum"].tolist()[:2] == ["all", "low"]
+    assert compared["ratio"].iloc[0] == pytest.approx(error["ours"] / error["census"])
 
 
 def test_scores_that_are_not_there_are_refused(found):
