@@ -280,19 +280,9 @@ def test_an_archive_the_user_put_there_is_used_or_refused_and_stays(get, server,
         assert (root / "archives" / f"{DRIVE}.zip").read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    "evil",
-    [
-        zip_bytes(FILES | {"../../evil.txt": b"evil"}),
-        zip_bytes(FILES | {f"{DATE}/{DRIVE}/../../../../evil.txt": b"evil"}),
-        zip_bytes(FILES | {"/lowtex_evil.txt": b"evil"}),
-        zip_bytes(FILES | {"C:\\evil.txt": b"evil"}),
-        site.link_archive(f"{DATE}/{DRIVE}/image_01", "/"),
-    ],
-    ids=["up", "up from within", "absolute", "windows", "link"],
-)
-def test_nothing_but_the_drives_own_files_is_unpacked(get, server, root, tmp_path, evil):
-    server.add(PATH, evil)
+def test_nothing_but_the_drives_own_files_is_unpacked(get, server, root, tmp_path):
+    names = ("../../evil.txt", f"{DATE}/{DRIVE}/../../../../evil.txt", "/lowtex_evil.txt", "C:\\evil.txt")
+    server.add(PATH, site.link_archive(FILES | dict.fromkeys(names, b"evil"), f"{DATE}/{DRIVE}/image_01", "/"))
     assert get()[0] == 0 and tree(root) == ALL
     found = [path for path in tmp_path.rglob("*") if "evil" in path.name or path.is_symlink()]
     assert not found and not Path("/lowtex_evil.txt").exists()

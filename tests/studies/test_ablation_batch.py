@@ -176,13 +176,6 @@ def test_the_train_command_knows_the_same_training_by_the_same_name(batch, world
     assert (known / "network.safetensors").stat().st_mtime_ns == before
 
 
-def test_the_train_command_lists_all_names(capsys):
-    assert cli.main(["train", "--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.split()[:1] == ["iresnet-features-both-nested"] for line in lines)
-    assert any("FeatDepth's objective" in line for line in lines)
-
-
 def test_evidence_says_where_from_which_seeds_and_what_stands_behind(found):
     assert found.names == ["ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "census", NAMES[3]]
     assert found.seeds("census") == (0, 1) and found.seeds("ours") == (0,) and found.seeds("zncc") == ()

@@ -8,6 +8,7 @@ from lowtex.experiments import ALTERNATIVES, GROUPS, RIVALS, SMOOTHNESS_CURVE, V
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net, build_feature_net
 from lowtex.profiles import PROFILES
+from lowtex_lab import cli
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.smoothness_evidence import curve_sweep
 from lowtex_lab.studies.stats.tuning import chosen_weights
@@ -120,8 +121,11 @@ def test_changes_go_on_top_and_errors_name_what_is_near():
         named_experiment("q")
 
 
-def test_the_listing_has_every_name_once_a_group():
-    lines = experiments.listing().splitlines()
+def test_the_listing_has_every_name_once_a_group(capsys):
+    assert cli.main(["train", "--list"]) == 0
+    text = capsys.readouterr().out
+    assert text.strip() == experiments.listing().strip()
+    lines = text.splitlines()
     for group, rows in GROUPS.items():
         start = lines.index(f"{group}:")
         block = lines[start + 1 : start + 1 + len(rows)]
