@@ -124,7 +124,7 @@ def test_visibility_equals_casting_back_from_the_other_camera():
 
 
 def test_depth_does_not_depend_on_resolution():
-    small, large = (render(Scene("Scene18"), 2, size) for size in ((96, 320), (288, 960)))
+    small, large = (render(Scene("Scene18"), 2, size) for size in ((64, 208), (192, 624)))
     # centres of the small picture's pixels are centres of every third pixel of the large one
     a, b = small.depth_left[0], large.depth_left[0, 1::3, 1::3]
     close = ((a - b).abs() <= 1e-3 * b) & (b > 0) | (a == 0) & (b == 0)

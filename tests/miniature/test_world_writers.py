@@ -24,8 +24,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeypatch, layout):
-    maker, write, amount, _, size = WRITERS[layout]
+def test_interrupted_writing_is_carried_on_then_left_alone_and_replaced_as_a_whole(tmp_path, monkeypatch, layout):
+    maker, write, amount, fewer, size = WRITERS[layout]
     module = sys.modules[write.__module__]
     whole = write(tmp_path / "whole", amount, size, progress=False)
     torch.set_num_threads(1)  # frames in order, so that the third one fails after two are written
@@ -51,18 +51,14 @@ def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeyp
     total = sum(amount.values()) if isinstance(amount, dict) else amount
     assert tree(tmp_path / "cut") == tree(whole) and len(count) == total - 2
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-    monkeypatch.setattr(module, maker, None)  # would fail if called
-    write(whole, amount, size, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, maker, None)  # would fail if called
+        write(whole, amount, size, progress=False)
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-
-
-@pytest.mark.parametrize("layout", WRITERS)
-def test_other_parameters_replace_the_whole(tmp_path, layout):
-    _, write, amount, fewer, size = WRITERS[layout]
-    write(tmp_path / "root", amount, size, progress=False)
-    write(tmp_path / "root", fewer, size, seed=3, progress=False)
+    # other parameters replace the whole
+    write(whole, fewer, size, seed=3, progress=False)
     write(tmp_path / "fresh", fewer, size, seed=3, progress=False)
-    assert tree(tmp_path / "root") == tree(tmp_path / "fresh")
+    assert tree(whole) == tree(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("layout", WRITERS)

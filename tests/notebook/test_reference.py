@@ -2,6 +2,7 @@
 
 import base64
 import io
+from functools import cache
 
 import nbformat
 import numpy as np
@@ -17,6 +18,7 @@ from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.rows import read_all_records, read_table
 
 
+@cache
 def png(width=1200, height=400, seed=0) -> bytes:
     """A smooth picture with many colours, as a map of depth is."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
