@@ -23,6 +23,16 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def smoke_world(tmp_path_factory) -> Path:
+    """The miniatures of the smoke profile, written by the command."""
+    from lowtex_lab import cli
+
+    folder = tmp_path_factory.mktemp("world")
+    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(folder)]) == 0
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _one_thread():
     """Numbers depend on the thread count, so tests pin it; one is also the fastest for small tensors."""

@@ -1,15 +1,7 @@
 """A server of each test's own with the command line pointed at it; a small world and a network trained on it."""
 
+import download_server as served
 import pytest
-from download_server import (
-    DRIVE,
-    DownloadServer,
-    calibration_files,
-    calibration_path,
-    drive_files,
-    drive_path,
-    zip_bytes,
-)
 
 from lowtex_lab import cli
 from lowtex_lab.cli import download
@@ -25,9 +17,9 @@ def server(monkeypatch):
     monkeypatch.setattr(download, "TRIES", 2)
     monkeypatch.setattr(download, "PAUSE_S", 0.001)
     monkeypatch.setattr(download, "WAIT_S", (2, 2))
-    server = DownloadServer()
-    server.add(drive_path(), zip_bytes(drive_files()))
-    server.add(calibration_path(), zip_bytes(calibration_files()))
+    server = served.DownloadServer()
+    server.add(served.drive_path(), served.zip_bytes(served.drive_files()))
+    server.add(served.calibration_path(), served.zip_bytes(served.calibration_files()))
     yield server
     server.close()
 
@@ -45,7 +37,7 @@ def get(server, root, capsys):
     def run(*words: str, source: bool = True) -> tuple[int, str, list[str]]:
         where = ["--source", server.url] if source else []
         server.log.clear()
-        code = cli.main(["data", "download", "--to", str(root), *(words or ["--drive", DRIVE]), *where])
+        code = cli.main(["data", "download", "--to", str(root), *(words or ["--drive", served.DRIVE]), *where])
         told = capsys.readouterr()
         return code, told.out, told.err.splitlines()
 
@@ -53,11 +45,8 @@ def get(server, root, capsys):
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    """The miniatures of the smoke profile, written by the command."""
-    folder = tmp_path_factory.mktemp("world")
-    assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(folder)]) == 0
-    return folder
+def world(smoke_world):
+    return smoke_world
 
 
 @pytest.fixture(scope="session")

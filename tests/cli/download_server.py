@@ -99,12 +99,6 @@ def _handler(server: DownloadServer):
         def log_message(self, *words) -> None:
             pass
 
-        def do_HEAD(self) -> None:
-            self._serve()
-
-        def do_GET(self) -> None:
-            self._serve()
-
         def asked(self) -> tuple[ServedFile, int, int]:
             """The file, the first byte asked for, and the status that answers."""
             file = server.files[self.path]
@@ -126,7 +120,7 @@ def _handler(server: DownloadServer):
                 self.send_header("Last-Modified", file.modified)
             self.end_headers()
 
-        def _serve(self) -> None:
+        def do_GET(self) -> None:
             server.log.append((self.command, self.path, self.headers.get("Range")))
             if self.path not in server.files:
                 answer(404)(self)
@@ -143,6 +137,8 @@ def _handler(server: DownloadServer):
                 return
             self.start(status, file, first, len(file.body) - first)
             self.wfile.write(file.body[first:])
+
+        do_HEAD = do_GET
 
     return Handler
 
@@ -202,9 +198,9 @@ def calibration_path(date: str = DATE) -> str:
     return f"/raw_data/{date}_calib.zip"
 
 
-def link_archive(name: str, target: str) -> bytes:
-    """A drive's archive with a symbolic link in it."""
-    buffer = io.BytesIO(zip_bytes(drive_files()))
+def link_archive(files: dict[str, bytes], name: str, target: str) -> bytes:
+    """An archive with a symbolic link in it."""
+    buffer = io.BytesIO(zip_bytes(files))
     with zipfile.ZipFile(buffer, "a") as archive:
         info = zipfile.ZipInfo(name)
         info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16

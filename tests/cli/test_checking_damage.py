@@ -8,7 +8,7 @@ from dataset_trees import FOLDER, write_kitti, write_kitti_depth, write_vkitti2,
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import IDS, write_make3d
 
-from lowtex_lab.cli.checking import RootCheck, SplitCheck, check_root
+from lowtex_lab.cli.checking import SplitCheck, check_root
 
 ONLY_DECODING_TELLS = {
     # the damage is at no end of the file, or in what the file says; the first frame of a split is decoded anyway,
@@ -22,19 +22,24 @@ ONLY_DECODING_TELLS = {
 }
 
 
+TWO = f"{FOLDER} 1 l\n{FOLDER} 0 l\n"
+
+
+def listed(root: Path, split: str, lines: str) -> Path:
+    (root / "splits").mkdir(exist_ok=True)
+    (root / "splits" / f"{split}.txt").write_text(lines)
+    return root
+
+
 def kitti(root: Path) -> Path:
     write_kitti(root, frames=(0, 1), scans=(0, 1))
-    (root / "splits").mkdir()
-    (root / "splits" / "test.txt").write_text(f"{FOLDER} 1 l\n{FOLDER} 0 l\n")
-    return root
+    return listed(root, "test", TWO)
 
 
 def kitti_depth(root: Path) -> Path:
     write_kitti(root.parent / "kitti_raw", frames=(0, 1), scans=())
     write_kitti_depth(root, frames=(0, 1))
-    (root / "splits").mkdir()
-    (root / "splits" / "test.txt").write_text(f"{FOLDER} 1 l\n{FOLDER} 0 l\n")
-    return root
+    return listed(root, "test", TWO)
 
 
 def vkitti2(root: Path) -> Path:
@@ -46,16 +51,12 @@ def vkitti2(root: Path) -> Path:
 def whole_cityscapes(root: Path) -> Path:
     write_cityscapes(root, {"train": {"ulm": (0, 5)}})
     # a list, so that the official 2,975 frames are not asked for
-    (root / "splits").mkdir()
-    (root / "splits" / "train.txt").write_text("ulm/ulm_000003_000005 l\nulm/ulm_000003_000000 l\n")
-    return root
+    return listed(root, "train", "ulm/ulm_000003_000005 l\nulm/ulm_000003_000000 l\n")
 
 
 def whole_make3d(root: Path) -> Path:
     write_make3d(root)
-    (root / "splits").mkdir()
-    (root / "splits" / "test.txt").write_text("".join(f"{name}\n" for name in IDS))
-    return root
+    return listed(root, "test", "".join(f"{name}\n" for name in IDS))
 
 
 WRITERS = {
@@ -74,9 +75,7 @@ CASES = [(name, case) for name in WRITERS for case in TABLES[name]]
 
 
 def checked(name: str, root: Path, thorough: bool = False, split: str | None = None) -> SplitCheck:
-    result = check_root(name, root, split or WRITERS[name][1], thorough)
-    assert isinstance(result, RootCheck)
-    return result.named
+    return check_root(name, root, split or WRITERS[name][1], thorough).named
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -95,9 +94,7 @@ def test_every_damage_is_found_once_and_named(tmp_path, name, case):
     split = None
     if "right" in case and name in ("kitti", "vkitti2"):
         split = "mine"
-        (root / "splits").mkdir(exist_ok=True)
-        lines = f"{FOLDER} 1 l\n{FOLDER} 0 l\n" if name == "kitti" else "Scene01/clone 0 l\nScene01/clone 1 l\n"
-        (root / "splits" / "mine.txt").write_text(lines)
+        listed(root, split, TWO if name == "kitti" else "Scene01/clone 0 l\nScene01/clone 1 l\n")
     whole = checked(name, root, split=split)
     inflict(root / where)
     if split is not None:

@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import cv2
 import pytest
+import yaml
 from dataset_trees import write_vkitti2
 from dataset_trees_cityscapes import write_cityscapes
 from dataset_trees_make3d import write_make3d
@@ -13,6 +15,8 @@ from test_protocols_on_trees import write_stereo
 from lowtex.checkpoints import load_network
 from lowtex.evaluation.results import read_rows
 from lowtex_lab import cli
+
+CASES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -56,28 +60,11 @@ def test_training_on_a_variation_says_so(trees, tmp_path, refused):
     assert "--reader 'fog' must read NAME=VALUE, e.g. variation=fog" in told
 
 
-@pytest.mark.parametrize(
-    ("data", "words", "protocol", "name", "crop"),
-    [
-        ("make3d", [], "make3d_c1", "make3d", "c1"),
-        ("make3d", ["--protocol", "make3d_c1_centred"], "make3d_c1_centred", "make3d", "c1"),
-        ("cityscapes", [], "cityscapes", "cityscapes bottom_quarter", "manydepth in bottom_quarter"),
-        (
-            "cityscapes",
-            ["--protocol", "cityscapes_full", "--reader", "crop=bottom_fifth", "--split", "train"],
-            "cityscapes_full but image_crop=bottom_fifth",
-            "cityscapes bottom_fifth",
-            "bottom_fifth",
-        ),
-        ("cityscapes", ["--protocol", "cityscapes_full"], "cityscapes_full", "cityscapes uncropped", "none"),
-        ("stereo", [], "stereo_dense", "stereo", "none"),
-        ("vkitti2", ["--reader", "variation=fog"], "vkitti2_dense", "vkitti2 fog", "none"),
-    ],
-)
+@pytest.mark.parametrize(("data", "words", "protocol", "name", "crop"), CASES["layouts"])
 def test_evaluation_on_every_layout(trees, trained, tmp_path, capsys, data, words, protocol, name, crop):
     rows = tmp_path / "rows.csv"
     call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows)]
-    assert cli.main([*call, "--data", f"{data}={trees / data}", *words]) == 0
+    assert cli.main([*call, "--data", f"{data}={trees / data}", *words.split()]) == 0
     said = capsys.readouterr().out
     assert protocol in said and (data != "make3d" or ", split test, 3 of 134; " in said)
     found = read_rows(rows)
@@ -151,18 +138,7 @@ def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):
     assert cli.main([*words, f"stereo={trees / 'stereo'}"]) == 0 and told not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--protocol eigen_raw", "protocol eigen_raw needs --data kitti=FOLDER"),
-        ("--reader crop=None", "needs images cropped to 'c1'"),
-        ("--reader crop=d9", "crop='d9' is not known"),
-        ("--reader colour=1", "data set 'make3d' has no option 'colour'"),
-        ("--protocol make3d_c2", "protocol='make3d_c2' is not known"),
-        ("--scaling x", "scaling='x' is not known; choose one of: none, median, or a"),
-        ("train", "'make3d' is not known; choose one of: vkitti2, kitti, cityscapes, stereo"),
-    ],
-)
+@pytest.mark.parametrize(("words", "message"), CASES["bad"])
 def test_bad_calls_are_one_line(trees, trained, refused, words, message):
     command = ["train", "baseline"] if "train" in words else ["evaluate", "--checkpoint", trained, *words.split()]
     assert message in refused(*command, "--data", f"make3d={trees / 'make3d'}")

@@ -61,40 +61,6 @@ def comparisons() -> pd.DataFrame:
     return compare(scores(), [("++++", "----")], clusters="fixed", times=100)
 
 
-def test_forest_has_a_panel_a_stratum_and_a_line_an_effect(effects):
-    figure = figures.effect_forest(effects)
-    told = shows(
-        figure,
-        "all pixels|low texture|data term × skips|ratio of errors (left of 1: better)|helps|harms|0.50|0.25|1.30|"
-        "5 seeds|40 images drawn as 10 stretches|changes under 2%|AbsRel|miniature data|a × b below 1",
-    )
-    assert "corrected" not in told
-    # the first line of effects is the encoder, the second the data term: point and interval at its ratio
-    line = effects[(effects["effect"] == "data term") & (effects["stratum"] == "all")].iloc[0]
-    lines = [one for one in figure.axes[0].lines if len(one.get_ydata()) and np.all(np.asarray(one.get_ydata()) == 1)]
-    drawn = [list(map(float, one.get_xdata())) for one in lines]
-    assert drawn == [[line["low"], line["high"]], [line["ratio"]]]
-    assert "verdicts corrected for 30 comparisons" in texts(figures.effect_forest(corrected(effects)))
-
-
-def test_forest_of_one_seed_has_no_verdict_and_of_comparisons_no_order(scores):
-    one = factorial_effects(factorial_scores({("skips",): np.log(0.5)}, seeds=1), design())
-    told = shows(figures.effect_forest(one), "cannot be judged|1 seed")
-    assert "helps" not in told and "miniature" not in told
-    pair = compare(scores, [("++++", "----")], clusters="fixed", times=100)
-    told = shows(figures.effect_forest(pair, title="Against all old"), "++++ / ----|40 images, images held fixed")
-    assert "a × b" not in told
-
-
-def test_interaction_shows_both_changes_and_the_seeds(errors):
-    told = shows(
-        figures.interaction_plot(interaction_means(errors, design(), "data term", "skips")),
-        "skips: plain|skips: nested|pixels|features|all pixels|low texture|5 seeds, 40 images|miniature data|"
-        "geometric mean of 4 combinations|Do data term and skips act together?",
-    )
-    assert told.count("-75 %") == 2 and sum(word in told for word in ("-50 %", "-49 %", "-51 %")) >= 1
-
-
 def sweep(**changes) -> pd.DataFrame:
     curves = {"pixels": (0.3, 0.2, 0.25), "features": (0.1, 0.09, 0.08)}
     rows = [

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,10 +33,18 @@ FRAMES = Path(__file__).with_name("world_frames.json")
 """Thumbnails of the tiny world's files and the versions they are of; written anew where it is missing."""
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(miniature_store, "get_profile", lambda name: TINY)
+        return ensure_miniature("smoke", tmp_path_factory.mktemp("written"), progress=False)
+
+
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(written, tmp_path, monkeypatch):
+    """A copy of its own for each test."""
     monkeypatch.setattr(miniature_store, "get_profile", lambda name: TINY if name == "smoke" else PROFILES[name])
-    return ensure_miniature("smoke", tmp_path / "world", progress=False)
+    return shutil.copytree(written, tmp_path / "world")
 
 
 def stamps(folder):
@@ -56,15 +65,6 @@ def test_every_root_is_written_and_checked_on_its_own(world, monkeypatch):
         assert "SYNTHETIC DATA" in (world / name / "README.txt").read_text() and is_miniature(world / name)
     assert (world / "vkitti2" / "Scene01" / "30-deg-right").is_dir()
     assert not (world / "vkitti2" / "Scene02" / "fog").exists()
-    before = stamps(world)
-    ensure_miniature("smoke", world, progress=False)
-    assert changed(world, before) == set()
-
-    # an edit of one layout's writer
-    monkeypatch.setitem(writing.LAYOUTS, "stereo", 99)
-    assert not is_written(world, manifest_of("smoke"))
-    ensure_miniature("smoke", world, progress=False)
-    assert changed(world, before) == {"stereo"} and is_written(world, manifest_of("smoke"))
 
 
 def test_finished_miniatures_are_found_where_nothing_can_be_written(world, monkeypatch):
@@ -99,28 +99,34 @@ def test_the_versions_are_of_these_frames(world):
         assert np.abs(np.subtract(frame, kept["frames"][name])).max() < tolerance, f"{name} looks different"
 
 
-def test_a_changed_number_writes_its_own_layout(world, monkeypatch):
-    before = stamps(world)
-    monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_make3d=2))
-    ensure_miniature("smoke", world, progress=False)
-    assert changed(world, before) == {"make3d"}
-    assert len(list((world / "make3d" / "Test134").iterdir())) == 2
+REWRITTEN = {
+    "nothing": set(),
+    "another version of a layout": {"stereo"},
+    "another number": {"make3d"},
+    "root gone": {"cityscapes"},
+    "root unfinished": {"cityscapes"},
+    "manifest cut": set(),
+}
 
 
-@pytest.mark.parametrize("damage", ["root gone", "manifest cut", "root unfinished"])
-def test_what_is_not_complete_is_completed(world, damage):
-    before, manifest = stamps(world), manifest_of("smoke")
-    if damage == "root gone":
-        (world / "cityscapes").rename(world.parent / "away")
-    elif damage == "manifest cut":
+@pytest.mark.parametrize("change", REWRITTEN)
+def test_only_what_has_changed_or_is_not_complete_is_written_anew(world, monkeypatch, change):
+    before, city = stamps(world), world / "cityscapes"
+    if change == "another version of a layout":
+        monkeypatch.setitem(writing.LAYOUTS, "stereo", 99)
+    elif change == "another number":
+        monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_make3d=2))
+    elif change == "root gone":
+        city.rename(world.parent / "away")
+    elif change == "root unfinished":
+        (city / "miniature.json").rename(city / "miniature.unfinished.json")
+    elif change == "manifest cut":
         (world / "manifest.json").write_text('{"profile"')
-    else:
-        (world / "cityscapes" / "miniature.json").rename(world / "cityscapes" / "miniature.unfinished.json")
-    assert not is_written(world, manifest)
+    assert is_written(world, manifest_of("smoke")) == (change == "nothing")
     ensure_miniature("smoke", world, progress=False)
-    assert is_written(world, manifest)
-    assert changed(world, before) == (set() if damage == "manifest cut" else {"cityscapes"})
-    assert list((world / "cityscapes" / "leftImg8bit").rglob("*.png"))
+    assert is_written(world, manifest_of("smoke")) and changed(world, before) == REWRITTEN[change]
+    assert len(list((world / "make3d" / "Test134").iterdir())) == (2 if change == "another number" else 1)
+    assert list((city / "leftImg8bit").rglob("*.png"))
 
 
 def test_a_profile_of_real_data_has_none(tmp_path):

@@ -15,7 +15,6 @@ DRIVE = "2011_09_26_drive_9201_sync"
 
 @pytest.fixture(scope="module")
 def vkitti2_root(tmp_path_factory):
-    torch.set_num_threads(2)
     return write_vkitti2(
         tmp_path_factory.mktemp("v") / "root", {"Scene02": 2, "Scene20": 1}, SIZE, ("clone", "fog"), progress=False
     )
@@ -23,7 +22,6 @@ def vkitti2_root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def kitti_root(tmp_path_factory):
-    torch.set_num_threads(2)
     return write_kitti(tmp_path_factory.mktemp("k"), {"train": 3, "val": 1, "test": 2}, SIZE, progress=False)
 
 

@@ -64,14 +64,12 @@ def test_cast_equals_a_plain_loop_over_half_spaces():
     assert agree.mean() > 0.998  # the rest pass within rounding of an edge
 
 
-def errors(pair, offsets, side="left"):
-    """Mean photometric error of the other view warped by the true disparity plus each offset, pixels seen by both."""
-    depth, seen = getattr(pair, f"depth_{side}"), getattr(pair, f"visible_{side}")[0]
-    view, other, sign = (pair.left, pair.right, 1) if side == "left" else (pair.right, pair.left, -1)
-    disparity = depth_to_disparity(depth[None], pair.rig)
-    inner = seen & (depth[0] > 0)
-    warped = [warp_horizontal(other[None], sign * (disparity + offset))[0] for offset in offsets]
-    return np.array([float((image - view).abs().mean(0)[inner].mean()) for image in warped])
+def errors(pair, offsets):
+    """Mean photometric error of the right view warped by the true disparity plus each offset, pixels seen by both."""
+    disparity = depth_to_disparity(pair.depth_left[None], pair.rig)
+    inner = pair.visible_left[0] & (pair.depth_left[0] > 0)
+    warped = [warp_horizontal(pair.right[None], disparity + offset)[0] for offset in offsets]
+    return np.array([float((image - pair.left).abs().mean(0)[inner].mean()) for image in warped])
 
 
 def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
@@ -83,12 +81,6 @@ def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
     # a shift of a quarter pixel costs the same to either side: no systematic offset between views and depths
     tilt = (table[:, 4] - table[:, 2]) / (table[:, 4] + table[:, 2] - 2 * table[:, 3])
     assert abs(tilt.mean()) < 0.15 and (np.abs(tilt) < 0.4).all()
-
-
-def test_right_view_mirrors_the_left(clean_pairs):
-    for pair in clean_pairs:
-        less, true, more = errors(pair, (-1, 0, 1), "right")
-        assert true < 0.5 * min(less, more)
 
 
 def test_depths_of_both_views_agree(clean_pairs):
@@ -132,7 +124,7 @@ def test_visibility_equals_casting_back_from_the_other_camera():
 
 
 def test_depth_does_not_depend_on_resolution():
-    small, large = (render(Scene("Scene18"), 2, size) for size in ((96, 320), (288, 960)))
+    small, large = (render(Scene("Scene18"), 2, size) for size in ((64, 208), (192, 624)))
     # centres of the small picture's pixels are centres of every third pixel of the large one
     a, b = small.depth_left[0], large.depth_left[0, 1::3, 1::3]
     close = ((a - b).abs() <= 1e-3 * b) & (b > 0) | (a == 0) & (b == 0)

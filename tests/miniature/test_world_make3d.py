@@ -23,7 +23,6 @@ PANS = dict(zip(NAMES, (0, 24, -17, 9), strict=True))
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    torch.set_num_threads(2)
     return write_make3d(tmp_path_factory.mktemp("m") / "make3d", 4, SIZE, progress=False)
 
 

@@ -18,13 +18,11 @@ OTHERS = [name for name in VARIATIONS if name != "clone"]
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    torch.set_num_threads(2)
     return write_stereo_folder(tmp_path_factory.mktemp("s") / "stereo", 3, SIZE, progress=False)
 
 
 @pytest.fixture(scope="module")
 def varied(tmp_path_factory):
-    torch.set_num_threads(2)
     place = tmp_path_factory.mktemp("v") / "vkitti2"
     return write_vkitti2(place, FRAMES, (64, 192), variation_frames=MORE, progress=False)
 

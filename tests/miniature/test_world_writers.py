@@ -1,15 +1,18 @@
 """What every writer does alike: it carries on, replaces its own, refuses the rest."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from written_files import tree
 
 from lowtex.errors import OptionError
 from lowtex_lab.miniature import cityscapes, kitti, make3d, stereo_folder, vkitti2
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
+BAD = yaml.safe_load(Path(__file__).with_name("bad_options.yaml").read_text())
 # name of what makes one frame, writer, amounts, size
 WRITERS = {
     "vkitti2": ("render", vkitti2.write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
@@ -21,8 +24,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeypatch, layout):
-    maker, write, amount, _, size = WRITERS[layout]
+def test_interrupted_writing_is_carried_on_then_left_alone_and_replaced_as_a_whole(tmp_path, monkeypatch, layout):
+    maker, write, amount, fewer, size = WRITERS[layout]
     module = sys.modules[write.__module__]
     whole = write(tmp_path / "whole", amount, size, progress=False)
     torch.set_num_threads(1)  # frames in order, so that the third one fails after two are written
@@ -48,18 +51,14 @@ def test_interrupted_writing_is_carried_on_and_then_left_alone(tmp_path, monkeyp
     total = sum(amount.values()) if isinstance(amount, dict) else amount
     assert tree(tmp_path / "cut") == tree(whole) and len(count) == total - 2
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-    monkeypatch.setattr(module, maker, None)  # would fail if called
-    write(whole, amount, size, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, maker, None)  # would fail if called
+        write(whole, amount, size, progress=False)
     assert before == {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-
-
-@pytest.mark.parametrize("layout", WRITERS)
-def test_other_parameters_replace_the_whole(tmp_path, layout):
-    _, write, amount, fewer, size = WRITERS[layout]
-    write(tmp_path / "root", amount, size, progress=False)
-    write(tmp_path / "root", fewer, size, seed=3, progress=False)
+    # other parameters replace the whole
+    write(whole, fewer, size, seed=3, progress=False)
     write(tmp_path / "fresh", fewer, size, seed=3, progress=False)
-    assert tree(tmp_path / "root") == tree(tmp_path / "fresh")
+    assert tree(whole) == tree(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("layout", WRITERS)
@@ -77,32 +76,7 @@ def test_foreign_folders_are_refused(tmp_path, layout):
             write(mine, amount, size, progress=False)
 
 
-@pytest.mark.parametrize(
-    "layout, options, words",
-    [
-        ("vkitti2", {"frames": {}}, "frames is empty"),
-        ("vkitti2", {"frames": {"Scene02": 0}}, "Scene02"),
-        ("vkitti2", {"frames": {"Street": 1}}, "Street"),
-        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Street": 1}}, "variation_frames.*Street"),
-        ("vkitti2", {"frames": {"Scene02": 2}, "variation_frames": {"Scene01": 0}}, "Scene01"),
-        ("vkitti2", {"variations": ("snow",)}, "snow"),
-        ("vkitti2", {"variations": "clone"}, "list"),
-        ("vkitti2", {"size": (96.5, 320)}, "size"),
-        ("vkitti2", {"size": (8, 8)}, "size"),
-        ("kitti", {"frames": {"exam": 3}}, "exam"),
-        ("kitti", {"frames": {"test": True}}, "test"),
-        ("kitti", {"size": (10, 320)}, "size"),
-        ("make3d", {"images": 0}, "images"),
-        ("make3d", {"images": True}, "images"),
-        ("make3d", {"size": (100, 100)}, "4 to 3"),
-        ("make3d", {"size": (8, 6)}, "size"),
-        ("cityscapes", {"frames": {"test": 3}}, "test"),
-        ("cityscapes", {"frames": {}}, "frames is empty"),
-        ("cityscapes", {"size": (100, 320)}, "twice the height"),
-        ("stereo", {"pairs": -1}, "pairs"),
-        ("stereo", {"size": (270.5, 480)}, "size"),
-    ],
-)
+@pytest.mark.parametrize(("layout", "options", "words"), BAD)
 def test_bad_options_leave_nothing_behind(tmp_path, layout, options, words):
     with pytest.raises(OptionError, match=words):
         WRITERS[layout][1](tmp_path / "new", progress=False, **options)

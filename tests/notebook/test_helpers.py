@@ -13,17 +13,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature import write_kitti
-from lowtex_lab.notebook.helpers import (
-    best_and_worst,
-    kitti_parts,
-    learning_and_scoring_lists,
-    matched_depth,
-    own_parts,
-    parse_frames,
-    ranked,
-    short_name,
-    show,
-)
+from lowtex_lab.notebook import helpers
 from lowtex_lab.notebook.study import AUTO
 
 DRIVE = "2011_09_26_drive_0001_sync"
@@ -61,7 +51,7 @@ def images(*depths):
 
 def test_predictions_are_brought_to_the_truth_and_clamped_as_the_protocol_says():
     data = images(10.0, None, 20.0)
-    shown = show({"near": Constant(12.0), "far": Constant(500.0)}, data, data.names, "eigen_raw")
+    shown = helpers.show({"near": Constant(12.0), "far": Constant(500.0)}, data, data.names, "eigen_raw")
     assert [p.shape for p in shown.predictions["near"]] == [(48, 90)] * 3
     assert shown.truths[1] is None and shown.predictions["far"][1].max() == 80.0
     assert np.allclose(shown.predictions["near"][0], 12.0)
@@ -73,27 +63,27 @@ def test_predictions_are_brought_to_the_truth_and_clamped_as_the_protocol_says()
 
 def test_a_set_without_truth_and_an_unknown_name():
     data = images(None)
-    shown = show({"near": Constant(12.0)}, data, data.names, "eigen_raw")
+    shown = helpers.show({"near": Constant(12.0)}, data, data.names, "eigen_raw")
     assert shown.truths == [None] and shown.predictions["near"][0].shape == (32, 64)
     with pytest.raises(OptionError, match="no image 'd/9/l' in split 'test' \\(1 images\\)"):
-        show({"near": Constant(12.0)}, data, ["d/9/l"], "eigen_raw")
+        helpers.show({"near": Constant(12.0)}, data, ["d/9/l"], "eigen_raw")
 
 
 def test_best_and_worst():
     data = images(10.0, 12.0, 30.0)
     result = evaluate(Constant(12.0), data, "eigen_raw", strata="distance")
-    assert best_and_worst(result) == [data.names[1], data.names[2]]
-    assert best_and_worst(result, "d1")[-1] == data.names[2]
-    assert ranked(result)["image"].tolist() == [data.names[i] for i in (1, 0, 2)]
+    assert helpers.best_and_worst(result) == [data.names[1], data.names[2]]
+    assert helpers.best_and_worst(result, "d1")[-1] == data.names[2]
+    assert helpers.ranked(result)["image"].tolist() == [data.names[i] for i in (1, 0, 2)]
     one = evaluate(Constant(12.0), images(10.0), "eigen_raw")
-    assert best_and_worst(one) == ["d/0000000000/l"]
+    assert helpers.best_and_worst(one) == ["d/0000000000/l"]
 
 
 def test_short_names():
-    assert short_name("2011_09_26_drive_0001_sync/0000000025/l") == "2011_09_26_drive_0001 25"
-    assert short_name("Scene01/clone/00007/l") == "Scene01 clone 7"
-    assert short_name("drive/0000000000/r") == "drive 0 r"
-    assert short_name("000005/l") == "000005", "the name of its file"
+    assert helpers.short_name("2011_09_26_drive_0001_sync/0000000025/l") == "2011_09_26_drive_0001 25"
+    assert helpers.short_name("Scene01/clone/00007/l") == "Scene01 clone 7"
+    assert helpers.short_name("drive/0000000000/r") == "drive 0 r"
+    assert helpers.short_name("000005/l") == "000005", "the name of its file"
 
 
 def pair(flat_from: int = HEIGHT, **changes) -> StereoSample:
@@ -105,7 +95,7 @@ def pair(flat_from: int = HEIGHT, **changes) -> StereoSample:
 
 
 def test_a_textured_plane_is_found_and_a_plain_one_gets_its_neighbours_depth():
-    found = matched_depth(pair(flat_from=60))
+    found = helpers.matched_depth(pair(flat_from=60))
     assert found.shape == (1, HEIGHT, WIDTH) and found.dtype == torch.float32
     # the matcher looks SHIFT pixels to the left, and a window of its own up and down
     textured, plain = found[0, 4:52, SHIFT + 4 :], found[0, 68:]
@@ -117,28 +107,28 @@ def test_a_textured_plane_is_found_and_a_plain_one_gets_its_neighbours_depth():
 
 def test_two_views_of_different_things_have_no_depth():
     noise = torch.rand((3, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(1))
-    assert (matched_depth(pair(other=noise)) > 0).float().mean() < 0.02
+    assert (helpers.matched_depth(pair(other=noise)) > 0).float().mean() < 0.02
 
 
 def test_nearer_than_the_reach_is_not_found():
     near = pair(other=pair().image.roll(-24, dims=-1))
     depth = torch.tensor(200.0 * 0.2 / 24)
-    assert torch.isclose(matched_depth(near, reach=0.1), depth, rtol=0.01).float().mean() > 0.8
-    assert not torch.isclose(matched_depth(near, reach=1 / 256), depth, rtol=0.01).any()
+    assert torch.isclose(helpers.matched_depth(near, reach=0.1), depth, rtol=0.01).float().mean() > 0.8
+    assert not torch.isclose(helpers.matched_depth(near, reach=1 / 256), depth, rtol=0.01).any()
 
 
 def test_what_cannot_be_matched():
     for changes in ({"other": None}, {"direction": -1.0}):
         with pytest.raises(DataError, match="plane/0/l: matching needs both views"):
-            matched_depth(pair(**changes))
+            helpers.matched_depth(pair(**changes))
 
 
 def test_parse_frames():
-    assert parse_frames("0-3, 25") == [0, 1, 2, 3, 25]
-    assert parse_frames("7,7-8") == [7, 8]
+    assert helpers.parse_frames("0-3, 25") == [0, 1, 2, 3, 25]
+    assert helpers.parse_frames("7,7-8") == [7, 8]
     for wrong in ("", "a", "3-1", "1-", "-2", "1;2"):
         with pytest.raises(OptionError, match="must be numbers and ranges"):
-            parse_frames(wrong)
+            helpers.parse_frames(wrong)
 
 
 def own(root, stems, truths=()):
@@ -159,14 +149,14 @@ def own(root, stems, truths=()):
     ],
 )
 def test_own_pairs_are_parted(tmp_path, stems, truths, learning, scoring):
-    lists = own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
+    lists = helpers.own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
     assert [path.read_text().split() for path in lists] == [list(learning), list(scoring)]
 
 
 @pytest.mark.parametrize(("stems", "truths"), [("a", ""), ("a", "a"), ("abc", "a")])
 def test_too_few_own_pairs(tmp_path, stems, truths):
     with pytest.raises(DataError, match="too few to learn from some and score others; add pairs"):
-        own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
+        helpers.own_parts(tmp_path / "lists", own(tmp_path / "own", stems, truths))
     assert not (tmp_path / "lists").exists()
 
 
@@ -175,12 +165,12 @@ def test_own_lists_go_before(tmp_path):
     splits = reader.root / "splits"
     splits.mkdir()
     (splits / "train.txt").write_text("c\n")
-    assert own_parts(tmp_path / "lists", reader)[0].name == "learn.txt", "one list alone does not part"
+    assert helpers.own_parts(tmp_path / "lists", reader)[0].name == "learn.txt", "one list alone does not part"
     (splits / "test.txt").write_text("a\nb\n")
-    assert own_parts(tmp_path / "lists", reader) == ("train", "test")
+    assert helpers.own_parts(tmp_path / "lists", reader) == ("train", "test")
     (splits / "test.txt").write_text("a\nc\n")
     with pytest.raises(DataError, match=r"train\.txt and .*test\.txt both list c"):
-        own_parts(tmp_path / "lists", reader)
+        helpers.own_parts(tmp_path / "lists", reader)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +178,7 @@ def test_own_lists_go_before(tmp_path):
     [(DRIVE, "0-9", "25,45"), (DRIVE, "0-5", "26"), ("2011_09_26_drive_0002_sync", "0", "9")],
 )
 def test_real_frames_that_are_not_there_are_replaced_by_others(real_data, tmp_path, asked):
-    paths = learning_and_scoring_lists(tmp_path, real_data / "kitti_depth", real_data / "kitti_raw", *asked)
+    paths = helpers.learning_and_scoring_lists(tmp_path, real_data / "kitti_depth", real_data / "kitti_raw", *asked)
     learning, scoring = ({f.frame for f in read_list(path)} for path in paths)
     assert scoring == {45} and learning == {0, 1, 2, 3, 4, 5, 25}
 
@@ -201,26 +191,26 @@ def test_too_few_real_frames(real_data, tmp_path):
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(whole / "2011_09_26" / name)
     with pytest.raises(DataError, match="too few frames to learn from some and score others"):
-        learning_and_scoring_lists(tmp_path / "lists", real_data / "kitti_depth", raw, *ASKED)
+        helpers.learning_and_scoring_lists(tmp_path / "lists", real_data / "kitti_depth", raw, *ASKED)
 
 
 def test_whole_splits_are_taken(tmp_path):
     root = write_kitti(tmp_path / "kitti", {"train": 1, "val": 1, "test": 1}, (32, 96), progress=False)
     raw, depth = root / "kitti_raw", root / "kitti_depth"
     for truth in (depth, None):
-        assert kitti_parts(tmp_path / "lists", raw, truth, *ASKED) == ("train", "test")
+        assert helpers.kitti_parts(tmp_path / "lists", raw, truth, *ASKED) == ("train", "test")
     assert not (tmp_path / "lists").exists(), "no list is written that nobody reads"
     assert not set(KittiRaw(raw, "train").names) & set(KittiImproved(depth, "test", raw_root=raw).names)
 
 
 def test_a_sample_of_one_drive_is_parted(real_data, tmp_path):
     raw, depth = real_data / "kitti_raw", real_data / "kitti_depth"
-    learn, score = kitti_parts(tmp_path, raw, depth, *ASKED)
+    learn, score = helpers.kitti_parts(tmp_path, raw, depth, *ASKED)
     pairs = KittiRaw(raw, str(learn), depth=None)
     held = KittiImproved(depth, str(score), raw_root=raw)
     assert [f.frame for f in pairs.frames] == [0, 1, 2, 3, 4, 5] and [f.frame for f in held.frames] == [25, 45]
     # the split's name goes into rows and content hashes
     assert (pairs.split, held.split) == ("learn", "score")
-    assert kitti_parts(tmp_path, raw, None, *ASKED) == (None, AUTO), "without improved truth it is only scored"
+    assert helpers.kitti_parts(tmp_path, raw, None, *ASKED) == (None, AUTO), "without improved truth it is only scored"
     with pytest.raises(OptionError, match="frame 5 is to be learnt from and to be scored"):
-        kitti_parts(tmp_path, raw, depth, ASKED[0], "0-5", "5")
+        helpers.kitti_parts(tmp_path, raw, depth, ASKED[0], "0-5", "5")

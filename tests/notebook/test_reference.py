@@ -2,6 +2,7 @@
 
 import base64
 import io
+from functools import cache
 
 import nbformat
 import numpy as np
@@ -12,20 +13,12 @@ from PIL import Image
 from lowtex.errors import DataError
 from lowtex.evaluation.results import write_csv
 from lowtex.files import read_json, write_json
-from lowtex_lab.notebook.reference import (
-    BENCH,
-    COLOURS,
-    IMAGE_METRICS,
-    WIDTH_PX,
-    fewer_colours,
-    keep_ablation,
-    keep_bench,
-    keep_run,
-)
+from lowtex_lab.notebook import reference
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
 from lowtex_lab.studies.rows import read_all_records, read_table
 
 
+@cache
 def png(width=1200, height=400, seed=0) -> bytes:
     """A smooth picture with many colours, as a map of depth is."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
@@ -62,7 +55,7 @@ def run_dir(tmp_path):
 
 def test_numbers_are_kept_byte_for_byte_and_the_rest_stays_behind(run_dir, tmp_path):
     target = tmp_path / "reference" / "quick"
-    size = keep_run(run_dir, target, ["12", "99_not_there"])
+    size = reference.keep_run(run_dir, target, ["12", "99_not_there"])
     kept = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
     assert kept == {
         *("run.json", "records.json", "rows/12.csv", "tables/16_claims.md", "tables/16_claims.csv"),
@@ -77,9 +70,9 @@ def test_numbers_are_kept_byte_for_byte_and_the_rest_stays_behind(run_dir, tmp_p
 
 def test_pictures_keep_their_look(run_dir, tmp_path):
     target = tmp_path / "quick_copy"
-    keep_run(run_dir, target, ["12"])
+    reference.keep_run(run_dir, target, ["12"])
     before, after = (Image.open(folder / "figures" / "12.png").convert("RGB") for folder in (run_dir, target))
-    assert after.size == before.size and len(after.getcolors(1 << 20)) <= COLOURS
+    assert after.size == before.size and len(after.getcolors(1 << 20)) <= reference.COLOURS
     assert np.abs(np.asarray(before, int) - np.asarray(after, int)).mean() < 16
     assert (target / "figures" / "12.png").stat().st_size < 0.5 * (run_dir / "figures" / "12.png").stat().st_size
     notebook = nbformat.read(target / "notebooks" / "12_x.ipynb", as_version=4)
@@ -87,30 +80,30 @@ def test_pictures_keep_their_look(run_dir, tmp_path):
     said, shown = notebook.cells[0].outputs
     assert said["text"] == "AbsRel 0.123\n" and notebook.cells[0].metadata == {} == notebook.metadata
     picture = Image.open(io.BytesIO(base64.b64decode(shown["data"]["image/png"])))
-    assert picture.size == (WIDTH_PX, round(400 * WIDTH_PX / 1200))
+    assert picture.size == (reference.WIDTH_PX, round(400 * reference.WIDTH_PX / 1200))
 
 
 def test_a_picture_that_would_grow_stays_as_it_is():
     plain = io.BytesIO()
     Image.new("P", (8, 8)).save(plain, "PNG", optimize=True)
-    assert fewer_colours(plain.getvalue()) == plain.getvalue()
+    assert reference.fewer_colours(plain.getvalue()) == plain.getvalue()
 
 
 def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path):
     target = tmp_path / "kept"
-    keep_run(run_dir, target)
+    reference.keep_run(run_dir, target)
     (run_dir / "rows" / "12.csv").write_text("experiment,value\nours,0.2\n")
     with pytest.raises(DataError, match="more than 1,000"):
-        keep_run(run_dir, target, limit_bytes=1000)
+        reference.keep_run(run_dir, target, limit_bytes=1000)
     (run_dir / "figures" / "12.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="12.png is damaged"):
-        keep_run(run_dir, target, ["12"])
+        reference.keep_run(run_dir, target, ["12"])
     (run_dir / "figures" / "12.png").write_bytes(png())
     (run_dir / "notebooks" / "10_kitti.FAILED.ipynb").write_text("{}")
     with pytest.raises(DataError, match="10_kitti.FAILED.ipynb"):
-        keep_run(run_dir, target)
+        reference.keep_run(run_dir, target)
     with pytest.raises(DataError, match="run.json"):
-        keep_run(tmp_path / "nothing", target)
+        reference.keep_run(tmp_path / "nothing", target)
     assert "ours,0.1" in (target / "rows" / "12.csv").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "quick"]
 
@@ -130,7 +123,7 @@ def ablation(tmp_path_factory):
 
 
 def test_a_packed_ablation_reads_as_one_with_a_file_an_entry(ablation, tmp_path):
-    size = keep_ablation(ablation, tmp_path)
+    size = reference.keep_ablation(ablation, tmp_path)
     kept = sorted(path.name for path in (tmp_path / "ablation").iterdir())
     assert kept == ["edges.csv.gz", "images.csv.gz", "records.json.gz", "rows.csv.gz"]
     assert size == sum(path.stat().st_size for path in (tmp_path / "ablation").iterdir())
@@ -141,7 +134,7 @@ def test_a_packed_ablation_reads_as_one_with_a_file_an_entry(ablation, tmp_path)
     for split in ("test", "val"):
         pd.testing.assert_frame_equal(packed.rows(names, split), own.rows(names, split))
         scores = packed.scores(names, split)
-        assert set(IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
+        assert set(reference.IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
         pd.testing.assert_frame_equal(scores, own.scores(names, split).drop(columns="d3"))
     pd.testing.assert_frame_equal(packed.measured("edges", names), own.measured("edges", names))
     assert not packed.has_measure("sweep")
@@ -151,13 +144,13 @@ def test_a_packed_ablation_reads_as_one_with_a_file_an_entry(ablation, tmp_path)
 
 def test_entries_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_path):
     kept = tmp_path / "kept"
-    keep_ablation(ablation, kept)
+    reference.keep_ablation(ablation, kept)
     before = {path.name: path.read_bytes() for path in (kept / "ablation").iterdir()}
     newer = read_table(ablation, "rows", ["baseline-s0"]).assign(value=0.25)
     write_csv(tmp_path / "newer" / "ablation" / "rows" / "baseline-s0.csv.gz", newer)
     record = read_all_records(ablation)["baseline-s0"] | {"score_s": 1.5}
     write_json(tmp_path / "newer" / "ablation" / "records" / "baseline-s0.json", record)
-    keep_ablation(tmp_path / "newer", kept)
+    reference.keep_ablation(tmp_path / "newer", kept)
     after = {path.name: path.read_bytes() for path in (kept / "ablation").iterdir()}
     assert {name for name in after if after[name] != before[name]} == {"rows.csv.gz", "records.json.gz"}
     assert set(read_table(kept, "rows", ["baseline-s0"])["value"]) == {0.25}
@@ -169,9 +162,9 @@ def test_entries_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_pa
 
 
 def test_a_damaged_packed_file_is_named(ablation, tmp_path):
-    keep_ablation(ablation, tmp_path)
+    reference.keep_ablation(ablation, tmp_path)
     with pytest.raises(DataError, match="lowtex ablate"):
-        keep_ablation(tmp_path / "nothing", tmp_path / "kept")
+        reference.keep_ablation(tmp_path / "nothing", tmp_path / "kept")
     for name, read in (
         ("rows.csv.gz", lambda: read_table(tmp_path, "rows", ["ours-s0"])),
         ("records.json.gz", lambda: read_all_records(tmp_path)),
@@ -185,13 +178,13 @@ def test_a_damaged_packed_file_is_named(ablation, tmp_path):
 def test_a_benchmark_is_kept_whole_or_not_at_all(tmp_path):
     source, target = tmp_path / "bench", tmp_path / "kept"
     source.mkdir()
-    for name in BENCH:
+    for name in reference.BENCH:
         with pytest.raises(DataError, match=name):
-            keep_bench(source, target)
+            reference.keep_bench(source, target)
         (source / name).write_bytes(png() if name.endswith("png") else name.encode())
     assert not target.exists()
-    size = keep_bench(source, target)
+    size = reference.keep_bench(source, target)
     assert (target / "rows.csv").read_bytes() == b"rows.csv" and (target / "table.md").read_bytes() == b"table.md"
     picture = Image.open(target / "overview.png")
-    assert picture.size == (1200, 400) and len(picture.convert("RGB").getcolors()) <= COLOURS
+    assert picture.size == (1200, 400) and len(picture.convert("RGB").getcolors()) <= reference.COLOURS
     assert size == sum(path.stat().st_size for path in target.iterdir())

@@ -184,9 +184,8 @@ def test_nothing_to_show(tmp_path):
 
 
 def test_a_table_without_markdown_is_shown_too(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("name,value\nx,1.54321\n<b>,\n")
-    source = report.table_html(path)
+    (tmp_path / "t.csv").write_text("name,value\nx,1.54321\n<b>,\n")
+    source = report.table_html(tmp_path / "t.csv")
     assert "<td>1.543</td>" in source and "<td>&lt;b&gt;</td>" in source and "<td></td>" in source
 
 

@@ -1,7 +1,6 @@
 """One notebook run headless: what counts as success, and what is kept when it is not one."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +11,8 @@ from notebook_files import write_notebook
 
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
-from lowtex.files import write_json
 from lowtex.paths import shown
-from lowtex_lab.notebook.runner import (
-    PAPERMILL,
-    NotebookError,
-    _keep,
-    check_parameters,
-    parameters_of,
-    portable,
-    run_notebook,
-)
+from lowtex_lab.notebook import runner
 
 TELL = """\
 import os, sys
@@ -34,7 +24,7 @@ ENDLESS = "import os\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()
 
 def run(source: Path, tmp_path: Path, timeout_s: float = 500, **parameters):
     lines = []
-    record = run_notebook(source, tmp_path / "run", parameters, timeout_s=timeout_s, tell=lines.append)
+    record = runner.run_notebook(source, tmp_path / "run", parameters, timeout_s=timeout_s, tell=lines.append)
     return record, lines
 
 
@@ -68,7 +58,7 @@ def test_failing_cell_is_named_and_an_earlier_good_copy_is_kept(tmp_path):
     for name in ("04_training.ipynb", "04_training.result.json"):
         (folder / name).write_text("earlier")
     source = write_notebook(tmp_path / "04_training.ipynb", "fine = 1", "raise ValueError('the reason')")
-    with pytest.raises(NotebookError, match="04_training: cell 4 raised ValueError: the reason.*FAILED.ipynb"):
+    with pytest.raises(runner.NotebookError, match="04_training: cell 4 raised ValueError: the reason.*FAILED.ipynb"):
         run(source, tmp_path)
     assert (folder / "04_training.ipynb").read_text() == "earlier"
     assert (folder / "04_training.result.json").read_text() == "earlier"
@@ -81,9 +71,9 @@ def test_failing_cell_is_named_and_an_earlier_good_copy_is_kept(tmp_path):
 def test_timeout_ends_the_kernel_too_and_success_removes_the_failed_copy(tmp_path):
     source = write_notebook(tmp_path / "04_training.ipynb", *ENDLESS)
     lines = []
-    with pytest.raises(NotebookError, match=r"stopped after its time limit of .* at cell 4 of 5; .*--timeout"):
+    with pytest.raises(runner.NotebookError, match=r"stopped after its time limit of .* at cell 4 of 5; .*--timeout"):
         # long enough for the kernel to come up on a busy machine: the first cell tells when it has
-        run_notebook(source, tmp_path / "run", {}, timeout_s=_after_first_line(lines), tell=lines.append)
+        runner.run_notebook(source, tmp_path / "run", {}, timeout_s=_after_first_line(lines), tell=lines.append)
     assert not psutil.pid_exists(int(lines[0].split()[-1]))
     folder = tmp_path / "run" / "notebooks"
     left = [path.name for path in folder.iterdir()]
@@ -122,7 +112,7 @@ def test_a_notebook_without_a_record_and_a_dead_kernel_fail(tmp_path, cell, mess
     orphan = tmp_path / "run" / "notebooks" / ".04_training.999999999.abc"
     orphan.mkdir(parents=True)
     source = write_notebook(tmp_path / "04_training.ipynb", cell, finish=False)
-    with pytest.raises(NotebookError, match=message):
+    with pytest.raises(runner.NotebookError, match=message):
         run(source, tmp_path)
     folder = tmp_path / "run" / "notebooks"
     assert not (folder / "04_training.ipynb").exists()
@@ -142,13 +132,13 @@ def test_parameters_take_the_type_of_their_default(tmp_path):
         tmp_path / "04_training.ipynb",
         parameters="whole = 1\nreal = 0.5\nflag = False\nnames = ['a']\nnothing = None",
     )
-    assert parameters_of(source)["names"] == ["a"]
+    assert runner.parameters_of(source)["names"] == ["a"]
     given = {"whole": "7", "real": "2", "flag": "true", "names": "['b', 'c']", "nothing": "x", "profile": "quick"}
     expected = {"whole": 7, "real": 2.0, "flag": True, "names": ["b", "c"], "nothing": "x", "profile": "quick"}
-    assert check_parameters(source, given) == expected
+    assert runner.check_parameters(source, given) == expected
     for name, value in {"whole": "7.5", "real": "much", "flag": "maybe", "names": "b", "profile": 3}.items():
         with pytest.raises(OptionError, match=f"parameter {name}={value} must be a|parameter flag=maybe must be true"):
-            check_parameters(source, {name: value})
+            runner.check_parameters(source, {name: value})
 
 
 @pytest.mark.parametrize(
@@ -163,15 +153,15 @@ def test_a_broken_parameters_cell_is_named(tmp_path, content, message):
     source = tmp_path / "x.ipynb"
     source.write_text(content)
     with pytest.raises(DataError, match=message):
-        parameters_of(source)
+        runner.parameters_of(source)
     with pytest.raises(DataError, match="there is no notebook"):
-        parameters_of(tmp_path / "y.ipynb")
+        runner.parameters_of(tmp_path / "y.ipynb")
 
 
 def test_half_an_output_is_no_second_error(tmp_path):
     (tmp_path / "output.ipynb").write_text('{"cells": [')
-    assert _keep(tmp_path / "output.ipynb", tmp_path / "x.FAILED.ipynb") == ""
-    assert _keep(tmp_path / "missing.ipynb", tmp_path / "x.FAILED.ipynb") == ""
+    assert runner._keep(tmp_path / "output.ipynb", tmp_path / "x.FAILED.ipynb") == ""
+    assert runner._keep(tmp_path / "missing.ipynb", tmp_path / "x.FAILED.ipynb") == ""
     assert not (tmp_path / "x.FAILED.ipynb").exists()
 
 
@@ -180,31 +170,16 @@ def test_portable_takes_out_paths_of_kernels_and_checkout():
     picture = "A/" * 400_000
     cells = [f"{REPOSITORY}/lowtex/a.py, {REPOSITORY}", "/t/ipykernel_12/345.py:1", picture]
     text = json.dumps({"metadata": {}, "cells": cells}, indent=0)
-    assert json.loads(portable(text))["cells"] == ["lowtex/a.py, .", "cell:1", picture]
+    assert json.loads(runner.portable(text))["cells"] == ["lowtex/a.py, .", "cell:1", picture]
 
 
 def test_papermill_starts_without_the_grammar_of_addresses():
     code = (
         "import sys; sys.argv = ['papermill', '--version']\n"
-        f"try: exec({PAPERMILL!r})\n"
+        f"try: exec({runner.PAPERMILL!r})\n"
         "except SystemExit as end: code = end.code\n"
         "import nbformat; nbformat.validate(nbformat.v4.new_notebook())\n"
         "print(code, 'lark' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert ran.stdout.splitlines()[-1:] == ["0 False"], ran.stderr
-
-
-def test_a_terminated_runner_takes_its_kernel_along(tmp_path, monkeypatch):
-    write_notebook(tmp_path / "04_training.ipynb", *ENDLESS)
-    monkeypatch.setenv("LOWTEX_NOTEBOOKS", str(tmp_path))
-    write_json(tmp_path / "run" / "run.json", {"run_dir": str(tmp_path / "run"), "only": "04"})
-    words = [sys.executable, "-m", "lowtex_lab.notebook.jobs", "04_training", tmp_path / "run" / "run.json"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    kernel = next(int(line.split()[-1]) for line in process.stdout if "kernel" in line)
-    assert psutil.pid_exists(kernel)
-    process.terminate()
-    assert "04_training: FAILED after" in process.stdout.read()
-    assert process.wait(timeout=60) == 130
-    assert not psutil.pid_exists(kernel)
-    assert os.listdir(tmp_path / "run" / "notebooks") == []

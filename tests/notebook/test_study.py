@@ -10,7 +10,6 @@ from lowtex.data_paths import DATASETS, Roots
 from lowtex.errors import LowtexError
 from lowtex.experiments import get_profile
 from lowtex.files import read_json
-from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.notebook.study import Study
 
@@ -18,16 +17,15 @@ NAMES = ("ours",)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    world, run_dir = tmp_path_factory.mktemp("world"), tmp_path_factory.mktemp("run")
-    ensure_miniature("smoke", world, progress=False)
+def study(smoke_world, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("run")
     run = NotebookRun(
         name="04_training",
         profile=get_profile("smoke"),
         seed=0,
         run_dir=run_dir,
         experiments_dir=run_dir / "experiments",
-        roots=Roots({name: world / name for name in DATASETS}, frozenset(DATASETS)),
+        roots=Roots({name: smoke_world / name for name in DATASETS}, frozenset(DATASETS)),
         device="cpu",
     )
     return Study(run)

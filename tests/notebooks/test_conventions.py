@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.runner import parameters_of
@@ -14,17 +15,7 @@ from lowtex_lab.notebook.runner import parameters_of
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 COMMON = {"profile": "quick", "seed": 0, "run_dir": "", "data_root": "", "device": "auto"}
-FORBIDDEN = {
-    r"^\s*[!%]\s*(pip|conda)\b": "installs something; packages belong into pyproject.toml",
-    r"^\s*!": "calls a shell",
-    r"\binput\s*\(": "waits for a person",
-    r"\btqdm\b": "shows its own bar; use lowtex.progress.track",
-    r"(?<![\w.])interact(ive|ive_output)?\s*\(": "makes a live widget; use lowtex_lab.notebook.widgets.explore",
-    r"\bipywidgets\b": "makes a live widget; use lowtex_lab.notebook.widgets.explore",
-    r"\.savefig\s*\(": "saves a figure past the run; use run.figure",
-    r"(?<![\w.~])/(?:work|root|home|tmp|Users|mnt|data)/": "has a path of one machine",
-    r"\bplt\.show\s*\(": "shows a figure past the run; use run.figure",
-}
+FORBIDDEN = yaml.safe_load(Path(__file__).with_name("forbidden.yaml").read_text())
 
 
 @cache

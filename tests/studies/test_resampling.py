@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.studies.stats.resampling import cluster_images, estimate_contrasts, scene_of
@@ -120,10 +119,8 @@ def simulated(rng, effect=0.0, seeds=5, clusters=10, frames=4, seed_noise=0.05, 
 @pytest.mark.parametrize(
     "noise",
     [
-        {"seed_noise": 0.05, "place_noise": 0.0},
         {"seed_noise": 0.02, "place_noise": 0.1},
         {"seeds": 3, "seed_noise": 0.05},
-        {"seeds": 10, "clusters": 28, "seed_noise": 0.05},
     ],
 )
 def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_simulations(noise):
@@ -134,17 +131,6 @@ def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_simulations(
         inside.append(low[0] <= truth <= high[0])
     # 300 coins of 0.95 fall outside 0.91 to 0.985 less than once in 300 times; some excess is the method's own
     assert 0.915 <= np.mean(inside) <= 0.995
-
-
-def test_scores_taken_as_independent_would_lie():
-    """The mistake this module is there for: 5 seeds x 40 images are not 200 witnesses."""
-    rng, inside = draws(3), []
-    for _ in range(300):
-        scores, _ = simulated(rng)
-        log_ratio = np.log(scores[0] / scores[1]).ravel()
-        low, high = stats.t.interval(0.95, log_ratio.size - 1, log_ratio.mean(), stats.sem(log_ratio))
-        inside.append(low <= 0 <= high)
-    assert np.mean(inside) < 0.5
 
 
 def test_pairing_by_image_narrows_the_interval():

@@ -6,17 +6,9 @@ import pytest
 from made_scores import rows_of
 
 from lowtex.data_paths import REPOSITORY
+from lowtex_lab.studies import summary
 from lowtex_lab.studies.claims import FAILS, HOLDS
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
-from lowtex_lab.studies.summary import (
-    CHANGES,
-    EFFECTS,
-    claims_list,
-    effects_table,
-    main_table,
-    readme_blocks,
-    with_blocks,
-)
 from lowtex_lab.studies.tables import design
 
 
@@ -39,7 +31,7 @@ class Made:
 
 
 def test_means_and_deviations_over_seeds():
-    table = main_table(Made())
+    table = summary.main_table(Made())
     assert list(table.columns) == ["row", "all", "low texture", "middle", "high texture", "seeds", "images"]
     first, second = table.to_dict("records")
     assert first["row"].startswith("`baseline`") and second["row"].startswith("`ours`")
@@ -76,34 +68,34 @@ class MadeFactorial:
 
 
 def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
-    table = effects_table(MadeFactorial())
-    assert list(table.columns) == ["change", *EFFECTS, "seeds", "images"] and set(table["seeds"]) == {3}
+    table = summary.effects_table(MadeFactorial())
+    assert list(table.columns) == ["change", *summary.EFFECTS, "seeds", "images"] and set(table["seeds"]) == {3}
     by_change = table.set_index("change")
-    mine = by_change.loc[CHANGES["data term"]]
+    mine = by_change.loc[summary.CHANGES["data term"]]
     assert mine["AbsRel, all pixels"].startswith("0.70") and mine["AbsRel, all pixels"].endswith("helps")
     assert mine["RMSE, all pixels"].startswith("1.03"), "an error that weighs other pixels may go the other way"
-    other = by_change.loc[CHANGES["skips"], "AbsRel, low texture"]
+    other = by_change.loc[summary.CHANGES["skips"], "AbsRel, low texture"]
     assert other.startswith(("1.0", "0.99")) and other.endswith("no difference seen")
-    assert effects_table(MadeFactorial(lacking="iresnet-features-both-nested")).empty
+    assert summary.effects_table(MadeFactorial(lacking="iresnet-features-both-nested")).empty
 
 
 def test_claims_are_listed_by_verdict():
     claims = pd.DataFrame({"claim": ["a", "b", "c"], "verdict": [FAILS, HOLDS, FAILS]})
-    assert claims_list(claims) == f"- **{HOLDS}** (1): b\n- **{FAILS}** (2): a; c"
+    assert summary.claims_list(claims) == f"- **{HOLDS}** (1): b\n- **{FAILS}** (2): a; c"
     claims.loc[3] = ["d", "not tested on KITTI; the miniature says: yes"]
-    assert claims_list(claims).endswith("a; c\n- **not tested on KITTI; the miniature says: yes** (1): d")
+    assert summary.claims_list(claims).endswith("a; c\n- **not tested on KITTI; the miniature says: yes** (1): d")
 
 
 def test_blocks_take_the_old_ones_places():
     begin, end = "<!-- one: `make readme` -->", "<!-- end of one -->"
     text = f"before\n{begin}\n| old |\n{end}\nafter"
-    assert with_blocks(text, {"one": "| new |"}) == f"before\n{begin}\n| new |\n{end}\nafter"
+    assert summary.with_blocks(text, {"one": "| new |"}) == f"before\n{begin}\n| new |\n{end}\nafter"
     with pytest.raises(ValueError, match="end of two"):
-        with_blocks(text, {"two": "x"})
+        summary.with_blocks(text, {"two": "x"})
 
 
 def test_the_readme_shows_what_is_committed():
     claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
-    blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
+    blocks = summary.readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert with_blocks(text, blocks) == text, "run `make readme`"
+    assert summary.with_blocks(text, blocks) == text, "run `make readme`"

@@ -166,7 +166,7 @@ def test_a_cells_mean_is_over_the_seeds_it_has():
 
 def test_intervals_hold_the_truth_with_a_fifth_of_trainings_missing():
     held = {"data term": [], "skips": [], "encoder": []}
-    for draw in range(25):
+    for draw in range(15):
         rng = np.random.default_rng(1000 + draw)
         scores = factorial_scores(TRUTH, seed_noise=0.05, image_noise=0.05, images=20, seed=draw)
         gone = {(name, seed) for name in design().cells for seed in range(5) if rng.random() < 0.2 and seed}
@@ -175,8 +175,8 @@ def test_intervals_hold_the_truth_with_a_fifth_of_trainings_missing():
             held[name].append(found.loc[name, "low"] < value < found.loc[name, "high"])
         assert (found["fewest"] <= found["seeds"]).all() and found["seeds"].max() <= 5
     shares = {name: np.mean(values) for name, values in held.items()}
-    # 75 intervals of 95 %
-    assert np.mean(list(shares.values())) >= 0.89, shares
+    # 45 intervals of 95 %
+    assert np.mean(list(shares.values())) >= 0.87, shares
 
 
 def test_a_cell_with_one_training_gets_the_others_spread():
