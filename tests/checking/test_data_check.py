@@ -8,7 +8,7 @@ import cv2
 import dataset_damages as damages
 import numpy as np
 import pytest
-from damaged_kitti import a_list, everything_in, frames, image, write_damaged_kitti
+from dataset_damages import write_damaged_kitti
 from dataset_trees import (
     ALL_SCENES,
     DATE,
@@ -16,14 +16,18 @@ from dataset_trees import (
     FOLDER,
     HEIGHT,
     WIDTH,
+    a_list,
+    everything_in,
+    frames,
+    image,
     picture,
     scan,
+    write_cityscapes,
     write_kitti,
     write_kitti_depth,
     write_picture,
     write_vkitti2,
 )
-from dataset_trees_cityscapes import write_cityscapes
 
 from lowtex.data_paths import DATASETS
 from lowtex.datasets import images

@@ -5,9 +5,7 @@ import shutil
 
 import cv2
 import pytest
-from dataset_trees import write_vkitti2
-from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import write_make3d
+from dataset_trees import write_cityscapes, write_make3d, write_vkitti2
 from test_protocols_on_trees import write_stereo
 
 from lowtex.checkpoints import load_network

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
-from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import write_make3d
+from dataset_trees import write_cityscapes, write_kitti, write_kitti_depth, write_make3d, write_vkitti2
 
 from lowtex.catalog import (
     PAIRS,

@@ -7,9 +7,18 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from dataset_trees import write_kitti, write_kitti_depth, write_list, write_vkitti2
-from dataset_trees_cityscapes import BASELINE, FX, WIDTH, write_cityscapes
-from stereo_trees import STEMS, write_stereo
+from dataset_trees import (
+    BASELINE,
+    FX,
+    STEMS,
+    WIDTH,
+    write_cityscapes,
+    write_kitti,
+    write_kitti_depth,
+    write_list,
+    write_stereo,
+    write_vkitti2,
+)
 
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import DATASETS, Roots
