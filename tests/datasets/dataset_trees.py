@@ -239,13 +239,12 @@ def rig_text(**changes) -> str:
 
 
 def stereo_view(stem: str, side: str) -> np.ndarray:
-    return picture(seed_of(STEMS.index(stem), side))
+    return picture(seed_of(ord(stem[0]), side))
 
 
 def stereo_depth(stem: str) -> np.ndarray:
     """Metres in whole millimetres, (H, W) float32; the first row has none."""
-    seed = 100 + seed_of(STEMS.index(stem), "l")
-    values = np.random.default_rng(seed).integers(500, 60000, (HEIGHT, WIDTH)) / 1000
+    values = np.random.default_rng(ord(stem[0])).integers(500, 60000, (HEIGHT, WIDTH)) / 1000
     values[0] = 0
     return values.astype(np.float32)
 
