@@ -1,14 +1,17 @@
 """Views, rig, direction and depth fit each other: in the miniature world, which knows its depth, and in reality."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import scipy.io
 import torch
+import yaml
 from dataset_damages import flip
 from dataset_trees import DRIVE, flat_jpeg, put, rig_text
 
-from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, VirtualKitti2
+from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, StereoSample, VirtualKitti2
 from lowtex.datasets.cityscapes import TYPICAL_RIG
 from lowtex.datasets.kitti import read_kitti_calibration
 from lowtex.datasets.make3d import NOMINAL_RIG
@@ -72,14 +75,9 @@ def test_miniature_of_kitti_reads_back_what_the_world_knows(tmp_path):
 # the real samples
 
 
-def middlebury(real_data, root, left: str, right: str, truth: str, rig: str) -> StereoFolder:
-    """A pair of Middlebury's as a stereo folder, by links."""
-    for folder, name in (("left", left), ("right", right), ("disparity", truth)):
-        source = real_data / "middlebury" / name
-        (root / folder).mkdir()
-        (root / folder / f"pair{source.suffix}").symlink_to(source)
-    (root / "rig.yaml").write_text(rig)
-    return StereoFolder(root, size=None)
+REAL = yaml.safe_load(Path(__file__).with_name("real_pairs.yaml").read_text())
+CITY_MAP = "cityscapes/disparity/train/aachen/aachen_000029_000019_disparity.png"
+KITTI_MAP = f"kitti_depth/train/{DRIVE}/proj_depth/groundtruth/image_02/0000000005.png"
 
 
 def published(real_data, path: str) -> np.ndarray:
@@ -89,62 +87,33 @@ def published(real_data, path: str) -> np.ndarray:
     return stored.astype(np.float32)
 
 
-def eight_bits(name: str, left: str, right: str, truth: str, unit: float, width: int, height: int):
-    numbers = {"width": width, "height": height, "cx": width / 2, "cy": height / 2, "focal_px": 900}
-    files = [f"{name}/{file}.png" for file in (left, right, truth)]
-    return (
-        lambda data, root: middlebury(data, root, *files, rig_text(disparity_unit_px=unit, **numbers)),
-        lambda data: published(data, f"middlebury/{files[2]}") * unit,
-    )
-
-
-MOTORCYCLE = rig_text(
-    focal_px=994.978, baseline_m=0.193001, cx=311.193, cx_right=342.279, cy=254.877, width=741, height=500
-)
-CITY_MAP = "cityscapes/disparity/train/aachen/aachen_000029_000019_disparity.png"
-KITTI_MAP = f"kitti_depth/train/{DRIVE}/proj_depth/groundtruth/image_02/0000000005.png"
-# what opens it; the disparity as published; shape of the image; share of the image with depth; median depth, metres
-REAL = {
-    "Cityscapes": (
-        lambda data, root: Cityscapes(data / "cityscapes", size=None, typical_camera=True),
-        lambda data: ((published(data, CITY_MAP) - 1) / 256)[:768],
-        (768, 2048),
-        (0.6, 1.0),
-        (10, 40),
-    ),
-    "KITTI": (
-        lambda data, root: KittiImproved(data / "kitti_depth", "available", None),
-        lambda data: 721.5377 * 0.5327 / (published(data, KITTI_MAP) / 256).clip(1e-9),
-        (375, 1242),
-        (0.187, 0.198),
-        (10, 40),
-    ),
-    # principal points 31.086 px apart
-    "motorcycle": (
-        lambda data, root: middlebury(
-            data,
-            root,
-            *(f"motorcycle/motorcycle_{name}" for name in ("left.png", "right.png", "disp.npz")),
-            MOTORCYCLE,
-        ),
-        lambda data: published(data, "middlebury/motorcycle/motorcycle_disp.npz"),
-        (500, 741),
-        (0.8, 1.0),
-        (2.3, 4.5),
-    ),
-    "teddy": (*eight_bits("teddy", "im2", "im6", "groundtruth", 0.25, 450, 375), (375, 450), (0.5, 1), (1, 20)),
-    "cones": (*eight_bits("cones", "im2", "im6", "groundtruth", 0.25, 450, 375), (375, 450), (0.5, 1), (1, 20)),
-    "Wood2": (*eight_bits("Wood2", "view1", "view5", "disp1", 0.5, 653, 555), (555, 653), (0.5, 1), (1, 20)),
-}
+def real_pair(name: str, real_data, root) -> tuple[StereoSample, np.ndarray]:
+    """A sample and its disparity as published, pixels."""
+    if name == "Cityscapes":
+        sample = Cityscapes(real_data / "cityscapes", size=None, typical_camera=True)[0]
+        return sample, ((published(real_data, CITY_MAP) - 1) / 256)[:768]
+    if name == "KITTI":
+        sample = KittiImproved(real_data / "kitti_depth", "available", None)[0]
+        return sample, 721.5377 * 0.5327 / (published(real_data, KITTI_MAP) / 256).clip(1e-9)
+    for folder, file in zip(("left", "right", "disparity"), REAL[name]["files"], strict=True):
+        source = real_data / "middlebury" / file
+        (root / folder).mkdir()
+        (root / folder / f"pair{source.suffix}").symlink_to(source)
+    put(root / "rig.yaml", rig_text(**REAL[name]["rig"]))
+    return StereoFolder(root, size=None)[0], published(real_data, f"middlebury/{file}") * REAL[name]["unit"]
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_published_disparity_comes_back_and_explains_the_real_pair(tmp_path, real_data, name):
-    opened, disparity, shape, share, median = REAL[name]
-    sample, told = opened(real_data, tmp_path)[0], disparity(real_data)
-    assert sample.image.shape == sample.other.shape == (3, *shape) and sample.depth.shape == (1, *shape)
+    (sample, told), fact = real_pair(name, real_data, tmp_path), REAL[name]
+    assert sample.image.shape == sample.other.shape == (3, *fact["shape"])
+    assert sample.depth.shape == (1, *fact["shape"])
     known = sample.depth[0] > 0
-    assert share[0] < known.float().mean() <= share[1] and median[0] < sample.depth[0][known].median() < median[1]
+    for value, (least, most) in (
+        (known.float().mean(), fact["share"]),
+        (sample.depth[0][known].median(), fact["median"]),
+    ):
+        assert least < value <= most
     back = depth_to_disparity(sample.depth, sample.rig)
     np.testing.assert_allclose(back[0][known], told[known.numpy()], rtol=1e-4, atol=1e-4)
     errors = errors_beside(sample, back, known)
