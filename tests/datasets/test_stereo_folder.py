@@ -114,6 +114,12 @@ def test_depth_of_every_kind(tmp_path, suffix):
         np.testing.assert_allclose(sample.depth[0].numpy(), stereo_depth(stem), rtol=1e-6, atol=0)
 
 
+def test_infinite_depth_is_none(tmp_path):
+    write_stereo(tmp_path, stems=("a",))
+    write_truth(tmp_path / "depth" / "a.npy", np.where(stereo_depth("a") > 0, stereo_depth("a"), np.float32(np.inf)))
+    np.testing.assert_array_equal(native(tmp_path)[0].depth[0], stereo_depth("a"))
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png", ".tif"])
 @pytest.mark.parametrize("offset", [0.0, -31.086])
 def test_disparity_of_every_kind_comes_back_from_depth(tmp_path, suffix, offset):
