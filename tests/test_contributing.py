@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from stereo_trees import write_stereo
+from dataset_trees import write_stereo
 
 from lowtex.data_paths import REPOSITORY
 

@@ -45,7 +45,7 @@ def call(words: list[str]) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory) -> str:
-    from stereo_trees import write_stereo
+    from dataset_trees import write_stereo
 
     return f"stereo={write_stereo(tmp_path_factory.mktemp('stereo'))}"
 

@@ -9,8 +9,14 @@ import dataset_damages as damages
 import dataset_trees as trees
 import numpy as np
 import pytest
-from damaged_kitti import a_list, everything_in, frames, image, write_damaged_kitti
-from dataset_trees_cityscapes import write_cityscapes
+from dataset_damages import write_damaged_kitti
+from dataset_trees import (
+    a_list,
+    everything_in,
+    frames,
+    image,
+    write_cityscapes,
+)
 
 from lowtex.data_paths import DATASETS
 from lowtex.datasets import images

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 from dataset_damages import TABLES
-from dataset_trees import FOLDER, write_kitti, write_kitti_depth, write_vkitti2, write_world_maps
-from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import IDS, write_make3d
+from dataset_trees import (
+    FOLDER,
+    IDS,
+    write_cityscapes,
+    write_kitti,
+    write_kitti_depth,
+    write_make3d,
+    write_vkitti2,
+    write_world_maps,
+)
 
 from lowtex_lab.cli.checking import SplitCheck, check_root
 

@@ -7,10 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 import yaml
-from dataset_trees import write_vkitti2
-from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import write_make3d
-from test_protocols_on_trees import write_stereo
+from dataset_trees import write_cityscapes, write_make3d, write_stereo, write_vkitti2
 
 from lowtex.checkpoints import load_network
 from lowtex.evaluation.results import read_rows
@@ -25,7 +22,7 @@ def trees(tmp_path_factory):
     write_cityscapes(top / "cityscapes")
     write_make3d(top / "make3d")
     write_vkitti2(top / "vkitti2", {"Scene01": 1, "Scene02": 1, "Scene18": 1, "Scene20": 1}, ("clone", "fog"))
-    write_stereo(top / "stereo")
+    write_stereo(top / "stereo", ("0", "1"), truth=".npy", baseline_m=0.1)
     return top
 
 

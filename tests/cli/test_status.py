@@ -4,9 +4,18 @@ from pathlib import Path
 
 import dataset_damages as damages
 import pytest
-from damaged_kitti import a_list, everything_in, frames, image
-from dataset_trees import ALL_SCENES, FOLDER, write_kitti, write_kitti_depth, write_vkitti2
-from dataset_trees_cityscapes import write_cityscapes
+from dataset_trees import (
+    ALL_SCENES,
+    FOLDER,
+    a_list,
+    everything_in,
+    frames,
+    image,
+    write_cityscapes,
+    write_kitti,
+    write_kitti_depth,
+    write_vkitti2,
+)
 
 from lowtex import data_paths as roots
 from lowtex.data_paths import DATASETS

@@ -1,4 +1,4 @@
-"""Ways to damage a file."""
+"""Ways to damage a file, and the table of damages by layout."""
 
 import json
 import os
@@ -6,13 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import dataset_trees_make3d as make3d
+import dataset_trees as trees
 import numpy as np
 import scipy.sparse
-import stereo_trees as stereo
 import yaml
-from dataset_trees import depth_values, picture, write_map, write_picture
+from dataset_trees import a_list, encoded, frames, image, picture, write_kitti, write_map, write_picture
 
 Damage = Callable[[Path], object]
 
@@ -21,34 +19,58 @@ def delete(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
-def keep(part: float) -> Damage:
-    return lambda path: path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+def smaller(path: Path) -> None:
+    write_picture(path, picture(0, 12, 20))
 
 
-def without_end(count: int) -> Damage:
-    return lambda path: path.write_bytes(path.read_bytes()[:-count])
+def changed(change: Callable[[bytes], bytes]) -> Damage:
+    return lambda path: path.write_bytes(change(path.read_bytes()))
 
 
 def flip(part: float) -> Damage:
     """Change the byte at that part of the file's length."""
 
-    def damage(path: Path) -> None:
-        data = bytearray(path.read_bytes())
-        data[int(part * len(data))] ^= 0x55
-        path.write_bytes(bytes(data))
+    def flipped(data: bytes) -> bytes:
+        place = int(part * len(data))
+        return data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :]
 
-    return damage
+    return changed(flipped)
 
 
 flip_middle, flip_start = flip(0.5), flip(0.0)
 
 
-def text(content: str) -> Damage:
-    return lambda path: path.write_text(content)
+def keep(part: float) -> Damage:
+    return changed(lambda data: data[: int(part * len(data))])
+
+
+def first(count: int) -> Damage:
+    """Keep so many bytes; with a negative number, all but so many."""
+    return changed(lambda data: data[:count])
+
+
+empty = first(0)
+
+
+def longer(count: int) -> Damage:
+    return changed(lambda data: data + bytes(count))
+
+
+def binary(content: str) -> Damage:
+    return changed(lambda data: content.encode("latin-1"))
+
+
+def text(content: str, times: int = 1) -> Damage:
+    return lambda path: path.write_text(content * times)
+
+
+def added(line: str) -> Damage:
+    return changed(lambda data: data + f"{line}\n".encode())
 
 
 def replaced(old: str, new: str) -> Damage:
@@ -64,12 +86,7 @@ def without_lines(word: str) -> Damage:
     return lambda path: path.write_text("".join(x for x in path.open().readlines() if word not in x))
 
 
-def folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def stored(kind: str, height: int = 24, width: int = 40) -> Damage:
+def stored(kind: str, height: int = trees.HEIGHT, width: int = trees.WIDTH) -> Damage:
     """An image or a map of another kind in the file's place."""
     rgb = picture(0, height, width)
     values = {
@@ -78,18 +95,15 @@ def stored(kind: str, height: int = 24, width: int = 40) -> Damage:
         "rgba": np.dstack([rgb, rgb[:, :, 0]]),
         "deep": rgb.astype(np.uint16) * 257,
         "bright": np.full_like(rgb, 5000, np.uint16),
-        "depth": depth_values(0, height, width),
+        "depth": trees.depth_values(0, height, width),
         "ones": np.ones((height, width), np.uint16),
     }
     return lambda path: write_map(path, values[kind])
 
 
-def jpeg(keep_bytes: float) -> Damage:
-    def damage(path: Path) -> None:
-        code = cv2.imencode(".jpg", picture(0))[1].tobytes()
-        path.write_bytes(code[: int(keep_bytes * len(code))])
-
-    return damage
+def jpeg(part: float) -> Damage:
+    code = encoded(".jpg", picture(0))
+    return changed(lambda data: code[: int(part * len(code))])
 
 
 def copied_from(relative: str) -> Damage:
@@ -98,26 +112,6 @@ def copied_from(relative: str) -> Damage:
         shutil.copy(root / relative, path)
 
     return damage
-
-
-def points(values: list) -> Damage:
-    return lambda path: path.write_bytes(np.array(values, np.float32).tobytes())
-
-
-def binary(content: str) -> Damage:
-    return lambda path: path.write_bytes(content.encode("latin-1"))
-
-
-def repeated(content: str, times: int) -> Damage:
-    return text(content * times)
-
-
-def first(count: int) -> Damage:
-    return lambda path: path.write_bytes(path.read_bytes()[:count])
-
-
-def longer(count: int) -> Damage:
-    return lambda path: path.write_bytes(path.read_bytes() + bytes(count))
 
 
 def renamed(name: str) -> Damage:
@@ -129,8 +123,8 @@ def beside(name: str) -> Damage:
     return lambda path: path.with_name(name).write_bytes(path.read_bytes())
 
 
-def smaller(path: Path) -> None:
-    write_picture(path, picture(0, 12, 20))
+def points(values: list) -> Damage:
+    return changed(lambda data: np.array(values, np.float32).tobytes())
 
 
 def swap_cameras(path: Path) -> None:
@@ -154,7 +148,7 @@ huge_focal_length = camera("intrinsic", "fy", 10**400)
 
 
 def flat(height: int, width: int) -> Damage:
-    return lambda path: path.write_bytes(make3d.flat_jpeg(9, height, width))
+    return lambda path: path.write_bytes(trees.flat_jpeg(9, height, width))
 
 
 def newer_format(path: Path) -> None:
@@ -165,7 +159,7 @@ def newer_format(path: Path) -> None:
 
 def grid(kind: str, key: str = "Position3DGrid") -> Damage:
     """A MATLAB file of something else than Make3D's laser grid."""
-    good = make3d.grid_values(1)
+    good = trees.grid_values(1)
     values = {
         "good": good,
         "one channel": good[:, :, 3],
@@ -176,31 +170,23 @@ def grid(kind: str, key: str = "Position3DGrid") -> Damage:
         "cells": np.full((5, 5), "3 m", object),
         "sparse": scipy.sparse.eye(55),
     }
-    return lambda path: make3d.write_grid(path, values.get(kind, kind), key)
+    return lambda path: trees.write_grid(path, values.get(kind, kind), key)
 
 
-def scaled_ranges(factor: float) -> Damage:
-    return lambda path: make3d.write_grid(path, make3d.grid_values(1) * [1, 1, 1, factor])
-
-
-def one_range(value: float) -> Damage:
-    values = make3d.grid_values(1)
-    # outside the crop: the file is damaged all the same
-    values[0, 0, 3] = value
-    return lambda path: make3d.write_grid(path, values)
+def ranges(factor: float = 1.0, corner: float | None = None) -> Damage:
+    """Make3D's ranges times a factor, and one of them, outside the crop, another: the file is damaged all the same."""
+    values = trees.grid_values(1) * [1, 1, 1, factor]
+    values[0, 0, 3] = values[0, 0, 3] if corner is None else corner
+    return lambda path: trees.write_grid(path, values)
 
 
 def rig(**changes: object) -> Damage:
-    return text(stereo.rig_text(**changes))
-
-
-def added(line: str) -> Damage:
-    return lambda path: path.write_text(path.read_text() + line + "\n")
+    return text(trees.rig_text(**changes))
 
 
 def _truth(kind: str) -> np.ndarray:
     """Ground truth of one's own rig in which something is wrong, at row 3, column 4 or everywhere."""
-    good, one = stereo.depth_values("a"), np.zeros((24, 40), np.float32)
+    good, one = trees.stereo_depth("a"), np.zeros((24, 40), np.float32)
     one[3, 4] = 1
     return {
         "good": good,
@@ -222,20 +208,19 @@ def numbers(kind: str) -> Damage:
 
 
 def pfm(kind: str, header: str | None = None) -> Damage:
-    values = _truth(kind)
-    data = stereo.pfm_bytes(values)
+    data = trees.pfm_bytes(_truth(kind))
     if header is not None:
-        data = header.encode() + data[-values.size * 4 :]
-    return lambda path: path.write_bytes(data)
+        data = header.encode() + data[-_truth(kind).size * 4 :]
+    return changed(lambda _: data)
 
 
 def depth_beside(path: Path) -> None:
-    stereo.write_truth(path.parents[1] / "depth" / "a.npy", _truth("good"))
+    trees.write_truth(path.parents[1] / "depth" / "a.npy", _truth("good"))
 
 
 def png_instead(path: Path) -> None:
     path.unlink()
-    stereo.write_truth(path.with_suffix(".png"), _truth("good"))
+    trees.write_truth(path.with_suffix(".png"), _truth("good"))
 
 
 def forbid(path: Path, monkeypatch) -> None:
@@ -262,7 +247,16 @@ def check(message: str, where: Path, word: str) -> None:
     assert "\n" not in message
 
 
-def _damage_of(what: str | dict) -> Damage:
+def write_damaged_kitti(root: Path) -> Path:
+    """Nine frames of KITTI, listed in ``mine``, each with another thing wrong, but for the first and the last."""
+    write_kitti(root, frames=range(9), scans=range(9))
+    a_list(root, frames(*range(9)))
+    for frame, damage in enumerate((delete, empty, keep(0.5), smaller, stored("gray"), folder, flip_middle), start=1):
+        damage(image(root, frame))
+    return root
+
+
+def damage_of(what: str | dict) -> Damage:
     """What a row of ``damages.yaml`` does to a file: a function of this module, or what one makes of its arguments."""
     if isinstance(what, str):
         return globals()[what]
@@ -276,7 +270,7 @@ def _damage_of(what: str | dict) -> Damage:
 _DATA = yaml.safe_load(Path(__file__).with_name("damages.yaml").read_text())
 LISTS: dict[str, list] = _DATA.pop("lists")
 TABLES: dict[str, dict[str, tuple[str, Damage, str]]] = {
-    name: {case: (where, _damage_of(what), words) for where in files for case, (what, words) in files[where].items()}
+    name: {case: (where, damage_of(what), words) for where in files for case, (what, words) in files[where].items()}
     for name, files in _DATA.items()
 }
 """By layout and case: the file, what is done to it, and words of the message."""

@@ -1,9 +1,12 @@
 """Tiny data sets in the real layouts, with everything in them known; written by the tests that read them."""
 
+import json
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+import scipy.io
 import torch
 
 DATE, DRIVE = "2011_09_26", "2011_09_26_drive_0001_sync"
@@ -14,6 +17,21 @@ P2_X, P3_X = 1.8, -14.2
 BASELINE = (1.8 + 14.2) / 30.0
 LASER_BEHIND = 0.25
 FRAMES = (0, 1, 7)
+ALL_SCENES = {"Scene01": 2, "Scene02": 3, "Scene06": 1, "Scene18": 2, "Scene20": 1}
+"""Of Virtual KITTI 2, with the number of frames of each."""
+
+CITY_HEIGHT, CITY_WIDTH = 20, 40
+CITY_FX, CITY_FY, CITY_U0, CITY_V0, CITY_BASELINE = 44.0, 45.0, 20.5, 10.25, 0.25
+CITY_FRAMES = {"train": {"aachen": (1, 19), "bad-honnef": (7,)}, "val": {"lindau": (0,)}}
+"""Numbers of the frames, all of the drive 3, by split and city: 4 in all."""
+
+IDS = ("060705-17.10.14-p-254t000", "op31-p-220t000", "math7-p-282t000")
+"""Make3D's images; they are of the real size, which its reader insists on."""
+MAKE3D_HEIGHT, MAKE3D_WIDTH = 2272, 1704
+
+STEMS = ("a", "b.1", "c")
+RIG = {"focal_px": 30.0, "baseline_m": 0.25, "cx": 20.5, "cy": 11.0, "width": WIDTH, "height": HEIGHT}
+"""Of one's own stereo folder."""
 
 
 def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -30,21 +48,44 @@ def as_bytes(image: torch.Tensor) -> np.ndarray:
     return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
 
 
-def write_picture(path: Path, rgb: np.ndarray) -> None:
+def encoded(suffix: str, values: np.ndarray) -> bytes:
+    done, code = cv2.imencode(suffix, values)
+    assert done
+    return code.tobytes()
+
+
+def put(path: Path, content: bytes | str) -> None:
+    """Write a file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), rgb[:, :, ::-1])
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_map(path: Path, values: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), values)
+    put(path, encoded(path.suffix, values))
 
 
-def write_list(root: Path, name: str, lines: str) -> None:
+def write_picture(path: Path, rgb: np.ndarray) -> None:
+    write_map(path, rgb[:, :, ::-1])
+
+
+def a_list(root: Path, lines: str, name: str = "mine") -> str:
     """A list of frames inside a root, found by its name."""
-    path = root / "splits" / f"{name}.txt"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(lines)
+    put(root / "splits" / f"{name}.txt", lines)
+    return name
+
+
+def frames(*numbers: int) -> str:
+    """Lines of a list of KITTI's frames."""
+    return "".join(f"{FOLDER} {number} l\n" for number in numbers)
+
+
+def image(root: Path, frame: int) -> Path:
+    """The left image of a frame of KITTI."""
+    return root / FOLDER / "image_02" / "data" / f"{frame:010d}.png"
+
+
+def everything_in(folder: Path) -> dict[Path, tuple[int, int]]:
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
 def calibration_text() -> str:
@@ -53,11 +94,6 @@ def calibration_text() -> str:
         rows.append(f"S_rect_{camera}: {WIDTH:.6e} {HEIGHT:.6e}")
         rows.append(f"P_rect_{camera}: {FOCAL} 0 {CX} {x} 0 {FOCAL} {CY} 0 0 0 1 0")
     return "\n".join(rows) + "\n"
-
-
-def velodyne_text() -> str:
-    # laser x forward, y left, z up -> camera x right, y down, z forward; the laser sits LASER_BEHIND behind
-    return f"calib_time: never\nR: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 {-LASER_BEHIND}\ndelta_f: 0 0\n"
 
 
 def laser_point(row: float, column: float, z: float, x_of_camera: float = P2_X) -> list[float]:
@@ -76,22 +112,20 @@ def scan() -> np.ndarray:
 
 def write_kitti(root: Path, arrangement: str = "date", suffix: str = "png", frames=FRAMES, scans=FRAMES) -> Path:
     """KITTI raw with one drive; returns the drive's folder."""
-    drive = {
-        "date": root / DATE / DRIVE,
-        "archives": root / DRIVE / DATE / DRIVE,
-        "drive": root / DRIVE,
+    drive, calibration = {
+        "date": (root / DATE / DRIVE, root / DATE),
+        "archives": (root / DRIVE / DATE / DRIVE, root / f"{DATE}_calib" / DATE),
+        "drive": (root / DRIVE, root),
     }[arrangement]
-    calibration = {"date": root / DATE, "archives": root / f"{DATE}_calib" / DATE, "drive": root}[arrangement]
     for frame in frames:
         for side, camera in (("l", "02"), ("r", "03")):
             write_picture(drive / f"image_{camera}" / "data" / f"{frame:010d}.{suffix}", picture(seed_of(frame, side)))
     for frame in scans:
-        path = drive / "velodyne_points" / "data" / f"{frame:010d}.bin"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(scan().tobytes())
-    calibration.mkdir(parents=True, exist_ok=True)
-    (calibration / "calib_cam_to_cam.txt").write_text(calibration_text())
-    (calibration / "calib_velo_to_cam.txt").write_text(velodyne_text())
+        put(drive / "velodyne_points" / "data" / f"{frame:010d}.bin", scan().tobytes())
+    put(calibration / "calib_cam_to_cam.txt", calibration_text())
+    # laser x forward, y left, z up -> camera x right, y down, z forward; the laser sits LASER_BEHIND behind
+    laser = f"calib_time: never\nR: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 {-LASER_BEHIND}\ndelta_f: 0 0\n"
+    put(calibration / "calib_velo_to_cam.txt", laser)
     return drive
 
 
@@ -111,32 +145,24 @@ def write_kitti_depth(root: Path, above: str = "train", frames=FRAMES) -> Path:
     return drive
 
 
-def write_vkitti2(root: Path, scenes: dict[str, int], variations=("clone",), apart: bool = False, text=True) -> None:
+def write_vkitti2(root: Path, scenes=ALL_SCENES, variations=("clone",), apart: bool = False, text=True) -> None:
     """Virtual KITTI 2 with PNG images, so that they can be compared exactly."""
-    for scene in scenes:
-        for variation in variations:
-            inner = f"{scene}/{variation}"
-            for frame in range(scenes[scene]):
-                for camera in (0, 1):
-                    seed = 10 * frame + camera
-                    name = f"frames/rgb/Camera_{camera}/rgb_{frame:05d}.png"
-                    write_picture(root / ("rgb" if apart else "") / inner / name, picture(seed))
-                    values = depth_values(seed)
-                    values[0] = 65535
-                    name = f"frames/depth/Camera_{camera}/depth_{frame:05d}.png"
-                    write_map(root / ("depth" if apart else "") / inner / name, values)
-            if text:
-                folder = root / ("textgt" if apart else "") / inner
-                folder.mkdir(parents=True, exist_ok=True)
-                cameras = [(frame, camera) for frame in range(scenes[scene]) for camera in (0, 1)]
-                (folder / "intrinsic.txt").write_text(
-                    "frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]\n"
-                    + "".join(f"{f} {c} {FOCAL} {FOCAL} {CX - 0.5} {CY - 0.5}\n" for f, c in cameras)
-                )
-                (folder / "extrinsic.txt").write_text(
-                    "frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1\n"
-                    + "".join(f"{f} {c} 1 0 0 {5 + f - 0.6 * c} 0 1 0 0 0 0 1 0 0 0 0 1\n" for f, c in cameras)
-                )
+    rgb, depth, textgt = (root / (kind if apart else "") for kind in ("rgb", "depth", "textgt"))
+    for scene, inner in ((scene, f"{scene}/{variation}") for scene in scenes for variation in variations):
+        cameras = [(frame, camera) for frame in range(scenes[scene]) for camera in (0, 1)]
+        for frame, camera in cameras:
+            seed = 10 * frame + camera
+            write_picture(rgb / inner / f"frames/rgb/Camera_{camera}/rgb_{frame:05d}.png", picture(seed))
+            values = depth_values(seed)
+            values[0] = 65535
+            write_map(depth / inner / f"frames/depth/Camera_{camera}/depth_{frame:05d}.png", values)
+        if text:
+            head = "frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]\n"
+            lines = [f"{f} {c} {FOCAL} {FOCAL} {CX - 0.5} {CY - 0.5}\n" for f, c in cameras]
+            put(textgt / inner / "intrinsic.txt", head + "".join(lines))
+            head = "frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1\n"
+            lines = [f"{f} {c} 1 0 0 {5 + f - 0.6 * c} 0 1 0 0 0 0 1 0 0 0 0 1\n" for f, c in cameras]
+            put(textgt / inner / "extrinsic.txt", head + "".join(lines))
 
 
 def write_world_maps(root: Path, frames=(0,), places: str = "Scene01/clone/frames") -> None:
@@ -144,6 +170,114 @@ def write_world_maps(root: Path, frames=(0,), places: str = "Scene01/clone/frame
     for frame in frames:
         write_map(root / places / f"lowtexContrast/Camera_0/contrast_{frame:05d}.png", depth_values(frame))
         write_map(root / places / f"lowtexVisible/Camera_0/visible_{frame:05d}.png", picture(frame)[:, :, 0] & 1)
+
+
+def city_path(root: Path, kind: str, part: str, city: str, frame: int, suffix: str = "png") -> Path:
+    return root / kind / part / city / f"{city}_000003_{frame:06d}_{kind}.{suffix}"
+
+
+def city_view(city: str, frame: int, side: str) -> np.ndarray:
+    return picture(100 * len(city) + 2 * frame + (side == "r"), CITY_HEIGHT, CITY_WIDTH)
+
+
+def disparity_values(frame: int) -> np.ndarray:
+    """Row 0 has none (0), row 1 has exactly 0 px (1), row 2 has 10 px, the others are random."""
+    values = np.random.default_rng(frame).integers(2, 5000, (CITY_HEIGHT, CITY_WIDTH)).astype(np.uint16)
+    values[0], values[1], values[2] = 0, 1, 10 * 256 + 1
+    return values
+
+
+def camera_text() -> str:
+    """As in the real files: the fields the kit reads, and some that place the camera in the car."""
+    place = {"baseline": CITY_BASELINE, "pitch": 0.03, "roll": 0.0, "x": 1.7, "y": 0.1, "yaw": -0.02, "z": 1.22}
+    intrinsic = {"fx": CITY_FX, "fy": CITY_FY, "u0": CITY_U0, "v0": CITY_V0}
+    return json.dumps({"extrinsic": place, "intrinsic": intrinsic}, indent=4)
+
+
+def write_cityscapes(root: Path, frames=CITY_FRAMES, apart: bool = False, suffix="png", cameras: bool = True) -> None:
+    """Pairs, disparity and camera files; ``apart`` keeps a folder for each archive."""
+
+    def above(kind: str) -> Path:
+        return root / f"{kind}_trainvaltest" if apart else root
+
+    for part, city, frame in [(p, c, f) for p, cities in frames.items() for c in cities for f in cities[c]]:
+        for side, kind in (("l", "leftImg8bit"), ("r", "rightImg8bit")):
+            path = city_path(above(kind), kind, part, city, frame, suffix)
+            write_picture(path, city_view(city, frame, side))
+        write_map(city_path(above("disparity"), "disparity", part, city, frame), disparity_values(frame))
+        if cameras:
+            put(city_path(above("camera"), "camera", part, city, frame, "json"), camera_text())
+
+
+@cache
+def flat_jpeg(level: int, height: int = MAKE3D_HEIGHT, width: int = MAKE3D_WIDTH) -> bytes:
+    """A JPEG of one colour: RGB (level, level + 40, level + 80)."""
+    return encoded(".jpg", np.full((height, width, 3), (level + 80, level + 40, level), np.uint8))
+
+
+def grid_values(seed: int) -> np.ndarray:
+    """``(55, 305, 4)``: the range of row r is r + 1 metres plus a little that tells grids and columns apart."""
+    grid = np.random.default_rng(seed).uniform(-5, 5, (55, 305, 4))
+    grid[:, :, 3] = np.arange(1, 56)[:, None] + np.arange(305) / 1000 + seed / 2
+    return grid
+
+
+def write_grid(path: Path, values: object, key: str = "Position3DGrid") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(path, {key: values}, do_compression=True)
+
+
+def write_make3d(root: Path, ids=IDS, grids: str = "Gridlaserdata") -> None:
+    for number, name in enumerate(ids):
+        put(root / "Test134" / f"img-{name}.jpg", flat_jpeg(50 + 10 * number))
+        write_grid(root / grids / f"depth_sph_corr-{name}.mat", grid_values(number))
+
+
+def rig_text(**changes) -> str:
+    """A ``rig.yaml``; a key set to None is left out."""
+    return "".join(f"{key}: {value}\n" for key, value in {**RIG, **changes}.items() if value is not None)
+
+
+def stereo_view(stem: str, side: str) -> np.ndarray:
+    return picture(seed_of(ord(stem[0]), side))
+
+
+def stereo_depth(stem: str) -> np.ndarray:
+    """Metres in whole millimetres, (H, W) float32; the first row has none."""
+    values = np.random.default_rng(ord(stem[0])).integers(500, 60000, (HEIGHT, WIDTH)) / 1000
+    values[0] = 0
+    return values.astype(np.float32)
+
+
+def write_stereo(root: Path, stems=STEMS, suffix: str = ".png", truth: str | None = None, **changes) -> Path:
+    """One's own stereo folder; ``truth``: also depth maps with that ending. ``changes`` of its rig."""
+    for stem in stems:
+        for side, folder in (("l", "left"), ("r", "right")):
+            write_picture(root / folder / f"{stem}{suffix}", stereo_view(stem, side))
+        if truth:
+            write_truth(root / "depth" / f"{stem}{truth}", stereo_depth(stem))
+    put(root / "rig.yaml", rig_text(**changes))
+    return root
+
+
+def pfm_bytes(values: np.ndarray, little: bool = True) -> bytes:
+    header = f"Pf\n{values.shape[1]} {values.shape[0]}\n{-1.0 if little else 1.0}\n".encode()
+    return header + values[::-1].astype("<f4" if little else ">f4").tobytes()
+
+
+def write_truth(path: Path, values: np.ndarray, unit: float = 0.001) -> None:
+    """A map file of the kind that its ending says."""
+    suffix = path.suffix.lower()
+    if suffix == ".png":
+        write_map(path, np.round(values / unit).astype(np.uint16))
+    elif suffix == ".pfm":
+        put(path, pfm_bytes(values))
+    elif suffix in (".tif", ".tiff"):
+        write_map(path, values)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            (np.save if suffix == ".npy" else np.savez)(file, values)
 
 
 def in_capitals(root: Path, but: tuple[str, ...] = (".txt", ".yaml")) -> None:
@@ -160,6 +294,3 @@ def with_system_files(root: Path) -> None:
         for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
             (folder / name).write_bytes(b"of the system")
     (root / "__MACOSX" / "left").mkdir(parents=True)
-
-
-ALL_SCENES = {"Scene01": 2, "Scene02": 3, "Scene06": 1, "Scene18": 2, "Scene20": 1}

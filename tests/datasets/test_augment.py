@@ -1,9 +1,11 @@
 """Stereo flip, colour jitter and the pair cache."""
 
 import colorsys
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from dataset_trees import write_kitti
 
 from lowtex.datasets import CachedPairs, KittiRaw, StereoSample, collate, flip_pair, jitter_colour
@@ -158,29 +160,10 @@ def test_cache_refuses_what_does_not_fit(tmp_path):
         CachedPairs(reader)
 
 
-@pytest.mark.parametrize(
-    ("line", "files", "free"),
-    [
-        # version 2, inside a container
-        ("0::/", {"memory.max": "900000", "memory.current": "600000", "memory.stat": "inactive_file 100000"}, 400_000),
-        ("0::/", {"memory.max": "max", "memory.current": "600000"}, 2_048_000),
-        # a job of a cluster: an outer group limits
-        (
-            "0::/job/step",
-            {"job/memory.max": "500000", "job/memory.current": "0", "job/step/memory.max": "max"},
-            500_000,
-        ),
-        # version 1, inside a container that is told the path of the host
-        (
-            "4:cpu,memory:/docker/abc",
-            {"memory/memory.limit_in_bytes": "700000", "memory/memory.usage_in_bytes": "300000"},
-            400_000,
-        ),
-        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "9223372036854771712"}, 2_048_000),
-        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "10", "memory/a/memory.usage_in_bytes": "20"}, 0),
-        ("3:cpuset:/", {}, 2_048_000),
-    ],
-)
+GROUPS = yaml.safe_load(Path(__file__).with_name("free_memory.yaml").read_text())
+
+
+@pytest.mark.parametrize(("line", "files", "free"), GROUPS[1::2], ids=GROUPS[::2])
 def test_free_memory_is_that_of_the_container(tmp_path, line, files, free):
     told = {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 2000 kB\n", "proc/self/cgroup": f"7:pids:/a\n{line}\n"}
     for name, text in (told | {f"sys/fs/cgroup/{name}": text for name, text in files.items()}).items():

@@ -2,13 +2,9 @@
 
 import shutil
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from dataset_trees import write_kitti, write_kitti_depth, write_vkitti2
-from dataset_trees_cityscapes import write_cityscapes
-from dataset_trees_make3d import write_make3d
+from dataset_trees import write_cityscapes, write_kitti, write_kitti_depth, write_vkitti2
 
 from lowtex.catalog import (
     PAIRS,
@@ -33,32 +29,8 @@ from lowtex.experiments import get_profile
 SIZE = (32, 64)
 
 
-def write_stereo(root):
-    """Two pairs with depth in ``.npy`` metres."""
-    random = np.random.default_rng(0)
-    for number in range(2):
-        for side in ("left", "right"):
-            (root / side).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(root / side / f"{number}.png"), random.integers(0, 255, (20, 40, 3)).astype(np.uint8))
-        (root / "depth").mkdir(exist_ok=True)
-        depth = random.uniform(0.5, 60, (20, 40)).astype(np.float32)
-        depth[:3] = 0
-        np.save(root / "depth" / f"{number}.npy", depth)
-    (root / "rig.yaml").write_text("focal_px: 40\nbaseline_m: 0.1\ncx: 19.5\ncy: 9.5\nwidth: 40\nheight: 20\n")
-
-
-@pytest.fixture(scope="module")
-def roots(tmp_path_factory):
-    """All six data sets, tiny, as if the user had named them."""
-    top = tmp_path_factory.mktemp("trees")
-    paths = {name: top / name for name in DATASETS}
-    write_kitti(paths["kitti"])
-    write_kitti_depth(paths["kitti_depth"])
-    write_vkitti2(paths["vkitti2"], {"Scene01": 2, "Scene20": 1}, variations=("clone", "fog"))
-    write_make3d(paths["make3d"])
-    write_cityscapes(paths["cityscapes"])
-    write_stereo(paths["stereo"])
-    return Roots(paths, frozenset(DATASETS))
+def usual_split(root):
+    return "train" if root in ("cityscapes", "stereo") else "available"
 
 
 def split_of(protocol):
@@ -169,42 +141,36 @@ def test_rows_say_which_images_they_are(roots):
     assert name_of("eigen_raw", "available", camera="both") == "kitti both cameras"
 
 
-def test_each_thing_that_changes_the_samples_changes_what_they_are(tmp_path):
-    """Of every layout: each file a sample needs, in turn, then names and options; a copy of all is the same."""
-    writers = {"kitti": write_kitti, "cityscapes": write_cityscapes, "vkitti2": vkitti2, "stereo": write_stereo}
-    for root, write in writers.items():
-        folder, split = tmp_path / root, "available" if root in ("kitti", "vkitti2") else "train"
+@pytest.mark.parametrize(("root", "split"), [(root, usual_split(root)) for root in PAIRS])
+def test_each_thing_that_changes_the_samples_changes_what_they_are(tmp_path, roots, root, split):
+    """Each file a sample needs, in turn, then options; a copy of all is the same."""
 
-        def key(place, root=root, split=split, **options):
-            pairs = open_pairs(root, place, split, SIZE, **options)
-            return training_settings(pairs, root, place)["data__source"], pairs
+    def key(place, **options):
+        pairs = open_pairs(root, place, split, SIZE, **options)
+        return training_settings(pairs, root, place)["data__source"], pairs
 
-        write(folder)
-        usual, pairs = key(folder)
-        assert key(shutil.copytree(folder, tmp_path / f"{root}_copy"))[0] == usual
-        found, needed = {usual}, dict.fromkeys(path for i in range(len(pairs)) for path in pairs.needed(i))
-        assert any(path.suffix in (".txt", ".yaml", ".json") for path in needed) or root == "vkitti2"
-        for path in needed:
-            kept = path.read_bytes()
-            # a comment, or what decoders pass over: of the same length, so that the content alone tells
-            path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]) if path.suffix in (".png", ".jpg") else kept + b" ")
-            found.add(key(folder)[0])
-            path.write_bytes(kept)
-        assert len(found) == 1 + len(needed), root
-        more = [{"camera": "both"}] + ([{"crop": None}] if root == "cityscapes" else [])
-        assert not {key(folder, **options)[0] for options in more} & found
-        assert key(folder)[0] == usual
-
-
-def vkitti2(folder):
-    write_vkitti2(folder, {"Scene01": 1}, variations=("clone", "fog"))
+    folder = shutil.copytree(roots[root], tmp_path / root)
+    usual, pairs = key(folder)
+    assert key(roots[root])[0] == usual
+    found, needed = {usual}, dict.fromkeys(path for i in range(len(pairs)) for path in pairs.needed(i))
+    assert any(path.suffix in (".txt", ".yaml", ".json") for path in needed)
+    for path in needed:
+        kept = path.read_bytes()
+        # a comment, or what decoders pass over: of the same length, so that the content alone tells
+        path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]) if path.suffix in (".png", ".jpg") else kept + b" ")
+        found.add(key(folder)[0])
+        path.write_bytes(kept)
+    assert len(found) == 1 + len(needed)
+    more = [{"camera": "both"}] + ([{"crop": None}] if root == "cityscapes" else [])
+    assert not {key(folder, **options)[0] for options in more} & found
+    assert key(folder)[0] == usual
 
 
 def test_prepared_samples_are_what_they_hold(roots, tmp_path):
     pairs = open_pairs("stereo", roots["stereo"], "train", SIZE)
     folders = [prepare(pairs, tmp_path / name, progress=False, tell=str) for name in ("a", "b")]
     shutil.copytree(roots["stereo"], tmp_path / "changed")
-    shutil.copy(tmp_path / "changed" / "left" / "0.png", tmp_path / "changed" / "left" / "1.png")
+    shutil.copy(tmp_path / "changed" / "left" / "a.png", tmp_path / "changed" / "left" / "c.png")
     changed = open_pairs("stereo", tmp_path / "changed", "train", SIZE)
     folders.append(prepare(changed, tmp_path / "c", progress=False, tell=str))
     told = [identity_of(open_pairs("stereo", folder, "all", SIZE)) for folder in folders]
@@ -259,8 +225,7 @@ def test_improved_truth_never_takes_the_images_of_a_miniature(roots, tmp_path):
 
 @pytest.mark.parametrize("root", list(PAIRS))
 def test_pairs_have_both_views_and_no_truth(roots, root):
-    split = "train" if root in ("cityscapes", "stereo") else "available"
-    pairs = open_pairs(root, roots[root], split, SIZE)
+    pairs = open_pairs(root, roots[root], usual_split(root), SIZE)
     assert len(pairs) >= 2 and pairs[0].other is not None and pairs[0].depth is None
     assert tuple(pairs[0].image.shape) == (3, *SIZE)
     settings = training_settings(pairs, root, roots[root])

@@ -7,39 +7,22 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from dataset_trees import write_kitti, write_kitti_depth, write_list, write_vkitti2
-from dataset_trees_cityscapes import BASELINE, FX, WIDTH, write_cityscapes
-from stereo_trees import STEMS, write_stereo
+from dataset_trees import CITY_BASELINE, CITY_FX, CITY_WIDTH, STEMS, write_cityscapes, write_stereo
 
 from lowtex.checkpoints import load_network
-from lowtex.data_paths import DATASETS, Roots
 from lowtex.errors import CheckpointError, OptionError
 from lowtex.experiments import change, get_profile
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.notebook.study import Study
 
 KITTI_STEPS = 2
+CITY_FOCAL = CITY_FX / CITY_WIDTH
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    top = tmp_path_factory.mktemp("study")
-    paths = {name: top / name for name in DATASETS}
-    write_kitti(paths["kitti"])
-    write_kitti_depth(paths["kitti_depth"])
-    write_cityscapes(paths["cityscapes"])
-    write_vkitti2(paths["vkitti2"], {"Scene02": 2, "Scene18": 1})
-    names = [f"2011_09_26/2011_09_26_drive_0001_sync {frame} l" for frame in (0, 1)]
-    write_list(paths["kitti"], "train", "\n".join(names))
-    return NotebookRun(
-        name="14_transfer",
-        profile=get_profile("smoke"),
-        seed=0,
-        run_dir=top / "run",
-        experiments_dir=top / "run" / "experiments",
-        roots=Roots(paths, frozenset(DATASETS)),
-        device="cpu",
-    )
+def run(tmp_path_factory, roots):
+    folder = tmp_path_factory.mktemp("study")
+    return NotebookRun("14_transfer", get_profile("smoke"), 0, folder, folder / "experiments", roots, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +48,15 @@ def test_an_experiment_on_cityscapes_is_named_and_found_again(run, transferred, 
 
 def test_it_keeps_its_own_camera(transferred):
     study, (network, experiment), _ = transferred
-    assert network.metres_per_unit == pytest.approx(BASELINE / 0.1)
-    assert network.reference_focal == pytest.approx(FX / WIDTH)
+    assert network.metres_per_unit == pytest.approx(CITY_BASELINE / 0.1)
+    assert network.reference_focal == pytest.approx(CITY_FOCAL)
     # half the focal ratio, half the metres: nothing of KITTI's baseline comes in
     pairs = study.pairs("kitti")
     image, rig = pairs[0].image[None], pairs[0].rig
     with torch.no_grad():
         units, metres = network.depth_in_units(image), network.depth(image, rig)
-    ratio = (rig.focal_px / rig.width) / (FX / WIDTH)
-    torch.testing.assert_close(metres, units * (BASELINE / 0.1) * ratio)
+    ratio = rig.focal_px / rig.width / CITY_FOCAL
+    torch.testing.assert_close(metres, units * (CITY_BASELINE / 0.1) * ratio)
 
 
 def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
@@ -82,10 +65,8 @@ def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
         split = "available" if protocol == "improved" else None
         dataset = study.test_set(protocol, split)
         rows, result = study.score(network, experiment, dataset, protocol)
-        assert (
-            rows["eval_data"].str.startswith(f"{root} real:").all()
-            and rows["train_data"].str.startswith("cityscapes train real:").all()
-        )
+        assert rows["eval_data"].str.startswith(f"{root} real:").all()
+        assert rows["train_data"].str.startswith("cityscapes train real:").all()
         assert result.images == len(dataset) and not rows["miniature"].any()
     dataset = study.test_set("improved", "available")
     rows = study.score(tuned, tuned_experiment, dataset, "improved")[0]
@@ -100,7 +81,7 @@ def test_fine_tuning_begins_with_the_metres_it_had(run, transferred):
     rig = study.pairs("kitti")[0].rig
     kitti = rig.focal_px / rig.width
     assert tuned.reference_focal == pytest.approx(kitti)
-    assert tuned.metres_per_unit == pytest.approx(BASELINE / 0.1 * kitti / (FX / WIDTH))
+    assert tuned.metres_per_unit == pytest.approx(CITY_BASELINE / 0.1 * kitti / CITY_FOCAL)
     sigmoid = torch.full((1, 1, 2, 2), 0.01)
     torch.testing.assert_close(tuned.metric_depth(sigmoid, rig), network.metric_depth(sigmoid, rig))
 

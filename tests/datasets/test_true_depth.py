@@ -1,0 +1,214 @@
+"""Views, rig, direction and depth fit each other: in the miniature world, which knows its depth, and in reality."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import scipy.io
+import torch
+import yaml
+from dataset_damages import flip
+from dataset_trees import DRIVE, flat_jpeg, put, rig_text
+
+from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, StereoSample, VirtualKitti2
+from lowtex.datasets.cityscapes import TYPICAL_RIG
+from lowtex.datasets.kitti import read_kitti_calibration
+from lowtex.datasets.make3d import NOMINAL_RIG
+from lowtex.errors import DataError
+from lowtex.geometry import depth_to_disparity, warp_horizontal
+from lowtex_lab.miniature import Scene, render
+from lowtex_lab.miniature import write_vkitti2 as write_miniature
+from lowtex_lab.miniature.kitti import KITTI_RIG, write_kitti
+
+
+def errors_beside(sample, disparity: torch.Tensor, known: torch.Tensor) -> list[float]:
+    """Mean differences of the two views where the disparity is -2, -1, 0, 1 and 2 pixels off."""
+    shifts = [sample.direction * (disparity[None] + added) for added in (-2, -1, 0, 1, 2)]
+    warped = [warp_horizontal(sample.other[None], shift)[0] for shift in shifts]
+    return [(view - sample.image).abs().mean(0)[known].mean().item() for view in warped]
+
+
+# the miniature world
+
+
+def test_miniature_of_virtual_kitti_2_reads_back_what_the_world_knows(tmp_path):
+    size = (48, 160)
+    write_miniature(tmp_path, frames={"Scene06": 2}, size=size, progress=False)
+    reader = VirtualKitti2(tmp_path, "val", size=size, camera="both")
+    assert reader.names == [f"Scene06/clone/0000{frame}/{side}" for frame in (0, 1) for side in "lr"]
+    for index, sample in enumerate(reader):
+        pair = render(Scene("Scene06", 0), index // 2, size)
+        side, other = ("left", "right")[:: 1 if index % 2 == 0 else -1]
+        assert (sample.image - getattr(pair, side)).abs().mean() < 0.01  # JPEG
+        assert (sample.other - getattr(pair, other)).abs().mean() < 0.01
+        depth = getattr(pair, f"depth_{side}")
+        torch.testing.assert_close(sample.depth, depth, rtol=0, atol=0.0051)
+        assert torch.equal(sample.depth > 0, depth > 0)
+        torch.testing.assert_close(sample.texture_contrast, getattr(pair, f"contrast_{side}"), rtol=0, atol=0.5e-4)
+        assert torch.equal(sample.visible, getattr(pair, f"visible_{side}"))
+        assert sample.rig.as_dict() == pytest.approx(pair.rig.as_dict(), rel=1e-6)
+        errors = errors_beside(sample, depth_to_disparity(sample.depth, sample.rig), sample.visible[0])
+        assert errors[2] < 0.8 * min(errors[:2] + errors[3:])
+
+
+def test_miniature_of_kitti_reads_back_what_the_world_knows(tmp_path):
+    write_kitti(tmp_path, {"test": 1}, size=(96, 320), progress=False)
+    raw, improved, forward = (
+        KittiRaw(tmp_path / "kitti_raw", "test", depth="velodyne_z", camera="left"),
+        KittiImproved(tmp_path / "kitti_depth", "test"),
+        KittiRaw(tmp_path / "kitti_raw", "test")[0].depth,
+    )
+    assert raw.names == improved.names == ["2011_09_26_drive_9201_sync/0000000000/l"]
+    pair = render(Scene("2011_09_26_drive_9201_sync", 0), 0, (96, 320), rig=KITTI_RIG)
+    for sample, share in ((raw[0], 0.02), (improved[0], 0.1)):
+        assert (sample.image - pair.left).abs().max() <= 0.51 / 255
+        assert (sample.other - pair.right).abs().max() <= 0.51 / 255
+        known = (sample.depth > 0) & (pair.depth_left > 0)
+        assert known.float().mean() > share
+        error = ((sample.depth - pair.depth_left).abs() / pair.depth_left)[known]
+        assert error.median() < 0.015
+    both = (forward > 0) & (raw[0].depth > 0)
+    assert (forward - raw[0].depth)[both].median() == pytest.approx(0.27, abs=0.01)
+
+
+# the real samples
+
+
+REAL = yaml.safe_load(Path(__file__).with_name("real_pairs.yaml").read_text())
+CITY_MAP = "cityscapes/disparity/train/aachen/aachen_000029_000019_disparity.png"
+KITTI_MAP = f"kitti_depth/train/{DRIVE}/proj_depth/groundtruth/image_02/0000000005.png"
+
+
+def published(real_data, path: str) -> np.ndarray:
+    """A map as stored, float32."""
+    path = real_data / path
+    stored = np.load(path)["arr_0"] if path.suffix == ".npz" else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return stored.astype(np.float32)
+
+
+def real_pair(name: str, real_data, root) -> tuple[StereoSample, np.ndarray]:
+    """A sample and its disparity as published, pixels."""
+    if name == "Cityscapes":
+        sample = Cityscapes(real_data / "cityscapes", size=None, typical_camera=True)[0]
+        return sample, ((published(real_data, CITY_MAP) - 1) / 256)[:768]
+    if name == "KITTI":
+        sample = KittiImproved(real_data / "kitti_depth", "available", None)[0]
+        return sample, 721.5377 * 0.5327 / (published(real_data, KITTI_MAP) / 256).clip(1e-9)
+    for folder, file in zip(("left", "right", "disparity"), REAL[name]["files"], strict=True):
+        source = real_data / "middlebury" / file
+        (root / folder).mkdir()
+        (root / folder / f"pair{source.suffix}").symlink_to(source)
+    put(root / "rig.yaml", rig_text(**REAL[name]["rig"]))
+    return StereoFolder(root, size=None)[0], published(real_data, f"middlebury/{file}") * REAL[name]["unit"]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_published_disparity_comes_back_and_explains_the_real_pair(tmp_path, real_data, name):
+    (sample, told), fact = real_pair(name, real_data, tmp_path), REAL[name]
+    assert sample.image.shape == sample.other.shape == (3, *fact["shape"])
+    assert sample.depth.shape == (1, *fact["shape"])
+    known = sample.depth[0] > 0
+    for value, (least, most) in (
+        (known.float().mean(), fact["share"]),
+        (sample.depth[0][known].median(), fact["median"]),
+    ):
+        assert least < value <= most
+    back = depth_to_disparity(sample.depth, sample.rig)
+    np.testing.assert_allclose(back[0][known], told[known.numpy()], rtol=1e-4, atol=1e-4)
+    errors = errors_beside(sample, back, known)
+    assert errors[2] == min(errors) and errors[2] < 0.9 * min(errors[0], errors[4])
+
+
+def test_real_camera_of_cityscapes_is_missing(real_data):
+    with pytest.raises(DataError, match=r"aachen_000029_000019_camera\.json; .*--reader typical_camera=true"):
+        Cityscapes(real_data / "cityscapes")
+    reader = Cityscapes(real_data / "cityscapes", size=None, crop="bottom_fifth", typical_camera=True)
+    assert reader.names == ["train/aachen_000029_000019/l"] and reader.rig_is_nominal
+    assert reader[0].rig == TYPICAL_RIG.cropped(0, 0, 2048, 819) and reader[0].image.shape == (3, 819, 2048)
+
+
+def test_real_calibrations_differ_from_day_to_day(real_data):
+    paths = {"2011_09_26": real_data / "kitti_raw" / "2011_09_26" / "calib_cam_to_cam.txt"}
+    for date in ("2011_09_28", "2011_09_29", "2011_09_30", "2011_10_03"):
+        paths[date] = real_data / "kitti_calib" / f"calib_cam_to_cam_{date}.txt"
+    found = {date: read_kitti_calibration(path, "") for date, path in paths.items()}
+    focals = {1242: 721.5377, 1224: 707.0493, 1226: 707.0912, 1238: 718.3351, 1241: 718.856}
+    for date, side in (*((date, "l") for date in found), ("2011_10_03", "r")):
+        rig = found[date].rig(side)
+        assert rig.focal_px == focals[rig.width] and 0.53 < rig.baseline_m < 0.54
+        assert (rig.width, rig.height) == found[date].size[side]
+    for date, baseline in (("2011_09_26", 0.5327), ("2011_10_03", 0.5323)):
+        assert found[date].rig("l").baseline_m == pytest.approx(baseline, abs=5e-5)
+
+
+def test_real_laser_of_kitti_against_the_improved_truth(real_data):
+    improved = KittiImproved(real_data / "kitti_depth", "available", (96, 320))
+    for kind, least, most in (("velodyne", 0.18, 0.24), ("velodyne_z", -0.10, -0.05)):
+        raw = KittiRaw(real_data / "kitti_raw", "available", (96, 320), depth=kind, views=False)
+        assert raw.names == [f"{DRIVE}/{frame:010d}/l" for frame in (0, 1, 2, 3, 4, 5, 25, 45)]
+        assert improved.names == raw.names[5:]
+        depths = [sample.depth for sample in raw]
+        assert [depth is None for depth in depths] == [False, *[True] * 4, *[False] * 3]
+        for depth, truth in zip(depths[5:], improved, strict=True):
+            assert 18_850 <= (depth > 0).sum() <= 19_400 and 87_000 <= (truth.depth > 0).sum() <= 92_000
+            both = (depth > 0) & (truth.depth > 0)
+            assert least <= (depth - truth.depth)[both].median().item() <= most
+
+
+def test_real_frames_of_kitti_as_a_stereo_folder_are_the_same_samples(tmp_path, real_data):
+    raw, truth = real_data / "kitti_raw" / "2011_09_26" / DRIVE, (real_data / KITTI_MAP).parent
+    for name, source in (("left", raw / "image_02" / "data"), ("right", raw / "image_03" / "data"), ("depth", truth)):
+        (tmp_path / name).mkdir()
+        for frame in (5, 25, 45):
+            (tmp_path / name / f"{frame}.png").symlink_to(source / f"{frame:010d}.png")
+    official = KittiImproved(real_data / "kitti_depth", "available")
+    native = KittiImproved(real_data / "kitti_depth", "available", None)[0].rig
+    put(tmp_path / "rig.yaml", rig_text(depth_unit_m=1 / 256, **native.as_dict()))
+    put(tmp_path / "order.txt", "5\n25\n45\n")
+    for own, other in zip(StereoFolder(tmp_path, tmp_path / "order.txt"), official, strict=True):
+        assert torch.equal(own.image, other.image) and torch.equal(own.other, other.other)
+        assert torch.equal(own.depth, other.depth)
+        assert own.rig == other.rig
+
+
+def test_real_images_and_grids_of_make3d(real_data):
+    reader, whole = (Make3D(real_data / "make3d", size=(192, 512), crop=crop) for crop in ("c1", None))
+    assert len(reader) == 4 and all("-p-" in name for name in reader.names)
+    for name, sample, other in zip(reader.names, reader, whole, strict=True):
+        assert 0.1 < sample.image.mean() < 0.9
+        # the scanner's limits, and every place measured
+        assert 2 < sample.depth.min() and sample.depth.max() <= 82, name
+        # the top of these photographs is farther away than the bottom, so the grid stands the right way up
+        assert other.depth[0, :10].median() > 2 * other.depth[0, -10:].median()
+
+
+def test_real_channel_of_make3d_is_the_range_and_the_grid_covers_the_image(real_data):
+    for path in sorted((real_data / "make3d" / "Gridlaserdata").glob("*.mat")):
+        x, y, z, distance = np.moveaxis(scipy.io.loadmat(path)["Position3DGrid"], 2, 0)
+        np.testing.assert_allclose(np.sqrt(x**2 + y**2 + z**2), distance, atol=0.02)
+        # what the reader's docstring says about range and z, and the nominal focal length
+        ratio = distance / z
+        assert ratio.max() == pytest.approx(1.14, abs=0.01) and ratio[17:38].max() == pytest.approx(1.075, abs=0.005)
+        assert ratio[17:38].mean() == pytest.approx(1.025, abs=0.001)
+        rows, columns = np.mgrid[0:55, 0:305]
+        for places, along, pixels, focal, middle in (
+            (rows, x / z, -2272 / 55, NOMINAL_RIG.fy, NOMINAL_RIG.cy),
+            (columns, y / z, 1704 / 305, NOMINAL_RIG.focal_px, NOMINAL_RIG.cx),
+        ):
+            slope, start = np.polyfit(places.ravel(), along.ravel(), 1)
+            assert pixels / slope == pytest.approx(focal, rel=0.005)
+            assert (-start / slope + 0.5) * abs(pixels) - 0.5 == pytest.approx(middle, abs=5)
+
+
+@pytest.mark.parametrize("position", [0.0005, 0.1, 0.3, 0.7, 0.95, 0.9999])
+def test_no_changed_byte_of_a_real_grid_becomes_a_number(tmp_path, real_data, position):
+    source = sorted((real_data / "make3d" / "Gridlaserdata").glob("*.mat"))[0]
+    data = source.read_bytes()
+    name = source.stem.removeprefix("depth_sph_corr-")
+    put(tmp_path / "Gridlaserdata" / source.name, data)
+    # behind the header
+    flip((136 + position * (len(data) - 137)) / len(data))(tmp_path / "Gridlaserdata" / source.name)
+    put(tmp_path / "Test134" / f"img-{name}.jpg", flat_jpeg(0))
+    with pytest.raises(DataError, match="can't be read as a MATLAB file"):
+        Make3D(tmp_path)[0]
