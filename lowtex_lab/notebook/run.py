@@ -28,15 +28,7 @@ from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
-from lowtex.paths import (
-    PACKAGE_VARIABLE,
-    RUN_FILE,
-    default_run_dir,
-    from_root,
-    package_folder,
-    shown,
-    training_run_dir,
-)
+from lowtex.paths import PACKAGE_VARIABLE, RUN_FILE, default_run_dir, from_root, package_folder, shown, training_run_dir
 from lowtex.progress import reporter
 from lowtex.provenance import provenance
 from lowtex_lab.miniature.store import ensure_miniature

@@ -20,8 +20,8 @@ from lowtex.evaluation.results import write_csv
 from lowtex.experiments import Experiment, get_profile
 from lowtex.progress import say, track
 from lowtex.training import experiment_folder, is_finished
+from lowtex_lab.studies.batch import Place
 from lowtex_lab.studies.rows import FOLDER, read_all_records, read_csv_gz
-from lowtex_lab.studies.work import Place
 
 MEASURES = {
     "edges": "lowtex_lab.studies.diagnostics.edge_sharpness",

@@ -12,7 +12,7 @@ records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +20,9 @@ from pathlib import Path
 import pandas as pd
 
 from lowtex.errors import DataError
-from lowtex.evaluation.results import read_rows, write_csv, write_rows
+from lowtex.evaluation.results import read_rows
 from lowtex.experiments import Experiment
-from lowtex.files import read_json, write_json
+from lowtex.files import read_json
 
 FOLDER = "ablation"
 
@@ -69,33 +69,11 @@ class Entry:
         if not record.is_file():
             return False
         found = read_json(record)
-        wanted = {"key": self.experiment.key, "splits": list(self.splits), "protocol": PROTOCOL, "strata": list(strata)}
-        return all(found.get(name) == value for name, value in wanted.items())
+        return all(found.get(name) == value for name, value in self.asked(strata).items())
 
-
-def write_entry(
-    entry: Entry,
-    run_dir: str | Path,
-    rows: pd.DataFrame,
-    images: pd.DataFrame,
-    strata: Sequence[str],
-    facts: Mapping[str, object],
-) -> None:
-    """Write the three files of an entry, the record last, so that what has a record is whole."""
-    entry.path(run_dir, "records").unlink(missing_ok=True)
-    write_csv(entry.path(run_dir, "images"), images, IMAGE_DIGITS)
-    write_rows(entry.path(run_dir, "rows"), rows)
-    write_json(
-        entry.path(run_dir, "records"),
-        {
-            "experiment": entry.experiment.as_dict(),
-            "key": entry.experiment.key,
-            "splits": list(entry.splits),
-            "protocol": PROTOCOL,
-            "strata": list(strata),
-            **facts,
-        },
-    )
+    def asked(self, strata: Sequence[str]) -> dict[str, object]:
+        """What its record says of how it was trained and scored."""
+        return {"key": self.experiment.key, "splits": list(self.splits), "protocol": PROTOCOL, "strata": list(strata)}
 
 
 def finished_labels(run_dir: str | Path) -> list[str]:

@@ -19,9 +19,9 @@ from lowtex.files import read_json
 from lowtex.training import experiment_folder
 from lowtex_lab import cli
 from lowtex_lab.studies import evidence, measures, rows
+from lowtex_lab.studies.batch import Place, main, to_json
 from lowtex_lab.studies.evidence import Evidence, open_evidence
 from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
-from lowtex_lab.studies.work import Place, main, to_json
 
 SMOKE = get_profile("smoke")
 NAMES = ("ours", "resnet-pixels-first-plain", "iresnet-features-both-nested", "features-smooth-0.001", "census")

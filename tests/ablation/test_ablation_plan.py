@@ -10,9 +10,8 @@ from lowtex.errors import OptionError
 from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile, named_experiment
 from lowtex_lab import cli
 from lowtex_lab.studies import batch as ablation_batch
-from lowtex_lab.studies.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
+from lowtex_lab.studies.batch import Place, Task, make_plan, parse_seeds, run_plan, select, splits_of, to_json
 from lowtex_lab.studies.rows import Entry
-from lowtex_lab.studies.work import Place, to_json
 
 SMOKE = get_profile("smoke")
 
