@@ -215,25 +215,29 @@ def _execute(source: Path, work: Path, parameters: dict, timeout_s: float, tell:
 
 
 def _judge(source: Path, work: Path, code: int) -> dict[str, Any]:
-    if code != 0:
-        raise NotebookError(f"{source.stem}: {_reason(work, code)}")
-    if not (work / "result.json").is_file():
-        raise NotebookError(f"{source.stem}: every cell ran, but the last one left no record; it has to call finish()")
-    record = read_json(work / "result.json")
-    if record.get("notebook") != source.stem:
-        raise NotebookError(f"{source.stem}: its record is of {record.get('notebook')!r}; see its call of start()")
-    if record.get("python") != shown(sys.executable):
-        raise NotebookError(
-            f"{source.stem}: ran in {record.get('python')}, not in {shown(sys.executable)}; the Jupyter kernel "
-            f"{KERNEL!r} belongs to another Python, see `lowtex doctor`"
-        )
+    """The record of a notebook that succeeded; what is wrong with any other is an error."""
+    result = work / "result.json"
+    record = read_json(result) if code == 0 and result.is_file() else {}
     folder = record.pop("package_folder", None)
-    if folder != str(package_folder()):
-        raise NotebookError(
-            f"{source.stem}: its kernel imported lowtex from {folder or 'another checkout'}, but this run is of "
-            f"{package_folder()}; take the other one off PYTHONPATH, or install this one: pip install -e {REPOSITORY}"
+    if code != 0:
+        reason = _reason(work, code)
+    elif not record:
+        reason = "every cell ran, but the last one left no record; it has to call finish()"
+    elif record.get("notebook") != source.stem:
+        reason = f"its record is of {record.get('notebook')!r}; see its call of start()"
+    elif record.get("python") != shown(sys.executable):
+        reason = (
+            f"ran in {record.get('python')}, not in {shown(sys.executable)}; the Jupyter kernel {KERNEL!r} belongs to "
+            "another Python, see `lowtex doctor`"
         )
-    return record
+    elif folder != str(package_folder()):
+        reason = (
+            f"its kernel imported lowtex from {folder or 'another checkout'}, but this run is of {package_folder()}; "
+            f"take the other one off PYTHONPATH, or install this one: pip install -e {REPOSITORY}"
+        )
+    else:
+        return record
+    raise NotebookError(f"{source.stem}: {reason}")
 
 
 def _keep(output: Path, failed: Path) -> str:

@@ -3,9 +3,10 @@
 The plan holds each training once, however many names it goes by, and leaves out what is finished. A feature network
 that several experiments share is a task of its own, and those wait for it, so that no core waits for a lock. Each task
 is carried out by a process of its own, which keeps a crash or a full memory from taking others along: it trains the
-experiment or finds it, scores it where asked, and writes its files.
+experiment or finds it, scores it where asked, and writes its files. `take_measures` measures what is finished.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -27,12 +29,13 @@ from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.results import per_image_rows, rows_from, write_csv, write_rows
-from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, named_experiment
+from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, get_profile, named_experiment
 from lowtex.files import file_problem, read_json, write_json
-from lowtex.progress import duration, reporter, say
+from lowtex.progress import duration, reporter, say, track
 from lowtex.provenance import provenance
 from lowtex.training import LoopOptions, experiment_folder, is_finished, train_experiment, train_feature_net
-from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MINIATURE_STRATA, PROTOCOL, REAL_STRATA, Entry
+from lowtex_lab.studies import rows as files
+from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MEASURES, PROTOCOL, Entry, read_all_records, read_csv_gz
 
 SPLITS = ("val", "test")
 """What a row is scored on; a point of the smoothness curve on validation scenes alone."""
@@ -70,7 +73,7 @@ class Place:
     @property
     def strata(self) -> tuple[str, ...]:
         """Kinds of strata that these images can be split into."""
-        return MINIATURE_STRATA if is_miniature(self.root) else REAL_STRATA
+        return files.MINIATURE_STRATA if is_miniature(self.root) else files.REAL_STRATA
 
     def feature_net(self, experiment: Experiment) -> Path:
         """Folder of the feature network that an experiment shares with others."""
@@ -122,19 +125,19 @@ def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
     return list(dict.fromkeys(chosen or VARIANTS))
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0-4`` or ``0,2,5-7`` -> seeds, rising, each once.
+def parse_numbers(option: str, text: str) -> list[int]:
+    """``0-5,25`` -> ``[0, 1, 2, 3, 4, 5, 25]``: in the order given, each once.
 
     Raises:
-        OptionError: not of that form.
+        OptionError: anything else than numbers and rising ranges; names the option.
     """
-    seeds: set[int] = set()
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise OptionError(f"--seeds {text!r} must read 0-4 or 0,2,5-7")
-        seeds.update(range(int(first), int(last if dash else first) + 1))
-    return tuple(sorted(seeds))
+            raise OptionError(f"{option} {text!r} must read 0-4 or 0,2,5-7, not {part.strip()!r}")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def make_plan(
@@ -351,6 +354,60 @@ def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
     write_csv(entry.path(place.run_dir, "images"), pd.concat(images), IMAGE_DIGITS)
     write_rows(entry.path(place.run_dir, "rows"), pd.concat(rows))
     write_json(record, {"experiment": entry.experiment.as_dict(), **entry.asked(place.strata), **facts})
+
+
+def take_measures(
+    place: Place, measures: Sequence[str], names: Iterable[str], seeds: Iterable[int], tell: Callable[[str], None] = say
+) -> dict[str, str]:
+    """Measure every finished training of some experiments and seeds; returns ``label: measure`` -> what went wrong.
+
+    What has been measured is not measured again, unless the training has changed since.
+
+    Args:
+        place: the ablation; its root is measured on.
+        measures: of `MEASURES`.
+        names, seeds: which trainings; those that are not finished are left out, and a line says how many.
+        tell: gets lines about what was done.
+
+    Raises:
+        OptionError: an unknown measure.
+    """
+    for measure in measures:
+        require_choice("--measure", measure, MEASURES)
+    labels = [f"{name}-s{seed}" for name in names for seed in seeds]
+    records = read_all_records(place.run_dir)
+    finished = [label for label in labels if label in records]
+    todo = []
+    for label, measure in product(finished, measures):
+        path = place.run_dir / FOLDER / measure / f"{label}.csv.gz"
+        if not path.is_file() or set(read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
+            todo.append((label, measure, path))
+    tell(
+        f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
+        f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
+    )
+    failed: dict[str, str] = {}
+    for label, measure, path in track(todo, "measuring", unit="network"):
+        try:
+            write_csv(path, _take(place, records[label], measure), IMAGE_DIGITS)
+        except LowtexError as error:
+            failed[f"{label}: {measure}"] = str(error)
+    return failed
+
+
+def _take(place: Place, record: dict, measure: str) -> pd.DataFrame:
+    """The measure of one training, with what it was taken of in the columns `rows.ADDED`."""
+    experiment = Experiment.from_dict(record["experiment"])
+    folder = experiment_folder(place.experiments, experiment)
+    if not is_finished(folder):
+        raise DataError(f"{folder} is not there any more, only its rows are; `lowtex ablate` trains it again")
+    network = load_network(folder)[0].to(resolve_device(place.device)).eval()
+    module = importlib.import_module(MEASURES[measure])
+    frame = module.measure(network, place.root, get_profile(place.profile).size)
+    if frame.empty or set(files.ADDED) & set(frame.columns):
+        raise OptionError(f"measure {measure!r} gave no rows, or columns named like one of: {', '.join(files.ADDED)}")
+    facts = (experiment.name, record["key"], experiment.seed, place.profile, is_miniature(place.root))
+    return frame.assign(**dict(zip(files.ADDED, (*facts, record["training"]["threads"]), strict=True)))
 
 
 def main(arguments: list[str] | None = None) -> int:

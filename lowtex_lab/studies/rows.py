@@ -3,7 +3,10 @@
 In ``<run>/ablation`` lie three small files an experiment and seed, each written in one move, so that several calls can
 share the folder: the scores of every image in ``images/<name>-s<seed>.csv.gz``, the tidy rows in
 ``rows/<name>-s<seed>.csv.gz``, and, once both are there, in ``records/<name>-s<seed>.json`` what was trained and
-scored, where, with how many threads and how long. Each measure of `lowtex_lab.studies.measures` adds a folder.
+scored, where, with how many threads and how long. Each measure adds a folder.
+
+A *measure* (`MEASURES`) asks more than errors of a trained network: a module with ``measure(network, root, size) ->
+DataFrame``, a row a number in columns of its own.
 
 `make reference` packs such a folder into one table a kind, ``images.csv.gz``, ``rows.csv.gz`` and so on, and all
 records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all_records` and `read_table` read both.
@@ -39,7 +42,20 @@ PACKED_RECORDS = "records.json.gz"
 """All records of a packed ablation; where this file is, the tables beside it are packed too."""
 
 IMAGE_DIGITS = 5
-"""Significant digits of the scores of single images; rows have ten."""
+"""Significant digits of the scores of single images and of measures; rows have ten."""
+
+MEASURES = {
+    "edges": "lowtex_lab.studies.diagnostics.edge_sharpness",
+    "encoder": "lowtex_lab.studies.diagnostics.encoder_information",
+    "mask": "lowtex_lab.studies.diagnostics.mask_shares",
+    "smoothness": "lowtex_lab.studies.diagnostics.surface_shapes",
+    "sweep": "lowtex_lab.studies.diagnostics.texture_sweep",
+    "transfer": "lowtex_lab.studies.diagnostics.transfer",
+}
+"""Measure -> the module whose ``measure`` takes it."""
+
+ADDED = ("experiment", "experiment_key", "seed", "profile", "miniature", "threads")
+"""Columns that every file of a measure ends in; ``threads`` are those of the training."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +147,7 @@ def read_table(run_dir: str | Path, kind: str, labels: Iterable[str]) -> pd.Data
 
     ``rows`` has `lowtex.evaluation.results.COLUMNS`. ``images`` has experiment, experiment_key, seed, eval_data, split,
     the protocol's columns, image, stratum_kind, stratum, pixels, scale and the metrics, then profile, miniature and
-    threads (of the training). A measure has columns of its own, then `lowtex_lab.studies.measures.ADDED`.
+    threads (of the training). A measure has columns of its own, then `ADDED`.
 
     Args:
         run_dir: holds the folder ``ablation``, packed or with a file an entry.

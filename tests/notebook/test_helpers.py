@@ -19,7 +19,6 @@ from lowtex_lab.notebook.helpers import (
     learning_and_scoring_lists,
     matched_depth,
     own_parts,
-    parse_frames,
     ranked,
     short_name,
     show,
@@ -131,14 +130,6 @@ def test_what_cannot_be_matched():
     for changes in ({"other": None}, {"direction": -1.0}):
         with pytest.raises(DataError, match="plane/0/l: matching needs both views"):
             matched_depth(pair(**changes))
-
-
-def test_parse_frames():
-    assert parse_frames("0-3, 25") == [0, 1, 2, 3, 25]
-    assert parse_frames("7,7-8") == [7, 8]
-    for wrong in ("", "a", "3-1", "1-", "-2", "1;2"):
-        with pytest.raises(OptionError, match="must be numbers and ranges"):
-            parse_frames(wrong)
 
 
 def own(root, stems, truths=()):

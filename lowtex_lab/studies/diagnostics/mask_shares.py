@@ -41,7 +41,7 @@ def ignored(sample: StereoSample, depth_m: torch.Tensor) -> np.ndarray:
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
-    """The measure ``mask`` of `lowtex_lab.studies.measures`: shares of pixels ignored, a row an image and stratum.
+    """The measure ``mask`` of `lowtex_lab.studies.rows`: shares of pixels ignored, a row an image and stratum.
 
     Args:
         network: in evaluation mode, on its device.
