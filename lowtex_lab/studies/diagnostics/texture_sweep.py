@@ -31,9 +31,9 @@ from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, one_thread, photogra
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.vkitti2 import JPEG, centimetres
 from lowtex_lab.miniature.writing import as_bgr8, world_version, write_image
+from lowtex_lab.studies.rows import PROTOCOL
 from lowtex_lab.studies.texture_windows import window_makers
 
-PROTOCOL = "vkitti2_dense"
 FRAMES = 12
 """Test images that are rendered again, spread evenly over the split."""
 
