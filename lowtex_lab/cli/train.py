@@ -172,12 +172,10 @@ def ablate(options: argparse.Namespace) -> int:
     from lowtex.devices import resolve_device
     from lowtex.experiments import get_profile
     from lowtex.paths import shown
-    from lowtex_lab.studies.batch import make_plan, parse_seeds, run_plan, select
+    from lowtex_lab.studies.batch import Place, make_plan, parse_numbers, run_plan, select, take_measures
     from lowtex_lab.studies.evidence import ablation_dir
-    from lowtex_lab.studies.measures import take_measures
-    from lowtex_lab.studies.work import Place
 
-    names, seeds = select(options.only, options.names), parse_seeds(options.seeds)
+    names, seeds = select(options.only, options.names), sorted(parse_numbers("--seeds", options.seeds))
     jobs = options.jobs or max(1, len(os.sched_getaffinity(0)) // options.threads)
     resolve_device(options.device)
     profile = get_profile(options.profile)

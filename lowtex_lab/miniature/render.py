@@ -134,30 +134,33 @@ def render(
         raise OptionError(f"size must be (height, width) with at least 16 pixels each, got {size}")
     height, width = int(size[0]), int(size[1])
     rig = rig.resized(width, height)
-    w = weather(variation)
-    (x, y, z), heading = scene.pose(frame, variation)
-    world = world_at(scene, z, variation)
-    cos, sin = math.cos(heading), math.sin(heading)
-    views = []
-    for camera, offset in enumerate((0.0, rig.baseline_m)):
-        origin = (x + offset * cos, y, z - offset * sin)
-        light, depth, contrast, fine = view(world, origin, (cos, sin), rig, height, width)
-        image = expose(
-            light, scene.seed, scene.name, frame, variation, camera, noise=noise, exposure=exposure, streaks=w.streaks
-        )
-        views.append((image, depth, contrast, fine))
-    (left, depth_l, contrast_l, fine_l), (right, depth_r, contrast_r, fine_r) = views
-    return StereoPair(
-        left,
-        right,
-        depth_l,
-        depth_r,
-        _visible(depth_l, fine_r, rig, 1),
-        _visible(depth_r, fine_l, rig, -1),
-        contrast_l,
-        contrast_r,
-        rig,
-    )
+    world = world_at(scene, scene.pose(frame, variation)[0][2], variation)
+    views = photographs(world, scene, frame, variation, rig, noise=noise, exposure=exposure)
+    images, depths, contrasts, (fine_left, fine_right) = zip(*views, strict=True)
+    seen = _visible(depths[0], fine_right, rig, 1), _visible(depths[1], fine_left, rig, -1)
+    return StereoPair(*images, *depths, *seen, *contrasts, rig)
+
+
+def photographs(
+    world: World, scene: Scene, frame: int, variation: str, rig: StereoRig, cameras: int = 2, **sensor: float
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """What the left camera gives of a frame, or both: `view` with the sensor's picture in the place of the light.
+
+    Args:
+        world: what is seen from there, see `world_at`.
+        scene, frame, variation: as for `render`.
+        rig: at the pictures' size.
+        cameras: 1 = the left one alone.
+        sensor: noise and exposure of `expose`.
+    """
+    place, heading = scene.pose(frame, variation)
+    facing, sensor = (math.cos(heading), math.sin(heading)), {"streaks": weather(variation).streaks, **sensor}
+    found = []
+    for camera in range(cameras):
+        origin = beside(place, heading, camera * rig.baseline_m)
+        light, *known = view(world, origin, facing, rig, rig.height, rig.width)
+        found.append((expose(light, scene.seed, scene.name, frame, variation, camera, **sensor), *known))
+    return found
 
 
 def world_at(scene: Scene, z: float, variation: str = "clone") -> World:

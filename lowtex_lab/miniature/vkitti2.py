@@ -74,17 +74,8 @@ def write_vkitti2(
     for variation in variations:
         require_choice("variation", variation, VARIATIONS)
     size, variations = check_size(size), list(variations)
-    target = Target(
-        root,
-        _README,
-        ["Scene[0-9][0-9]"],
-        layout="vkitti2",
-        frames=frames,
-        size=size,
-        variations=variations,
-        seed=int(seed),
-        variation_frames=more,
-    )
+    counts = {"frames": frames, "variations": variations, "variation_frames": more}
+    target = Target(root, _README, ["Scene[0-9][0-9]"], layout="vkitti2", size=size, seed=int(seed), **counts)
     rig = VKITTI2_RIG.resized(size[1], size[0])
 
     def jobs() -> list[tuple]:

@@ -56,19 +56,18 @@ class Settings:
         get_profile(profile)
         device = str(config.get("device") or "auto")
         require_choice("device", device, ("auto", "cpu", "cuda"))
-        try:
-            seed = int(config.get("seed") or 0)
-        except ValueError as error:
-            raise OptionError(f"seed={config['seed']!r} is not a whole number") from error
+        seed = str(config.get("seed") or 0)
+        if not seed.removeprefix("-").isdecimal():
+            raise OptionError(f"seed={seed!r} is not a whole number")
         roots = parse_roots(config.get("data_root") or "")
         named = config.get("run_dir")
-        run_dir = from_root(named) if named else default_run_dir(profile, seed, roots)
+        run_dir = from_root(named) if named else default_run_dir(profile, int(seed), roots)
         source = config.get("checkpoints_from")
         settings = cls(
             profile=profile,
-            seed=seed,
+            seed=int(seed),
             run_dir=run_dir,
-            checkpoints_from=from_root(source) if source else training_run_dir(run_dir, profile, seed, roots),
+            checkpoints_from=from_root(source) if source else training_run_dir(run_dir, profile, int(seed), roots),
             data_root=";".join(f"{name}={roots[name]}" for name in sorted(roots)),
             device=device,
             only=tuple(n.name for n in graph.select(_words(config.get("only")), ())) if config.get("only") else (),

@@ -4,7 +4,6 @@ Predictions ready to be looked at (`show`), depth by matching a pair (`matched_d
 learn from, others, never the same ones, to score (`learning_and_scoring_lists`, `kitti_parts`, `own_parts`).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from lowtex.progress import count
 from lowtex_lab.notebook.study import AUTO
 from lowtex_lab.plots import prediction_panel
 from lowtex_lab.rig import match_densely
+from lowtex_lab.studies.batch import parse_numbers
 
 REACH = 1 / 16
 """Largest disparity looked for, as a share of the width; the official files of Cityscapes reach 126 of 2,048 pixels."""
@@ -139,21 +139,6 @@ def matched_depth(sample: StereoSample, reach: float = REACH) -> Tensor:
     return disparity_to_depth(disparity, sample.rig)
 
 
-def parse_frames(text: str) -> list[int]:
-    """``"0-5,25"`` -> ``[0, 1, 2, 3, 4, 5, 25]``.
-
-    Raises:
-        OptionError: anything else than numbers and rising ranges.
-    """
-    frames: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if not match or (match[2] and int(match[2]) < int(match[1])):
-            raise OptionError(f"frames {text!r} must be numbers and ranges such as '0-5,25', not {part.strip()!r}")
-        frames += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return list(dict.fromkeys(frames))
-
-
 def learning_and_scoring_lists(
     target: str | Path, depth_root: str | Path, raw_root: str | Path, drive: str, learn: str, score: str
 ) -> tuple[Path, Path]:
@@ -166,13 +151,13 @@ def learning_and_scoring_lists(
         target: folder for the lists.
         depth_root, raw_root: of the improved ground truth and of KITTI raw.
         drive: ``<date>_drive_<number>_sync``.
-        learn, score: frames, as `parse_frames` takes them; those to score need ground truth.
+        learn, score: frames, e.g. ``0-5,25``; those to score need ground truth.
 
     Raises:
         OptionError: a frame is in both lists.
         DataError: the root has too few frames to part.
     """
-    learning, scoring = parse_frames(learn), parse_frames(score)
+    learning, scoring = parse_numbers("frames", learn), parse_numbers("frames", score)
     if both := sorted(set(learning) & set(scoring)):
         raise OptionError(f"frame {both[0]} is to be learnt from and to be scored; the two lists must share none")
     annotated = KittiImproved(depth_root, "available", raw_root=raw_root)
@@ -193,9 +178,14 @@ def learning_and_scoring_lists(
             f"{folder} has no pair before its frame {scoring[0]}, the first to score: too few frames to learn from "
             "some and score others; give a root with more of the drive"
         )
+    return _write_lists(target, *([f"{folder} {frame:010d} l" for frame in part] for part in (learning, scoring)))
+
+
+def _write_lists(target: str | Path, learning: Sequence[str], scoring: Sequence[str]) -> tuple[Path, Path]:
+    """The lists ``learn.txt`` and ``score.txt``, a line an entry."""
     paths = Path(target) / "learn.txt", Path(target) / "score.txt"
-    for path, frames in zip(paths, (learning, scoring), strict=True):
-        write_text(path, "".join(f"{folder} {frame:010d} l\n" for frame in frames))
+    for path, lines in zip(paths, (learning, scoring), strict=True):
+        write_text(path, "".join(f"{line}\n" for line in lines))
     return paths
 
 
@@ -258,7 +248,4 @@ def own_parts(target: str | Path, reader: StereoFolder) -> tuple[str | Path, str
             f"{reader.root} has no pair before the first one to score ({count(len(stems), 'pair')}, {len(reader.maps)} "
             "with ground truth): too few to learn from some and score others; add pairs"
         )
-    paths = Path(target) / "learn.txt", Path(target) / "score.txt"
-    for path, part in zip(paths, (stems[: stems.index(scoring[0])], scoring), strict=True):
-        write_text(path, "".join(f"{stem}\n" for stem in part))
-    return paths
+    return _write_lists(target, stems[: stems.index(scoring[0])], scoring)

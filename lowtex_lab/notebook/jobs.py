@@ -6,7 +6,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -35,52 +36,46 @@ def write_plan(settings: Settings, steps: Iterable[str], cores: int) -> None:
     write_json(settings.plan_file, {"steps": todo, "seconds": seconds, "started": [], "ended": {}})
 
 
-class Step:
-    """One step of a plan: it says what begins and ends, and what is still to come; steps may run side by side."""
+@contextmanager
+def announced(name: str, plan: str | Path) -> Iterator[Callable[[str], None]]:
+    """Around one step of a plan: says what begins and ends, and what is still to come; steps may run side by side.
 
-    def __init__(self, name: str, plan: str | Path):
-        self.name, self.plan = name, Path(plan)
-        self._began = time.monotonic()
-        self._label = name
+    Yields:
+        what says a line of this step.
+    """
+    began, result = time.monotonic(), "FAILED after"
+    noted = _note(plan, lambda now: now["started"].append(name))
+    label = f"[{len(noted['started'])}/{len(noted['steps'])}] {name}" if noted else name
+    short = name[:2] if name[:2].isdigit() else name
+    print(f"{label}: started", flush=True)
+    try:
+        yield lambda line: print(f"  {short} | {line}", flush=True)
+        result = "done in"
+    finally:
+        noted = _note(plan, lambda now: now["ended"].update({name: result}))
+        print(f"{label}: {result} {duration(time.monotonic() - began)}{_outlook(noted)}", flush=True)
 
-    def say(self, line: str) -> None:
-        """A line of this step."""
-        print(f"  {self.name[:2] if self.name[:2].isdigit() else self.name} | {line}", flush=True)
 
-    def __enter__(self) -> "Step":
-        plan = self._note(lambda plan: plan["started"].append(self.name))
-        if plan:
-            self._label = f"[{len(plan['started'])}/{len(plan['steps'])}] {self.name}"
-        print(f"{self._label}: started", flush=True)
-        return self
+def _note(path: str | Path, change: Callable[[dict], None]) -> dict:
+    """The plan after a change; empty where a step is called without one."""
+    if not Path(path).is_file():
+        return {}
+    with FileLock(f"{path}.lock"):
+        plan = read_json(path)
+        change(plan)
+        write_json(Path(path), plan)
+    return plan
 
-    def __exit__(self, kind, error, trace) -> None:
-        result = "done in" if kind is None else "FAILED after"
-        plan = self._note(lambda plan: plan["ended"].update({self.name: result}))
-        took = duration(time.monotonic() - self._began)
-        print(f"{self._label}: {result} {took}{self._outlook(plan)}", flush=True)
 
-    def _note(self, change) -> dict | None:
-        if not self.plan.is_file():
-            return None
-        with FileLock(f"{self.plan}.lock"):
-            plan = read_json(self.plan)
-            change(plan)
-            write_json(self.plan, plan)
-        return plan
-
-    @staticmethod
-    def _outlook(plan: dict | None) -> str:
-        if not plan:
-            return ""
-        running = [name for name in plan["started"] if name not in plan["ended"]]
-        to_come = [name for name in plan["steps"] if name not in plan["started"]]
-        parts = [f"running: {', '.join(running)}"] if running else []
-        if to_come:
-            seconds = [plan["seconds"].get(name) for name in to_come]
-            about = "" if None in seconds else f" (about {duration(sum(seconds))})"
-            parts.append(f"still to come: {', '.join(to_come)}{about}")
-        return "".join(f"; {part}" for part in parts)
+def _outlook(plan: dict) -> str:
+    running = [name for name in plan.get("started", ()) if name not in plan["ended"]]
+    to_come = [name for name in plan.get("steps", ()) if name not in plan["started"]]
+    text = f"; running: {', '.join(running)}" if running else ""
+    if to_come:
+        seconds = [plan["seconds"].get(name) for name in to_come]
+        about = "" if None in seconds else f" (about {duration(sum(seconds))})"
+        text += f"; still to come: {', '.join(to_come)}{about}"
+    return text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,11 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
     name, run_file = sys.argv[1:] if arguments is None else arguments
     os.environ["LOWTEX_HEADLESS"] = "1"
     # a batch system ends a job by SIGTERM; without this its kernel would go on
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = Settings.from_config(read_json(run_file))
-        with Step(name, settings.plan_file) as step:
-            _carry_out(name, settings, step.say)
+        with announced(name, settings.plan_file) as tell:
+            _carry_out(name, settings, tell)
     except LowtexError as error:
         print(f"lowtex: {error}", flush=True)
         return 2
@@ -126,10 +121,6 @@ def _carry_out(name: str, settings: Settings, tell: Callable[[str], None]) -> No
     node = graph.node(name)
     parameters = json.loads(settings.parameters(node))
     run_notebook(settings.source(node), settings.folder(node), parameters, timeout_s=settings.timeout_s, tell=tell)
-
-
-def _interrupt(number, frame) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -25,8 +25,7 @@ from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import write_csv
 from lowtex.files import atomic_path, read_json, write_json
 from lowtex.paths import RUN_FILE
-from lowtex_lab.studies.measures import MEASURES
-from lowtex_lab.studies.rows import FOLDER, PACKED_RECORDS, finished_labels, read_all_records, read_csv_gz
+from lowtex_lab.studies.rows import FOLDER, MEASURES, PACKED_RECORDS, finished_labels, read_all_records, read_csv_gz
 
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""

@@ -28,15 +28,7 @@ from lowtex.devices import keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
-from lowtex.paths import (
-    PACKAGE_VARIABLE,
-    RUN_FILE,
-    default_run_dir,
-    from_root,
-    package_folder,
-    shown,
-    training_run_dir,
-)
+from lowtex.paths import PACKAGE_VARIABLE, RUN_FILE, default_run_dir, from_root, package_folder, shown, training_run_dir
 from lowtex.progress import reporter
 from lowtex.provenance import provenance
 from lowtex_lab.miniature.store import ensure_miniature
@@ -72,16 +64,6 @@ class NotebookRun:
     files: list[Path] = field(default_factory=list)
     training_s: float = 0.0
     _started: float = field(default_factory=time.monotonic)
-
-    @property
-    def figures_dir(self) -> Path:
-        """Figures: PNG and PDF, and the data behind each."""
-        return self.run_dir / "figures"
-
-    @property
-    def tables_dir(self) -> Path:
-        """Tables: Markdown and CSV."""
-        return self.run_dir / "tables"
 
     @property
     def rows_dir(self) -> Path:
@@ -133,7 +115,7 @@ class NotebookRun:
         """
         from lowtex_lab.plots.saving import save_figure
 
-        path = save_figure(figure, self.figures_dir / name, data)
+        path = save_figure(figure, self.run_dir / "figures" / name, data)
         if "matplotlib.pyplot" in sys.modules:
             # a figure made through pyplot would be shown a second time at the end of the cell
             sys.modules["matplotlib.pyplot"].close(figure)
@@ -151,7 +133,7 @@ class NotebookRun:
         from lowtex.evaluation.results import to_markdown, write_csv
 
         text = (f"{caption}\n\n" if caption else "") + to_markdown(frame, digits=digits)
-        path = self.tables_dir / f"{name}.md"
+        path = self.run_dir / "tables" / f"{name}.md"
         write_text(path, text)
         write_csv(path.with_suffix(".csv"), frame)
         self.files.append(path)

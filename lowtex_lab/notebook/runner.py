@@ -76,11 +76,14 @@ def run_notebook(
     checked = check_parameters(source, parameters)
     target, failed = folder / source.name, folder / f"{source.stem}.FAILED.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_orphans(target)
+    # what a runner that was killed could not remove; the process that made a folder is in its name
+    for left in folder.glob(f".{source.stem}.*.*"):
+        owner = left.name.split(".")[-2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
     began, package = time.monotonic(), package_digest()
-    with tempfile.TemporaryDirectory(
-        prefix=f".{source.stem}.{os.getpid()}.", dir=folder, ignore_cleanup_errors=True
-    ) as name:
+    prefix = f".{source.stem}.{os.getpid()}."
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as name:
         work = Path(name)
         output = work / "output.ipynb"
         try:
@@ -88,12 +91,8 @@ def run_notebook(
             record = _judge(source, work, code)
         except NotebookError as error:
             raise NotebookError(f"{error}{_keep(output, failed)}") from error
-        record |= {
-            "parameters": checked,
-            "kernel": KERNEL,
-            "package": package,
-            "runner_wall_s": round(time.monotonic() - began, 1),
-        }
+        record |= {"parameters": checked, "kernel": KERNEL, "package": package}
+        record["runner_wall_s"] = round(time.monotonic() - began, 1)
         text = output.read_text(encoding="utf-8").replace(str(output), str(target))
         write_text(target, portable(text))
         write_json(target.with_suffix(".result.json"), record)
@@ -167,17 +166,14 @@ def portable(text: str) -> str:
 
 def stop_tree(process: subprocess.Popen) -> None:
     """End a process and all it started; a kernel has a session of its own and would outlive its papermill."""
-    try:
+    with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(process.pid)
         family = [*parent.children(recursive=True), parent]
-    except psutil.NoSuchProcess:
-        return
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.terminate()
-    for member in psutil.wait_procs(family, timeout=3)[1]:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    end(member)
+            family = psutil.wait_procs(family, timeout=3)[1]
     process.wait()
 
 
@@ -190,14 +186,12 @@ def _execute(source: Path, work: Path, parameters: dict, timeout_s: float, tell:
     words += ["--no-progress-bar", "--start-timeout", "180"]
     first_parent, began = os.getppid(), time.monotonic()
     with (work / "papermill.log").open("wb") as log:
-        process = subprocess.Popen(
-            words, cwd=REPOSITORY, env=_environment(work), stdout=log, stderr=log, start_new_session=True
-        )
-    heard = began
+        apart = {"cwd": REPOSITORY, "env": _environment(work), "start_new_session": True}
+        process = subprocess.Popen(words, stdout=log, stderr=log, **apart)
+    heard, running = began, True
     try:
         with progress.open("a+", encoding="utf-8", errors="replace") as relay:
             relay.seek(0)
-            running = True
             while running:
                 time.sleep(POLL_S)
                 # what was written up to its end is read after it
@@ -221,25 +215,29 @@ def _execute(source: Path, work: Path, parameters: dict, timeout_s: float, tell:
 
 
 def _judge(source: Path, work: Path, code: int) -> dict[str, Any]:
-    if code != 0:
-        raise NotebookError(f"{source.stem}: {_reason(work, code)}")
-    if not (work / "result.json").is_file():
-        raise NotebookError(f"{source.stem}: every cell ran, but the last one left no record; it has to call finish()")
-    record = read_json(work / "result.json")
-    if record.get("notebook") != source.stem:
-        raise NotebookError(f"{source.stem}: its record is of {record.get('notebook')!r}; see its call of start()")
-    if record.get("python") != shown(sys.executable):
-        raise NotebookError(
-            f"{source.stem}: ran in {record.get('python')}, not in {shown(sys.executable)}; the Jupyter kernel "
-            f"{KERNEL!r} belongs to another Python, see `lowtex doctor`"
-        )
+    """The record of a notebook that succeeded; what is wrong with any other is an error."""
+    result = work / "result.json"
+    record = read_json(result) if code == 0 and result.is_file() else {}
     folder = record.pop("package_folder", None)
-    if folder != str(package_folder()):
-        raise NotebookError(
-            f"{source.stem}: its kernel imported lowtex from {folder or 'another checkout'}, but this run is of "
-            f"{package_folder()}; take the other one off PYTHONPATH, or install this one: pip install -e {REPOSITORY}"
+    if code != 0:
+        reason = _reason(work, code)
+    elif not record:
+        reason = "every cell ran, but the last one left no record; it has to call finish()"
+    elif record.get("notebook") != source.stem:
+        reason = f"its record is of {record.get('notebook')!r}; see its call of start()"
+    elif record.get("python") != shown(sys.executable):
+        reason = (
+            f"ran in {record.get('python')}, not in {shown(sys.executable)}; the Jupyter kernel {KERNEL!r} belongs to "
+            "another Python, see `lowtex doctor`"
         )
-    return record
+    elif folder != str(package_folder()):
+        reason = (
+            f"its kernel imported lowtex from {folder or 'another checkout'}, but this run is of {package_folder()}; "
+            f"take the other one off PYTHONPATH, or install this one: pip install -e {REPOSITORY}"
+        )
+    else:
+        return record
+    raise NotebookError(f"{source.stem}: {reason}")
 
 
 def _keep(output: Path, failed: Path) -> str:
@@ -302,11 +300,3 @@ def _cells(output: Path) -> list[dict]:
     except (OSError, ValueError, KeyError):
         # papermill may be writing it at this moment, or may not have begun
         return []
-
-
-def _remove_orphans(target: Path) -> None:
-    """What a runner that was killed could not remove; the process that made a folder is in its name."""
-    for folder in target.parent.glob(f".{target.stem}.*.*"):
-        owner = folder.name.removeprefix(f".{target.stem}.").partition(".")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)

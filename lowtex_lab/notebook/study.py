@@ -108,9 +108,8 @@ class Study:
         Raises:
             LowtexError: one of them failed; the others are finished and kept.
         """
-        from lowtex_lab.studies.batch import run_plan, tasks_of
+        from lowtex_lab.studies.batch import Place, run_plan, tasks_of
         from lowtex_lab.studies.rows import Entry
-        from lowtex_lab.studies.work import Place
 
         chosen = [(name, seed) for name in names for seed in seeds]
         if self.run.torch_device.type == "cpu":

@@ -1,28 +1,83 @@
 """Many trainings at once: what is to be done, in which order, and the processes that do it.
 
 The plan holds each training once, however many names it goes by, and leaves out what is finished. A feature network
-that several experiments share is a task of its own, and those wait for it, so that no core waits for a lock.
+that several experiments share is a task of its own, and those wait for it, so that no core waits for a lock. Each task
+is carried out by a process of its own, which keeps a crash or a full memory from taking others along: it trains the
+experiment or finds it, scores it where asked, and writes its files. `take_measures` measures what is finished.
 """
 
+import importlib
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
-from lowtex.errors import OptionError, require_choice
-from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, named_experiment
-from lowtex.progress import duration, say
-from lowtex.training import experiment_folder, is_finished
-from lowtex_lab.studies.rows import FOLDER, Entry
-from lowtex_lab.studies.work import Place, to_json
+import pandas as pd
+import torch
+
+from lowtex.catalog import data_name, open_pairs, open_test_set, training_settings
+from lowtex.checkpoints import load_network
+from lowtex.data_paths import Roots, is_miniature
+from lowtex.datasets import CachedPairs
+from lowtex.devices import resolve_device
+from lowtex.errors import DataError, LowtexError, OptionError, require_choice
+from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.results import per_image_rows, rows_from, write_csv, write_rows
+from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, get_profile, named_experiment
+from lowtex.files import file_problem, read_json, write_json
+from lowtex.progress import duration, reporter, say, track
+from lowtex.provenance import provenance
+from lowtex.training import LoopOptions, experiment_folder, is_finished, train_experiment, train_feature_net
+from lowtex_lab.studies import rows as files
+from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MEASURES, PROTOCOL, Entry, read_all_records, read_csv_gz
 
 SPLITS = ("val", "test")
 """What a row is scored on; a point of the smoothness curve on validation scenes alone."""
 
 POLL_S = 0.1
+CHECKPOINT_EVERY = 50
+LOADERS = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and with what a batch works.
+
+    Attributes:
+        run_dir: the run's folder; trainings lie in its ``experiments``, scores in its ``ablation``.
+        root: of the data set that is learnt from, or of its miniature; scores are of Virtual KITTI 2.
+        profile: name; stated in the rows.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: of each process. Numbers depend on it.
+        pair_options: of the reader of training pairs, over the usual ones.
+    """
+
+    run_dir: Path
+    root: Path
+    profile: str
+    device: str = "auto"
+    threads: int = 1
+    pair_options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> Path:
+        """Folder of the trainings."""
+        return self.run_dir / "experiments"
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Kinds of strata that these images can be split into."""
+        return files.MINIATURE_STRATA if is_miniature(self.root) else files.REAL_STRATA
+
+    def feature_net(self, experiment: Experiment) -> Path:
+        """Folder of the feature network that an experiment shares with others."""
+        return self.experiments / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
 
 
 @dataclass(frozen=True)
@@ -70,19 +125,19 @@ def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
     return list(dict.fromkeys(chosen or VARIANTS))
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0-4`` or ``0,2,5-7`` -> seeds, rising, each once.
+def parse_numbers(option: str, text: str) -> list[int]:
+    """``0-5,25`` -> ``[0, 1, 2, 3, 4, 5, 25]``: in the order given, each once.
 
     Raises:
-        OptionError: not of that form.
+        OptionError: anything else than numbers and rising ranges; names the option.
     """
-    seeds: set[int] = set()
+    numbers: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise OptionError(f"--seeds {text!r} must read 0-4 or 0,2,5-7")
-        seeds.update(range(int(first), int(last if dash else first) + 1))
-    return tuple(sorted(seeds))
+            raise OptionError(f"{option} {text!r} must read 0-4 or 0,2,5-7, not {part.strip()!r}")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    return list(dict.fromkeys(numbers))
 
 
 def make_plan(
@@ -126,21 +181,15 @@ def tasks_of(place: Place, entries: Iterable[Entry]) -> list[Task]:
 
 def _missing_network(place: Place, experiment: Experiment) -> str:
     """Key of the feature network that has to be trained before the experiment can be; empty if there is none."""
-    if is_finished(experiment_folder(place.experiments, experiment)) or experiment.feature_net is None:
-        return ""
     # one that is not trained beforehand is made in a moment by the experiment itself
-    if experiment.feature_net.kind != "autoencoder":
+    if experiment.feature_net is None or experiment.feature_net.kind != "autoencoder":
         return ""
-    key = experiment.feature_net_key
-    return "" if is_finished(place.experiments / f"feature_net-s{experiment.seed}-{key}") else key
+    folders = experiment_folder(place.experiments, experiment), place.feature_net(experiment)
+    return "" if any(map(is_finished, folders)) else experiment.feature_net_key
 
 
 def run_plan(
-    place: Place,
-    plan: Sequence[Task],
-    jobs: int,
-    tell: Callable[[str], None] = say,
-    module: str = "lowtex_lab.studies.work",
+    place: Place, plan: Sequence[Task], jobs: int, tell: Callable[[str], None] = say, module: str = __name__
 ) -> dict[str, str]:
     """Carry out a plan with ``jobs`` processes at a time; returns label -> reason of what failed.
 
@@ -157,37 +206,38 @@ def run_plan(
     waiting, failed, began = list(plan), {}, time.monotonic()
     running: dict[subprocess.Popen, tuple[Task, Path, float]] = {}
     lost: dict[str, str] = {}
-    ended = 0
+
+    def ended(task: Task, what: str, reason: str = "") -> None:
+        left = len(waiting) + len(running)
+        number = len(plan) - left
+        if reason:
+            failed[task.label], what = reason, f"{what}{reason}"
+        if reason and task.gives:
+            lost[task.gives] = reason
+        each = (time.monotonic() - began) / number
+        outlook = f"; {left} to come, about {duration(left * each)}" if left else ""
+        tell(f"[{number}/{len(plan)}] {task.label}: {what}{outlook}")
+
     try:
         while waiting or running:
             at_work = {task.gives for task, _, _ in running.values()} | {task.gives for task in waiting}
-            while waiting and len(running) < jobs:
-                task = next((task for task in waiting if not task.needs or task.needs not in at_work), None)
-                if task is None:
-                    break
+            ready = [task for task in waiting if not task.needs or task.needs not in at_work]
+            for task in ready[: jobs - len(running)]:
                 waiting.remove(task)
                 if task.needs in lost:
-                    failed[task.label] = f"its feature network failed: {lost[task.needs]}"
-                    ended += 1
-                    tell(f"[{ended}/{len(plan)}] {task.label}: not begun, {failed[task.label]}")
-                    continue
-                process, log = _start(place, task, module)
-                running[process] = task, log, time.monotonic()
+                    ended(task, "not begun, ", f"its feature network failed: {lost[task.needs]}")
+                else:
+                    process, log = _start(place, task, module)
+                    running[process] = task, log, time.monotonic()
             time.sleep(POLL_S)
             for process in [process for process in running if process.poll() is not None]:
                 task, log, started = running.pop(process)
-                ended += 1
                 took = duration(time.monotonic() - started)
-                outlook = _outlook(len(plan) - ended, (time.monotonic() - began) / ended)
                 if process.returncode == 0:
                     log.unlink(missing_ok=True)
-                    tell(f"[{ended}/{len(plan)}] {task.label}: done in {took}{outlook}")
-                    continue
-                reason = _reason(process.returncode, log)
-                failed[task.label] = reason
-                if task.gives:
-                    lost[task.gives] = reason
-                tell(f"[{ended}/{len(plan)}] {task.label}: FAILED after {took}: {reason}{outlook}")
+                    ended(task, f"done in {took}")
+                else:
+                    ended(task, f"FAILED after {took}: ", _reason(process.returncode, log))
     finally:
         for process in running:
             process.terminate()
@@ -217,5 +267,170 @@ def _reason(code: int, log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), f"ended with code {code}")
 
 
-def _outlook(left: int, seconds_each: float) -> str:
-    return f"; {left} to come, about {duration(left * seconds_each)}" if left else ""
+def to_json(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> str:
+    """A training as text, for the process that does it.
+
+    Args:
+        splits: name -> the splits that it is scored on under this name, which may be none; no name at all asks for the
+            feature network of ``experiment`` alone.
+    """
+    return json.dumps({"place": vars(place), "experiment": experiment.as_dict(), "splits": splits}, default=str)
+
+
+def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> None:
+    """Train or find an experiment and write the scores of each name that it goes by; ``splits`` as for `to_json`.
+
+    Raises:
+        LowtexError: bad data, or a training that failed.
+    """
+    learnt_from = _pairs(place, experiment)
+    options = LoopOptions(device=place.device, checkpoint_every=CHECKPOINT_EVERY)
+    options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
+    folder = experiment_folder(place.experiments, experiment)
+    if not splits or not is_finished(folder):
+        pairs, options.workers = _in_memory(learnt_from)
+        if not splits:
+            train_feature_net(experiment, pairs, place.experiments, options=options)
+            return
+        folder = train_experiment(experiment, pairs, place.experiments, options=options)
+    if not any(splits.values()):
+        return
+    network = load_network(folder)[0].to(resolve_device(place.device))
+    scored = {}
+    started = time.perf_counter()
+    for split in dict.fromkeys(split for wanted in splits.values() for split in wanted):
+        dataset = open_test_set(PROTOCOL, Roots({"vkitti2": place.root}), split, experiment.data.size)
+        if both := sorted(set(dataset.names) & set(learnt_from.names)):
+            raise DataError(f"{both[0]} is in the {split} split and in the training split; scores would mean nothing")
+        scored[split] = dataset, evaluate(network, dataset, PROTOCOL, strata=place.strata)
+    facts = _facts(place, experiment, folder) | {"score_s": round(time.perf_counter() - started, 2)}
+    for name, wanted in splits.items():
+        _write(place, Entry(name, replace(experiment, name=name), wanted), scored, facts)
+
+
+def _pairs(place: Place, experiment: Experiment):
+    """The reader of training pairs, without ground truth; `DataError` if they are not the ones that were planned."""
+    data = experiment.data.dataset
+    reader = open_pairs(data, place.root, "train", experiment.data.size, **place.pair_options)
+    found = training_settings(reader, data, place.root, place.pair_options)["data__source"]
+    if found != experiment.data.source:
+        raise DataError(
+            f"{place.root} holds {found} by now, but {experiment.name!r} was planned for {experiment.data.source}; "
+            "call the batch again"
+        )
+    return reader
+
+
+def _in_memory(reader):
+    try:
+        return CachedPairs(reader, workers=1), 0
+    except OptionError:
+        return reader, LOADERS
+
+
+def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
+    """How the training went, and that of the feature network it shares with others."""
+    features = None
+    if experiment.feature_net is not None:
+        done = place.feature_net(experiment) / "done.json"
+        features = {"key": experiment.feature_net_key, **(read_json(done) if done.is_file() else {})}
+    training = read_json(folder / "done.json")
+    return {"training": training, "feature_net": features, "scored": provenance(resolve_device(place.device))}
+
+
+def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
+    """Write the three files of an entry, the record last, so that what has a record is whole."""
+    rows, images, training = [], [], facts["training"]
+    # what decides the numbers is how it was trained; the code that scored is stated by its version
+    origin = {**facts["scored"], **{name: training[name] for name in ("device", "threads")}}
+    told = {"profile": place.profile, "miniature": is_miniature(place.root)}
+    for split in entry.splits:
+        dataset, result = scored[split]
+        what = {"eval_data": data_name(dataset, "vkitti2"), "split": dataset.split}
+        rows.append(rows_from(result, entry.experiment, **what, **told, origin=origin))
+        images.append(per_image_rows(result, entry.experiment, **what).assign(**told, threads=training["threads"]))
+    record = entry.path(place.run_dir, "records")
+    record.unlink(missing_ok=True)
+    write_csv(entry.path(place.run_dir, "images"), pd.concat(images), IMAGE_DIGITS)
+    write_rows(entry.path(place.run_dir, "rows"), pd.concat(rows))
+    write_json(record, {"experiment": entry.experiment.as_dict(), **entry.asked(place.strata), **facts})
+
+
+def take_measures(
+    place: Place, measures: Sequence[str], names: Iterable[str], seeds: Iterable[int], tell: Callable[[str], None] = say
+) -> dict[str, str]:
+    """Measure every finished training of some experiments and seeds; returns ``label: measure`` -> what went wrong.
+
+    What has been measured is not measured again, unless the training has changed since.
+
+    Args:
+        place: the ablation; its root is measured on.
+        measures: of `MEASURES`.
+        names, seeds: which trainings; those that are not finished are left out, and a line says how many.
+        tell: gets lines about what was done.
+
+    Raises:
+        OptionError: an unknown measure.
+    """
+    for measure in measures:
+        require_choice("--measure", measure, MEASURES)
+    labels = [f"{name}-s{seed}" for name in names for seed in seeds]
+    records = read_all_records(place.run_dir)
+    finished = [label for label in labels if label in records]
+    todo = []
+    for label, measure in product(finished, measures):
+        path = place.run_dir / FOLDER / measure / f"{label}.csv.gz"
+        if not path.is_file() or set(read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
+            todo.append((label, measure, path))
+    tell(
+        f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
+        f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
+    )
+    failed: dict[str, str] = {}
+    for label, measure, path in track(todo, "measuring", unit="network"):
+        try:
+            write_csv(path, _take(place, records[label], measure), IMAGE_DIGITS)
+        except LowtexError as error:
+            failed[f"{label}: {measure}"] = str(error)
+    return failed
+
+
+def _take(place: Place, record: dict, measure: str) -> pd.DataFrame:
+    """The measure of one training, with what it was taken of in the columns `rows.ADDED`."""
+    experiment = Experiment.from_dict(record["experiment"])
+    folder = experiment_folder(place.experiments, experiment)
+    if not is_finished(folder):
+        raise DataError(f"{folder} is not there any more, only its rows are; `lowtex ablate` trains it again")
+    network = load_network(folder)[0].to(resolve_device(place.device)).eval()
+    module = importlib.import_module(MEASURES[measure])
+    frame = module.measure(network, place.root, get_profile(place.profile).size)
+    if frame.empty or set(files.ADDED) & set(frame.columns):
+        raise OptionError(f"measure {measure!r} gave no rows, or columns named like one of: {', '.join(files.ADDED)}")
+    facts = (experiment.name, record["key"], experiment.seed, place.profile, is_miniature(place.root))
+    return frame.assign(**dict(zip(files.ADDED, (*facts, record["training"]["threads"]), strict=True)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out what `to_json` wrote; the last line printed says what went wrong, if anything did."""
+    [text] = sys.argv[1:] if arguments is None else arguments
+    given = json.loads(text)
+    folders = {name: Path(given["place"][name]) for name in ("run_dir", "root")}
+    place = Place(**{**given["place"], **folders})
+    splits = {name: tuple(wanted) for name, wanted in given["splits"].items()}
+    # ended by the batch: as if interrupted, so that half-written files are taken away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ["LOWTEX_HEADLESS"] = "1"
+    torch.set_num_threads(place.threads)
+    try:
+        carry_out(place, Experiment.from_dict(given["experiment"]), splits)
+    except (LowtexError, OSError) as error:
+        line = file_problem(error) if isinstance(error, OSError) else str(error)
+        if not line:
+            raise
+        print(" ".join(line.split()), flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -26,6 +26,7 @@ from lowtex.errors import DataError
 from lowtex.evaluation.metrics import LABELS
 from lowtex.evaluation.protocols import get_protocol
 from lowtex.experiments import factorial
+from lowtex.progress import count
 from lowtex_lab.studies.diagnostics.transfer import with_rivals
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import STUCK, outcomes_of
@@ -82,7 +83,7 @@ class Comparison:
         times: the error is held against this share of the other's: 0.65 asks for a third less.
         expects: ``less``, or ``same``: the claim is that there is no difference.
         split: another than the protocol's own, for choices made on validation scenes.
-        measure: not errors but a result of this measure (`lowtex_lab.studies.measures`), its column ``metric``.
+        measure: not errors but a result of this measure (`lowtex_lab.studies.rows`), its column ``metric``.
         select: column and value of the rows of that measure to take.
     """
 
@@ -276,8 +277,7 @@ class NumberSet:
         kind = "" if self.kind == "none" else f" by {self.kind}"
         return (
             f"{what}{kind} on {self.context['eval_data']} ({sort}, {self.context['split']}), profile "
-            f"{self.context['profile']}, learnt from {self.context['train_data']}, {len(self.seeds)} seed"
-            + ("s" if len(self.seeds) != 1 else "")
+            f"{self.context['profile']}, learnt from {self.context['train_data']}, {count(len(self.seeds), 'seed')}"
         )
 
 

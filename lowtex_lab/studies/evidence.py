@@ -23,7 +23,7 @@ from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
-from lowtex_lab.studies.rows import FOLDER, finished_labels, has_table, read_records, read_table
+from lowtex_lab.studies.rows import FOLDER, MEASURES, finished_labels, has_table, read_records, read_table
 
 REFERENCE = REPOSITORY / "results" / "reference"
 
@@ -111,7 +111,7 @@ class Evidence:
         return read_records(self.run_dir)
 
     def has_measure(self, measure: str) -> bool:
-        """Whether any network was measured so (`lowtex_lab.studies.measures`)."""
+        """Whether any network was measured so (`lowtex_lab.studies.rows.MEASURES`)."""
         return has_table(self.run_dir, measure)
 
     def measured(self, measure: str, names: Sequence[str] | None = None) -> pd.DataFrame:
@@ -119,14 +119,12 @@ class Evidence:
         profile, miniature, threads (of the training).
 
         Args:
-            measure: a name of `lowtex_lab.studies.measures.MEASURES`.
+            measure: a name of `lowtex_lab.studies.rows.MEASURES`.
             names: experiments; None = all that were measured. Those without are left out.
 
         Raises:
             DataError: none of them was measured; says how to do it.
         """
-        from lowtex_lab.studies.measures import MEASURES
-
         require_choice("measure", measure, MEASURES)
         found = read_table(self.run_dir, measure, self._labels(self.names if names is None else names))
         if found.empty:

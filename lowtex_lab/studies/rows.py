@@ -3,7 +3,10 @@
 In ``<run>/ablation`` lie three small files an experiment and seed, each written in one move, so that several calls can
 share the folder: the scores of every image in ``images/<name>-s<seed>.csv.gz``, the tidy rows in
 ``rows/<name>-s<seed>.csv.gz``, and, once both are there, in ``records/<name>-s<seed>.json`` what was trained and
-scored, where, with how many threads and how long. Each measure of `lowtex_lab.studies.measures` adds a folder.
+scored, where, with how many threads and how long. Each measure adds a folder.
+
+A *measure* (`MEASURES`) asks more than errors of a trained network: a module with ``measure(network, root, size) ->
+DataFrame``, a row a number in columns of its own.
 
 `make reference` packs such a folder into one table a kind, ``images.csv.gz``, ``rows.csv.gz`` and so on, and all
 records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all_records` and `read_table` read both.
@@ -12,7 +15,7 @@ records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +23,9 @@ from pathlib import Path
 import pandas as pd
 
 from lowtex.errors import DataError
-from lowtex.evaluation.results import read_rows, write_csv, write_rows
+from lowtex.evaluation.results import read_rows
 from lowtex.experiments import Experiment
-from lowtex.files import read_json, write_json
+from lowtex.files import read_json
 
 FOLDER = "ablation"
 
@@ -39,7 +42,20 @@ PACKED_RECORDS = "records.json.gz"
 """All records of a packed ablation; where this file is, the tables beside it are packed too."""
 
 IMAGE_DIGITS = 5
-"""Significant digits of the scores of single images; rows have ten."""
+"""Significant digits of the scores of single images and of measures; rows have ten."""
+
+MEASURES = {
+    "edges": "lowtex_lab.studies.diagnostics.edge_sharpness",
+    "encoder": "lowtex_lab.studies.diagnostics.encoder_information",
+    "mask": "lowtex_lab.studies.diagnostics.mask_shares",
+    "smoothness": "lowtex_lab.studies.diagnostics.surface_shapes",
+    "sweep": "lowtex_lab.studies.diagnostics.texture_sweep",
+    "transfer": "lowtex_lab.studies.diagnostics.transfer",
+}
+"""Measure -> the module whose ``measure`` takes it."""
+
+ADDED = ("experiment", "experiment_key", "seed", "profile", "miniature", "threads")
+"""Columns that every file of a measure ends in; ``threads`` are those of the training."""
 
 
 @dataclass(frozen=True)
@@ -69,33 +85,11 @@ class Entry:
         if not record.is_file():
             return False
         found = read_json(record)
-        wanted = {"key": self.experiment.key, "splits": list(self.splits), "protocol": PROTOCOL, "strata": list(strata)}
-        return all(found.get(name) == value for name, value in wanted.items())
+        return all(found.get(name) == value for name, value in self.asked(strata).items())
 
-
-def write_entry(
-    entry: Entry,
-    run_dir: str | Path,
-    rows: pd.DataFrame,
-    images: pd.DataFrame,
-    strata: Sequence[str],
-    facts: Mapping[str, object],
-) -> None:
-    """Write the three files of an entry, the record last, so that what has a record is whole."""
-    entry.path(run_dir, "records").unlink(missing_ok=True)
-    write_csv(entry.path(run_dir, "images"), images, IMAGE_DIGITS)
-    write_rows(entry.path(run_dir, "rows"), rows)
-    write_json(
-        entry.path(run_dir, "records"),
-        {
-            "experiment": entry.experiment.as_dict(),
-            "key": entry.experiment.key,
-            "splits": list(entry.splits),
-            "protocol": PROTOCOL,
-            "strata": list(strata),
-            **facts,
-        },
-    )
+    def asked(self, strata: Sequence[str]) -> dict[str, object]:
+        """What its record says of how it was trained and scored."""
+        return {"key": self.experiment.key, "splits": list(self.splits), "protocol": PROTOCOL, "strata": list(strata)}
 
 
 def finished_labels(run_dir: str | Path) -> list[str]:
@@ -153,7 +147,7 @@ def read_table(run_dir: str | Path, kind: str, labels: Iterable[str]) -> pd.Data
 
     ``rows`` has `lowtex.evaluation.results.COLUMNS`. ``images`` has experiment, experiment_key, seed, eval_data, split,
     the protocol's columns, image, stratum_kind, stratum, pixels, scale and the metrics, then profile, miniature and
-    threads (of the training). A measure has columns of its own, then `lowtex_lab.studies.measures.ADDED`.
+    threads (of the training). A measure has columns of its own, then `ADDED`.
 
     Args:
         run_dir: holds the folder ``ablation``, packed or with a file an entry.

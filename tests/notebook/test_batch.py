@@ -23,7 +23,7 @@ from lowtex.progress import duration
 from lowtex_lab import cli
 from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.batch import Settings
-from lowtex_lab.notebook.jobs import Step, write_plan
+from lowtex_lab.notebook.jobs import announced, write_plan
 from lowtex_lab.notebook.runner import package_digest
 
 SCHEDULER = """\
@@ -185,9 +185,9 @@ def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):
 def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
     settings = Settings.from_config({"run_dir": tmp_path / "run"})
     write_plan(settings, ["report", "10_kitti", "04_training"], cores=2)
-    with Step("04_training", settings.plan_file) as step:
-        step.say("one")
-    with pytest.raises(ValueError), Step("10_kitti", settings.plan_file):
+    with announced("04_training", settings.plan_file) as tell:
+        tell("one")
+    with pytest.raises(ValueError), announced("10_kitti", settings.plan_file):
         raise ValueError
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/3] 04_training: started"

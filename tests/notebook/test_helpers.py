@@ -123,14 +123,6 @@ def test_what_cannot_be_matched():
             helpers.matched_depth(pair(**changes))
 
 
-def test_parse_frames():
-    assert helpers.parse_frames("0-3, 25") == [0, 1, 2, 3, 25]
-    assert helpers.parse_frames("7,7-8") == [7, 8]
-    for wrong in ("", "a", "3-1", "1-", "-2", "1;2"):
-        with pytest.raises(OptionError, match="must be numbers and ranges"):
-            helpers.parse_frames(wrong)
-
-
 def own(root, stems, truths=()):
     """A reader's face of a folder of one's own: `own_parts` opens nothing but its lists."""
     root.mkdir(exist_ok=True)

@@ -64,10 +64,11 @@ def test_figure_is_saved_with_its_data_and_shown_once(run, shows, pyplot):
     figure.subplots().plot([0, 1, 2], [2, 0, 1])
     data = pd.DataFrame({"x": [0, 1, 2], "y": [2, 0, 1]})
     run.figure(figure, "10_line", data)
-    assert {path.suffix for path in run.figures_dir.glob("10_line.*")} == {".png", ".pdf", ".csv", ".json"}
-    pd.testing.assert_frame_equal(pd.read_csv(run.figures_dir / "10_line.csv"), data)
+    endings = {path.name.removeprefix("10_line.") for path in (run.run_dir / "figures").iterdir()}
+    assert endings == {"png", "pdf", "csv", "json"}
+    pd.testing.assert_frame_equal(pd.read_csv(run.run_dir / "figures" / "10_line.csv"), data)
     [image] = shows
-    assert image.data == (run.figures_dir / "10_line.png").read_bytes(), "what is shown is what was saved"
+    assert image.data == (run.run_dir / "figures" / "10_line.png").read_bytes(), "what is shown is what was saved"
     # what stays open would be shown a second time at the end of the cell
     assert not pyplot or figure.number not in plt.get_fignums()
 
@@ -82,14 +83,14 @@ def test_a_blank_figure_is_refused_and_nothing_written(run, shows, kind):
             axes.set_axis_off()
     with pytest.raises(DataError, match="10_blank: the p(icture is nearly one colour|anel .* is empty)"):
         run.figure(figure, "10_blank", pd.DataFrame({"x": [1]}))
-    assert not run.figures_dir.exists() and not shows and not run.files
+    assert not (run.run_dir / "figures").exists() and not shows and not run.files
 
 
 def test_table_is_rounded_for_reading_and_whole_for_programs(run, shows):
     run.table(pd.DataFrame({"method": ["a", "b"], "abs_rel": [0.123456789, float("nan")]}), "10_errors", "Caption.")
-    text = (run.tables_dir / "10_errors.md").read_text()
+    text = (run.run_dir / "tables" / "10_errors.md").read_text()
     assert text.startswith("Caption.\n\n| ") and "0.123 |" in text and "0.1235" not in text
-    assert "0.123456789" in (run.tables_dir / "10_errors.csv").read_text()
+    assert "0.123456789" in (run.run_dir / "tables" / "10_errors.csv").read_text()
     assert shows[0].data == text
     with pytest.raises(OptionError, match="table '10_none' has no rows"):
         run.table(pd.DataFrame({"a": []}), "10_none")

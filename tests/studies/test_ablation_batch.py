@@ -18,11 +18,11 @@ from lowtex.experiments import change, get_profile, named_experiment
 from lowtex.files import read_json
 from lowtex.training import experiment_folder
 from lowtex_lab import cli
-from lowtex_lab.studies import evidence, measures, rows
+from lowtex_lab.studies import evidence, rows
+from lowtex_lab.studies.batch import Place, main, to_json
 from lowtex_lab.studies.evidence import Evidence, open_evidence
 from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
 from lowtex_lab.studies.stats.effects import compare
-from lowtex_lab.studies.work import Place, main, to_json
 
 SMOKE = get_profile("smoke")
 NAMES = ("ours", "iresnet-features-both-nested", "features-smooth-0.001", "census")
@@ -241,7 +241,7 @@ def mean_disparity(found, monkeypatch):
 
     module.measure = measure
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(measures.MEASURES, "edges", module.__name__)
+    monkeypatch.setitem(rows.MEASURES, "edges", module.__name__)
     for path in (found.folder / "edges").glob("*"):
         path.unlink()
     return module
@@ -257,7 +257,7 @@ def test_measures_are_taken_once_and_follow_the_training(found, batch, mean_disp
     assert cli.main(command) == 0
     assert "4 rows, 1 of them not trained yet; 0 measurements done before, 3 to come" in capsys.readouterr().out
     measured = found.measured("edges")
-    assert list(measured.columns) == ["image", "quantity", "value", *measures.ADDED]
+    assert list(measured.columns) == ["image", "quantity", "value", *rows.ADDED]
     assert measured["value"].nunique() == 3 and measured["miniature"].all() and set(measured["profile"]) == {"smoke"}
     assert set(found.measured("edges", ["ours"])["experiment"]) == {"ours"}
     assert cli.main(command) == 0 and len(mean_disparity.calls) == 3

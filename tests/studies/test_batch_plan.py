@@ -9,19 +9,21 @@ import pytest
 from lowtex.errors import OptionError
 from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile, named_experiment
 from lowtex_lab.studies import batch as ablation_batch
-from lowtex_lab.studies.batch import Task, make_plan, parse_seeds, run_plan, select, splits_of
+from lowtex_lab.studies.batch import Place, Task, make_plan, parse_numbers, run_plan, select, splits_of, to_json
 from lowtex_lab.studies.rows import Entry
-from lowtex_lab.studies.work import Place, to_json
 
 SMOKE = get_profile("smoke")
 
 
 def test_seeds_are_read():
-    assert parse_seeds("0-4") == (0, 1, 2, 3, 4)
-    assert parse_seeds("3, 0,5-6,6") == (0, 3, 5, 6)
-    for wrong in ("", "a", "3-1", "1-", "-1", "1.5"):
-        with pytest.raises(OptionError, match="must read 0-4"):
-            parse_seeds(wrong)
+    assert parse_numbers("--seeds", "0-4") == [0, 1, 2, 3, 4]
+    assert parse_numbers("--seeds", "3, 0,5-6,6") == [3, 0, 5, 6]
+
+
+@pytest.mark.parametrize("wrong", ["", "a", "3-1", "1-", "-1", "1.5", "1;2"])
+def test_wrong_seeds_are_named(wrong):
+    with pytest.raises(OptionError, match="must read 0-4"):
+        parse_numbers("--seeds", wrong)
 
 
 def test_names_are_chosen_by_group_and_singly_each_once():

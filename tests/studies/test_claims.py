@@ -20,7 +20,7 @@ from lowtex_lab.studies.claims import CANNOT, FAILS, HOLDS, IN_PART, Claim, Comp
 from lowtex_lab.studies.diagnostics.edge_sharpness import QUANTITIES as EDGES
 from lowtex_lab.studies.diagnostics.encoder_information import QUANTITIES as ENCODER
 from lowtex_lab.studies.evidence import REFERENCE
-from lowtex_lab.studies.measures import MEASURES
+from lowtex_lab.studies.rows import MEASURES
 from lowtex_lab.studies.stats.effect_rules import Rule
 from lowtex_lab.studies.stats.effects import compare
 

@@ -15,7 +15,7 @@ from lowtex.evaluation.protocols import get_protocol
 from lowtex.files import write_json
 from lowtex_lab.miniature import write_cityscapes, write_kitti, write_make3d
 from lowtex_lab.studies.diagnostics import transfer
-from lowtex_lab.studies.measures import ADDED, MEASURES
+from lowtex_lab.studies.rows import ADDED, MEASURES
 
 SIZE = (64, 192)
 

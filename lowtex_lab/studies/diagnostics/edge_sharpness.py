@@ -167,7 +167,7 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
-    """The measure ``edges`` of `lowtex_lab.studies.measures`: `edge_errors` of all test images as one table.
+    """The measure ``edges`` of `lowtex_lab.studies.rows`: `edge_errors` of all test images as one table.
 
     Args:
         network: in evaluation mode.

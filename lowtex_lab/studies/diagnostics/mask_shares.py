@@ -12,8 +12,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from lowtex.catalog import open_test_set
-from lowtex.data_paths import Roots
+from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import predict
@@ -21,8 +20,6 @@ from lowtex.evaluation.texture import strata
 from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
 from lowtex.losses import auto_mask, identity_threshold, photometric_error
 from lowtex.networks import DepthNet
-
-PROTOCOL = "vkitti2_dense"
 
 
 @torch.no_grad()
@@ -41,7 +38,7 @@ def ignored(sample: StereoSample, depth_m: torch.Tensor) -> np.ndarray:
 
 
 def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
-    """The measure ``mask`` of `lowtex_lab.studies.measures`: shares of pixels ignored, a row an image and stratum.
+    """The measure ``mask`` of `lowtex_lab.studies.rows`: shares of pixels ignored, a row an image and stratum.
 
     Args:
         network: in evaluation mode, on its device.
@@ -55,7 +52,7 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     Raises:
         DataError: files are missing, or no pixel of any image counts.
     """
-    dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size, views=True)
+    dataset = VirtualKitti2(root, split="test", size=size)
     lines = []
     for sample in (dataset[index] for index in range(len(dataset))):
         depth = torch.from_numpy(1 / predict(network, [sample]))[:, None].float()

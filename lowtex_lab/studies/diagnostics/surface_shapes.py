@@ -19,15 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lowtex.catalog import open_test_set
-from lowtex.data_paths import Roots
+from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import predict
 from lowtex.evaluation.texture import Masks, strata
 from lowtex.geometry import StereoRig
 from lowtex.networks import DepthNet
-from lowtex_lab.studies.rows import PROTOCOL
 
 GROUND, SIDE, FACING, OTHER = "ground", "side", "facing", "other"
 """Planes whose normal lies near the camera's downward, sideways or forward axis (a road, the house fronts along it, a
@@ -222,7 +220,7 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     Raises:
         DataError: files are missing, or a prediction is not finite and positive.
     """
-    dataset = open_test_set(PROTOCOL, Roots({"vkitti2": Path(root)}), "test", size)
+    dataset = VirtualKitti2(root, split="test", size=size, views=False)
     samples = (dataset[index] for index in range(len(dataset)))
     return pd.concat([shape_rows(predict(network, [s])[0], s) for s in samples], ignore_index=True)
 

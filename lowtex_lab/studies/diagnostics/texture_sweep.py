@@ -11,7 +11,6 @@ The networks have been trained where the factor is 1. So this measures what a *p
 network can *learn* where there is none is another question, which only a training in such a world would answer.
 """
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +27,13 @@ from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.texture import strata
 from lowtex.files import read_json
-from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, expose, one_thread, view, world_at
+from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, one_thread, photographs, world_at
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.vkitti2 import JPEG, centimetres
-from lowtex_lab.miniature.weather import weather
 from lowtex_lab.miniature.writing import as_bgr8, world_version, write_image
+from lowtex_lab.studies.rows import PROTOCOL
 from lowtex_lab.studies.texture_windows import window_makers
 
-PROTOCOL = "vkitti2_dense"
 FRAMES = 12
 """Test images that are rendered again, spread evenly over the split."""
 
@@ -62,23 +60,15 @@ def rerender(
 
     `lowtex_lab.miniature.render.render` with the surfaces' contrasts multiplied; at `NORMAL` it gives the same bits.
     """
-    (height, width), (factor, painted) = size, LEVELS[level]
-    rig = VKITTI2_RIG.resized(width, height)
-    (x, y, z), heading = scene.pose(frame, variation)
-    world = world_at(scene, z, variation)
+    factor, painted = LEVELS[level]
+    world = world_at(scene, scene.pose(frame, variation)[0][2], variation)
     table = world.lit.table.clone()
     table[COLUMNS["contrast"]] *= factor
     if not painted:
         table[COLUMNS["pattern"]] = 0
     world = replace(world, lit=replace(world.lit, table=table))
-    cos, sin = math.cos(heading), math.sin(heading)
-    made = []
-    for camera in range(1 + views):
-        offset = camera * rig.baseline_m
-        light, depth, _, _ = view(world, (x + offset * cos, y, z - offset * sin), (cos, sin), rig, height, width)
-        streaks = weather(variation).streaks
-        made.append((expose(light, scene.seed, scene.name, frame, variation, camera, streaks=streaks), depth))
-    return made
+    made = photographs(world, scene, frame, variation, VKITTI2_RIG.resized(size[1], size[0]), cameras=1 + views)
+    return [(image, depth) for image, depth, _, _ in made]
 
 
 def sweep_samples(

@@ -13,7 +13,6 @@ Trainings may be missing, such as those that did not learn (`studies.learnt`): e
 they learn*. How often they do is another question.
 """
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -162,16 +161,15 @@ def compare(
     frames = []
     for pair in pairs:
         own = scores[scores["experiment"].isin(pair)]
-        seeds = [set(own.loc[own["experiment"] == name, "seed"]) for name in pair]
-        if skip_missing and not set.intersection(*seeds):
-            continue
+        if skip_missing:
+            seeds = [set(own.loc[own["experiment"] == name, "seed"]) for name in pair]
+            own = own[own["seed"].isin(set.intersection(*seeds))]
+            if own.empty:
+                continue
         effect, (method, reference) = " / ".join(pair), pair
         details = {effect: {"method": method, "reference": reference}}
-        with warnings.catch_warnings():
-            if skip_missing:
-                warnings.filterwarnings("ignore", message="seeds .* are left out")
-            weights = pair_weights({effect: pair})
-            frames.append(contrast_effects(own, weights, metric, details=details, common_seeds=True, **options))
+        weights = pair_weights({effect: pair})
+        frames.append(contrast_effects(own, weights, metric, details=details, common_seeds=True, **options))
     if not frames:
         return pd.DataFrame(columns=[*COLUMNS, "stratum", "method", "reference"])
     return pd.concat(frames, ignore_index=True)

@@ -136,12 +136,7 @@ class Factorial:
 
 
 def factorial_effects(
-    scores: pd.DataFrame,
-    design: Factorial,
-    metric: str = "abs_rel",
-    *,
-    common_seeds: bool = True,
-    **options: object,
+    scores: pd.DataFrame, design: Factorial, metric: str = "abs_rel", *, common_seeds: bool = True, **options: object
 ) -> pd.DataFrame:
     """All main effects and interactions, a row an effect and stratum.
 
