@@ -212,7 +212,7 @@ def test_every_reader_names_what_it_reads(tmp_path, monkeypatch, row):
 @pytest.mark.parametrize(
     ("data", "change"),
     [*product(LAYOUTS, [trees.in_capitals, trees.with_system_files])],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, data, change):
     root = written(tmp_path, data, **({"ids": trees.IDS[:1]} if data == "make3d" else {}))
