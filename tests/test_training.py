@@ -14,7 +14,7 @@ import torch
 
 from lowtex import training
 from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
-from lowtex.datasets.sample import StereoSample, collate
+from lowtex.datasets.sample import StereoSample, as_bytes, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
 from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.geometry import StereoRig, warp_horizontal
@@ -271,11 +271,19 @@ def test_a_damaged_state_names_the_file_and_the_way_out(tmp_path):
 
 
 class Spoilt(Pairs):
+    """What the reading process can't see and the loss does: a shift that is no number."""
+
     def __getitem__(self, index):
         sample = super().__getitem__(index)
-        if index == 3:
-            sample.image[:] = float("nan")
-        return sample
+        return replace(sample, direction=float("nan")) if index == 3 else sample
+
+
+def test_an_image_that_is_not_in_range_is_named_before_it_is_made_bytes():
+    for wrong in (float("nan"), -0.5, 1.5):
+        sample = Pairs()[3]
+        sample.other[1, 5, 7] = wrong
+        with pytest.raises(DataError, match=r"pair3 has values that are not in \[0, 1\]"):
+            as_bytes(sample)
 
 
 def test_nan_in_a_sample_is_named_and_the_last_state_stays(tmp_path):
