@@ -92,7 +92,9 @@ def _snakemake(settings, state: Path, folder: Path, cores: int, again: list[str]
     from lowtex.files import write_json
 
     write_json(state / "config.json", settings.as_config())
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
+    # the records by name too: a page of what there was after a failure would else pass for the finished run's
+    targets = ["report", *(str(settings.record(node)) for node in settings.nodes)]
+    words = [sys.executable, "-m", "snakemake", *targets, "--snakefile", str(REPOSITORY / "notebooks" / "Snakefile")]
     words += ["--directory", str(folder), "--configfile", str(state / "config.json"), "--cores", str(cores)]
     words += ["--keep-going", "--rerun-incomplete", "--nolock", "--scheduler", "greedy"]
     return [*words, "--forcerun", *again] if again else words
