@@ -113,7 +113,10 @@ def file_problem(error: OSError) -> str | None:
         return str(disk_problem(error, error.filename or "the output"))
     if error.filename is None or error.errno is None:
         return None
-    return f"{error.filename}: {error.strerror}; you need to read and write there, or choose another file or folder"
+    return (
+        f"{error.filename}: {error.strerror}; make sure that you may read and write there, or choose another file or "
+        "folder"
+    )
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

@@ -470,7 +470,7 @@ def run_loop(
                     f"{2 * parts} (the same batch in smaller parts), smaller images, or close what else runs there"
                 ) from error
             # float64 holds what was measured in float32 exactly
-            own = torch.stack([torch.stack([part[name] for part in found]).mean() for name in found[0]]).double()
+            own = torch.stack([torch.stack(list(part.values())) for part in found]).double().mean(0)
             # the loss of the step before, now that this one is under way: a GPU never waits for the host
             settle()
             read = copy_to_host(torch.cat([own[:1], mean(own)]))

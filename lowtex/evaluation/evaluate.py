@@ -217,7 +217,12 @@ def predict_photo(network, size: tuple[int, int], image: np.ndarray, focal_px: f
     """
     height, width = image.shape[:2]
     rig = StereoRig(focal_px, baseline_m, width=width, height=height).resized(size[1], size[0])
-    [inverse] = predict(network, [StereoSample(to_tensor(resize_area(image, size)), rig, "the photo")])
+    try:
+        [inverse] = predict(network, [StereoSample(to_tensor(resize_area(image, size)), rig, "the photo")])
+    except DataError as error:
+        raise DataError(
+            "the network's depth is not finite and positive; the checkpoint is damaged, train it again"
+        ) from error
     return (1.0 / resize_map(inverse, height, width)).astype(np.float32)
 
 

@@ -251,7 +251,7 @@ def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys, monke
     # what no look beforehand can see
     monkeypatch.setattr("lowtex.training.train_experiment", refused)
     assert cli.main([*words, "--out", str(tmp_path / "x")]) == 1
-    assert re.fullmatch(r"lowtex: \S+/x/log.csv: Read-only .*; .* folder\n", capsys.readouterr().err)
+    assert re.fullmatch(r"lowtex: \S+/x/log.csv: Read-only .*; make sure .* folder\n", capsys.readouterr().err)
 
 
 def test_a_home_folder_without_a_place_to_write_gets_snakemake_another(tmp_path, monkeypatch):

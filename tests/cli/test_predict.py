@@ -218,7 +218,7 @@ def test_depth_is_resized_as_inverse_depth_and_must_be_finite():
     # between 1/2 and 1/8 a quarter of the way in inverse depth, not in depth
     assert depth[5, 63] == pytest.approx(1 / (0.75 / 2 + 0.25 / 8), rel=1e-5)
     network.depth = lambda image, rig: halves * float("nan")
-    with pytest.raises(DataError, match="are not finite"):
+    with pytest.raises(DataError, match="not finite and positive"):
         predict_photo(network, (32, 64), image, 64.0, 0.5)
 
 
