@@ -20,6 +20,7 @@ from torch import Tensor
 
 from lowtex.datasets.images import IMAGE_BITS, read_bytes, read_gray_png, read_gray_tiff, read_rgb, read_text
 from lowtex.datasets.reader import (
+    WAYS_OUT,
     StereoReader,
     checked_camera,
     checked_root,
@@ -48,10 +49,7 @@ FOLDERS = {"l": "left", "r": "right"}
 ALL = "all"
 """The split that holds every pair."""
 
-STEREO_WAY_OUT = (
-    "give a folder with left/ and right/, in them the images of each rectified pair under the same name, and "
-    f"{RIG_FILE} (`lowtex data rig --template` prints one)"
-)
+STEREO_WAY_OUT = WAYS_OUT["stereo"]
 PAIR_WAY_OUT = "write or copy the file again"
 
 

@@ -29,17 +29,13 @@ from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
 from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, read_grid
 from lowtex.datasets.prepared import is_prepared
-from lowtex.datasets.reader import WAYS_OUT as READERS_WAYS_OUT
-from lowtex.datasets.reader import StereoReader, tolerating_missing
+from lowtex.datasets.reader import WAYS_OUT, StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, is_test_split
-from lowtex.datasets.stereo_folder import STEREO_WAY_OUT, read_map, read_rig_file
+from lowtex.datasets.stereo_folder import read_map, read_rig_file
 from lowtex.datasets.virtual_kitti2 import VKITTI2_FRAMES_A_VARIATION, read_vkitti2_baselines, read_vkitti2_intrinsics
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.results import write_csv
 from lowtex.progress import count, track
-
-WAYS_OUT: dict[str, str] = READERS_WAYS_OUT | {"stereo": STEREO_WAY_OUT}
-"""By data set: how to get it."""
 
 MOST_THREADS = 16
 """Threads that look at files: waiting for a disk or a network takes no processor, so more than cores are of use."""
