@@ -1,12 +1,13 @@
 """The one sample every reader yields, and the batch the training loop takes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import torch
 from torch import Tensor
 
+from lowtex.datasets.images import unit_range
 from lowtex.errors import DataError
 from lowtex.geometry import StereoRig
 
@@ -96,7 +97,7 @@ class PackedBatch:
 
     def unpack(self, device: torch.device | str = "cpu") -> StereoBatch:
         """On the device, without waiting for it; images float32 in [0, 1]."""
-        image, other = self.views.to(device, non_blocking=True).float().div_(255.0)
+        image, other = unit_range(self.views.to(device, non_blocking=True))
         *rig, direction = self.table.to(device, non_blocking=True).unbind(1)
         return StereoBatch(
             image, StereoRig(**dict(zip(self.columns, rig, strict=True))), direction, other, image, self.names
@@ -130,8 +131,7 @@ def as_bytes(sample: StereoSample) -> StereoSample:
 def pack(samples: list[StereoSample]) -> PackedBatch:
     """Pairs of one image size as a `PackedBatch`; errors as for `collate` and `as_bytes`."""
     batch = collate([as_bytes(sample) for sample in samples])
-    rig = {f.name: getattr(batch.rig, f.name) for f in fields(batch.rig)}
-    rig = {name: value for name, value in rig.items() if value is not None}
+    rig = {name: value for name, value in vars(batch.rig).items() if value is not None}
     table = torch.stack([*rig.values(), batch.direction], 1)
     return PackedBatch(torch.stack([batch.image, batch.other]), table, list(rig), batch.names)
 
