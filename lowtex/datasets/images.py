@@ -179,7 +179,7 @@ def to_tensor(image: np.ndarray) -> Tensor:
 
 def unit_range(image: Tensor) -> Tensor:
     """uint8 -> float32 in [0, 1]; the one conversion, so that cached and decoded images agree bit for bit."""
-    return image.to(torch.float32) / 255.0
+    return image.float() / 255.0
 
 
 def _check_complete(data: bytes, path: Path, way_out: str, others: bool) -> None:
