@@ -195,10 +195,11 @@ class StereoObjective:
     @torch.no_grad()
     def _feature_maps(self, step: StereoStep) -> list[tuple[Tensor, Tensor]]:
         """Maps of both views, once a step. No gradient here: otherwise constant maps are a trivial solution."""
+        views = [view.contiguous(memory_format=torch.channels_last) for view in (step.image, step.other)]
         if self.loss.feature_scales == "levels":
-            views = [self.feature_net.levels(view)[: len(step.outputs)] for view in (step.image, step.other)]
+            views = [self.feature_net.levels(view)[: len(step.outputs)] for view in views]
         else:
-            views = [[self.feature_net.lowest(view)] for view in (step.image, step.other)]
+            views = [[self.feature_net.lowest(view)] for view in views]
         layout = torch.channels_last if self.loss.feature_distance == "robust_l1" else torch.contiguous_format
         laid = [[m.to(step.image.dtype).contiguous(memory_format=layout) for m in maps] for maps in views]
         return list(zip(*laid, strict=True))
