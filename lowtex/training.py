@@ -328,7 +328,7 @@ def train_feature_net(
 def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
     """The autoencoder's training, by its own loss alone."""
     settings = experiment.feature_net
-    rates = {"drop_at": 0.75, "drop_factor": 0.1}
+    rates = {"drop_at": 0.75, "drop_factor": 0.1, "decay": "drop", "warm_up": 0.0}
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
     changes = {"steps": settings.steps, "batch_size": settings.batch_size, "flip": 0.5, "jitter": 0.0, "accumulate": 1}
     schedule = replace(experiment.schedule, **rates, **changes)
@@ -388,7 +388,7 @@ def run_loop(
     Args:
         step_function: turns the modules as prepared for the device(s), in training mode, an augmented batch (or an
             equal part of it), the step's number and the part's into (scalar loss, terms to log).
-        schedule: steps, batch size, augmentation, ``accumulate`` and the drop of the learning rate; the rate itself is
+        schedule: steps, batch size, augmentation, ``accumulate`` and the course of the learning rate; its height is
             each group's own of the optimiser.
 
     Raises:
@@ -452,9 +452,8 @@ def run_loop(
         for step, packed in enumerate(training_loader(dataset, order, options.workers), start=state.step):
             if step >= last:
                 break
-            factor = schedule.drop_factor if step >= schedule.drop_at * steps else 1.0
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = rate * factor
+                group["lr"] = rate * schedule.rate(step)
             optimizer.zero_grad(set_to_none=True)
             batch = augment(packed.unpack(accelerator.device), schedule, seed, step)
             found = []
