@@ -164,6 +164,16 @@ def test_resumed_after_the_drop_of_the_learning_rate_it_does_not_drop_again(tmp_
     assert_same(weights(whole), weights(parted))
 
 
+def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
+    course = {"decay": "cosine", "warm_up": 0.5, "learning_rate": 1e-3}
+    experiment = change(tiny("baseline"), **{f"schedule__{name}": value for name, value in course.items()})
+    training.train_experiment(experiment, Pairs(), tmp_path, options=replace(CPU, stop_after=4))
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    # cosines of 0, 30, 60, 90, 120 and 150 degrees, and thirds of the way up
+    whole = [1.0, (1 + 3**0.5 / 2) / 2, 0.75, 0.5, 0.25, (1 - 3**0.5 / 2) / 2]
+    assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip([1 / 3, 2 / 3, 1, 1, 1, 1], whole, strict=True)])
+
+
 def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):
     experiment = with_features(steps=8, learning_rate=1e-2)
 
