@@ -13,9 +13,9 @@ from lowtex.profiles import PROFILES
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The checkout the package runs from; the kit is installed in place."""
 
-DATASETS = ("vkitti2", "kitti", "kitti_depth", "make3d", "cityscapes", "stereo")
-"""Names a root can be given for: Virtual KITTI 2, KITTI raw, KITTI's improved ground truth, Make3D, Cityscapes, and a
-folder of one's own stereo pairs."""
+DATASETS = ("vkitti2", "kitti", "kitti_depth", "kitti_pairs", "kitti_2015", "make3d", "cityscapes", "stereo")
+"""Names a root can be given for: Virtual KITTI 2, KITTI raw, KITTI's improved ground truth, the pairs of KITTI's object
+and road benchmarks, KITTI stereo 2015, Make3D, Cityscapes, and a folder of one's own stereo pairs."""
 
 MINIATURE_FOLDERS = {name: "kitti_raw" if name == "kitti" else name for name in DATASETS}
 """Folder of each data set's miniature, within the profile's."""
