@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lowtex.data_paths import is_miniature
 from lowtex.datasets.kitti import KittiCalibration, read_kitti_calibration
-from lowtex.datasets.reader import WAYS_OUT, Kind, StereoReader, checked_root, hint_near, tolerates_missing
+from lowtex.datasets.reader import WAYS_OUT, Kind, StereoReader, checked_root, entries, hint_near, tolerates_missing
 from lowtex.datasets.splits import AVAILABLE, Frame
 from lowtex.datasets.stereo_folder import read_stems
 from lowtex.errors import DataError, require_choice
@@ -83,7 +83,9 @@ class KittiPairs(StereoReader):
         self.views = views
         self.root = checked_root(root, self.way_out)
         if not any(self.files("image", Frame("", "", side)) for side in self.cameras):
-            hint = hint_near(self.root, lambda inner: (inner / "training").is_dir(), ("image_2", "image_3"))
+            hint = hint_near(
+                self.root, lambda inner: {"training", "image_2"} & {*entries(inner)}, ("image_2", "image_3")
+            )
             raise DataError(f"{self.root} holds no frame in training/image_2/{hint}; {self.way_out}")
         self._open(split, size, camera, read_stems)
 

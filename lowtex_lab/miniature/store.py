@@ -91,6 +91,8 @@ def _options_of(profile: str) -> dict[str, dict]:
         "vkitti2": {**scenes, "size": [height, width]},
         "kitti_raw": kitti,
         "kitti_depth": kitti,
+        "kitti_pairs": kitti,
+        "kitti_2015": kitti,
         # a third wider than the network's pictures, so that these are never blown up
         "make3d": {"images": chosen.miniature_make3d, "size": [4 * (width * 4 // 9), 3 * (width * 4 // 9)]},
         # of the proportions of the official pictures, and large enough to lose the bonnet and be made smaller
@@ -106,6 +108,7 @@ def _writers(folder: Path) -> list:
     return [
         (partial(miniature.write_vkitti2, folder / "vkitti2"), ("vkitti2",)),
         (partial(miniature.write_kitti, folder), ("kitti_raw", "kitti_depth")),
+        (partial(miniature.write_kitti_benchmarks, folder), ("kitti_pairs", "kitti_2015")),
         (partial(miniature.write_make3d, folder / "make3d"), ("make3d",)),
         (partial(miniature.write_cityscapes, folder / "cityscapes"), ("cityscapes",)),
         (partial(miniature.write_stereo_folder, folder / "stereo"), ("stereo",)),
