@@ -139,6 +139,21 @@ def test_a_changed_rig_or_pair_is_trained_anew(trees, tmp_path, capsys):
     assert len(trained_now()) == 3
 
 
+def test_references_stand_beside_the_network(trees, trained, tmp_path, capsys):
+    rows, images = tmp_path / "rows.csv", tmp_path / "images.csv"
+    call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows), "--per-image", str(images)]
+    assert (
+        cli.main([*call, "--data", f"kitti_2015={trees / 'kitti_2015'}", "--references", "--strata", "gradient"]) == 0
+    )
+    found = read_rows(rows)
+    guesses = found[found["experiment"].str.startswith("reference: ")]
+    assert set(found["experiment"]) == {"baseline", "reference: one depth", "reference: mean map"}
+    assert set(guesses["train_data"]) == {"the ground truth of the other test images"}
+    assert guesses.groupby("experiment").size().tolist() == 2 * [(found["experiment"] == "baseline").sum()]
+    assert images.read_text().count("reference: mean map") == images.read_text().count("baseline")
+    assert "the ground truth of the other test images" in capsys.readouterr().out
+
+
 def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):
     words = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--data"]
     city = [*words, f"cityscapes={trees / 'cityscapes'}", "--split"]
