@@ -20,6 +20,9 @@ and road benchmarks, KITTI stereo 2015, Make3D, Cityscapes, and a folder of one'
 MINIATURE_FOLDERS = {name: "kitti_raw" if name == "kitti" else name for name in DATASETS}
 """Folder of each data set's miniature, within the profile's."""
 
+STREETS_FOLDER = "vkitti2_streets"
+"""Folder of the miniature's held-out streets, beside the others where a profile has them."""
+
 MINIATURE_MANIFEST = "manifest.json"
 """Left beside a profile's miniatures, one file for all its roots."""
 

@@ -56,8 +56,12 @@ VKITTI2_SPLITS = {
     "scene18/train": ("Scene01", "Scene02", "Scene20"),
     "scene18/val": ("Scene06",),
     "scene18/test": ("Scene18",),
+    "streets/val": tuple(f"Scene{number}" for number in range(41, 45)),
+    "streets/test": tuple(f"Scene{number}" for number in range(51, 63)),
 }
-"""Scenes of each named split; no scene is in two parts of one split. The paper does not say which split it used."""
+"""Scenes of each named split; no scene is in two parts of one split. The paper does not say which split it used. The
+``streets`` are of the miniature world alone, and no network learns from one: enough of them to tell streets apart from
+methods."""
 
 _SCENE = re.compile(r"Scene\w+")
 
