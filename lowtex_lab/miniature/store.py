@@ -6,7 +6,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from lowtex.data_paths import MINIATURE_MANIFEST, ROOT_MANIFEST, STREETS_FOLDER, miniature_folder
-from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
+from lowtex.datasets.virtual_kitti2 import STREET_SPLITS
 from lowtex.errors import DataError, OptionError
 from lowtex.experiments import get_profile
 from lowtex.files import read_json, write_json
@@ -91,8 +91,8 @@ def _options_of(profile: str) -> dict[str, dict]:
     height, width = chosen.size
     scenes = {"frames": chosen.miniature_frames, "variation_frames": chosen.miniature_variations}
     kitti = {"frames": chosen.miniature_kitti, "size": [height, width]}
-    held_out = [scene for part in ("streets/val", "streets/test") for scene in VKITTI2_SPLITS[part]]
-    streets = {"frames": dict.fromkeys(held_out, chosen.miniature_streets), "size": [height, width]}
+    held_out = dict.fromkeys(sum(STREET_SPLITS.values(), ()), chosen.miniature_streets)
+    streets = {"frames": held_out, "size": [height, width]}
     return {
         "vkitti2": {**scenes, "size": [height, width]},
         "kitti_raw": kitti,
