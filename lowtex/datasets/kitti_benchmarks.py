@@ -37,6 +37,9 @@ class KittiPairs(StereoReader):
     Get, after registration, left and right colour images and the camera calibration from
     https://www.cvlibs.net/datasets/kitti/eval_object.php or eval_road.php.
 
+    These benchmarks, stereo 2015 and the Eigen test list are cut from the same recordings, and the files do not say
+    from which drive: a frame may show the place of a test frame. Where you know which, leave them out by a list.
+
     Layout under ``root``, or under ``root/training``; frames of both benchmarks may lie side by side::
 
         training/image_2/000007.png       left colour camera (or .jpg); of the road benchmark um_000007.png
