@@ -64,8 +64,16 @@ def source_of(protocol: str | Protocol) -> Source:
 
 
 def default_protocol(roots: Collection[str]) -> str:
-    """The protocol for the roots named, the finest ground truth first; ``vkitti2_dense`` where none is named."""
-    return next((source.protocol for source in SOURCES.values() if source.root in roots), "vkitti2_dense")
+    """The protocol for the roots named, the finest ground truth first; ``vkitti2_dense`` where none is named.
+
+    Raises:
+        OptionError: what is named has no ground truth.
+    """
+    found = [source.protocol for source in SOURCES.values() if source.root in roots]
+    if roots and not found:
+        some = ", ".join(dict.fromkeys(source.root for source in SOURCES.values()))
+        raise OptionError(f"{' and '.join(roots)} has no ground truth to score by; give --data NAME=FOLDER of: {some}")
+    return found[0] if found else "vkitti2_dense"
 
 
 def open_test_set(

@@ -13,12 +13,15 @@ from lowtex.profiles import PROFILES
 REPOSITORY = Path(__file__).resolve().parents[1]
 """The checkout the package runs from; the kit is installed in place."""
 
-DATASETS = ("vkitti2", "kitti", "kitti_depth", "make3d", "cityscapes", "stereo")
-"""Names a root can be given for: Virtual KITTI 2, KITTI raw, KITTI's improved ground truth, Make3D, Cityscapes, and a
-folder of one's own stereo pairs."""
+DATASETS = ("vkitti2", "kitti", "kitti_depth", "kitti_pairs", "kitti_2015", "make3d", "cityscapes", "stereo")
+"""Names a root can be given for: Virtual KITTI 2, KITTI raw, KITTI's improved ground truth, the pairs of KITTI's object
+and road benchmarks, KITTI stereo 2015, Make3D, Cityscapes, and a folder of one's own stereo pairs."""
 
 MINIATURE_FOLDERS = {name: "kitti_raw" if name == "kitti" else name for name in DATASETS}
 """Folder of each data set's miniature, within the profile's."""
+
+STREETS_FOLDER = "vkitti2_streets"
+"""Folder of the miniature's held-out streets, beside the others where a profile has them."""
 
 MINIATURE_MANIFEST = "manifest.json"
 """Left beside a profile's miniatures, one file for all its roots."""

@@ -38,8 +38,9 @@ TRAINING_VERSION = 1
 """Raised whenever the training code changes what the same settings lead to; old results are then not reused."""
 
 
-TRAINABLE = ("vkitti2", "kitti", "cityscapes", "stereo")
-"""Data sets of stereo pairs. Make3D has single images, the improved ground truth belongs to KITTI's pairs."""
+TRAINABLE = ("vkitti2", "kitti", "kitti_pairs", "cityscapes", "stereo")
+"""Data sets of stereo pairs. Make3D has single images, the improved ground truth belongs to KITTI's pairs, and KITTI
+stereo 2015 is kept for testing."""
 
 
 FINE_TUNING_VERSION = 2

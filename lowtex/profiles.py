@@ -26,6 +26,8 @@ class Profile:
         miniature_kitti, miniature_cityscapes: pairs per split of the miniature KITTI and Cityscapes.
         miniature_make3d: images of the miniature Make3D.
         miniature_stereo: pairs in the miniature of a folder of one's own.
+        miniature_streets: frames of each of the 16 streets that are held out from everything, in a root of their own
+            (splits ``streets/val`` and ``streets/test`` of Virtual KITTI 2's layout); 0 writes none.
         finetune_steps: optimiser steps of a fine-tuning (notebooks 10, 11 and 14).
         transfer_steps: optimiser steps of the training on Cityscapes (notebook 14).
     """
@@ -46,6 +48,7 @@ class Profile:
     finetune_steps: int
     transfer_steps: int
     least_channels: int | None = None
+    miniature_streets: int = 0
 
 
 def _read(name: str, values: dict) -> Profile:

@@ -8,6 +8,7 @@ from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import CachedPairs
 from lowtex.datasets.cityscapes import Cityscapes
 from lowtex.datasets.kitti import KittiImproved, KittiRaw
+from lowtex.datasets.kitti_benchmarks import Kitti2015, KittiPairs
 from lowtex.datasets.make3d import Make3D
 from lowtex.datasets.prepared import PreparedPairs, is_prepared, open_prepared, prepare, prepared_for
 from lowtex.datasets.reader import RESIZES, StereoReader
@@ -20,6 +21,8 @@ from lowtex.options import typed, types_of
 READERS: dict[str, type[StereoReader]] = {
     "kitti": KittiRaw,
     "kitti_improved": KittiImproved,
+    "kitti_pairs": KittiPairs,
+    "kitti_2015": Kitti2015,
     "vkitti2": VirtualKitti2,
     "make3d": Make3D,
     "cityscapes": Cityscapes,
@@ -31,7 +34,9 @@ __all__ = [
     "READERS",
     "CachedPairs",
     "Cityscapes",
+    "Kitti2015",
     "KittiImproved",
+    "KittiPairs",
     "KittiRaw",
     "Make3D",
     "PreparedPairs",

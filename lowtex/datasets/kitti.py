@@ -18,6 +18,7 @@ from lowtex.datasets.reader import (
     StereoReader,
     checked_root,
     entries,
+    fitted,
     hint_near,
     require_plausible,
     require_size,
@@ -39,14 +40,15 @@ CAM_TO_CAM, VELO_TO_CAM = "calib_cam_to_cam.txt", "calib_velo_to_cam.txt"
 """The calibration files of a recording date."""
 
 _BENCHMARKS = {
-    "sequences/*/image_2": "KITTI's odometry benchmark (sequences/<number>/image_2)",
-    "disp_noc_0": "KITTI's stereo 2015 benchmark (image_2, image_3, disp_noc_0)",
-    "disp_occ_0": "KITTI's stereo 2015 benchmark (image_2, image_3, disp_occ_0)",
-    "colored_0": "KITTI's stereo 2012 benchmark (colored_0, colored_1)",
-    "label_2": "KITTI's object benchmark (image_2, calib, label_2)",
-    "image_2": "pairs of KITTI's object, road or stereo benchmarks (image_2, image_3)",
+    "sequences/*/image_2": ("KITTI's odometry benchmark (sequences/<number>/image_2)", None),
+    "disp_noc_0": ("KITTI's stereo 2015 benchmark (image_2, image_3, disp_noc_0)", "kitti_2015"),
+    "disp_occ_0": ("KITTI's stereo 2015 benchmark (image_2, image_3, disp_occ_0)", "kitti_2015"),
+    "colored_0": ("KITTI's stereo 2012 benchmark (colored_0, colored_1)", None),
+    "label_2": ("KITTI's object benchmark (image_2, calib, label_2)", "kitti_pairs"),
+    "image_2": ("pairs of KITTI's object or road benchmarks (image_2, image_3)", "kitti_pairs"),
 }
-"""Folders that tell a benchmark's layout; the first that is there counts."""
+"""Folders that tell a benchmark's layout, of which the first that is there counts: the benchmark in words, and the name
+of the data set that reads it."""
 
 SIDES = {"l": "02", "r": "03"}
 """KITTI's number of the left and of the right colour camera."""
@@ -59,14 +61,14 @@ class KittiCalibration:
     Attributes:
         path: the file it came from, for messages.
         projection: ``P_rect_02`` and ``P_rect_03`` by side, each ``(3, 4)`` float64, pixels.
-        size: ``S_rect`` by side: width and height of the rectified images, pixels.
-        rectification: ``R_rect_00`` as ``(4, 4)``.
+        size: ``S_rect`` by side: width and height of the rectified images, pixels; empty where the file has none.
+        rectification: ``R_rect_00`` as ``(4, 4)``; None for the file of a frame.
     """
 
     path: Path
     projection: dict[str, np.ndarray]
     size: dict[str, tuple[int, int]]
-    rectification: np.ndarray
+    rectification: np.ndarray | None
 
     def rig(self, side: str) -> StereoRig:
         """The rig of the left (``l``) or right (``r``) camera at native size.
@@ -84,8 +86,20 @@ class KittiCalibration:
             baseline = right[0, 3] / -right[0, 0] - left[0, 3] / -left[0, 0]
         values = {"focal_px": p[0, 0], "focal_y_px": p[1, 1], "cx": p[0, 2], "cy": p[1, 2], "baseline_m": baseline}
         values["cx_offset_px"] = left[0, 2] - right[0, 2]
-        width, height = self.size[side]
-        return {name: float(value) for name, value in values.items()} | {"width": width, "height": height}
+        size = dict(zip(("width", "height"), self.size[side], strict=True)) if self.size else {}
+        return {name: float(value) for name, value in values.items()} | size
+
+    def fitted(self, side: str, image: Path, width: int, height: int, way_out: str) -> StereoRig:
+        """The rig of an image, which must have the file's size, or a size that its principal point fits.
+
+        Raises:
+            DataError: it has not; names the image and the file.
+        """
+        if not self.size:
+            return fitted(self.rig(side), self.path, image, width, height, way_out)
+        way_out = f"a resized copy can't be used with the original calibration: {way_out}"
+        require_size(image, (height, width), self.size[side][::-1], f"{self.path} says", way_out)
+        return self.rig(side)
 
     def velodyne_projection(self, side: str, velodyne_to_camera: np.ndarray) -> np.ndarray:
         """``P_rect_0c R_rect_00 T_velo``, ``(3, 4)``: laser coordinates (x forward, metres) to pixels."""
@@ -114,11 +128,15 @@ def find_drives(root: Path) -> dict[str, Path]:
     if drives:
         return {name: found[name] for name in sorted(drives)}
     if other := other_kitti_layout(root):
-        raise DataError(
-            f"{root} holds {other}, not KITTI raw's drives: no reader takes this layout yet. What can be used today: "
-            "copy or link frames of one calibration as left/ and right/ beside a rig.yaml (`lowtex data rig "
-            "--template`) and give that folder as --data stereo=FOLDER"
+        told, name = other
+        way_out = (
+            f"name it --data {name}={root}"
+            if name
+            else "no reader takes this layout yet. What can be used today: copy or link frames of one calibration as "
+            "left/ and right/ beside a rig.yaml (`lowtex data rig --template`) and give that folder as --data "
+            "stereo=FOLDER"
         )
+        raise DataError(f"{root} holds {told}, not KITTI raw's drives: {way_out}")
     hint = hint_near(root, lambda inner: any(map(_DATE.fullmatch, entries(inner))))
     raise DataError(f"{root} holds no KITTI drive{hint}; {KITTI_RAW_WAY_OUT}")
 
@@ -249,10 +267,7 @@ class KittiRaw(StereoReader):
         return f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}"
 
     def rig(self, f: Frame, image: Path, width: int, height: int) -> StereoRig:
-        calibration = self.calibration(f.folder)
-        way_out = f"a resized copy can't be used with the original calibration: {self.way_out}"
-        require_size(image, (height, width), calibration.size[f.side][::-1], f"{calibration.path} says", way_out)
-        return calibration.rig(f.side)
+        return self.calibration(f.folder).fitted(f.side, image, width, height, self.way_out)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
         if not (paths := self._truth_file(f)):
@@ -396,8 +411,8 @@ def _raw_root(depth_root: Path, raw_root: str | Path | None) -> Path:
         ) from error
 
 
-def other_kitti_layout(root: Path) -> str | None:
-    """What a root holds that is KITTI's, but not the raw recordings: a benchmark's layout in words; else None.
+def other_kitti_layout(root: Path) -> tuple[str, str | None] | None:
+    """What a root holds that is KITTI's, but not the raw recordings: a benchmark of `_BENCHMARKS`; else None.
 
     The folders may lie in the root, or one or two levels below it (``training/``, ``dataset/sequences/``).
     """
@@ -409,7 +424,7 @@ def other_kitti_layout(root: Path) -> str | None:
 
 
 def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
-    """Read ``calib_cam_to_cam.txt``.
+    """Read ``calib_cam_to_cam.txt``, or the file of one frame of the object or road benchmark, which has no size.
 
     Raises:
         DataError: the file or a field is missing, a value is not a finite number, the focal length or the baseline
@@ -417,16 +432,20 @@ def read_kitti_calibration(path: str | Path, way_out: str) -> KittiCalibration:
             file and the field.
     """
     fields = KittiFields(path, way_out)
-    size = {side: fields.size(f"S_rect_{camera}") for side, camera in SIDES.items()}
-    projection = {side: fields.numbers(f"P_rect_{camera}", 12).reshape(3, 4) for side, camera in SIDES.items()}
-    calibration = KittiCalibration(Path(path), projection, size, fields.rotation("R_rect_00"))
-    for side, camera in SIDES.items():
-        what = dict.fromkeys(("focal_px", "focal_y_px"), f"{path}: P_rect_{camera} (focal length)")
-        what["baseline_m"] = f"{path}: baseline by P_rect_02 and P_rect_03 (< 0: cameras swapped)"
+    of_frame = "P2" in fields.values
+    names = {side: f"P{camera[1]}" if of_frame else f"P_rect_{camera}" for side, camera in SIDES.items()}
+    size = {} if of_frame else {side: fields.size(f"S_rect_{camera}") for side, camera in SIDES.items()}
+    projection = {side: fields.numbers(name, 12).reshape(3, 4) for side, name in names.items()}
+    # only the laser's points need it, and files of frames may lack it
+    rectification = None if of_frame else fields.rotation("R_rect_00")
+    calibration = KittiCalibration(Path(path), projection, size, rectification)
+    for side, name in names.items():
+        what = dict.fromkeys(("focal_px", "focal_y_px"), f"{path}: {name} (focal length)")
+        what["baseline_m"] = f"{path}: baseline by {names['l']} and {names['r']} (< 0: cameras swapped)"
         require_plausible(calibration.rig_values(side), what, way_out)
     left, right = (p[0, 0] for p in projection.values())
     same = abs(left - right) < 1e-3 * left
-    fields.require(same, "P_rect_03", f"focal length {right:g} differs from P_rect_02's {left:g}")
+    fields.require(same, names["r"], f"focal length {right:g} differs from {names['l']}'s {left:g}")
     return calibration
 
 

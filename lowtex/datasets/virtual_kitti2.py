@@ -59,6 +59,12 @@ VKITTI2_SPLITS = {
 }
 """Scenes of each named split; no scene is in two parts of one split. The paper does not say which split it used."""
 
+STREET_SPLITS = {
+    "streets/val": tuple(f"Scene{number}" for number in range(41, 45)),
+    "streets/test": tuple(f"Scene{number}" for number in range(51, 63)),
+}
+"""The same for streets of the miniature world that no network learns from, enough to tell streets from methods."""
+
 _SCENE = re.compile(r"Scene\w+")
 
 
@@ -98,7 +104,7 @@ class VirtualKitti2(StereoReader):
 
     ground_truth = "vkitti2"
     way_out = VKITTI2_WAY_OUT
-    known = tuple(VKITTI2_SPLITS)
+    known = (*VKITTI2_SPLITS, *STREET_SPLITS)
     aliases = {part: f"eigen_like/{part}" for part in ("train", "val", "test")}
     cameras = {"l": 0, "r": 1}
     layout = {
@@ -171,7 +177,7 @@ class VirtualKitti2(StereoReader):
             frames = [f for folder in folders for f in self._frames(folder, sorted(self._numbers(folder)), sides)]
             return [f for f in frames if not self.missing(f)]
         frames = []
-        scenes = VKITTI2_SPLITS[self.split]
+        scenes = (VKITTI2_SPLITS | STREET_SPLITS)[self.split]
         for folder in (f"{scene}/{name}" for scene in scenes for name in self.variations or ["clone"]):
             if folder in self.folders:
                 count = max(self._numbers(folder) | self._recorded(folder), default=-1) + 1

@@ -22,11 +22,11 @@ from lowtex.datasets.images import resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample, collate
 from lowtex.devices import device_of
 from lowtex.errors import DataError, require_choice
-from lowtex.evaluation.metrics import metric_names, pixel_errors, summarise
+from lowtex.evaluation.metrics import D1_ALL, disparity_outliers, metric_names, pixel_errors, summarise
 from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
 from lowtex.evaluation.protocols import IMAGE_CROPS, Protocol, get_protocol
 from lowtex.evaluation.texture import strata_makers
-from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, nominal_to_metres
+from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig, depth_to_disparity, nominal_to_metres
 from lowtex.networks.layers import evaluation_mode
 from lowtex.progress import Progress
 
@@ -46,12 +46,14 @@ class Comparison:
         prediction: resized, scaled as the protocol says, clamped.
         valid: bool, the pixels that count.
         scale: what the prediction was multiplied with (1 without scaling).
+        unclamped: the prediction before it was clamped.
     """
 
     truth: np.ndarray
     prediction: np.ndarray
     valid: np.ndarray
     scale: float
+    unclamped: np.ndarray
 
 
 def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quantity: str = "depth") -> Comparison:
@@ -87,7 +89,8 @@ def compare(prediction, sample: StereoSample, protocol: str | Protocol, *, quant
         scale = nominal_to_metres(1.0, protocol.nominal_factor * NOMINAL_BASELINE_M)
     elif protocol.scaling == "median" and valid.any():
         scale = float(np.median(truth[valid]) / np.median(depth[valid]))
-    return Comparison(truth, np.clip(depth * scale, protocol.min_depth_m, protocol.cap_m), valid, scale)
+    metres = depth * scale
+    return Comparison(truth, np.clip(metres, protocol.min_depth_m, protocol.cap_m), valid, scale, metres)
 
 
 def score(
@@ -104,6 +107,10 @@ def score(
     if not compared.valid.any():
         return []
     errors = pixel_errors(compared.truth[compared.valid], compared.prediction[compared.valid], log10=protocol.log10)
+    if protocol.d1_all:
+        rig = sample.rig.resized(compared.truth.shape[1], compared.truth.shape[0])
+        maps = (torch.from_numpy(depth[compared.valid]) for depth in (compared.truth, compared.unclamped))
+        errors[D1_ALL] = disparity_outliers(*(depth_to_disparity(depth, rig).numpy() for depth in maps))
 
     def row(kind: str, stratum: str, select: np.ndarray | None) -> dict:
         pixels = int(compared.valid.sum() if select is None else select.sum())
@@ -141,7 +148,7 @@ class Evaluation:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metric columns."""
-        return metric_names(self.protocol.log10)
+        return metric_names(self.protocol.log10, self.protocol.d1_all)
 
     @property
     def images(self) -> int:
@@ -284,7 +291,7 @@ def evaluate(
                 rows.extend(scored)
             if progress:
                 bar.update(len(samples))
-    columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10)]
+    columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10, protocol.d1_all)]
     seconds = time.perf_counter() - start
     result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)
     if damaged and not rows:

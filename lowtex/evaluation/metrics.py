@@ -1,4 +1,4 @@
-"""The depth metrics of the literature (Eigen et al. 2014), and the log10 error that Make3D is reported with.
+"""The depth metrics of the literature (Eigen et al. 2014), the log10 error that Make3D is reported with, and D1-all.
 
 Everything here takes the pixels to score and nothing else: which pixels those are (crop, cap, ground truth present)
 is a protocol's business, see `lowtex.evaluation.protocols`.
@@ -8,23 +8,32 @@ import numpy as np
 from torch import Tensor
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
-"""The seven names every KITTI table has; `LOG10` is added where a protocol asks for it."""
+"""The seven names every KITTI table has; `LOG10` and `D1_ALL` are added where a protocol asks for them."""
 
 LOG10 = "log10"
+
+D1_ALL = "d1_all"
+"""Share of disparity outliers, KITTI stereo 2015's own error (`disparity_outliers`); not the accuracy ``d1``."""
+
+ALL_METRICS = (*METRICS, LOG10, D1_ALL)
+"""Every metric there is, in the order of tables."""
 
 HIGHER_IS_BETTER = frozenset({"d1", "d2", "d3"})
 """Shares of pixels; every other metric is an error, and smaller is better."""
 
-_LABELS = "AbsRel SqRel RMSE RMSElog δ<1.25 δ<1.25² δ<1.25³ log10"
-LABELS = dict(zip((*METRICS, LOG10), _LABELS.split(), strict=True))
+_LABELS = "AbsRel SqRel RMSE RMSElog δ<1.25 δ<1.25² δ<1.25³ log10 D1-all"
+LABELS = dict(zip(ALL_METRICS, _LABELS.split(), strict=True))
 """How the literature writes them."""
 
 RATIO = 1.25
 
+OUTLIER_PX, OUTLIER_SHARE = 3.0, 0.05
+"""A disparity is an outlier beyond both (Menze and Geiger, CVPR 2015)."""
 
-def metric_names(log10: bool = False) -> tuple[str, ...]:
-    """The names `depth_errors` returns, in the literature's order."""
-    return (*METRICS, LOG10) if log10 else METRICS
+
+def metric_names(log10: bool = False, d1_all: bool = False) -> tuple[str, ...]:
+    """The names `depth_errors` returns, in the literature's order, and `D1_ALL`."""
+    return (*METRICS, *([LOG10] if log10 else []), *([D1_ALL] if d1_all else []))
 
 
 def pixel_errors(truth, prediction, log10: bool = False) -> dict[str, np.ndarray]:
@@ -57,6 +66,27 @@ def pixel_errors(truth, prediction, log10: bool = False) -> dict[str, np.ndarray
     if log10:
         errors[LOG10] = (log_ratio / np.log(10.0)) ** 2
     return errors
+
+
+def disparity_outliers(truth_px, prediction_px) -> np.ndarray:
+    """Which disparities are outliers: wrong by more than 3 pixels and by more than 5 % of the true one.
+
+    The share of them is D1-all of KITTI stereo 2015. Monodepth's code counts an error of exactly 3 px or 5 % too.
+
+    Args:
+        truth_px, prediction_px: pixels at the original image's size, numpy arrays of one shape; the truth > 0.
+
+    Returns:
+        float64 array ``(N,)``: 1 for an outlier, else 0.
+
+    Raises:
+        ValueError: as `pixel_errors`; a prediction may be any finite number.
+    """
+    truth, prediction = _array(truth_px).reshape(-1), _array(prediction_px).reshape(-1)
+    if truth.shape != prediction.shape or not np.isfinite(prediction).all() or not (truth > 0).all():
+        raise ValueError("disparities must be two arrays of one shape, the true ones > 0, the predicted ones finite")
+    error = np.abs(prediction - truth)
+    return ((error > OUTLIER_PX) & (error > OUTLIER_SHARE * truth)).astype(np.float64)
 
 
 def summarise(errors: dict[str, np.ndarray], select: np.ndarray | None = None) -> dict[str, float]:

@@ -61,6 +61,8 @@ class Protocol:
         interpolation: of the resize, see `lowtex.evaluation.postprocessing.resize_map`.
         resized: ``inverse_depth``, or ``depth`` where a code base interpolates depth itself.
         log10: also report Make3D's fourth error, the root mean square of differences of base-10 logarithms.
+        d1_all: also report the share of disparity outliers at the ground truth's size, of the prediction as it is
+            before it is clamped (`lowtex.evaluation.metrics.disparity_outliers`).
         source: where the protocol comes from and who uses it.
     """
 
@@ -74,6 +76,7 @@ class Protocol:
     flip: bool = False
     interpolation: Literal["linear", "nearest", "nearest_centre"] = "linear"
     log10: bool = False
+    d1_all: bool = False
     source: str = ""
     image_crop: Literal[tuple(IMAGE_CROPS)] | None = None
     clamp_truth: bool = False

@@ -23,7 +23,7 @@ import pandas as pd
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import Evaluation
-from lowtex.evaluation.metrics import LABELS, LOG10, METRICS
+from lowtex.evaluation.metrics import ALL_METRICS, LABELS
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS, PROTOCOLS
 from lowtex.evaluation.texture import STRATUM_ORDER
 from lowtex.experiments import NAMED, Experiment
@@ -229,7 +229,7 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             expected = "a finite number" if kind == "whole" else "at least 1"
             values = number.where(good, 0).astype(np.int64)
         elif kind == "metric":
-            good, expected, values = text.isin([*METRICS, LOG10]), "a metric's name", text
+            good, expected, values = text.isin(ALL_METRICS), "a metric's name", text
         else:
             good, expected, values = column.notna() & (text != ""), "a text", text
         if not good.all():
@@ -269,7 +269,7 @@ def table(
     kept = rows[rows["stratum_kind"].isin(["none", stratum_kind])]
     if kept.empty:
         raise DataError("no rows to make a table of; check the filter, or run the evaluation first")
-    present = [name for name in (*METRICS, LOG10) if (kept["metric"] == name).any()]
+    present = [name for name in ALL_METRICS if (kept["metric"] == name).any()]
     metrics = present if metrics is None else list(metrics)
     if unknown := [name for name in metrics if name not in present]:
         raise OptionError(f"metrics={', '.join(unknown)}: no row has it; the rows have: {', '.join(present)}")
@@ -372,8 +372,9 @@ def write_table(path_without_suffix: str | Path, frame: pd.DataFrame, *, digits:
 @cache
 def _published() -> pd.DataFrame:
     frame = pd.read_csv(Path(__file__).with_name("literature.csv"), dtype=str, keep_default_na=False)
-    for name in (*METRICS, LOG10):
-        frame[name] = pd.to_numeric(frame[name].replace("", np.nan))
+    for name in ALL_METRICS:
+        # no published row has D1-all yet
+        frame[name] = pd.to_numeric(frame.get(name, pd.Series("", frame.index)).replace("", np.nan))
     frame["images"] = frame["images"].astype(np.int64)
     return frame
 

@@ -21,6 +21,9 @@ def evaluate(options: argparse.Namespace) -> int:
     Monodepth2's folders images are resized by Lanczos, as in their training, else by area; --reader resize=area or
     lanczos says which.
 
+    --references scores beside the network what never looks at a picture: one depth, and one depth map, each made of
+    the true depth of the other test images. They know more than a network is told, so they are oracles, not methods.
+
     example:
       lowtex evaluate --checkpoint results/quick/experiments/ours-s0-0123456789ab
       lowtex evaluate --checkpoint network.safetensors --data kitti=~/kitti_raw \
@@ -29,6 +32,8 @@ def evaluate(options: argparse.Namespace) -> int:
       lowtex evaluate --checkpoint mono+stereo_640x192/ --data kitti=~/kitti_raw --scaling x5.4
     """
     import warnings
+
+    import pandas as pd
 
     from lowtex.catalog import TRUTH_FILES, data_name, learnt_from, source_of
     from lowtex.checkpoints import load_network
@@ -40,6 +45,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from lowtex.progress import count
     from lowtex.provenance import provenance
     from lowtex_lab.cli import FAILED
+    from lowtex_lab.studies.references import FIXED_BY, reference_evaluations
 
     if options.out and options.per_image and options.out.resolve() == options.per_image.resolve():
         raise OptionError(f"--out and --per-image both name {options.out}; give each a file of its own")
@@ -74,19 +80,20 @@ def evaluate(options: argparse.Namespace) -> int:
     if result.damaged:
         # rows of fewer images must not pass for rows of the whole split
         told["split"] += f" without {len(result.damaged)} damaged"
-    rows = rows_from(
-        result,
-        known["experiment"],
-        miniature=is_miniature(dataset.root),
-        profile=options.profile,
-        origin=provenance(device),
-        **told,
-    )
+    origin = {"miniature": is_miniature(dataset.root), "profile": options.profile, "origin": provenance(device)}
+    rows = rows_from(result, known["experiment"], **origin, **told)
+    images = per_image_rows(result, known["experiment"], **told)
+    if options.references:
+        scored = set(result.per_image["image"])
+        indices = [index for index, name in enumerate(dataset.names) if name in scored]
+        told |= {"experiment_key": "none", "seed": 0, "train_data": FIXED_BY}
+        for name, reference in reference_evaluations(dataset, result.protocol, strata, indices).items():
+            rows = pd.concat([rows, rows_from(reference, name, **origin, **told)])
+            images = pd.concat([images, per_image_rows(reference, name, **told)])
     if options.out:
         append_rows(options.out, rows)
     if options.per_image:
-        told.pop("train_data", None)
-        _write_images(options.per_image, earlier, per_image_rows(result, known["experiment"], **told))
+        _write_images(options.per_image, earlier, images)
     print(f"{told['eval_data']}, split {told['split']}; {result.describe()}")
     if learnt_from(known["experiment"], dataset, root):
         print("note: these are the very images it was trained on; no test of how it does on others")

@@ -33,6 +33,8 @@ _NAMED_SPLITS = {
     "vkitti2": tuple(name for name in VKITTI2_SPLITS if name.startswith("eigen_like/")),
     "kitti": tuple(KITTI_SPLITS),
     "kitti_depth": ("eigen_benchmark/test",),
+    "kitti_pairs": ("by_date/train", "by_date/val"),
+    "kitti_2015": ("test",),
     "make3d": ("test",),
     "cityscapes": tuple(CITYSCAPES_COUNTS),
     "stereo": ("all",),

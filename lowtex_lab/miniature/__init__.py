@@ -2,6 +2,7 @@
 
 from lowtex_lab.miniature.cityscapes import write_cityscapes
 from lowtex_lab.miniature.kitti import write_kitti
+from lowtex_lab.miniature.kitti_benchmarks import write_kitti_benchmarks
 from lowtex_lab.miniature.make3d import write_make3d
 from lowtex_lab.miniature.render import VKITTI2_RIG, WORLD_VERSION, Scene, StereoPair, render
 from lowtex_lab.miniature.stereo_folder import write_stereo_folder
@@ -17,6 +18,7 @@ __all__ = [
     "render",
     "write_cityscapes",
     "write_kitti",
+    "write_kitti_benchmarks",
     "write_make3d",
     "write_stereo_folder",
     "write_vkitti2",

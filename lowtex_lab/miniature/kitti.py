@@ -128,34 +128,41 @@ def _write_frame(paths: dict[str, Path], scene: Scene, frame: int, size: tuple[i
     camera does not see.
     """
     pair = render(scene, frame, size, rig=rig)
-    place, heading = scene.pose(frame)
-    world = world_at(scene, place[2])
-    # camera 0 is that far to the right of the left colour camera
-    camera0 = beside(place, heading, -CAMERA_X_M[2])
-    scanned = scan(world, camera0, heading, *pattern(size))
-    dense = scan(world, camera0, heading, *pattern(size, DENSER), fan=math.radians(110))
+    scanned, dense = scan(*_standing(scene, frame), *pattern(size)), accumulated(scene, frame, size)
     write_image(paths["left"], as_bgr8(pair.left))
     write_image(paths["right"], as_bgr8(pair.right))
     with atomic_path(paths["laser"]) as temporary:
         temporary.write_bytes(scanned.astype("<f4").tobytes())
     for name, depth, camera in (("truth_left", pair.depth_left, 2), ("truth_right", pair.depth_right, 3)):
-        seen = _seen(dense, depth, pair.rig, CAMERA_X_M[camera])
-        write_image(paths[name], (seen * 256).round().astype(np.uint16))
+        truth = seen(dense, depth, pair.rig, camera)
+        write_image(paths[name], (truth * 256).round().astype(np.uint16))
 
 
-def _seen(points: np.ndarray, depth: Tensor, rig: StereoRig, camera_x: float) -> np.ndarray:
-    """Points of the laser as camera z at the pixels of one camera, where its own depth agrees with them."""
-    x, y, z = -points[:, 1] - camera_x, -points[:, 2] - ABOVE_M, points[:, 0] - BEHIND_M
+def accumulated(scene: Scene, frame: int, size: tuple[int, int]) -> np.ndarray:
+    """A denser scan of what lies ahead of a frame, as if several had been accumulated; as `scan` gives it."""
+    return scan(*_standing(scene, frame), *pattern(size, DENSER), fan=math.radians(110))
+
+
+def _standing(scene: Scene, frame: int) -> tuple[World, tuple, float]:
+    """The world around a frame, the place of camera 0 in it, and the heading."""
+    place, heading = scene.pose(frame)
+    # camera 0 is that far to the right of the left colour camera
+    return world_at(scene, place[2]), beside(place, heading, -CAMERA_X_M[2]), heading
+
+
+def seen(points: np.ndarray, depth: Tensor, rig: StereoRig, camera: int) -> np.ndarray:
+    """Points of the laser as camera z at the pixels of camera 2 or 3, where its own depth agrees with them."""
+    x, y, z = -points[:, 1] - CAMERA_X_M[camera], -points[:, 2] - ABOVE_M, points[:, 0] - BEHIND_M
     keep = z > 0.5
     x, y, z = (value[keep].astype(np.float64) for value in (x, y, z))
     column = np.round(rig.focal_px * x / z + rig.cx).astype(np.int64)
     row = np.round(rig.fy * y / z + rig.cy).astype(np.int64)
     keep = (column >= 0) & (row >= 0) & (column < rig.width) & (row < rig.height)
     column, row, z = column[keep], row[keep], z[keep]
-    seen = depth[0].numpy()[row, column]
+    surface = depth[0].numpy()[row, column]
     # half a pixel's slope on the road is allowed on top, for the pixel's centre is not where the point lies
     allowed = AGREE * z + 0.6 * z**2 / (rig.fy * 1.65)
-    keep = (seen > 0) & (np.abs(seen - z) < np.minimum(allowed, 0.15 * z))
+    keep = (surface > 0) & (np.abs(surface - z) < np.minimum(allowed, 0.15 * z))
     out = np.zeros(depth.shape[1:], dtype=np.float32)
     order = np.argsort(-z[keep])
     out[row[keep][order], column[keep][order]] = z[keep][order]
@@ -242,6 +249,11 @@ def calibration_files(rig: StereoRig) -> dict[str, str]:
     inertial = {"R": np.eye(3), "T": (-0.81, 0.32, -0.80)}
     files = {"cam_to_cam": cameras, "velo_to_cam": laser, "imu_to_velo": inertial}
     return {f"calib_{name}.txt": _lines(matrices) for name, matrices in files.items()}
+
+
+def frame_calibration(rig: StereoRig) -> str:
+    """Text of a frame's file as the object benchmark has it, without what only the laser needs."""
+    return _lines({f"P{camera}": projection(rig, camera) for camera in range(4)})
 
 
 def _lines(matrices: dict) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lowtex.data_paths import MINIATURE_MANIFEST, ROOT_MANIFEST, miniature_folder
+from lowtex.data_paths import MINIATURE_MANIFEST, ROOT_MANIFEST, STREETS_FOLDER, miniature_folder
+from lowtex.datasets.virtual_kitti2 import STREET_SPLITS
 from lowtex.errors import DataError, OptionError
 from lowtex.experiments import get_profile
 from lowtex.files import read_json, write_json
@@ -24,7 +25,10 @@ def manifest_of(profile: str) -> dict:
     """
     from lowtex_lab.miniature.writing import world_version
 
-    roots = {name: {**options, "world_version": world_version(name)} for name, options in _options_of(profile).items()}
+    roots = {}
+    for name, options in _options_of(profile).items():
+        layout = "vkitti2" if name == STREETS_FOLDER else name
+        roots[name] = {**options, "world_version": world_version(layout)}
     return {
         "what": "miniature data sets written by lowtex, not the real ones",
         "profile": profile,
@@ -87,15 +91,21 @@ def _options_of(profile: str) -> dict[str, dict]:
     height, width = chosen.size
     scenes = {"frames": chosen.miniature_frames, "variation_frames": chosen.miniature_variations}
     kitti = {"frames": chosen.miniature_kitti, "size": [height, width]}
+    held_out = dict.fromkeys(sum(STREET_SPLITS.values(), ()), chosen.miniature_streets)
+    streets = {"frames": held_out, "size": [height, width]}
     return {
         "vkitti2": {**scenes, "size": [height, width]},
         "kitti_raw": kitti,
         "kitti_depth": kitti,
+        "kitti_pairs": kitti,
+        "kitti_2015": kitti,
         # a third wider than the network's pictures, so that these are never blown up
         "make3d": {"images": chosen.miniature_make3d, "size": [4 * (width * 4 // 9), 3 * (width * 4 // 9)]},
         # of the proportions of the official pictures, and large enough to lose the bonnet and be made smaller
         "cityscapes": {"frames": chosen.miniature_cityscapes, "size": [width * 9 // 10, 2 * (width * 9 // 10)]},
         "stereo": {"pairs": chosen.miniature_stereo, "size": [width * 9 // 8, 2 * width]},
+        # a root of its own: what networks learn from keeps its files and its name
+        **({STREETS_FOLDER: streets} if chosen.miniature_streets else {}),
     }
 
 
@@ -106,9 +116,11 @@ def _writers(folder: Path) -> list:
     return [
         (partial(miniature.write_vkitti2, folder / "vkitti2"), ("vkitti2",)),
         (partial(miniature.write_kitti, folder), ("kitti_raw", "kitti_depth")),
+        (partial(miniature.write_kitti_benchmarks, folder), ("kitti_pairs", "kitti_2015")),
         (partial(miniature.write_make3d, folder / "make3d"), ("make3d",)),
         (partial(miniature.write_cityscapes, folder / "cityscapes"), ("cityscapes",)),
         (partial(miniature.write_stereo_folder, folder / "stereo"), ("stereo",)),
+        (partial(miniature.write_vkitti2, folder / STREETS_FOLDER), (STREETS_FOLDER,)),
     ]
 
 

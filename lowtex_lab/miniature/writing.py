@@ -17,7 +17,9 @@ from lowtex.options import PositiveInt, typed
 from lowtex.progress import Progress
 from lowtex_lab.miniature.render import WORLD_VERSION
 
-LAYOUTS = {"vkitti2": 1, "kitti_raw": 1, "kitti_depth": 1, "make3d": 1, "cityscapes": 1, "stereo": 1}
+LAYOUTS = dict.fromkeys(
+    ("vkitti2", "kitti_raw", "kitti_depth", "kitti_pairs", "kitti_2015", "make3d", "cityscapes", "stereo"), 1
+)
 """Version of each layout's own files, raised by hand with any change of its writer that changes them; so an edit of one
 writer neither rewrites the other layouts nor trains the networks anew that learnt from them. A change of the world
 itself raises `WORLD_VERSION`. A test holds both to rendered frames."""

@@ -23,7 +23,7 @@ import torch
 
 from lowtex.catalog import data_name, open_pairs, open_test_set, training_settings
 from lowtex.checkpoints import load_network
-from lowtex.data_paths import Roots, is_miniature
+from lowtex.data_paths import STREETS_FOLDER, Roots, is_miniature
 from lowtex.datasets import CachedPairs
 from lowtex.devices import resolve_device
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
@@ -69,6 +69,13 @@ class Place:
     def experiments(self) -> Path:
         """Folder of the trainings."""
         return self.run_dir / "experiments"
+
+    @property
+    def scored(self) -> tuple[Path, str]:
+        """Folder of the images that are scored, and what stands before the names of its splits: the streets that the
+        miniature holds out, where its profile has them (`lowtex.profiles.Profile`), else the root's own split."""
+        held_out = get_profile(self.profile).miniature_streets and is_miniature(self.root)
+        return (self.root.with_name(STREETS_FOLDER), "streets/") if held_out else (self.root, "")
 
     @property
     def strata(self) -> tuple[str, ...]:
@@ -296,10 +303,10 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
     if not any(splits.values()):
         return
     network = load_network(folder)[0].to(resolve_device(place.device))
-    scored = {}
+    scored, (root, before) = {}, place.scored
     started = time.perf_counter()
     for split in dict.fromkeys(split for wanted in splits.values() for split in wanted):
-        dataset = open_test_set(PROTOCOL, Roots({"vkitti2": place.root}), split, experiment.data.size)
+        dataset = open_test_set(PROTOCOL, Roots({"vkitti2": root}), f"{before}{split}", experiment.data.size)
         if both := sorted(set(dataset.names) & set(learnt_from.names)):
             raise DataError(f"{both[0]} is in the {split} split and in the training split; scores would mean nothing")
         scored[split] = dataset, evaluate(network, dataset, PROTOCOL, strata=place.strata)

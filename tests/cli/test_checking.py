@@ -239,6 +239,7 @@ def test_many_files_are_looked_at_without_decoding_them(tmp_path, decoded):
     [
         ("kitti", "kitti_raw", ("eigen/test", 0, 697), 8, 4),
         ("kitti_depth", "kitti_depth", ("eigen_benchmark/test", 0, 652), 3, 3),
+        ("kitti_2015", "kitti_2015", ("test", 19, 200), 19, 19),
         ("make3d", "make3d", ("test", 4, 134), 4, 4),
         ("cityscapes", "cityscapes", ("val", 0, 500), 1, 1),
     ],
@@ -249,6 +250,13 @@ def test_real_samples(real_data, name, folder, named, there, truths, thorough):
     assert (found.named.split, found.named.complete, found.named.expected) == named
     assert not found.named.fine
     assert found.there.fine and (found.there.complete, found.there.with_truth) == (there, truths)
+
+
+def test_real_pairs_are_all_fine(real_data):
+    """A quick look: the readers' own test decodes them."""
+    found = check_root("kitti_pairs", real_data / "kitti_pairs")
+    assert found.named.fine and found.there.fine
+    assert (found.named.split, found.named.complete, found.named.files, found.named.with_truth) == ("all", 202, 606, 0)
 
 
 def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
@@ -279,7 +287,7 @@ def test_exit_codes(tmp_path, capsys, monkeypatch):
     damages.keep(0.9)(image(root, 1))
     assert cli.main([*words, "--split", "mine"]) == 1
     for bad, message in (
-        ([], "give --data NAME=FOLDER, with NAME one of vkitti2, kitti, kitti_depth, make3d"),
+        ([], "give --data NAME=FOLDER, with NAME one of vkitti2, kitti, kitti_depth, kitti_pairs, "),
         (["--data", "kitty=."], "'kitty' is not known"),
         (["--data", "kitti=no/such"], "no/such is not a folder"),
         (["--data", f"kitti={root}", "--split", "eigen/tset"], "split='eigen/tset' is not known; choose mine, train"),

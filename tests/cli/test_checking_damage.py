@@ -9,6 +9,7 @@ from dataset_trees import (
     IDS,
     write_cityscapes,
     write_kitti,
+    write_kitti_2015,
     write_kitti_depth,
     write_make3d,
     write_vkitti2,
@@ -26,6 +27,7 @@ ONLY_DECODING_TELLS = {
     ("cityscapes", "left with a wrong byte"),
     ("cityscapes", "disparity with a wrong byte"),
     ("cityscapes", "disparity without any"),
+    ("kitti_2015", "disparity without any"),
 }
 
 
@@ -49,6 +51,12 @@ def kitti_depth(root: Path) -> Path:
     return listed(root, "test", TWO)
 
 
+def kitti_2015(root: Path) -> Path:
+    write_kitti_2015(root)
+    # a list, so that the official 200 frames are not asked for
+    return listed(root, "test", "000007\n000000\n")
+
+
 def vkitti2(root: Path) -> Path:
     write_vkitti2(root, {"Scene01": 2, "Scene20": 1})
     write_world_maps(root, (0, 1))
@@ -69,6 +77,7 @@ def whole_make3d(root: Path) -> Path:
 WRITERS = {
     "kitti": (kitti, "test"),
     "kitti_depth": (kitti_depth, "test"),
+    "kitti_2015": (kitti_2015, "test"),
     "vkitti2": (vkitti2, "test"),
     "cityscapes": (whole_cityscapes, "train"),
     "make3d": (whole_make3d, "test"),
@@ -76,6 +85,7 @@ WRITERS = {
 OTHERS_ARE_NAMED = {
     # calibration and images contradict each other; the images are named, because a resized copy is what happens
     ("kitti", "S_rect of another size"),
+    ("kitti_2015", "S_rect of another size"),
     ("vkitti2", "intrinsics missing, odd size"),
 }
 CASES = [(name, case) for name in WRITERS for case in TABLES[name]]

@@ -7,7 +7,14 @@ from pathlib import Path
 import cv2
 import pytest
 import yaml
-from dataset_trees import write_cityscapes, write_make3d, write_stereo, write_vkitti2
+from dataset_trees import (
+    write_cityscapes,
+    write_kitti_2015,
+    write_kitti_pairs,
+    write_make3d,
+    write_stereo,
+    write_vkitti2,
+)
 
 from lowtex.checkpoints import load_network
 from lowtex.evaluation.results import read_rows
@@ -20,6 +27,8 @@ CASES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 def trees(tmp_path_factory):
     top = tmp_path_factory.mktemp("trees")
     write_cityscapes(top / "cityscapes")
+    write_kitti_pairs(top / "kitti_pairs")
+    write_kitti_2015(top / "kitti_2015")
     write_make3d(top / "make3d")
     write_vkitti2(top / "vkitti2", {"Scene01": 1, "Scene02": 1, "Scene18": 1, "Scene20": 1}, ("clone", "fog"))
     write_stereo(top / "stereo", ("0", "1"), truth=".npy", baseline_m=0.1)
@@ -41,6 +50,8 @@ def trained(trees, tmp_path_factory):
 def test_training_on_cityscapes_and_on_a_folder_of_ones_own(trees, trained, tmp_path):
     data = load_network(trained)[1]["experiment"].data
     assert (data.dataset, data.split) == ("cityscapes", "train") and data.source.startswith("real:")
+    data = load_network(train(trees, tmp_path / "pairs", "kitti_pairs", "--split", "all"))[1]["experiment"].data
+    assert (data.dataset, data.split) == ("kitti_pairs", "all") and data.source.startswith("real:")
     network, known = load_network(train(trees, tmp_path / "own", "stereo"))
     assert known["experiment"].data.dataset == "stereo" and known["experiment"].data.split == "all"
     assert network.metres_per_unit == pytest.approx(1.0), "baseline 0.1 m over the pretended 0.1"
@@ -70,9 +81,11 @@ def test_evaluation_on_every_layout(trees, trained, tmp_path, capsys, data, word
     assert re.fullmatch(rf"{name} real:[0-9a-f]{{12}}", told)
     assert not found["miniature"].any() and found["train_data"].str.startswith("cityscapes train real:").all()
     make3d = data == "make3d"
-    assert set(found["split"]) <= ({"test, 3 of 134"} if make3d else {"val", "train", "all", "test", "eigen_like/test"})
+    splits = {"make3d": {"test, 3 of 134"}, "kitti_2015": {"test, 2 of 200", "available"}}
+    assert set(found["split"]) <= splits.get(data, {"val", "train", "all", "test", "eigen_like/test"})
     assert set(found["scaling"]) == {"median" if make3d else "none"}
     assert ("log10" in set(found["metric"])) == make3d
+    assert ("d1_all" in set(found["metric"])) == (data == "kitti_2015")
 
 
 def test_rows_of_different_images_stand_side_by_side(trees, trained, tmp_path, capsys):
@@ -126,6 +139,21 @@ def test_a_changed_rig_or_pair_is_trained_anew(trees, tmp_path, capsys):
     assert len(trained_now()) == 3
 
 
+def test_references_stand_beside_the_network(trees, trained, tmp_path, capsys):
+    rows, images = tmp_path / "rows.csv", tmp_path / "images.csv"
+    call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows), "--per-image", str(images)]
+    assert (
+        cli.main([*call, "--data", f"kitti_2015={trees / 'kitti_2015'}", "--references", "--strata", "gradient"]) == 0
+    )
+    found = read_rows(rows)
+    guesses = found[found["experiment"].str.startswith("reference: ")]
+    assert set(found["experiment"]) == {"baseline", "reference: one depth", "reference: mean map"}
+    assert set(guesses["train_data"]) == {"the ground truth of the other test images"}
+    assert guesses.groupby("experiment").size().tolist() == 2 * [(found["experiment"] == "baseline").sum()]
+    assert images.read_text().count("reference: mean map") == images.read_text().count("baseline")
+    assert "the ground truth of the other test images" in capsys.readouterr().out
+
+
 def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):
     words = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--data"]
     city = [*words, f"cityscapes={trees / 'cityscapes'}", "--split"]
@@ -137,5 +165,7 @@ def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):
 
 @pytest.mark.parametrize(("words", "message"), CASES["bad"])
 def test_bad_calls_are_one_line(trees, trained, refused, words, message):
-    command = ["train", "baseline"] if "train" in words else ["evaluate", "--checkpoint", trained, *words.split()]
-    assert message in refused(*command, "--data", f"make3d={trees / 'make3d'}")
+    data = "kitti_pairs" if words == "kitti_pairs" else "make3d"
+    options = [] if words in ("train", data) else words.split()
+    command = ["train", "baseline"] if words == "train" else ["evaluate", "--checkpoint", trained, *options]
+    assert message in refused(*command, "--data", f"{data}={trees / data}")

@@ -46,7 +46,7 @@ def test_nothing_anywhere(checkout, capsys):
     assert {data.kind for data in found} == {"none"} and not any(data.failure for data in found)
     assert cli.main(["data", "status"]) == 0
     text = capsys.readouterr().out
-    assert text.count("not there") == 6 and "lowtex data miniature --profile quick" in text
+    assert text.count("not there") == len(DATASETS) == 8 and "lowtex data miniature --profile quick" in text
     for page in ("raw_data.php", "depth_prediction", "vkitti-2", "make3d.cs.cornell.edu", "cityscapes-dataset.com"):
         assert page in text
     assert everything_in(checkout).keys() == {checkout / "data"}, "nothing is written"
@@ -135,10 +135,13 @@ def test_prepared_folders_are_listed(checkout, tmp_path, capsys):
 
 
 def test_real_samples(real_data, checkout):
-    folders = {"kitti": "kitti_raw", "kitti_depth": "kitti_depth", "make3d": "make3d", "cityscapes": "cityscapes"}
-    found = status({name: real_data / folder for name, folder in folders.items()})
+    numbers = {"kitti": (8, 8, 4), "kitti_depth": (3, 3, 3), "kitti_pairs": (202, 202, 0), "kitti_2015": (19, 19, 19)}
+    numbers |= {"make3d": (4, 0, 4), "cityscapes": (1, 1, 1)}
+    found = status({name: real_data / ("kitti_raw" if name == "kitti" else name) for name in numbers})
     available = {data.data: data.splits[-1] for data in found if data.splits}
-    numbers = {"kitti": (8, 8, 4), "kitti_depth": (3, 3, 3), "make3d": (4, 0, 4), "cityscapes": (1, 1, 1)}
     assert {name: (s.images, s.pairs, s.truths) for name, s in available.items()} == numbers
     assert {s.split for s in available.values()} == {"available"}
     assert SplitCount("test", 134, 4, 0, 4) in of(found, "make3d").splits
+    assert SplitCount("test", 200, 19, 19, 19) in of(found, "kitti_2015").splits
+    parts = {split.split: split.pairs for split in of(found, "kitti_pairs").splits}
+    assert parts == {"by_date/train": 162, "by_date/val": 40, "available": 202}

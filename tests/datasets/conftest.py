@@ -24,7 +24,7 @@ def kitti(tmp_path):
 
 @pytest.fixture(scope="session")
 def roots(tmp_path_factory):
-    """All six data sets, tiny, as if the user had named them."""
+    """All data sets, tiny, as if the user had named them."""
     paths = {name: tmp_path_factory.mktemp("trees") / name for name in DATASETS}
     for name, root in paths.items():
         tree = {"vkitti2": {"variations": ("clone", "fog")}, "kitti_depth": {"raw": None}}.get(name, {})

@@ -97,6 +97,7 @@ def stored(kind: str, height: int = trees.HEIGHT, width: int = trees.WIDTH) -> D
         "bright": np.full_like(rgb, 5000, np.uint16),
         "depth": trees.depth_values(0, height, width),
         "ones": np.ones((height, width), np.uint16),
+        "zeros": np.zeros((height, width), np.uint16),
     }
     return lambda path: write_map(path, values[kind])
 

@@ -17,6 +17,8 @@ P2_X, P3_X = 1.8, -14.2
 BASELINE = (1.8 + 14.2) / 30.0
 LASER_BEHIND = 0.25
 FRAMES = (0, 1, 7)
+PAIRS = ("000000", "000002", "um_000003")
+"""Of KITTI's object benchmark, and one of the road benchmark."""
 ALL_SCENES = {"Scene01": 2, "Scene02": 3, "Scene06": 1, "Scene18": 2, "Scene20": 1}
 """Of Virtual KITTI 2, with the number of frames of each."""
 
@@ -143,6 +145,41 @@ def write_kitti_depth(root: Path, above: str = "train", frames=FRAMES) -> Path:
             path = drive / "proj_depth" / "groundtruth" / f"image_{camera}" / f"{frame:010d}.png"
             write_map(path, depth_values(seed_of(frame, side)))
     return drive
+
+
+def frame_calibration_text(focal: float = FOCAL) -> str:
+    """As the object and road benchmarks have it, a file a frame; the baseline is `BASELINE`."""
+    x = [values * focal / FOCAL for values in (P2_X, P3_X)]
+    return "".join(f"P{2 + i}: {focal} 0 {CX} {x[i]} 0 {focal} {CY} 0 0 0 1 0\n" for i in range(2))
+
+
+def write_kitti_pairs(root: Path, frames=PAIRS, above: str = "training", suffix: str = "png", focals=()) -> None:
+    """Pairs of KITTI's object and road benchmarks; ``focals`` of the first ones, of which the rest have `FOCAL`."""
+    for number, frame in enumerate(f"{frame:06d}" if isinstance(frame, int) else frame for frame in frames):
+        for side, camera in (("l", 2), ("r", 3)):
+            view = picture(seed_of(int(frame[-6:]), side))
+            write_picture(root / above / f"image_{camera}" / f"{frame}.{suffix}", view)
+        focal = focals[number] if number < len(focals) else FOCAL
+        put(root / above / "calib" / f"{frame}.txt", frame_calibration_text(focal))
+
+
+def kitti_disparity(frame: int, kind: str = "noc") -> np.ndarray:
+    """Units of 1/256 pixel; row 0 has none, and of what both cameras see row 1 neither."""
+    values = np.random.default_rng(frame + 2000).integers(100, 5000, (HEIGHT, WIDTH)).astype(np.uint16)
+    values[: 2 if kind == "noc" else 1] = 0
+    return values
+
+
+def write_kitti_2015(root: Path, frames=(0, 7), above: str = "training", kinds=("noc", "occ")) -> None:
+    """KITTI stereo 2015, with a frame 11 that belongs to its flow benchmark."""
+    for frame in frames:
+        for side, camera in (("l", 2), ("r", 3)):
+            view = picture(seed_of(frame, side))
+            for end in (10, 11):
+                write_picture(root / above / f"image_{camera}" / f"{frame:06d}_{end}.png", view)
+        for kind in kinds:
+            write_map(root / above / f"disp_{kind}_0" / f"{frame:06d}_10.png", kitti_disparity(frame, kind))
+        put(root / above / "calib_cam_to_cam" / f"{frame:06d}.txt", calibration_text())
 
 
 def write_vkitti2(root: Path, scenes=ALL_SCENES, variations=("clone",), apart: bool = False, text=True) -> None:

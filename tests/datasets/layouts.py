@@ -1,4 +1,4 @@
-"""The six layouts as one table: how each is written, and what its samples are known to hold."""
+"""The eight layouts as one table: how each is written, and what its samples are known to hold."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,6 +39,18 @@ def kitti(name: str) -> Known:
 def kitti_improved(name: str) -> Known:
     _, frame, side = name.split("/")
     return *kitti(name)[:2], trees.depth_values(trees.seed_of(int(frame), side)) / np.float32(256)
+
+
+def kitti_pairs(name: str) -> Known:
+    frame, side = name.split("/")
+    return *(trees.picture(trees.seed_of(int(frame[-6:]), s)) for s in (side, other(side))), None
+
+
+def kitti_2015(name: str) -> Known:
+    frame, side = name.split("/")
+    disparity = trees.kitti_disparity(int(frame)) / 256
+    depth = np.where(disparity > 0, trees.FOCAL * trees.BASELINE / disparity.clip(1e-9), 0)
+    return *kitti_pairs(name)[:2], depth if side == "l" else None
 
 
 def vkitti2(name: str) -> Known:
@@ -123,6 +135,22 @@ LAYOUTS = {
             {"above": above, "frames": FRAMES[1:]}
             for above in ("train", "val", "", "2011_09_26", "data_depth_annotated/val")
         ],
+    ),
+    "kitti_pairs": Layout(
+        trees.write_kitti_pairs,
+        kitti_pairs,
+        list(trees.PAIRS),
+        _RIG,
+        {**_BOTH, "split": "all"},
+        [{"above": above} for above in ("training", "")],
+    ),
+    "kitti_2015": Layout(
+        trees.write_kitti_2015,
+        kitti_2015,
+        ["000000", "000007"],
+        _RIG,
+        {**_BOTH, "split": "test"},
+        [{"above": above} for above in ("training", "")],
     ),
     "vkitti2": Layout(
         trees.write_vkitti2,

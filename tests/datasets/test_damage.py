@@ -13,7 +13,17 @@ from dataset_damages import LISTS, TABLES, check, forbid
 from dataset_trees import a_list, frames, write_kitti, write_make3d, write_stereo
 from layouts import LAYOUTS, write_improved, write_own
 
-from lowtex.datasets import READERS, Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, VirtualKitti2
+from lowtex.datasets import (
+    READERS,
+    Cityscapes,
+    Kitti2015,
+    KittiImproved,
+    KittiPairs,
+    KittiRaw,
+    Make3D,
+    StereoFolder,
+    VirtualKitti2,
+)
 from lowtex.errors import DataError
 
 city_tree = partial(trees.write_cityscapes, frames={"train": {"ulm": (0, 5)}})
@@ -23,6 +33,8 @@ OWN = partial(StereoFolder, size=(12, 20))
 DATA = {
     "kitti": (partial(write_kitti, frames=(0,), scans=(0,)), partial(KittiRaw, split="test", size=(12, 20))),
     "kitti_depth": (partial(write_improved, raw_frames=(0,), frames=(0,)), KittiImproved),
+    "kitti_pairs": (partial(trees.write_kitti_pairs, frames=("000000", "um_000003")), partial(KittiPairs, split="all")),
+    "kitti_2015": (trees.write_kitti_2015, Kitti2015),
     "vkitti2": (vkitti2_tree, partial(VirtualKitti2, split="test")),
     "cityscapes": (city_tree, Cityscapes),
     "cityscapes names": (city_tree, partial(Cityscapes, split="available")),
@@ -40,7 +52,7 @@ ROWS = [pytest.param(name, *row, id=f"{name}: {case}") for name in DATA for case
 
 def written(root: Path, name: str) -> Path:
     DATA[name][0](root)
-    if name.startswith("kitti"):
+    if name in ("kitti", "kitti_depth"):
         a_list(root, frames(0), "test")
     if name == "vkitti2":
         trees.write_world_maps(root, (0, 1))
@@ -97,6 +109,8 @@ def test_unreadable_files_and_folders(tmp_path, monkeypatch, name):
 WAYS_OUT = {
     "kitti": "https://www.cvlibs",
     "kitti_improved": "https://www.cvlibs",
+    "kitti_pairs": "https://www.cvlibs",
+    "kitti_2015": "https://www.cvlibs",
     "vkitti2": "https://europe.naverlabs",
     "cityscapes": "https://www.cityscapes",
     "make3d": "http://make3d",
@@ -121,6 +135,8 @@ def test_wrong_root(tmp_path, data, kind):
     ("write", "reader", "too_low"),
     [
         (write_kitti, KittiRaw, None),
+        (partial(trees.write_kitti_pairs, above=""), KittiPairs, "image_2"),
+        (trees.write_kitti_2015, Kitti2015, None),
         (vkitti2_tree, VirtualKitti2, None),
         (city_tree, Cityscapes, "leftImg8bit"),
         (write_make3d, Make3D, "Test134"),

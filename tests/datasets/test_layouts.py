@@ -86,7 +86,7 @@ def test_rig_follows_the_size_and_depth_keeps_its_own(tmp_path, data):
     expected |= {"cx": (rig.cx + 0.5) * x - 0.5, "cy": (rig.cy + 0.5) * y - 0.5, "cx_offset_px": rig.cx_offset_px * x}
     expected |= {"baseline_m": rig.baseline_m}
     assert sample.rig.as_dict() == pytest.approx(expected)
-    assert torch.equal(sample.depth, native.depth)
+    assert torch.equal(sample.depth, native.depth) if data != "kitti_pairs" else sample.depth is native.depth is None
     batch = collate([sample, sample])
     assert batch.rig.focal_px.tolist() == pytest.approx([sample.rig.focal_px] * 2) and batch.image.shape == (2, 3, 5, 8)
 
@@ -229,7 +229,7 @@ def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, 
         assert check_root(data, root, "available", thorough=True).named.fine
 
 
-@pytest.mark.parametrize("data", ["kitti", "cityscapes"])
+@pytest.mark.parametrize("data", ["kitti", "kitti_pairs", "cityscapes"])
 def test_views_as_jpegs_and_a_png_before_them(tmp_path, data):
     root = written(tmp_path, data, suffix="jpg")
     target = opened(root, data).needed(0)[0]
@@ -241,7 +241,9 @@ def test_views_as_jpegs_and_a_png_before_them(tmp_path, data):
 
 
 def test_an_unknown_data_set(tmp_path):
-    with pytest.raises(OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved, vkitti2"):
+    with pytest.raises(
+        OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved, kitti_pairs, kitti_2015, vkitti2"
+    ):
         open_dataset("kiti", tmp_path)
 
 

@@ -22,7 +22,7 @@ from lowtex.data_paths import DATASETS, Roots, fingerprint
 from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import evaluate, ground_truth_of, score
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
+from lowtex.evaluation.metrics import HIGHER_IS_BETTER, metric_names
 from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
 from lowtex.experiments import get_profile
 
@@ -66,7 +66,7 @@ def test_true_depth_is_perfect(roots, name):
         rows = score(torch.where(truth > 0, truth, 33.0), sample, name)
         scored += len(rows)
         for row in rows:
-            for metric in (*METRICS, *(["log10"] if protocol.log10 else [])):
+            for metric in metric_names(protocol.log10, protocol.d1_all):
                 want = 1.0 if metric in HIGHER_IS_BETTER else 0.0
                 assert row[metric] == pytest.approx(want, abs=1e-7), (sample.name, metric)
             assert row["scale"] == pytest.approx(1)
@@ -74,7 +74,7 @@ def test_true_depth_is_perfect(roots, name):
     assert scored == len([s for s in samples if s.depth is not None]) or protocol.crop
 
 
-@pytest.mark.parametrize("name", ["improved", "vkitti2_dense", "make3d_c1", "cityscapes", "stereo_dense"])
+@pytest.mark.parametrize("name", ["improved", "kitti_2015", "vkitti2_dense", "make3d_c1", "cityscapes", "stereo_dense"])
 def test_the_whole_way_from_files_to_rows(roots, name):
     dataset = open_test_set(name, roots, split_of(name), SIZE)
     result = evaluate(Knows(dataset), dataset, name, batch_size=1)
@@ -82,23 +82,27 @@ def test_the_whole_way_from_files_to_rows(roots, name):
     assert result.images == len(dataset) and not result.unscored
     assert row["d1"] == 1 and row["abs_rel"] == pytest.approx(0, abs=1e-7)
     assert ("log10" in row) == (name == "make3d_c1")
+    assert row.get("d1_all") == (0 if name == "kitti_2015" else None)
 
 
 def test_the_table_knows_every_kind_and_every_root():
     assert set(SOURCES) == set(GROUND_TRUTHS)
-    assert {source.root for source in SOURCES.values()} == set(DATASETS)
-    assert set(PAIRS) == set(DATASETS) - {"make3d", "kitti_depth"}
+    assert {source.root for source in SOURCES.values()} == set(DATASETS) - {"kitti_pairs"}
+    assert set(PAIRS) == set(DATASETS) - {"make3d", "kitti_depth", "kitti_2015"}
     for kind, source in SOURCES.items():
         assert PROTOCOLS[source.protocol].ground_truth == kind
         assert source.cropped == (PROTOCOLS[source.protocol].image_crop is not None)
-    assert {name: default_protocol([name]) for name in DATASETS} == {
+    assert {name: default_protocol([name]) for name in DATASETS if name != "kitti_pairs"} == {
         "vkitti2": "vkitti2_dense",
         "kitti": "eigen_raw",
         "kitti_depth": "improved",
+        "kitti_2015": "kitti_2015",
         "make3d": "make3d_c1",
         "cityscapes": "cityscapes",
         "stereo": "stereo_dense",
     }
+    with pytest.raises(OptionError, match="kitti_pairs has no ground truth to score by; give --data .*kitti_2015"):
+        default_protocol(["kitti_pairs"])
     assert default_protocol([]) == "vkitti2_dense" and default_protocol(["kitti", "kitti_depth"]) == "improved"
     assert needed_roots("improved") == ("kitti_depth", "kitti") and needed_roots("make3d_c1") == ("make3d",)
     require_named("make3d_c1", [])
@@ -233,7 +237,7 @@ def test_pairs_have_both_views_and_no_truth(roots, root):
     assert settings.get("data__variation") == ("clone+fog" if root == "vkitti2" else None)
 
 
-@pytest.mark.parametrize("root", ["make3d", "kitti_depth", "sintel"])
+@pytest.mark.parametrize("root", ["make3d", "kitti_depth", "kitti_2015", "sintel"])
 def test_what_has_no_pairs_is_not_trained_on(roots, root):
     with pytest.raises(OptionError, match=f"training data='{root}' is not known"):
         open_pairs(root, roots.paths["kitti"], "train", SIZE)

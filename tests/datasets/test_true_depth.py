@@ -11,13 +11,23 @@ import yaml
 from dataset_damages import flip
 from dataset_trees import DRIVE, flat_jpeg, put, rig_text
 
-from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, StereoFolder, StereoSample, VirtualKitti2
+from lowtex.datasets import (
+    Cityscapes,
+    Kitti2015,
+    KittiImproved,
+    KittiPairs,
+    KittiRaw,
+    Make3D,
+    StereoFolder,
+    StereoSample,
+    VirtualKitti2,
+)
 from lowtex.datasets.cityscapes import TYPICAL_RIG
 from lowtex.datasets.kitti import read_kitti_calibration
 from lowtex.datasets.make3d import NOMINAL_RIG
 from lowtex.errors import DataError
 from lowtex.geometry import depth_to_disparity, warp_horizontal
-from lowtex_lab.miniature import Scene, render
+from lowtex_lab.miniature import Scene, render, write_kitti_benchmarks
 from lowtex_lab.miniature import write_vkitti2 as write_miniature
 from lowtex_lab.miniature.kitti import KITTI_RIG, write_kitti
 
@@ -72,6 +82,28 @@ def test_miniature_of_kitti_reads_back_what_the_world_knows(tmp_path):
     assert (forward - raw[0].depth)[both].median() == pytest.approx(0.27, abs=0.01)
 
 
+def test_miniature_of_kittis_benchmarks_reads_back_what_the_world_knows(tmp_path):
+    write_kitti_benchmarks(tmp_path, {"train": 1, "val": 1, "test": 1}, size=(96, 320), progress=False)
+    parts = {split: KittiPairs(tmp_path / "kitti_pairs", split, camera="both") for split in ("train", "val", "all")}
+    assert {split: len(reader) for split, reader in parts.items()} == {"train": 2, "val": 2, "all": 4}
+    assert parts["train"].names + parts["val"].names == parts["all"].names
+    pair = render(Scene("pairs_1", 0), 0, (96, 320), rig=KITTI_RIG)
+    for sample, view, other in zip(parts["train"], (pair.left, pair.right), (pair.right, pair.left), strict=True):
+        assert (sample.image - view).abs().max() <= 0.51 / 255 and (sample.other - other).abs().max() <= 0.51 / 255
+        assert sample.rig.baseline_m == pytest.approx(KITTI_RIG.baseline_m, abs=1e-5) and sample.depth is None
+    pair = render(Scene("stereo_1", 0), 0, (96, 320), rig=KITTI_RIG)
+    both, every = (Kitti2015(tmp_path / "kitti_2015", disparity=kind) for kind in ("noc", "occ"))
+    assert both.split == every.split == "test" and both.names == ["000002/l"]
+    known, all_known = both[0].depth > 0, every[0].depth > 0
+    assert (
+        known.float().mean() > 0.1 and torch.equal(known, all_known & pair.visible_left) and not known.equal(all_known)
+    )
+    error = ((every[0].depth - pair.depth_left).abs() / pair.depth_left)[all_known]
+    assert error.median() < 0.015
+    errors = errors_beside(both[0], depth_to_disparity(both[0].depth, both[0].rig), known[0])
+    assert errors[2] == min(errors)
+
+
 # the real samples
 
 
@@ -95,6 +127,9 @@ def real_pair(name: str, real_data, root) -> tuple[StereoSample, np.ndarray]:
     if name == "KITTI":
         sample = KittiImproved(real_data / "kitti_depth", "available", None)[0]
         return sample, 721.5377 * 0.5327 / (published(real_data, KITTI_MAP) / 256).clip(1e-9)
+    if name == "KITTI 2015":
+        sample = Kitti2015(real_data / "kitti_2015", size=None)[-1]
+        return sample, published(real_data, "kitti_2015/training/disp_noc_0/000040_10.png") / 256
     for folder, file in zip(("left", "right", "disparity"), REAL[name]["files"], strict=True):
         source = real_data / "middlebury" / file
         (root / folder).mkdir()
@@ -118,6 +153,32 @@ def test_published_disparity_comes_back_and_explains_the_real_pair(tmp_path, rea
     np.testing.assert_allclose(back[0][known], told[known.numpy()], rtol=1e-4, atol=1e-4)
     errors = errors_beside(sample, back, known)
     assert errors[2] == min(errors) and errors[2] < 0.9 * min(errors[0], errors[4])
+
+
+def test_real_frames_of_kitti_2015(real_data):
+    reader = Kitti2015(real_data / "kitti_2015", views=False)
+    assert reader.split == "test, 19 of 200" and reader.names == [f"{frame:06d}/l" for frame in range(22, 41)]
+    for sample in reader:
+        assert sample.depth.shape == (1, 375, 1242) and 0.1 < (sample.depth > 0).float().mean() < 0.25
+        depth = sample.depth[sample.depth > 0]
+        assert 2 < depth.min() and depth.max() < 90, sample.name
+        assert sample.rig.baseline_m == pytest.approx(0.5327, abs=5e-5)
+
+
+def test_real_pairs_of_several_dates_are_the_right_way_round(real_data):
+    """A matcher finds the left view's places in the right one, and next to none the other way round."""
+    train, val = (KittiPairs(real_data / "kitti_pairs", split, size=(188, 620)) for split in ("train", "val"))
+    assert (len(train), len(val)) == (162, 40) and not set(train.names) & set(val.names)
+    focals = {reader.calibration(f).projection["l"][0, 0] for reader in (val,) for f in reader.frames}
+    assert {train.calibration(f).projection["l"][0, 0] for f in train.frames} == {721.5377}
+    assert focals == {707.0912, 718.3351, 718.856}
+    matcher = cv2.StereoSGBM_create(0, 64, 5, P1=200, P2=800, uniquenessRatio=10)
+    for reader in (train, val):
+        sample = reader[0]
+        assert 0.53 < sample.rig.baseline_m < 0.54
+        left, right = ((view * 255).byte().permute(1, 2, 0).numpy() for view in (sample.image, sample.other))
+        right_way, swapped = ((matcher.compute(*views) > 0)[:, 64:].mean() for views in ((left, right), (right, left)))
+        assert right_way > 0.5 and swapped < 0.5 * right_way
 
 
 def test_real_camera_of_cityscapes_is_missing(real_data):

@@ -1,6 +1,7 @@
 """Evaluation: perfect predictions, an independent plain implementation, and the traps that change numbers."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,26 @@ def test_strata_are_scored_apart_and_images_without_one_do_not_count():
     assert means.loc["high", "abs_rel"] == pytest.approx(0, abs=1e-9) and means.loc["high", "images"] == 2
     assert means.loc["all", "images"] == 2
     assert means.loc["all", "pixels"] == means.loc["low", "pixels"] + means.loc["high", "pixels"]
+
+
+def test_outliers_are_counted_at_the_size_of_the_truth_before_the_prediction_is_clamped():
+    """At that size focal x baseline is 60 px m: 17 m are 3.53 px, and the horizon is wrong by more than 3 of them.
+
+    At the network's size, or clamped to 80 m, no pixel would be wrong by so much. The near half is right.
+    """
+    truth = torch.full((1, 2 * HEIGHT, 2 * WIDTH), 17.0)
+    sample, prediction = make_sample(depth=truth), torch.full((2 * HEIGHT, 2 * WIDTH), 1e4)
+    prediction[HEIGHT:] = 16.0
+    protocol = Protocol("mine", "disparity_noc", cap_truth=False, d1_all=True)
+
+    def halves(sample, size):
+        below = np.arange(size[0])[:, None] >= size[0] // 2
+        return {"above": ~below & np.ones(size, bool), "below": below & np.ones(size, bool)}
+
+    rows = score(prediction, sample, protocol, strata={"half": halves})
+    assert [row["d1_all"] for row in rows] == [0.5, 1, 0]
+    assert rows[1]["rmse"] == pytest.approx(80 - 17), "the depth metrics are of the clamped prediction"
+    assert score(prediction, make_sample(depth=truth), replace(protocol, d1_all=False))[0].get("d1_all") is None
 
 
 def test_images_without_ground_truth_are_predicted_counted_and_said():

@@ -7,7 +7,16 @@ import pytest
 import torch
 
 import lowtex.metrics
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS, depth_errors, metric_names, pixel_errors, summarise
+from lowtex.evaluation.metrics import (
+    HIGHER_IS_BETTER,
+    LABELS,
+    METRICS,
+    depth_errors,
+    disparity_outliers,
+    metric_names,
+    pixel_errors,
+    summarise,
+)
 
 
 def test_worked_out_by_hand():
@@ -39,6 +48,20 @@ def test_a_perfect_prediction():
 def test_names_and_order():
     assert tuple(depth_errors([1.0], [2.0])) == METRICS == metric_names()
     assert tuple(depth_errors([1.0], [2.0], log10=True)) == metric_names(log10=True) == (*METRICS, "log10")
+    assert metric_names(d1_all=True) == (*METRICS, "d1_all") and tuple(LABELS) == metric_names(True, True)
+
+
+def test_disparity_outliers_by_hand():
+    """Wrong by more than 3 px and by more than 5 %: exactly 3 px, 4 of 100 px and 2 of 2 px are none."""
+    truth = [[10.0, 10.0, 10.0, 100.0], [100.0, 100.0, 60.0, 2.0]]
+    prediction = [[13.0, 13.01, 6.9, 104.0], [105.01, 94.9, 63.0, 0.0]]
+    assert disparity_outliers(truth, prediction).tolist() == [0, 1, 1, 0, 1, 1, 0, 0]
+    assert "d1_all" not in HIGHER_IS_BETTER
+    for bad in ([1.0], [1.0, float("nan")]):
+        with pytest.raises(ValueError, match="two arrays of one shape"):
+            disparity_outliers([1.0, 2.0], bad)
+    with pytest.raises(ValueError, match="the true ones > 0"):
+        disparity_outliers([0.0, 2.0], [1.0, 1.0])
 
 
 def test_tensors_of_any_shape_and_kind():

@@ -28,6 +28,8 @@ RULES = {
     "improved_eigen_crop": (EIGEN, 1e-3, 80, "drop", "none", "disparity", "linear"),
     "improved_100m": (None, 1e-3, 100, "drop", "none", "disparity", "linear"),
     "improved_smde": (GARG, 1e-3, 80, "clamp", "none", "depth", "linear"),
+    "kitti_2015": (None, 1e-3, 80, "keep", "none", "disparity", "linear"),
+    "kitti_2015_occ": (None, 1e-3, 80, "keep", "none", "disparity", "linear"),
     "vkitti2_dense": (None, 1e-3, 80, "drop", "none", "disparity", "linear"),
     "vkitti2_garg": (GARG, 1e-3, 80, "drop", "none", "disparity", "linear"),
     "make3d_c1": (None, 0, 70, "drop", "median", "depth", "corner"),
@@ -106,6 +108,9 @@ def plain(name, depth, mirrored, truth, scaling=None):
         factor = statistics.median(g for g, _ in pairs) / statistics.median(p for _, p in pairs)
     elif scaling.startswith("x"):
         factor = float(scaling[1:])
+    # focal length x baseline of the rig below, at the size of the truth
+    unit = 50.0 * 0.5 * width / len(disparity[0])
+    wrong = [(abs(unit / g - unit / (p * factor)), unit / g) for g, p in pairs]
     pairs = [(g, min(max(p * factor, least), farthest)) for g, p in pairs]
     worst = [max(g / p, p / g) for g, p in pairs]
 
@@ -121,6 +126,8 @@ def plain(name, depth, mirrored, truth, scaling=None):
         "pixels": len(pairs),
         "scale": factor,
     }
+    if name.startswith("kitti_2015"):
+        found["d1_all"] = mean(error > 3 and error > 0.05 * true for error, true in wrong)
     if name.startswith("make3d"):
         found["log10"] = math.sqrt(mean((math.log10(g) - math.log10(p)) ** 2 for g, p in pairs))
     return found

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from lowtex.data_paths import MINIATURE_FOLDERS, is_miniature
+from lowtex.datasets import VirtualKitti2
+from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import OptionError
 from lowtex.files import read_json
 from lowtex.profiles import PROFILES
@@ -127,6 +129,23 @@ def test_only_what_has_changed_or_is_not_complete_is_written_anew(world, monkeyp
     assert is_written(world, manifest_of("smoke")) and changed(world, before) == REWRITTEN[change]
     assert len(list((world / "make3d" / "Test134").iterdir())) == (2 if change == "another number" else 1)
     assert list((city / "leftImg8bit").rglob("*.png"))
+
+
+def test_held_out_streets_are_a_root_of_their_own_that_changes_no_other(world, monkeypatch):
+    before, manifest = stamps(world), manifest_of("smoke")
+    monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_streets=2))
+    assert not is_written(world, manifest_of("smoke"))
+    ensure_miniature("smoke", world, progress=False)
+    roots = manifest_of("smoke")["roots"]
+    assert is_written(world, manifest_of("smoke")) and not changed(world, before)
+    assert {name: roots[name] for name in FOLDERS} == manifest["roots"]
+    assert set(roots) == FOLDERS | {"vkitti2_streets"}
+    parts = {part: VirtualKitti2(world / "vkitti2_streets", f"streets/{part}").names for part in ("val", "test")}
+    assert {part: len(names) for part, names in parts.items()} == {"val": 4 * 2, "test": 12 * 2}
+    streets = {part: {name.split("/")[0] for name in names} for part, names in parts.items()}
+    others = {scene for scenes in VKITTI2_SPLITS.values() for scene in scenes}
+    assert {part: len(names) for part, names in streets.items()} == {"val": 4, "test": 12}
+    assert not streets["val"] & streets["test"] and not others & (streets["val"] | streets["test"])
 
 
 def test_a_profile_of_real_data_has_none(tmp_path):

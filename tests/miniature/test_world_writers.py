@@ -9,7 +9,7 @@ import yaml
 from written_files import tree
 
 from lowtex.errors import OptionError
-from lowtex_lab.miniature import cityscapes, kitti, make3d, stereo_folder, vkitti2
+from lowtex_lab.miniature import cityscapes, kitti, kitti_benchmarks, make3d, stereo_folder, vkitti2
 from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED, deal
 
 BAD = yaml.safe_load(Path(__file__).with_name("bad_options.yaml").read_text())
@@ -17,6 +17,13 @@ BAD = yaml.safe_load(Path(__file__).with_name("bad_options.yaml").read_text())
 WRITERS = {
     "vkitti2": ("render", vkitti2.write_vkitti2, {"Scene02": 3}, {"Scene06": 1}, (32, 64)),
     "kitti": ("render", kitti.write_kitti, {"train": 4, "test": 1}, {"train": 2}, (32, 64)),
+    "kitti_benchmarks": (
+        "render",
+        kitti_benchmarks.write_kitti_benchmarks,
+        {"train": 4, "test": 1},
+        {"train": 2},
+        (32, 64),
+    ),
     "make3d": ("picture_and_grid", make3d.write_make3d, 3, 2, (64, 48)),
     "cityscapes": ("render", cityscapes.write_cityscapes, {"train": 5, "val": 1}, {"train": 1}, (32, 64)),
     "stereo": ("render", stereo_folder.write_stereo_folder, 3, 2, (32, 64)),
@@ -64,14 +71,15 @@ def test_interrupted_writing_is_carried_on_then_left_alone_and_replaced_as_a_who
 @pytest.mark.parametrize("layout", WRITERS)
 def test_foreign_folders_are_refused(tmp_path, layout):
     _, write, amount, _, size = WRITERS[layout]
-    # KITTI's writer has two folders in the one it is given
-    mine = tmp_path / ("kitti_raw" if layout == "kitti" else "left") / "mine.png"
+    # KITTI's writers have two folders in the one they are given
+    inner = {"kitti": "kitti_raw", "kitti_benchmarks": "kitti_pairs"}.get(layout)
+    mine = tmp_path / (inner or "left") / "mine.png"
     mine.parent.mkdir()
     mine.write_text("keep")
     with pytest.raises(OptionError, match="not empty"):
         write(tmp_path, amount, size, progress=False)
     assert tree(tmp_path).keys() == {str(mine.relative_to(tmp_path))}
-    if layout != "kitti":
+    if inner is None:
         with pytest.raises(OptionError, match="is a file"):
             write(mine, amount, size, progress=False)
 
@@ -88,6 +96,7 @@ def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
     amounts = {
         "vkitti2": {"frames": {"Scene01": 1, "Scene02": 1}, "variation_frames": {"Scene01": 1}},
         "kitti": {"frames": {"train": 2, "val": 1, "test": 2}},
+        "kitti_benchmarks": {"frames": {"train": 2, "val": 1, "test": 2}},
         "make3d": {"images": 8},
         "cityscapes": {"frames": {"train": 4, "val": 2}},
         "stereo": {"pairs": 2},
@@ -99,9 +108,9 @@ def test_no_street_is_in_two_layouts(tmp_path, monkeypatch):
         monkeypatch.setattr(fill, lambda targets, jobs, *rest, found=found, **more: found.extend(jobs()))
         write(tmp_path / layout, progress=False, **options)
         streets[layout] = {job[1].name for job in found}
-    numbers = {"vkitti2": 2, "kitti": 5, "make3d": 4, "cityscapes": 6, "stereo": 1}
+    numbers = {"vkitti2": 2, "kitti": 5, "kitti_benchmarks": 5, "make3d": 4, "cityscapes": 6, "stereo": 1}
     assert {layout: len(names) for layout, names in streets.items()} == numbers
-    assert len(set().union(*streets.values())) == 18
+    assert len(set().union(*streets.values())) == 23
 
 
 def test_frames_are_dealt_out_in_equal_parts():

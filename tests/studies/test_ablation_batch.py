@@ -2,6 +2,7 @@
 resumable, measured, and found in the right place."""
 
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lowtex.checkpoints import load_network
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import COLUMNS
@@ -18,8 +20,9 @@ from lowtex.experiments import change, get_profile, named_experiment
 from lowtex.files import read_json
 from lowtex.training import experiment_folder
 from lowtex_lab import cli
+from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.studies import evidence, rows
-from lowtex_lab.studies.batch import Place, main, to_json
+from lowtex_lab.studies.batch import Place, carry_out, main, to_json
 from lowtex_lab.studies.evidence import Evidence, open_evidence
 from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
 from lowtex_lab.studies.stats.effects import compare
@@ -71,6 +74,25 @@ def test_the_command_trains_once_and_scores_each_name(batch):
     by_name = {name: own.drop(columns="experiment").reset_index(drop=True) for name, own in first.groupby("experiment")}
     pd.testing.assert_frame_equal(by_name["ours"], by_name["iresnet-features-both-nested"])
     assert not by_name["ours"]["abs_rel"].equals(by_name["census"]["abs_rel"])
+
+
+def test_held_out_streets_are_scored_where_the_profile_has_them(world, batch, tmp_path, monkeypatch):
+    """The training is the same, and so is its name; only the images that are scored are others."""
+    folder = shutil.copytree(world.parent, tmp_path / "world")
+    for get_profile_of in ("lowtex_lab.miniature.store.get_profile", "lowtex_lab.studies.batch.get_profile"):
+        monkeypatch.setattr(get_profile_of, lambda name: replace(SMOKE, miniature_streets=1))
+    ensure_miniature("smoke", folder, progress=False)
+    place = Place(tmp_path / "run", folder / "vkitti2", "smoke", "cpu")
+    shutil.copytree(batch[0] / "experiments", place.experiments)
+    [trained] = [load_network(path)[1]["experiment"] for path in place.experiments.glob("ours-s0-*")]
+    carry_out(place, trained, {"ours": ("val", "test")})
+    rows, images = read_both(place.run_dir)
+    assert rows.groupby("split")["images"].max().to_dict() == {"streets/test": 12, "streets/val": 4}
+    assert images.loc[images["split"] == "streets/test", "image"].nunique() == 12
+    assert rows["eval_data"].str.startswith("vkitti2 clone").all()
+    assert set(rows["stratum_kind"]) == {"none", *MINIATURE_STRATA}
+    real = Place(tmp_path / "run", tmp_path / "vkitti2", "smoke")
+    assert real.scored == (tmp_path / "vkitti2", ""), "real data have their own split"
 
 
 def test_a_row_is_the_mean_of_its_images(batch):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.metrics import HIGHER_IS_BETTER, LOG10, METRICS
+from lowtex.evaluation.metrics import ALL_METRICS, HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
 from lowtex_lab.plots.tidy import in_order
 
@@ -90,7 +90,7 @@ def paired_scores(
     require(scores, ("experiment", "seed", "image", "stratum_kind", "stratum", "pixels"))
     # a measure may have put own numbers, which are decimal, beside the depth metrics
     own = [name for name in scores.select_dtypes(np.floating) if name not in ("scale", "wall_s", *CONTEXT)]
-    numbers = [name for name in scores if name in (*METRICS, LOG10) or name in own]
+    numbers = [name for name in scores if name in ALL_METRICS or name in own]
     if metric not in numbers:
         raise OptionError(f"metric={metric!r} is no column of these scores; they have: {', '.join(numbers)}")
     experiments = tuple(dict.fromkeys(experiments))
