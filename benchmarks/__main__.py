@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from benchmarks.harness import (
     race,
 )
 from benchmarks.rows import Rows, merged, read_rows, report
-from benchmarks.subjects import all_contests
+from benchmarks.subjects import all_contests, loop
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.subjects.steps import RESNET, step_subjects
 from lowtex.data_paths import DATASETS
@@ -77,7 +78,8 @@ class Run:
         """
         contests = chosen(all_contests(self.conditions), only)
         profiles = [subject for subject in self.profile_subjects() if asked(subject, only)]
-        if only and not (contests or profiles or asked(MACHINE, only)):
+        loops = [subject for subject in loop.subjects(self.conditions) if asked(subject, only)]
+        if only and not (contests or profiles or loops or asked(MACHINE, only)):
             raise OptionError(
                 f"--only {','.join(only)} is nothing that is measured; name groups ({', '.join(GROUPS)}) or parts of a "
                 "subject's name, such as SSIM or step+640x192"
@@ -91,6 +93,8 @@ class Run:
             self.contest(contest)
         for subject in profiles:
             self.profile(subject)
+        for subject in loops:
+            self.loop(subject)
         return self.write()
 
     def write(self) -> pd.DataFrame:
@@ -130,7 +134,8 @@ class Run:
         self.rows.threads = contest.threads
         self.rows.add_result(subject, result)
         self.rows.add_memory(subject, peaks)
-        if subject.group == "step":
+        if subject.group == "step" and not contest.threads:
+            # the machine's rates are of all threads
             self.floor(subject, {name: result.median(name) for name in contest.names})
         self.rows.threads = None
         n = len(result.seconds[contest.names[0]])
@@ -164,6 +169,18 @@ class Run:
             shares = ", ".join(f"{kind} {1e3 * seconds:.0f}" for kind, seconds in kinds.items())
             self.tell(f"{subject}, {name}, ms: {shares}")
             self.write()
+
+    def loop(self, subject: Subject) -> None:
+        """Medians over a few trainings of each way to read, in turn."""
+        rounds = [
+            {name: loop.measured(self.conditions, subject, name) for name in loop.WAYS} for _ in range(LEAST_REPEATS)
+        ]
+        for name in loop.WAYS:
+            medians = {metric: statistics.median(each[name][metric] for each in rounds) for metric in rounds[0][name]}
+            for metric, median in medians.items():
+                self.rows.add(subject, name, metric, median, len(rounds))
+            self.tell(f"{subject}, {name}: {', '.join(f'{metric} {value:.4g}' for metric, value in medians.items())}")
+        self.write()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.harness import Conditions, Subject, synchronise, use_allocator
+from benchmarks.harness import Conditions, Subject, synchronise
 from benchmarks.subjects.steps import extractor, make_step, pairs, plain_depth_net
+from lowtex.devices import keep_freed_memory
 from lowtex.seeding import generator
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -119,7 +120,7 @@ def kind_of(operation: str) -> str:
 
 def step_profile(conditions: Conditions, subject: Subject, name: str) -> dict[str, float]:
     """Seconds of one step of a contestant by kind of operation; ``rest`` has all else, pauses between them included."""
-    use_allocator(name)
+    keep_freed_memory()
     step, batch = make_step(conditions, subject, name)
     noise = generator(0, "profile", device=conditions.device)
     _parts(step, batch, noise)

@@ -34,6 +34,7 @@ from lowtex.profiles import get_profile
 REAL_SIZE = (192, 640)
 MOST_SAMPLES = 4
 TRAINING, TEST = "pair", "test image"
+PAIR = ("KittiRaw", TRAINING)
 ITEM_TOLERANCE = 2e-2
 """Of the mean grey: the yardstick shrinks an image by Lanczos windows, scale by scale, the kit by area at once."""
 
@@ -62,7 +63,7 @@ def kitti_improved(root: Path, size: tuple[int, int]) -> KittiImproved:
 
 
 READERS: dict[tuple[str, str], tuple[str, Opener]] = {
-    ("KittiRaw", TRAINING): ("kitti", on(KittiRaw, depth=None)),
+    PAIR: ("kitti", on(KittiRaw, depth=None)),
     ("KittiRaw with scan", TEST): ("kitti", partial(kitti_with_scans, depth="velodyne")),
     ("KittiImproved", TEST): ("kitti_depth", kitti_improved),
     ("VirtualKitti2", TRAINING): ("vkitti2", on(VirtualKitti2, "train", depth=False)),
@@ -107,6 +108,12 @@ def opened(name: str, item: str, conditions: Conditions) -> StereoReader:
     return opener(root, size_of(root, conditions))
 
 
+def prepared_pairs(name: str, item: str, conditions: Conditions) -> PreparedPairs:
+    """What is kept of a reader's pairs; whoever comes second finds what the first prepared."""
+    folder = conditions.work / f"{name}-{item}".replace(" ", "_")
+    return PreparedPairs(prepare(opened(name, item, conditions), folder, progress=False, tell=lambda line: None))
+
+
 def require_same(ours: StereoSample, theirs: StereoSample) -> None:
     """Raise `Disagreement` unless both samples are equal bit for bit."""
     for name, value in vars(ours).items():
@@ -124,9 +131,7 @@ def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:
         return _plain(reader, count)
     dataset = reader
     if name == "kit_prepared":
-        # whoever comes second finds what the first prepared
-        folder = conditions.work / f"{reader_name}-{item}".replace(" ", "_")
-        dataset = PreparedPairs(prepare(reader, folder, progress=False, tell=lambda line: None))
+        dataset = prepared_pairs(reader_name, item, conditions)
     elif name == "kit_memory":
         dataset = CachedPairs(reader, workers=1)
     for index in range(count if name != "kit" else 0):
@@ -159,7 +164,7 @@ def contests(conditions: Conditions) -> list[Contest]:
         root = root_of(data, conditions)
         height, width = size_of(root, conditions) if root.is_dir() else REAL_SIZE
         subject = Subject("data", f"{name}, {item} item", "", 0, height, width, told(root))
-        if (name, item) == ("KittiRaw", TRAINING):
+        if (name, item) == PAIR:
             names, tolerance = ("yardstick", "kit", "kit_prepared", "kit_memory"), ITEM_TOLERANCE
         else:
             names, tolerance = ("kit", "kit_prepared"), 0.0
