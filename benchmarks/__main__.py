@@ -1,7 +1,6 @@
 """The command ``python -m benchmarks``, which ``make bench`` calls; every measurement is written at once."""
 
 import argparse
-import shutil
 import statistics
 import sys
 import tempfile
@@ -23,8 +22,10 @@ from benchmarks.harness import (
     Subject,
     asked,
     chosen,
+    contestants,
     peak_memory,
     race,
+    threads,
 )
 from benchmarks.rows import Rows, merged, read_rows, report
 from benchmarks.subjects import all_contests, loop
@@ -43,7 +44,6 @@ from lowtex_lab.plots import benchmark_overview, save_figure
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 MACHINE = Subject("machine", "best rate")
-PRECISION = {"yardstick": "fp32", "kit": "fp32", "kit_bf16": "bf16"}
 ROWS = "rows.csv"
 EXAMPLE = """example:
   python -m benchmarks                                     everything, about ten minutes on two cores
@@ -77,9 +77,10 @@ class Run:
             OptionError: nothing is of that name. Disagreement: two contestants do not compute the same thing.
         """
         contests = chosen(all_contests(self.conditions), only)
-        profiles = [subject for subject in self.profile_subjects() if asked(subject, only)]
-        loops = [subject for subject in loop.subjects(self.conditions) if asked(subject, only)]
-        if only and not (contests or profiles or loops or asked(MACHINE, only)):
+        jobs = [(self.contest, contest) for contest in contests]
+        others = (self.profile, self.profile_subjects()), (self.loop, loop.subjects(self.conditions))
+        jobs += [(job, subject) for job, subjects in others for subject in subjects if asked(subject, only)]
+        if only and not (jobs or asked(MACHINE, only)):
             raise OptionError(
                 f"--only {','.join(only)} is nothing that is measured; name groups ({', '.join(GROUPS)}) or parts of a "
                 "subject's name, such as SSIM or step+640x192"
@@ -87,14 +88,12 @@ class Run:
         for contest in all_contests(self.conditions):
             if contest.long and not only:
                 self.tell(f'{contest.subject}: left out, it takes minutes; --only "step+batch 12" measures it')
+        if "kit_bf16" not in contestants(self.conditions):
+            self.tell("no bf16: this processor has no instructions for it (avx512_bf16)")
         if asked(MACHINE, only) or any(contest.subject.group == "step" for contest in contests):
             self.measure_machine()
-        for contest in contests:
-            self.contest(contest)
-        for subject in profiles:
-            self.profile(subject)
-        for subject in loops:
-            self.loop(subject)
+        for job, what in jobs:
+            job(what)
         return self.write()
 
     def write(self) -> pd.DataFrame:
@@ -117,7 +116,7 @@ class Run:
             key = (row.part, row.contestant)
             self.rates[key] = max(self.rates.get(key, 0.0), 1e9 * row.value)
         for (what, precision), rate in self.rates.items():
-            self.rows.add(MACHINE, precision, "gflop_per_s", rate / 1e9, machine.ROUNDS, part=what)
+            self.rows.add(MACHINE, precision, "gflop_per_s", rate / 1e9, part=what)
             self.tell(f"{what}, {precision}: {rate / 1e9:.0f} GFLOP/s")
 
     def contest(self, contest: Contest) -> None:
@@ -148,10 +147,11 @@ class Run:
         flop = machine.step_flop(subject, self.conditions, subject.network != RESNET)
         self.rows.add(subject, "", "gflop", flop / 1e9)
         for name, took in seconds.items():
-            least = flop / self.rates["convolution", PRECISION[name]]
+            precision = contestants(self.conditions)[name]
+            least = flop / self.rates["convolution", precision]
             self.rows.add(subject, name, "floor_ms", 1e3 * least)
             self.rows.add(subject, name, "over_floor", took / least)
-            self.rows.add(subject, name, "of_matmul_rate", flop / took / self.rates["matmul", PRECISION[name]])
+            self.rows.add(subject, name, "of_matmul_rate", flop / took / self.rates["matmul", precision])
 
     def profile_subjects(self) -> list[Subject]:
         """The batch of four at 640x192, of both networks."""
@@ -162,7 +162,7 @@ class Run:
 
     def profile(self, subject: Subject) -> None:
         """Self times of one step of each contestant, by kind of operation."""
-        for name in PRECISION:
+        for name in contestants(self.conditions):
             kinds = machine.step_profile(self.conditions, subject, name)
             for kind, seconds in kinds.items():
                 self.rows.add(subject, name, "profile_ms", 1e3 * seconds, part=kind)
@@ -171,15 +171,14 @@ class Run:
             self.write()
 
     def loop(self, subject: Subject) -> None:
-        """Medians over a few trainings of each way to read, in turn."""
-        rounds = [
-            {name: loop.measured(self.conditions, subject, name) for name in loop.WAYS} for _ in range(LEAST_REPEATS)
-        ]
-        for name in loop.WAYS:
-            medians = {metric: statistics.median(each[name][metric] for each in rounds) for metric in rounds[0][name]}
-            for metric, median in medians.items():
-                self.rows.add(subject, name, metric, median, len(rounds))
-            self.tell(f"{subject}, {name}: {', '.join(f'{metric} {value:.4g}' for metric, value in medians.items())}")
+        """Medians over a few trainings of each way to read the pairs, in turn."""
+        ways, conditions = loop.WAYS, self.conditions
+        rounds = [{way: loop.measured(conditions, subject, way) for way in ways} for _ in range(LEAST_REPEATS)]
+        for way, first in rounds[0].items():
+            found = {metric: statistics.median(each[way][metric] for each in rounds) for metric in first}
+            for metric, median in found.items():
+                self.rows.add(subject, way, metric, median, len(rounds))
+            self.tell(f"{subject}, {way}: {found['per_s']:.3g} pairs/s, waits {found['idle_share']:.1%} of the time")
         self.write()
 
 
@@ -208,19 +207,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0 on success only, 2 for bad input, 1 where contestants disagree."""
     options = parser().parse_args(arguments)
-    before = torch.get_num_threads()
-    work = Path(tempfile.mkdtemp(prefix="lowtex_benchmark_"))
     try:
-        return measured(options, work)
+        with tempfile.TemporaryDirectory(prefix="lowtex_benchmark_") as work, threads(None):
+            return measured(options, Path(work))
     except LowtexError as error:
         print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, OptionError | DataError) else FAILED
     except KeyboardInterrupt:
         print("benchmarks: interrupted; the rows measured so far are kept", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        torch.set_num_threads(before)
 
 
 def measured(options: argparse.Namespace, work: Path) -> int:

@@ -11,7 +11,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +135,15 @@ class Result:
         return statistics.median(self.seconds[name])
 
 
+def contestants(conditions: Conditions) -> dict[str, str]:
+    """Who takes a whole step -> the network's precision; bf16 only where the processor has instructions for it.
+
+    Elsewhere it is computed in pieces, more than ten times slower than float32.
+    """
+    native = conditions.smoke or conditions.device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return {"yardstick": "fp32", "kit": "fp32"} | ({"kit_bf16": "bf16"} if native else {})
+
+
 def synchronise(device: str) -> None:
     """Wait until the device has done all it was given."""
     if device == "cuda":
@@ -236,9 +245,8 @@ def _listed(values: Mapping[str, float]) -> str:
     return ", ".join(f"{key} {value:.8g}" for key, value in values.items()) or "nothing"
 
 
-def chosen(contests: Iterable[Contest], only: Iterable[str]) -> list[Contest]:
+def chosen(contests: Iterable[Contest], only: Sequence[str]) -> list[Contest]:
     """The contests that are asked for, see `asked`; no long ones where nothing in particular is."""
-    only = list(only)
     return [contest for contest in contests if asked(contest.subject, only) and (only or not contest.long)]
 
 

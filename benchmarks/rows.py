@@ -255,15 +255,13 @@ def _machine(rows: pd.DataFrame) -> str:
 
 
 def _loader(rows: pd.DataFrame) -> str:
+    columns = {"per_s": "{:.3g}", "idle_share": "{:.1%}", "launches": "{:.0f}"}
     lines = []
     for (*subject, name), own in rows.groupby([*SUBJECT, "contestant"], sort=False):
         value = own.set_index("metric")["value"].to_dict()
-        idle, launches = _number(value, "idle_share", "{:.1%}"), _number(value, "launches", "{:.0f}")
-        lines.append(
-            [str(Subject(*subject)), name, _number(value, "per_s", "{:.3g}"), idle, launches, str(own["n"].max())]
-        )
-    heads = ["what", "pairs from, read by", "pairs a second", "waits for data", "launches a step", "n"]
-    return _grid(lines, heads)
+        cells = [_number(value, metric, form) for metric, form in columns.items()]
+        lines.append([str(Subject(*subject)), name, *cells, str(own["n"].max())])
+    return _grid(lines, ["what", "pairs from", "pairs a second", "waits for data", "launches a step", "n"])
 
 
 SECTIONS = {"profile": _profile, "machine": _machine, "loader": _loader}

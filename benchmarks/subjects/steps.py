@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.harness import Conditions, Contest, Contestant, Subject
+from benchmarks.harness import Conditions, Contest, Contestant, Subject, contestants
 from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet as PlainDepthNet
 from benchmarks.yardstick.networks import Extractor
@@ -22,7 +22,6 @@ from lowtex.geometry import StereoRig
 from lowtex.losses import StereoObjective
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net
 from lowtex.seeding import generator, seed_everything
-from lowtex.settings import LossSettings
 
 RESNET, IRESNET = "ResNet-18 + U-Net", "IResNet-50 + nested"
 QUICK = ("quick baseline", "quick ours")
@@ -111,22 +110,15 @@ class KitStep:
     """Forward, loss, backward, optimiser; ``network`` is laid out anew, in place.
 
     Args:
-        network: as built. loss: the objective. feature_net: where the objective compares feature maps.
-        precision: ``fp32``, or ``bf16`` round the network only. learning_rate: Adam's.
+        network: as built. experiment: gives objective, rate and precision. feature_net: where maps are compared.
     """
 
-    def __init__(
-        self,
-        network: DepthNet,
-        loss: LossSettings,
-        feature_net: FeatureNet | None = None,
-        precision: str = "fp32",
-        learning_rate: float = 1e-4,
-    ):
+    def __init__(self, network: DepthNet, experiment: Experiment, feature_net: FeatureNet | None = None):
         self.network = network.to(memory_format=torch.channels_last).train()
-        self.objective = StereoObjective(loss, feature_net)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=True)
-        self.precision, self.read = precision, None
+        self.objective = StereoObjective(experiment.loss, feature_net)
+        schedule = experiment.schedule
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=schedule.learning_rate, fused=True)
+        self.precision, self.read = schedule.precision, None
 
     def outputs(self, batch: StereoBatch) -> list[Tensor]:
         """The four disparities, float32."""
@@ -154,7 +146,7 @@ class KitStep:
         return loss.detach()
 
 
-TOLERANCE, TOLERANCE_BF16 = 1e-4, 2e-2
+TOLERANCES = {"kit": 1e-4, "kit_bf16": 2e-2}
 """Largest relative difference of the first step's loss from the yardstick's; bf16 has eight bits for the network."""
 
 STEP = "whole step"
@@ -193,13 +185,13 @@ class PlainStep:
 def make_step(conditions: Conditions, subject: Subject, name: str) -> tuple[KitStep | PlainStep, StereoBatch]:
     """The step of a contestant, and its batch, on the device."""
     batch = pairs(subject.batch, subject.height, subject.width, conditions.device)
-    loss = EXPERIMENTS[subject.network].loss
+    experiment = experiment_of(subject.network, conditions)
     if name != "yardstick":
-        features = feature_net(conditions, subject.network) if loss.uses_features else None
-        precision = "bf16" if name.endswith("bf16") else "fp32"
-        return KitStep(depth_net(subject, conditions), loss, features, precision), batch
+        experiment = change(experiment, schedule__precision=contestants(conditions)[name])
+        features = feature_net(conditions, subject.network) if experiment.loss.uses_features else None
+        return KitStep(depth_net(subject, conditions), experiment, features), batch
     network = plain_depth_net(subject, conditions)
-    if loss.uses_features:
+    if experiment.loss.uses_features:
         return PlainStep(network, FeatureObjective(network, batch, extractor(conditions, subject.network))), batch
     return PlainStep(network, PixelObjective(network, batch)), batch
 
@@ -228,11 +220,11 @@ def contests(conditions: Conditions) -> list[Contest]:
     they take minutes a round and many gigabytes, and a whole run has ten minutes. Those of the profile quick are
     measured with one thread.
     """
-    names = {"kit": TOLERANCE, "kit_bf16": TOLERANCE_BF16}
+    names = tuple(contestants(conditions))
     found = []
     for subject in step_subjects(conditions.smoke):
         usual = subject.batch < 12 or (subject.network, subject.height) == (RESNET, 192)
         long = conditions.device == "cpu" and not usual
         threads = 1 if subject.network in QUICK else None
-        found.append(Contest(subject, ("yardstick", *names), make, names, threads, round_s=ROUND_S, long=long))
+        found.append(Contest(subject, names, make, TOLERANCES, threads, round_s=ROUND_S, long=long))
     return found

@@ -17,7 +17,7 @@ PROJECTION, EVALUATION, PREDICTION = "velodyne projection", "evaluation of one i
 
 def make_projection(conditions: Conditions, subject: Subject, name: str) -> Contestant:
     """A laser scan into its left camera, by the community's rule."""
-    reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width), "velodyne")
+    reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width))
     work = []
     for frame in reader.frames[:MOST_SAMPLES]:
         camera = reader.calibration(frame.folder)
@@ -37,7 +37,7 @@ def make_projection(conditions: Conditions, subject: Subject, name: str) -> Cont
 def make_evaluation(conditions: Conditions, subject: Subject, name: str) -> Contestant:
     """The errors of one prediction against the laser's depth."""
     root = root_of("kitti", conditions)
-    sample = kitti_with_scans(root, size_of(root, conditions), "velodyne")[0]
+    sample = kitti_with_scans(root, size_of(root, conditions))[0]
     height, width = sample.image.shape[1:]
     coarse = torch.rand(1, 1, 4, 8, generator=generator(0, "benchmark prediction"))
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)

@@ -8,8 +8,7 @@ import pytest
 from benchmarks.subjects.steps import (
     EXPERIMENTS,
     QUICK,
-    TOLERANCE,
-    TOLERANCE_BF16,
+    TOLERANCES,
     KitStep,
     contests,
     experiment_of,
@@ -59,7 +58,7 @@ def test_it_is_what_train_experiment_does(conditions, tmp_path, name, precision)
 
     features = features and load_feature_net(next(tmp_path.glob("feature_net-*")))
     seed_everything(experiment.seed, "weights")
-    step = KitStep(build_depth_net(experiment.network), experiment.loss, features, precision, learning_rate=1e-3)
+    step = KitStep(build_depth_net(experiment.network), experiment, features)
     order = pairs_of_steps(len(dataset), 2, 2, experiment.seed).tolist()
     ours = [float(step(collate([dataset[i] for i in indices]), n)) for n, indices in enumerate(order)]
     assert len(logged) == 2 and logged[0] != logged[1]
@@ -71,8 +70,11 @@ def test_bf16_is_another_network_and_the_same_objective(conditions):
     for name in ("yardstick", "kit", "kit_bf16"):
         step, batch = make_step(conditions, step_subjects(True)[0], name)
         losses[name] = float(step(batch))
-    assert losses["kit"] == pytest.approx(losses["yardstick"], rel=TOLERANCE) and losses["kit_bf16"] != losses["kit"]
-    assert losses["kit_bf16"] == pytest.approx(losses["kit"], rel=TOLERANCE_BF16)
+    assert (
+        losses["kit"] == pytest.approx(losses["yardstick"], rel=TOLERANCES["kit"])
+        and losses["kit_bf16"] != losses["kit"]
+    )
+    assert losses["kit_bf16"] == pytest.approx(losses["kit"], rel=TOLERANCES["kit_bf16"])
 
 
 def test_long_steps_are_taken_only_when_asked_for(conditions):
