@@ -175,7 +175,7 @@ def race(
     Raises:
         Disagreement: values differ by more than the contest's tolerance; names both and the values.
     """
-    # everybody's: beside a training of the kit, a step that hands its memory back is a sixth slower for that alone
+    # everybody's: a plain step of four pairs at 640x192 had 115,000 page faults without it and under 12,000 with it
     keep_freed_memory()
     with threads(contest.threads):
         made = {name: contest.make(conditions, contest.subject, name) for name in contest.names}
