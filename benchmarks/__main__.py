@@ -1,7 +1,7 @@
 """The command ``python -m benchmarks``, which ``make bench`` calls; every measurement is written at once."""
 
 import argparse
-import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,11 +22,13 @@ from benchmarks.harness import (
     Subject,
     asked,
     chosen,
+    contestants,
     peak_memory,
     race,
+    threads,
 )
 from benchmarks.rows import Rows, merged, read_rows, report
-from benchmarks.subjects import all_contests
+from benchmarks.subjects import all_contests, loop
 from benchmarks.subjects.readers import miniature_profile, root_of
 from benchmarks.subjects.steps import RESNET, step_subjects
 from lowtex.data_paths import DATASETS
@@ -42,7 +44,6 @@ from lowtex_lab.plots import benchmark_overview, save_figure
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 MACHINE = Subject("machine", "best rate")
-PRECISION = {"yardstick": "fp32", "kit": "fp32", "kit_bf16": "bf16"}
 ROWS = "rows.csv"
 EXAMPLE = """example:
   python -m benchmarks                                     everything, about ten minutes on two cores
@@ -76,8 +77,10 @@ class Run:
             OptionError: nothing is of that name. Disagreement: two contestants do not compute the same thing.
         """
         contests = chosen(all_contests(self.conditions), only)
-        profiles = [subject for subject in self.profile_subjects() if asked(subject, only)]
-        if only and not (contests or profiles or asked(MACHINE, only)):
+        jobs = [(self.contest, contest) for contest in contests]
+        others = (self.profile, self.profile_subjects()), (self.loop, loop.subjects(self.conditions))
+        jobs += [(job, subject) for job, subjects in others for subject in subjects if asked(subject, only)]
+        if only and not (jobs or asked(MACHINE, only)):
             raise OptionError(
                 f"--only {','.join(only)} is nothing that is measured; name groups ({', '.join(GROUPS)}) or parts of a "
                 "subject's name, such as SSIM or step+640x192"
@@ -85,12 +88,12 @@ class Run:
         for contest in all_contests(self.conditions):
             if contest.long and not only:
                 self.tell(f'{contest.subject}: left out, it takes minutes; --only "step+batch 12" measures it')
+        if "kit_bf16" not in contestants(self.conditions):
+            self.tell("no bf16: this processor has no instructions for it (avx512_bf16)")
         if asked(MACHINE, only) or any(contest.subject.group == "step" for contest in contests):
             self.measure_machine()
-        for contest in contests:
-            self.contest(contest)
-        for subject in profiles:
-            self.profile(subject)
+        for job, what in jobs:
+            job(what)
         return self.write()
 
     def write(self) -> pd.DataFrame:
@@ -113,7 +116,7 @@ class Run:
             key = (row.part, row.contestant)
             self.rates[key] = max(self.rates.get(key, 0.0), 1e9 * row.value)
         for (what, precision), rate in self.rates.items():
-            self.rows.add(MACHINE, precision, "gflop_per_s", rate / 1e9, machine.ROUNDS, part=what)
+            self.rows.add(MACHINE, precision, "gflop_per_s", rate / 1e9, part=what)
             self.tell(f"{what}, {precision}: {rate / 1e9:.0f} GFLOP/s")
 
     def contest(self, contest: Contest) -> None:
@@ -130,7 +133,8 @@ class Run:
         self.rows.threads = contest.threads
         self.rows.add_result(subject, result)
         self.rows.add_memory(subject, peaks)
-        if subject.group == "step":
+        if subject.group == "step" and not contest.threads:
+            # the machine's rates are of all threads
             self.floor(subject, {name: result.median(name) for name in contest.names})
         self.rows.threads = None
         n = len(result.seconds[contest.names[0]])
@@ -143,10 +147,11 @@ class Run:
         flop = machine.step_flop(subject, self.conditions, subject.network != RESNET)
         self.rows.add(subject, "", "gflop", flop / 1e9)
         for name, took in seconds.items():
-            least = flop / self.rates["convolution", PRECISION[name]]
+            precision = contestants(self.conditions)[name]
+            least = flop / self.rates["convolution", precision]
             self.rows.add(subject, name, "floor_ms", 1e3 * least)
             self.rows.add(subject, name, "over_floor", took / least)
-            self.rows.add(subject, name, "of_matmul_rate", flop / took / self.rates["matmul", PRECISION[name]])
+            self.rows.add(subject, name, "of_matmul_rate", flop / took / self.rates["matmul", precision])
 
     def profile_subjects(self) -> list[Subject]:
         """The batch of four at 640x192, of both networks."""
@@ -157,13 +162,24 @@ class Run:
 
     def profile(self, subject: Subject) -> None:
         """Self times of one step of each contestant, by kind of operation."""
-        for name in PRECISION:
+        for name in contestants(self.conditions):
             kinds = machine.step_profile(self.conditions, subject, name)
             for kind, seconds in kinds.items():
                 self.rows.add(subject, name, "profile_ms", 1e3 * seconds, part=kind)
             shares = ", ".join(f"{kind} {1e3 * seconds:.0f}" for kind, seconds in kinds.items())
             self.tell(f"{subject}, {name}, ms: {shares}")
             self.write()
+
+    def loop(self, subject: Subject) -> None:
+        """Medians over a few trainings of each way to read the pairs, in turn."""
+        ways, conditions = loop.WAYS, self.conditions
+        rounds = [{way: loop.measured(conditions, subject, way) for way in ways} for _ in range(LEAST_REPEATS)]
+        for way, first in rounds[0].items():
+            found = {metric: statistics.median(each[way][metric] for each in rounds) for metric in first}
+            for metric, median in found.items():
+                self.rows.add(subject, way, metric, median, len(rounds))
+            self.tell(f"{subject}, {way}: {found['per_s']:.3g} pairs/s, waits {found['idle_share']:.1%} of the time")
+        self.write()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -191,19 +207,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0 on success only, 2 for bad input, 1 where contestants disagree."""
     options = parser().parse_args(arguments)
-    before = torch.get_num_threads()
-    work = Path(tempfile.mkdtemp(prefix="lowtex_benchmark_"))
     try:
-        return measured(options, work)
+        with tempfile.TemporaryDirectory(prefix="lowtex_benchmark_") as work, threads(None):
+            return measured(options, Path(work))
     except LowtexError as error:
         print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT if isinstance(error, OptionError | DataError) else FAILED
     except KeyboardInterrupt:
         print("benchmarks: interrupted; the rows measured so far are kept", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        torch.set_num_threads(before)
 
 
 def measured(options: argparse.Namespace, work: Path) -> int:

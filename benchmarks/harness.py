@@ -5,14 +5,13 @@ others: every round runs each once, and medians over the rounds are reported. Me
 that does nothing else: two runs are enough, the first makes the optimiser's state, the second has all at once.
 """
 
-import ctypes
 import math
 import multiprocessing
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ GROUPS = {
     "machine": "what the machine can do",
     "step": "whole training steps",
     "profile": "where a step's time goes",
+    "loader": "the training loop",
     "loss": "parts of the loss",
     "data": "readers",
     "use": "laser projection, evaluation, prediction",
@@ -135,6 +135,15 @@ class Result:
         return statistics.median(self.seconds[name])
 
 
+def contestants(conditions: Conditions) -> dict[str, str]:
+    """Who takes a whole step -> the network's precision; bf16 only where the processor has instructions for it.
+
+    Elsewhere it is computed in pieces, more than ten times slower than float32.
+    """
+    native = conditions.smoke or conditions.device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return {"yardstick": "fp32", "kit": "fp32"} | ({"kit_bf16": "bf16"} if native else {})
+
+
 def synchronise(device: str) -> None:
     """Wait until the device has done all it was given."""
     if device == "cuda":
@@ -154,24 +163,6 @@ def threads(count: int | None):
         cv2.setNumThreads(before_cv2)
 
 
-def use_allocator(name: str) -> None:
-    """Handle freed memory as the contestant's own training loop does: the kit keeps it, everybody else does not.
-
-    glibc has no way back to its first state; what it grows into by itself within a step is restored instead: blocks of
-    up to 32 MiB from the heap, whose end is handed back beyond 64 MiB.
-    """
-    keep_freed_memory.cache_clear()
-    if name.startswith("kit"):
-        keep_freed_memory()
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(-3, 32 << 20)
-    mallopt(-1, 64 << 20)
-
-
 PRELOADED = ["torch", "cv2", "numpy", "lowtex.training", "lowtex.datasets", "benchmarks.subjects"]
 """Modules that a process for measuring memory starts with."""
 
@@ -184,14 +175,16 @@ def race(
     Raises:
         Disagreement: values differ by more than the contest's tolerance; names both and the values.
     """
+    # everybody's: a plain step of four pairs at 640x192 had 115,000 page faults without it and under 12,000 with it
+    keep_freed_memory()
     with threads(contest.threads):
         made = {name: contest.make(conditions, contest.subject, name) for name in contest.names}
         values: dict[str, dict[str, float]] = {}
         calls, spent = {}, 0.0
         for name, contestant in made.items():
-            first, values[name] = _timed(name, contestant, conditions.device, 1, clock)
+            first, values[name] = _timed(contestant, conditions.device, 1, clock)
             # the first call also sets up; the second says how long one lasts
-            again = first if first > 1.0 else _timed(name, contestant, conditions.device, 1, clock)[0]
+            again = first if first > 1.0 else _timed(contestant, conditions.device, 1, clock)[0]
             calls[name] = max(1, math.ceil(MEASURED_S / max(again, 1e-9)))
             spent += again * calls[name]
         difference = compared(contest, values)
@@ -202,13 +195,12 @@ def race(
         seconds: dict[str, list[float]] = {name: [] for name in made}
         for _ in range(rounds):
             for name, contestant in made.items():
-                took, _ = _timed(name, contestant, conditions.device, calls[name], clock)
+                took, _ = _timed(contestant, conditions.device, calls[name], clock)
                 seconds[name].append(took / calls[name] / contestant.items)
     return Result(seconds, difference)
 
 
-def _timed(name: str, contestant: Contestant, device: str, calls: int, clock) -> tuple[float, dict[str, float]]:
-    use_allocator(name)
+def _timed(contestant: Contestant, device: str, calls: int, clock) -> tuple[float, dict[str, float]]:
     synchronise(device)
     began = clock()
     for _ in range(calls):
@@ -253,9 +245,8 @@ def _listed(values: Mapping[str, float]) -> str:
     return ", ".join(f"{key} {value:.8g}" for key, value in values.items()) or "nothing"
 
 
-def chosen(contests: Iterable[Contest], only: Iterable[str]) -> list[Contest]:
+def chosen(contests: Iterable[Contest], only: Sequence[str]) -> list[Contest]:
     """The contests that are asked for, see `asked`; no long ones where nothing in particular is."""
-    only = list(only)
     return [contest for contest in contests if asked(contest.subject, only) and (only or not contest.long)]
 
 
@@ -308,9 +299,7 @@ def _measure(pipe, contest: Contest, name: str, conditions: Conditions) -> None:
 
 
 def _peak_here(contest: Contest, name: str, conditions: Conditions) -> int:
-    if name.startswith("kit"):
-        # everybody else has the C library as it starts
-        use_allocator(name)
+    keep_freed_memory()
     # a fresh process has not held more than it holds now
     start = _peak_bytes()
     contestant = contest.make(conditions, contest.subject, name)

@@ -5,17 +5,18 @@ disparities, so that everything the loss does, forward and backward, is told fro
 network; the sum of the parts is the whole step.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile, record_function
+from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.harness import Conditions, Subject, synchronise, use_allocator
+from benchmarks.harness import Conditions, Subject, contestants, synchronise
 from benchmarks.subjects.steps import extractor, make_step, pairs, plain_depth_net
+from lowtex.devices import keep_freed_memory
 from lowtex.seeding import generator
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -27,8 +28,6 @@ GPU_SHAPES = (*SHAPES, (12, 64, 96, 320), (12, 128, 96, 320), (12, 256, 48, 160)
 
 SMOKE_SHAPES = ((1, 16, 16, 32),)
 SIDE, SMOKE_SIDE = 2048, 128
-LEAST_S = 0.04
-ROUNDS = 12
 
 
 def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
@@ -37,7 +36,8 @@ def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
     On a GPU, fp32 is what torch makes of it by default, which for convolutions may be TF32.
     """
     found = {}
-    for name, dtype in PRECISIONS.items():
+    for name in dict.fromkeys(contestants(conditions).values()):
+        dtype = PRECISIONS[name]
         side = SMOKE_SIDE if conditions.smoke else SIDE * (4 if conditions.device == "cuda" else 1)
         a = torch.rand(side, side, device=conditions.device).to(dtype)
         found["matmul", name] = 2 * side**3 / _seconds(lambda a=a: a @ a, conditions)
@@ -54,24 +54,10 @@ def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
     return found
 
 
-@torch.no_grad()
 def _seconds(work: Callable, conditions: Conditions) -> float:
-    """Least seconds a call over a few short series: what the machine can do, not what it does on average."""
-    work()
-    least = LEAST_S / (40 if conditions.smoke else 1)
-    best, together = float("inf"), 4 if conditions.device == "cuda" else 1
-    for _ in range(ROUNDS):
-        calls = 0
-        synchronise(conditions.device)
-        began = time.perf_counter()
-        while calls == 0 or time.perf_counter() - began < least:
-            # several at a time, so that a GPU has work while the next is asked for
-            for _ in range(together):
-                work()
-            calls += together
-            synchronise(conditions.device)
-        best = min(best, (time.perf_counter() - began) / calls)
-    return best
+    """Least seconds a call over short series of calls: what the machine can do, not what it does on average."""
+    timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+    return min(timer.blocked_autorange(min_run_time=0.01 if conditions.smoke else 0.5).times)
 
 
 def step_flop(subject: Subject, conditions: Conditions, features: bool) -> int:
@@ -119,7 +105,7 @@ def kind_of(operation: str) -> str:
 
 def step_profile(conditions: Conditions, subject: Subject, name: str) -> dict[str, float]:
     """Seconds of one step of a contestant by kind of operation; ``rest`` has all else, pauses between them included."""
-    use_allocator(name)
+    keep_freed_memory()
     step, batch = make_step(conditions, subject, name)
     noise = generator(0, "profile", device=conditions.device)
     _parts(step, batch, noise)

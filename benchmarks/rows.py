@@ -41,6 +41,8 @@ UNITS = {
     "of_matmul_rate": "of the matmul rate",
     "gflop_per_s": "GFLOP/s",
     "profile_ms": "ms",
+    "idle_share": "of the time",
+    "launches": "kernels a step",
 }
 """Metric -> unit."""
 
@@ -200,7 +202,7 @@ def conditions(rows: pd.DataFrame) -> str:
     first, last = rows["created"].min(), rows["created"].max()
     when = first if first[:16] == last[:16] else f"{first} to {last}"
     return (
-        f"{most} threads (readers, projection and evaluation: 1), torch {several('torch_version')}, "
+        f"{most} threads (quick steps, readers, projection and evaluation: 1), torch {several('torch_version')}, "
         f"commit {several('commit')}, {when}"
     )
 
@@ -252,7 +254,17 @@ def _machine(rows: pd.DataFrame) -> str:
     return _grid(lines, ["what", "precision", "best rate"])
 
 
-SECTIONS = {"profile": _profile, "machine": _machine}
+def _loader(rows: pd.DataFrame) -> str:
+    columns = {"per_s": "{:.3g}", "idle_share": "{:.1%}", "launches": "{:.0f}"}
+    lines = []
+    for (*subject, name), own in rows.groupby([*SUBJECT, "contestant"], sort=False):
+        value = own.set_index("metric")["value"].to_dict()
+        cells = [_number(value, metric, form) for metric, form in columns.items()]
+        lines.append([str(Subject(*subject)), name, *cells, str(own["n"].max())])
+    return _grid(lines, ["what", "pairs from", "pairs a second", "waits for data", "launches a step", "n"])
+
+
+SECTIONS = {"profile": _profile, "machine": _machine, "loader": _loader}
 
 
 def _time(ms: float | None) -> str:

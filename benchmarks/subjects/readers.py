@@ -7,73 +7,38 @@ before anything is timed.
 
 import random
 import tempfile
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import torch
+import yaml
 
 from benchmarks.harness import Conditions, Contest, Contestant, Disagreement, Subject
 from benchmarks.yardstick.items import stereo_item
 from lowtex.data_paths import MINIATURE_FOLDERS, is_miniature, miniature_folder
-from lowtex.datasets import (
-    CachedPairs,
-    Cityscapes,
-    KittiImproved,
-    KittiRaw,
-    Make3D,
-    PreparedPairs,
-    StereoFolder,
-    StereoReader,
-    VirtualKitti2,
-    prepare,
-)
+from lowtex.datasets import CachedPairs, KittiRaw, PreparedPairs, StereoReader, open_dataset, prepare
 from lowtex.datasets.sample import StereoSample
 from lowtex.profiles import get_profile
 
+_TABLE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+READERS = {(line["name"], line["item"]): line for line in _TABLE}
+"""Name and what one item is -> data set and how it is opened."""
+
+PAIR = ("KittiRaw", "pair")
 REAL_SIZE = (192, 640)
 MOST_SAMPLES = 4
-TRAINING, TEST = "pair", "test image"
 ITEM_TOLERANCE = 2e-2
 """Of the mean grey: the yardstick shrinks an image by Lanczos windows, scale by scale, the kit by area at once."""
 
 
-def kitti_with_scans(root: Path, size: tuple[int, int], depth: str) -> KittiRaw:
+def kitti_with_scans(root: Path, size: tuple[int, int]) -> KittiRaw:
     """The frames that have a laser scan, as a test split has."""
-    every = KittiRaw(root, "available", size, depth=depth, views=False)
+    every = KittiRaw(root, "available", size, views=False)
     lines = [f"{f.folder} {f.frame} {f.side}" for f in every.frames if every.has("scan", f)]
     with tempfile.NamedTemporaryFile("w", prefix="test_with_scan_", suffix=".txt") as file:
         file.write("\n".join(lines))
         file.flush()
-        return KittiRaw(root, file.name, size, depth=depth, views=False, depth_required=True)
-
-
-Opener = Callable[[Path, tuple[int, int]], StereoReader]
-
-
-def on(reader: type[StereoReader], split: str = "available", **options: object) -> Opener:
-    """Opens a reader on a root at a size."""
-    return lambda root, size: reader(root, split, size, **options)
-
-
-def kitti_improved(root: Path, size: tuple[int, int]) -> KittiImproved:
-    """KITTI's improved ground truth, with the images of the raw data beside it."""
-    return KittiImproved(root, "available", size, root.parent / "kitti_raw", views=False)
-
-
-READERS: dict[tuple[str, str], tuple[str, Opener]] = {
-    ("KittiRaw", TRAINING): ("kitti", on(KittiRaw, depth=None)),
-    ("KittiRaw with scan", TEST): ("kitti", partial(kitti_with_scans, depth="velodyne")),
-    ("KittiImproved", TEST): ("kitti_depth", kitti_improved),
-    ("VirtualKitti2", TRAINING): ("vkitti2", on(VirtualKitti2, "train", depth=False)),
-    ("VirtualKitti2", TEST): ("vkitti2", on(VirtualKitti2, "test", views=False)),
-    ("Make3D C1", TEST): ("make3d", on(Make3D)),
-    ("Cityscapes", TRAINING): ("cityscapes", on(Cityscapes, depth=False, typical_camera=True)),
-    ("Cityscapes", TEST): ("cityscapes", on(Cityscapes, views=False, typical_camera=True)),
-    ("StereoFolder", TRAINING): ("stereo", on(StereoFolder, depth=False)),
-    ("StereoFolder", TEST): ("stereo", on(StereoFolder, views=False)),
-}
-"""Name and what one item is -> data set and how it is opened."""
+        return KittiRaw(root, file.name, size, views=False, depth_required=True)
 
 
 def miniature_profile(conditions: Conditions) -> str:
@@ -102,9 +67,21 @@ def size_of(root: Path, conditions: Conditions) -> tuple[int, int]:
 @lru_cache(maxsize=32)
 def opened(name: str, item: str, conditions: Conditions) -> StereoReader:
     """A reader on its files."""
-    data, opener = READERS[name, item]
-    root = root_of(data, conditions)
-    return opener(root, size_of(root, conditions))
+    line = READERS[name, item]
+    root = root_of(line["data"], conditions)
+    size, options = size_of(root, conditions), dict(line.get("options", {}))
+    if "reader" not in line:
+        return kitti_with_scans(root, size)
+    if "raw_root" in options:
+        # the images lie beside the ground truth
+        options["raw_root"] = root.parent / options["raw_root"]
+    return open_dataset(line["reader"], root, line["split"], size, prepared=False, **options)
+
+
+def prepared_pairs(name: str, item: str, conditions: Conditions) -> PreparedPairs:
+    """What is kept of a reader's pairs; whoever comes second finds what the first prepared."""
+    folder = conditions.work / f"{name}-{item}".replace(" ", "_")
+    return PreparedPairs(prepare(opened(name, item, conditions), folder, progress=False, tell=lambda line: None))
 
 
 def require_same(ours: StereoSample, theirs: StereoSample) -> None:
@@ -124,9 +101,7 @@ def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:
         return _plain(reader, count)
     dataset = reader
     if name == "kit_prepared":
-        # whoever comes second finds what the first prepared
-        folder = conditions.work / f"{reader_name}-{item}".replace(" ", "_")
-        dataset = PreparedPairs(prepare(reader, folder, progress=False, tell=lambda line: None))
+        dataset = prepared_pairs(reader_name, item, conditions)
     elif name == "kit_memory":
         dataset = CachedPairs(reader, workers=1)
     for index in range(count if name != "kit" else 0):
@@ -155,11 +130,11 @@ def _plain(reader: KittiRaw, count: int) -> Contestant:
 def contests(conditions: Conditions) -> list[Contest]:
     """Every reader; KITTI's pair beside Monodepth2's loader item, the others beside their own files."""
     found = []
-    for (name, item), (data, _) in READERS.items():
-        root = root_of(data, conditions)
+    for (name, item), line in READERS.items():
+        root = root_of(line["data"], conditions)
         height, width = size_of(root, conditions) if root.is_dir() else REAL_SIZE
         subject = Subject("data", f"{name}, {item} item", "", 0, height, width, told(root))
-        if (name, item) == ("KittiRaw", TRAINING):
+        if (name, item) == PAIR:
             names, tolerance = ("yardstick", "kit", "kit_prepared", "kit_memory"), ITEM_TOLERANCE
         else:
             names, tolerance = ("kit", "kit_prepared"), 0.0

@@ -5,78 +5,71 @@ The kit's own step is made of its public parts, as `lowtex.training` puts them t
 """
 
 import math
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.harness import Conditions, Contest, Contestant, Subject
+from benchmarks.harness import Conditions, Contest, Contestant, Subject, contestants
 from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet as PlainDepthNet
 from benchmarks.yardstick.networks import Extractor
 from lowtex.datasets.sample import StereoBatch
 from lowtex.devices import copy_to_host
 from lowtex.errors import LowtexError
+from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.geometry import StereoRig
 from lowtex.losses import StereoObjective
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, build_feature_net
 from lowtex.seeding import generator, seed_everything
-from lowtex.settings import FeatureNetSettings, LossSettings, NetworkSettings
-
-PIXELS = LossSettings(data_term="pixels", smooth_second=0.0, edge_decay=1.0, auto_mask=True)
-"""Monodepth2's objective, the kit's ``baseline``."""
-
-FEATURES = LossSettings()
-"""The default reading of the paper, the kit's ``ours``."""
 
 RESNET, IRESNET = "ResNet-18 + U-Net", "IResNet-50 + nested"
-NETWORKS = {
-    RESNET: NetworkSettings(encoder="resnet", depth=18, decoder="unet"),
-    IRESNET: NetworkSettings(encoder="iresnet", depth=50, decoder="nested"),
+QUICK = ("quick baseline", "quick ours")
+EXPERIMENTS = {
+    RESNET: named_experiment("baseline", "standard", network__depth=18),
+    IRESNET: named_experiment("ours", "standard"),
+    **{name: named_experiment(name.removeprefix("quick "), "quick") for name in QUICK},
 }
-"""Monodepth2's network, and the default reading of the paper's."""
+"""Monodepth2's network and objective, the default reading of the paper's, and both at the size of the profile quick."""
 
-FEATURE_NET = FeatureNetSettings()
+PIXELS, FEATURES = EXPERIMENTS[RESNET].loss, EXPERIMENTS[IRESNET].loss
 SMOKE_WIDTH = 0.125
 FAR, NEAR = 3.0, 11.0
 """Disparities of the pairs' two layers, pixels of an image 640 wide."""
 
 
-def network_settings(subject: Subject, conditions: Conditions) -> NetworkSettings:
-    """Of the subject's network; narrow ones for a smoke test."""
-    settings = NETWORKS[subject.network]
-    return replace(settings, width=SMOKE_WIDTH) if conditions.smoke else settings
+def experiment_of(network: str, conditions: Conditions) -> Experiment:
+    """Of a subject's network, one of `EXPERIMENTS`; narrow ones for a smoke test."""
+    found = EXPERIMENTS[network]
+    if not conditions.smoke:
+        return found
+    parts = ("network", "feature_net") if found.loss.uses_features else ("network",)
+    return change(found, **{f"{part}__width": SMOKE_WIDTH for part in parts})
 
 
 def depth_net(subject: Subject, conditions: Conditions) -> DepthNet:
     """The kit's, on the device; the same weights every time."""
     seed_everything(0, "benchmark weights")
-    return build_depth_net(network_settings(subject, conditions)).to(conditions.device)
+    return build_depth_net(experiment_of(subject.network, conditions).network).to(conditions.device)
 
 
 def plain_depth_net(subject: Subject, conditions: Conditions) -> PlainDepthNet:
     """The yardstick's, with the same weights."""
-    plain = PlainDepthNet(network_settings(subject, conditions))
+    plain = PlainDepthNet(experiment_of(subject.network, conditions).network)
     plain.load_state_dict(depth_net(subject, conditions).state_dict())
     return plain.to(conditions.device)
 
 
-def feature_settings(conditions: Conditions) -> FeatureNetSettings:
-    """Of the feature network: a ResNet-50 of full width."""
-    return replace(FEATURE_NET, width=SMOKE_WIDTH) if conditions.smoke else FEATURE_NET
-
-
-def feature_net(conditions: Conditions) -> FeatureNet:
+def feature_net(conditions: Conditions, network: str = IRESNET) -> FeatureNet:
     """The kit's, frozen, its maps scaled per channel; never trained, which changes no time."""
     seed_everything(0, "benchmark feature weights")
-    network = build_feature_net(feature_settings(conditions))
-    return network.fit_normalisation(pairs(2, 64, 128).image).freeze().to(conditions.device)
+    features = build_feature_net(experiment_of(network, conditions).feature_net)
+    return features.fit_normalisation(pairs(2, 64, 128).image).freeze().to(conditions.device)
 
 
-def extractor(conditions: Conditions) -> Extractor:
+def extractor(conditions: Conditions, network: str = IRESNET) -> Extractor:
     """The yardstick's, with the same weights."""
-    return Extractor.like(feature_settings(conditions), feature_net(conditions))
+    return Extractor.like(experiment_of(network, conditions).feature_net, feature_net(conditions, network))
 
 
 def pairs(count: int, height: int, width: int, device: str = "cpu") -> StereoBatch:
@@ -117,22 +110,15 @@ class KitStep:
     """Forward, loss, backward, optimiser; ``network`` is laid out anew, in place.
 
     Args:
-        network: as built. loss: the objective. feature_net: where the objective compares feature maps.
-        precision: ``fp32``, or ``bf16`` round the network only. learning_rate: Adam's.
+        network: as built. experiment: gives objective, rate and precision. feature_net: where maps are compared.
     """
 
-    def __init__(
-        self,
-        network: DepthNet,
-        loss: LossSettings,
-        feature_net: FeatureNet | None = None,
-        precision: str = "fp32",
-        learning_rate: float = 1e-4,
-    ):
+    def __init__(self, network: DepthNet, experiment: Experiment, feature_net: FeatureNet | None = None):
         self.network = network.to(memory_format=torch.channels_last).train()
-        self.objective = StereoObjective(loss, feature_net)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=learning_rate, fused=True)
-        self.precision, self.read = precision, None
+        self.objective = StereoObjective(experiment.loss, feature_net)
+        schedule = experiment.schedule
+        self.optimiser = torch.optim.Adam(self.network.parameters(), lr=schedule.learning_rate, fused=True)
+        self.precision, self.read = schedule.precision, None
 
     def outputs(self, batch: StereoBatch) -> list[Tensor]:
         """The four disparities, float32."""
@@ -160,16 +146,16 @@ class KitStep:
         return loss.detach()
 
 
-TOLERANCE, TOLERANCE_BF16 = 1e-4, 2e-2
+TOLERANCES = {"kit": 1e-4, "kit_bf16": 2e-2}
 """Largest relative difference of the first step's loss from the yardstick's; bf16 has eight bits for the network."""
 
 STEP = "whole step"
 ROUND_S = 40.0
 """A step too slow for seven rounds within this gets fewer, three at least: a whole run has ten minutes."""
 
-BATCHES = (4, 12)
-SIZES = ((128, 416), (192, 640))
-OBJECTIVES = {RESNET: "pixels + auto-mask", IRESNET: "feature maps"}
+SHAPES = ((4, 128, 416), (12, 128, 416), (4, 192, 640), (12, 192, 640))
+QUICK_SHAPES, SMOKE_SHAPES = ((8, 96, 320),), ((2, 64, 96),)
+"""Batch, height, width."""
 
 
 class PlainStep:
@@ -199,19 +185,15 @@ class PlainStep:
 def make_step(conditions: Conditions, subject: Subject, name: str) -> tuple[KitStep | PlainStep, StereoBatch]:
     """The step of a contestant, and its batch, on the device."""
     batch = pairs(subject.batch, subject.height, subject.width, conditions.device)
-    if name == "yardstick":
-        network = plain_depth_net(subject, conditions)
-        if subject.network == RESNET:
-            return PlainStep(network, PixelObjective(network, batch)), batch
-        return PlainStep(network, FeatureObjective(network, batch, extractor(conditions))), batch
-    return kit_step(conditions, subject, "bf16" if name.endswith("bf16") else "fp32"), batch
-
-
-def kit_step(conditions: Conditions, subject: Subject, precision: str) -> KitStep:
-    """The kit's step, of Monodepth2's network with pixels and the paper's with feature maps."""
-    if subject.network == RESNET:
-        return KitStep(depth_net(subject, conditions), PIXELS, precision=precision)
-    return KitStep(depth_net(subject, conditions), FEATURES, feature_net(conditions), precision)
+    experiment = experiment_of(subject.network, conditions)
+    if name != "yardstick":
+        experiment = change(experiment, schedule__precision=contestants(conditions)[name])
+        features = feature_net(conditions, subject.network) if experiment.loss.uses_features else None
+        return KitStep(depth_net(subject, conditions), experiment, features), batch
+    network = plain_depth_net(subject, conditions)
+    if experiment.loss.uses_features:
+        return PlainStep(network, FeatureObjective(network, batch, extractor(conditions, subject.network))), batch
+    return PlainStep(network, PixelObjective(network, batch)), batch
 
 
 def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:
@@ -223,25 +205,26 @@ def make(conditions: Conditions, subject: Subject, name: str) -> Contestant:
 
 def step_subjects(smoke: bool) -> list[Subject]:
     """All whole steps; the smallest alone for a smoke test."""
-    sizes, batches = (((64, 96),), (2,)) if smoke else (SIZES, BATCHES)
-    return [
-        Subject("step", STEP, network, batch, *size, data=OBJECTIVES[network])
-        for network in OBJECTIVES
-        for size in sizes
-        for batch in batches
-    ]
+    found = []
+    for network, experiment in EXPERIMENTS.items():
+        objective = "feature maps" if experiment.loss.uses_features else "pixels + auto-mask"
+        shapes = SMOKE_SHAPES if smoke else QUICK_SHAPES if network in QUICK else SHAPES
+        found += [Subject("step", STEP, network, *shape, data=objective) for shape in shapes]
+    return found
 
 
 def contests(conditions: Conditions) -> list[Contest]:
     """Every whole step, as the yardstick takes it and as the kit does, in both precisions.
 
     Of twelve pairs a CPU takes Monodepth2's network at 640x192 alone, unless asked for the rest: through the large one
-    they take minutes a round and many gigabytes, and a whole run has ten minutes.
+    they take minutes a round and many gigabytes, and a whole run has ten minutes. Those of the profile quick are
+    measured with one thread.
     """
-    names = {"kit": TOLERANCE, "kit_bf16": TOLERANCE_BF16}
+    names = tuple(contestants(conditions))
     found = []
     for subject in step_subjects(conditions.smoke):
-        usual = subject.batch == BATCHES[0] or (subject.network, subject.height) == (RESNET, SIZES[-1][0])
-        long = conditions.device == "cpu" and not usual and not conditions.smoke
-        found.append(Contest(subject, ("yardstick", *names), make, names, round_s=ROUND_S, long=long))
+        usual = subject.batch < 12 or (subject.network, subject.height) == (RESNET, 192)
+        long = conditions.device == "cpu" and not usual
+        threads = 1 if subject.network in QUICK else None
+        found.append(Contest(subject, names, make, TOLERANCES, threads, round_s=ROUND_S, long=long))
     return found

@@ -1,18 +1,15 @@
 """What is done with samples and networks beside training: laser projection, evaluation, prediction."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
 from benchmarks.harness import Conditions, Contest, Contestant, Subject
 from benchmarks.subjects.readers import MOST_SAMPLES, kitti_with_scans, root_of, size_of, told
-from benchmarks.subjects.steps import NETWORKS, depth_net, network_settings, pairs, plain_depth_net
+from benchmarks.subjects.steps import IRESNET, RESNET, depth_net, experiment_of, pairs, plain_depth_net
 from benchmarks.yardstick.items import evaluated, projected_scan
 from lowtex.checkpoints import load_network, save_network
 from lowtex.datasets.kitti import project_velodyne, read_velodyne
 from lowtex.evaluation.evaluate import predict_photo, score
-from lowtex.experiments import named_experiment
 from lowtex.seeding import generator
 
 PROJECTION, EVALUATION, PREDICTION = "velodyne projection", "evaluation of one image", "prediction"
@@ -20,7 +17,7 @@ PROJECTION, EVALUATION, PREDICTION = "velodyne projection", "evaluation of one i
 
 def make_projection(conditions: Conditions, subject: Subject, name: str) -> Contestant:
     """A laser scan into its left camera, by the community's rule."""
-    reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width), "velodyne")
+    reader = kitti_with_scans(root_of("kitti", conditions), (subject.height, subject.width))
     work = []
     for frame in reader.frames[:MOST_SAMPLES]:
         camera = reader.calibration(frame.folder)
@@ -40,7 +37,7 @@ def make_projection(conditions: Conditions, subject: Subject, name: str) -> Cont
 def make_evaluation(conditions: Conditions, subject: Subject, name: str) -> Contestant:
     """The errors of one prediction against the laser's depth."""
     root = root_of("kitti", conditions)
-    sample = kitti_with_scans(root, size_of(root, conditions), "velodyne")[0]
+    sample = kitti_with_scans(root, size_of(root, conditions))[0]
     height, width = sample.image.shape[1:]
     coarse = torch.rand(1, 1, 4, 8, generator=generator(0, "benchmark prediction"))
     smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
@@ -82,8 +79,9 @@ def make_prediction(conditions: Conditions, subject: Subject, name: str) -> Cont
 def _from_checkpoint(conditions: Conditions, subject: Subject):
     path = conditions.work / f"{subject.network.replace(' ', '_')}.safetensors"
     if not path.is_file():
-        experiment = replace(named_experiment("ours"), network=network_settings(subject, conditions))
-        save_network(path, depth_net(subject, conditions).cpu(), "depth_net", experiment)
+        save_network(
+            path, depth_net(subject, conditions).cpu(), "depth_net", experiment_of(subject.network, conditions)
+        )
     return load_network(path)[0]
 
 
@@ -97,7 +95,7 @@ def contests(conditions: Conditions) -> list[Contest]:
         for name, make, tolerance in ((PROJECTION, make_projection, 2e-3), (EVALUATION, make_evaluation, 1e-6)):
             subject = Subject("use", name, "", 0, *size, data=f"{told(root)} scan")
             found.append(Contest(subject, beside, make, {"kit": tolerance}, threads=1))
-    for network in NETWORKS:
+    for network in (RESNET, IRESNET):
         size = (64, 96) if conditions.smoke else (192, 640)
         subject = Subject("use", PREDICTION, network, 1, *size, data="one photo")
         found.append(Contest(subject, beside, make_prediction, {"kit": 1e-4}))

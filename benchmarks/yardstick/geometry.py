@@ -42,6 +42,7 @@ class ViewSynthesis(nn.Module):
         pixels = torch.stack([x.reshape(-1), y.reshape(-1), torch.ones(height * width)])
         self.pixels = pixels[None].repeat(batch, 1, 1).to(like)
         self.ones = torch.ones(batch, 1, height * width).to(like)
+        self.last = torch.tensor([width - 1, height - 1]).to(like)
         self.camera, self.inverse_camera = camera_matrices(rig, like)
         self.move = other_view(rig, direction, like)
 
@@ -56,5 +57,4 @@ class ViewSynthesis(nn.Module):
         seen = torch.matmul(torch.matmul(self.camera, self.move)[:, :3, :], self.points(depth))
         place = seen[:, :2, :] / (seen[:, 2, :].unsqueeze(1) + 1e-7)
         place = place.view(batch, 2, height, width).permute(0, 2, 3, 1)
-        size = torch.tensor([width - 1, height - 1], dtype=place.dtype, device=place.device)
-        return F.grid_sample(other, (place / size - 0.5) * 2, padding_mode="border", align_corners=True)
+        return F.grid_sample(other, (place / self.last - 0.5) * 2, padding_mode="border", align_corners=True)

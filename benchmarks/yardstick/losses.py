@@ -74,6 +74,9 @@ class _Objective(nn.Module):
         super().__init__()
         # hidden from torch, which would take the network for a part of the loss
         self._network, self.batch = (network,), batch
+        height, width = batch.image.shape[2:]
+        # Monodepth2's loader gives the image at four sizes, so that no step makes them
+        self.images = [F.interpolate(batch.image, (height >> k, width >> k), mode="area") for k in range(4)]
 
     def depth(self, sigmoid: Tensor, size: tuple[int, int]) -> Tensor:
         """Metres ``(B, 1, *size)`` of a disparity at any scale."""
@@ -83,8 +86,7 @@ class _Objective(nn.Module):
     def smoothness(self, outputs: list[Tensor]) -> Tensor:
         """Mean over scales, each divided by 2^scale."""
         total = 0.0
-        for scale, sigmoid in enumerate(outputs):
-            image = F.interpolate(self.batch.image, sigmoid.shape[2:], mode="area")
+        for scale, (sigmoid, image) in enumerate(zip(outputs, self.images, strict=True)):
             for order in self.orders:
                 total = total + self.weight * order(normalised(sigmoid), image, self.edge_decay) / 2**scale
         return total / len(outputs)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lowtex.settings import FeatureNetSettings, NetworkSettings
 
-BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 PLANES = (64, 128, 256, 512)
 DECODER = (16, 32, 64, 128, 256)
 
@@ -25,69 +25,74 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, padding_mode:
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False, padding_mode=padding_mode)
 
 
-class ResNetBlock(nn.Module):
-    """Two 3x3 convolutions, or 1x1-3x3-1x1; a ReLU after the sum."""
+class Branch(nn.Module):
+    """Two 3x3 convolutions, or 1x1-3x3-1x1 as a bottleneck; the last one's batch norm is left out without ``norm``."""
+
+    def __init__(self, inputs: int, planes: int, stride: int, bottleneck: bool, padding_mode: str, norm: bool = True):
+        super().__init__()
+        self.outputs = planes * (4 if bottleneck else 1)
+        first, strides = (1, (1, stride)) if bottleneck else (3, (stride, 1))
+        self.conv1, self.bn1 = _conv(inputs, planes, first, strides[0], padding_mode), nn.BatchNorm2d(planes)
+        self.conv2 = _conv(planes, planes, 3, strides[1], padding_mode)
+        if bottleneck:
+            self.bn2, self.conv3 = nn.BatchNorm2d(planes), _conv(planes, self.outputs, 1)
+        self.add_module("bn3" if bottleneck else "bn2", nn.BatchNorm2d(self.outputs) if norm else None)
+        self.bottleneck, self.relu = bottleneck, nn.ReLU(inplace=True)
+
+    def branch(self, x: Tensor) -> Tensor:
+        """Up to the last convolution."""
+        y = self.conv2(self.relu(self.bn1(self.conv1(x))))
+        return self.conv3(self.relu(self.bn2(y))) if self.bottleneck else y
+
+    def norm(self, y: Tensor) -> Tensor:
+        """The last batch norm."""
+        return (self.bn3 if self.bottleneck else self.bn2)(y)
+
+
+class ResNetBlock(Branch):
+    """A branch, and a ReLU after the sum."""
 
     def __init__(self, inputs: int, planes: int, stride: int, bottleneck: bool, padding_mode: str):
-        super().__init__()
-        outputs = planes * (4 if bottleneck else 1)
-        first, second = (1, 3) if bottleneck else (3, 3)
-        self.conv1 = _conv(inputs, planes, first, 1 if bottleneck else stride, padding_mode)
-        self.bn1 = nn.BatchNorm2d(planes)
-        self.conv2 = _conv(planes, planes, second, stride if bottleneck else 1, padding_mode)
-        self.bn2 = nn.BatchNorm2d(planes)
-        if bottleneck:
-            self.conv3, self.bn3 = _conv(planes, outputs, 1), nn.BatchNorm2d(outputs)
-        self.bottleneck = bottleneck
-        self.relu = nn.ReLU(inplace=True)
+        super().__init__(inputs, planes, stride, bottleneck, padding_mode)
         self.downsample = None
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+        if stride != 1 or inputs != self.outputs:
+            self.downsample = nn.Sequential(_conv(inputs, self.outputs, 1, stride), nn.BatchNorm2d(self.outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H / stride, W / stride)``."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        if self.bottleneck:
-            y = self.bn3(self.conv3(self.relu(y)))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y = self.norm(self.branch(x))
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
 
 
-class IResNetBlock(nn.Module):
-    """Start, Middle or End bottleneck of a stage; only End rectifies the main path, a shortcut pools, then projects.
+class IResNetBlock(Branch):
+    """Start, Middle or End block of a stage; only End rectifies the main path, a shortcut pools, then projects.
 
     The branch opens with a ReLU, after a batch norm unless the block follows Start, which has just normalised.
     """
 
-    def __init__(self, inputs: int, planes: int, role: str, follows_start: bool):
-        super().__init__()
-        outputs = 4 * planes
+    def __init__(self, inputs: int, planes: int, role: str, bottleneck: bool, follows_start: bool):
+        super().__init__(inputs, planes, 2 if role == "start" else 1, bottleneck, "zeros", norm=role != "middle")
         self.role = role
         self.bn0 = None if role == "start" or follows_start else nn.BatchNorm2d(inputs)
-        self.conv1, self.bn1 = _conv(inputs, planes, 1), nn.BatchNorm2d(planes)
-        self.conv2, self.bn2 = _conv(planes, planes, 3, 2 if role == "start" else 1), nn.BatchNorm2d(planes)
-        self.conv3, self.bn3 = _conv(planes, outputs, 1), None if role == "middle" else nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU(inplace=True)
         self.downsample = None
         if role == "start":
-            pool = nn.MaxPool2d(3, stride=2, padding=1)
-            self.downsample = nn.Sequential(pool, _conv(inputs, outputs, 1), nn.BatchNorm2d(outputs))
+            self.downsample = nn.MaxPool2d(3, stride=2, padding=1)
+            if inputs != self.outputs:
+                project = _conv(inputs, self.outputs, 1), nn.BatchNorm2d(self.outputs)
+                self.downsample = nn.Sequential(self.downsample, *project)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, in, H, W)`` -> ``(B, out, H, W)``, half of it from a Start block."""
-        y = x
-        if self.role != "start":
-            # not in place: x is the main path, which keeps its negative values
-            y = F.relu(x) if self.bn0 is None else self.relu(self.bn0(x))
-        y = self.conv2(self.relu(self.bn1(self.conv1(y))))
-        y = self.conv3(self.relu(self.bn2(y)))
         if self.role == "start":
-            return self.bn3(y) + self.downsample(x)
-        return self.relu(self.bn3(y + x)) if self.role == "end" else y + x
+            return self.norm(self.branch(x)) + self.downsample(x)
+        # not in place: x is the main path, which keeps its negative values
+        y = self.branch(F.relu(x) if self.bn0 is None else self.relu(self.bn0(x))) + x
+        return self.relu(self.norm(y)) if self.role == "end" else y
 
 
 class Encoder(nn.Module):
-    """Image in [0, 1] -> five maps at strides 2 to 32. ``kind`` is ``resnet``, or ``iresnet`` of depth 50."""
+    """Image in [0, 1] -> five maps at strides 2 to 32. ``kind`` is ``resnet`` or ``iresnet``."""
 
     def __init__(self, kind: str, depth: int, width: float, padding_mode: str = "zeros", normalise: bool = True):
         super().__init__()
@@ -107,7 +112,7 @@ class Encoder(nn.Module):
                     blocks.append(ResNetBlock(inputs, planes[stage], stride, bottleneck, padding_mode))
                 else:
                     role = "start" if i == 0 else "end" if i == count - 1 else "middle"
-                    blocks.append(IResNetBlock(inputs, planes[stage], role, i == 1))
+                    blocks.append(IResNetBlock(inputs, planes[stage], role, bottleneck, i == 1))
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -117,17 +117,18 @@ def test_what_is_asked_for():
     assert asked(SUBJECT, ["resnet-18 + u-net"]) and not asked(SUBJECT, ["+"])
 
 
-def test_the_allocator_is_the_contestants(monkeypatch):
+def test_everybody_keeps_freed_memory(conditions, monkeypatch):
     told = []
+    monkeypatch.setattr(harness, "keep_freed_memory", lambda: told.append("keep"))
 
-    def keep():
-        told.append("keep")
+    def make(conditions, subject, name):
+        told.append(name)
+        return Contestant(lambda: {})
 
-    keep.cache_clear = lambda: told.append("clear")
-    monkeypatch.setattr(harness, "keep_freed_memory", keep)
-    harness.use_allocator("kit_bf16")
-    harness.use_allocator("yardstick")
-    assert told == ["clear", "keep", "clear"]
+    yardstick = Contest(SUBJECT, ("yardstick",), make)
+    race(yardstick, conditions, 3)
+    harness._peak_here(yardstick, "yardstick", conditions)
+    assert told == 2 * ["keep", "yardstick"]
 
 
 def test_agreement_is_told_by_contestant():

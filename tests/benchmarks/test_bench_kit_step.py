@@ -6,23 +6,19 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.subjects.steps import (
-    FEATURES,
-    IRESNET,
-    PIXELS,
-    RESNET,
-    TOLERANCE,
-    TOLERANCE_BF16,
+    EXPERIMENTS,
+    QUICK,
+    TOLERANCES,
     KitStep,
     contests,
-    feature_settings,
+    experiment_of,
     make_step,
-    network_settings,
     pairs,
     step_subjects,
 )
 from lowtex.checkpoints import load_feature_net
 from lowtex.datasets.sample import StereoSample, collate
-from lowtex.experiments import DataSettings, Experiment
+from lowtex.experiments import DataSettings
 from lowtex.geometry import StereoRig
 from lowtex.networks import build_depth_net
 from lowtex.seeding import seed_everything
@@ -43,28 +39,27 @@ def samples(count=4):
     ]
 
 
-@pytest.mark.parametrize("name", [RESNET, IRESNET])
+@pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_is_what_train_experiment_does(conditions, tmp_path, name, precision):
-    subject = next(s for s in step_subjects(True) if s.network == name)
-    pixels, plain = name == RESNET, {"flip": 0.0, "jitter": 0.0, "learning_rate": 1e-3}
-    experiment = Experiment(
-        "benchmark",
-        network_settings(subject, conditions),
-        PIXELS if pixels else FEATURES,
-        None if pixels else replace(feature_settings(conditions), steps=0),
-        ScheduleSettings(steps=2, batch_size=subject.batch, precision=precision, **plain),
-        DataSettings("kitti", "available", *SIZE, source="benchmark"),
+    experiment = experiment_of(name, conditions)
+    features = experiment.feature_net and replace(experiment.feature_net, steps=0)
+    plain = {"flip": 0.0, "jitter": 0.0, "learning_rate": 1e-3}
+    experiment = replace(
+        experiment,
+        feature_net=features,
+        schedule=ScheduleSettings(steps=2, batch_size=2, precision=precision, **plain),
+        data=DataSettings("kitti", "available", *SIZE, source="benchmark"),
     )
     dataset = samples()
     folder = train_experiment(experiment, dataset, tmp_path)
     with (folder / "log.csv").open() as file:
         logged = [float(row["total"]) for row in csv.DictReader(file)]
 
-    features = None if pixels else load_feature_net(next(tmp_path.glob("feature_net-*")))
+    features = features and load_feature_net(next(tmp_path.glob("feature_net-*")))
     seed_everything(experiment.seed, "weights")
-    step = KitStep(build_depth_net(experiment.network), experiment.loss, features, precision, learning_rate=1e-3)
-    order = pairs_of_steps(len(dataset), subject.batch, 2, experiment.seed).tolist()
+    step = KitStep(build_depth_net(experiment.network), experiment, features)
+    order = pairs_of_steps(len(dataset), 2, 2, experiment.seed).tolist()
     ours = [float(step(collate([dataset[i] for i in indices]), n)) for n, indices in enumerate(order)]
     assert len(logged) == 2 and logged[0] != logged[1]
     assert ours == pytest.approx(logged, rel=1e-5)
@@ -75,11 +70,15 @@ def test_bf16_is_another_network_and_the_same_objective(conditions):
     for name in ("yardstick", "kit", "kit_bf16"):
         step, batch = make_step(conditions, step_subjects(True)[0], name)
         losses[name] = float(step(batch))
-    assert losses["kit"] == pytest.approx(losses["yardstick"], rel=TOLERANCE) and losses["kit_bf16"] != losses["kit"]
-    assert losses["kit_bf16"] == pytest.approx(losses["kit"], rel=TOLERANCE_BF16)
+    assert (
+        losses["kit"] == pytest.approx(losses["yardstick"], rel=TOLERANCES["kit"])
+        and losses["kit_bf16"] != losses["kit"]
+    )
+    assert losses["kit_bf16"] == pytest.approx(losses["kit"], rel=TOLERANCES["kit_bf16"])
 
 
 def test_long_steps_are_taken_only_when_asked_for(conditions):
     full = contests(replace(conditions, smoke=False))
-    assert len(full) == 8 and [contest.subject.batch for contest in full if contest.long] == [12] * 3
+    assert len(full) == 10 and [contest.subject.batch for contest in full if contest.long] == [12] * 3
+    assert [contest.threads for contest in full if contest.subject.network in QUICK] == [1, 1]
     assert not any(contest.long for contest in contests(replace(conditions, smoke=False, device="cuda")))

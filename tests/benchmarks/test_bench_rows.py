@@ -34,6 +34,7 @@ from lowtex_lab.studies.evidence import REFERENCE
 from lowtex_lab.studies.summary import with_blocks
 
 STEP_SUBJECT = Subject("step", STEP, RESNET, 4, 192, 640, "pixels + auto-mask")
+LOOP = Subject("loader", "training loop", "quick baseline", 8, 96, 320, "miniature KITTI")
 READER = Subject("data", "KittiRaw, pair item", "", 0, 192, 640, "real")
 
 
@@ -47,6 +48,9 @@ def made(kit=(0.5, 0.4, 0.6), device="cpu") -> Rows:
     rows.add_result(READER, Result(reader, {}))
     rows.threads = None
     profile = replace(STEP_SUBJECT, group="profile", name="profile of a step")
+    for name, share in (("files, 0 workers", 0.25), ("prepared, 2 workers", 0.0)):
+        rows.add(LOOP, name, "per_s", 12.34, 3)
+        rows.add(LOOP, name, "idle_share", share, 3)
     for name, floor in (("yardstick", 400), ("kit", 400), ("kit_bf16", 200)):
         rows.add(STEP_SUBJECT, name, "floor_ms", floor)
         for kind, ms in (("convolution", 100), ("loss", 50)):
@@ -110,7 +114,7 @@ def test_targets_are_judged(monkeypatch):
     assert told["peak memory of the step, of the yardstick's"] == REACHED
     assert told["cached item, times one from files"] == REACHED
     assert told["loss alone, times the yardstick"] == OPEN
-    assert verdicts(made(kit=(0.51,) * 3).frame())["whole step in fp32, times the yardstick"] == MISSED
+    assert verdicts(made(kit=(0.59,) * 3).frame())["whole step in fp32, times the yardstick"] == MISSED
     # of several that fit the least favourable one counts, whichever way is good
     both = pd.concat([made().frame(), made(kit=(0.9,) * 3).frame()])
     assert verdicts(both)["whole step in fp32, times the yardstick"] == MISSED
@@ -121,10 +125,12 @@ def test_targets_are_judged(monkeypatch):
 
 def test_the_table_says_it():
     text = report(made().frame())
-    assert re.search(r"\| whole step in fp32, times the yardstick +\| at least 2.2 +\| +2.2 \| reached +\| +3 \|", text)
+    assert re.search(r"\| whole step in fp32, times the yardstick +\| at least 1.9 +\| +2.2 \| reached +\| +3 \|", text)
     [line] = [line for line in text.splitlines() if "whole step, ResNet-18 + U-Net, batch 4, 640x192" in line]
     assert [cell.strip() for cell in line.split("|")][2:6] == ["yardstick", "1.10 s", "-", "3"]
     assert re.search(r"\| convolution +(\| 100 ms, 67% ){3}\|", text)
+    loop = [[cell.strip() for cell in line.split("|")][2:7] for line in text.splitlines() if " workers" in line]
+    assert loop == [["files, 0 workers", "12.3", "25.0%", "-", "3"], ["prepared, 2 workers", "12.3", "0.0%", "-", "3"]]
     assert re.search(r"\| the whole step +(\| +150 ms ){3}\|", text)
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines) and len(lines) > 20
