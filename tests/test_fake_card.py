@@ -261,9 +261,9 @@ def on_the_fake_card() -> dict:
                 features = build_feature_net(experiment.feature_net)
                 if features_too:
                     features_of = replace(experiment, feature_net=replace(experiment.feature_net, steps=steps))
-                    training._fit_features(features_of, Pairs(), folder, features, training.LoopOptions())
+                    training._fit_features(features_of, Pairs(), folder, features, options)
                 features.freeze()
-            training._fit_depth(experiment, Pairs(), folder, network, features, training.LoopOptions())
+            training._fit_depth(experiment, Pairs(), folder, network, features, options)
 
     def a_step(**how) -> dict:
         """The second of three steps: no start, no end."""
@@ -272,7 +272,7 @@ def on_the_fake_card() -> dict:
         found = {name: after[name] - before[name] for name in before}
         return found | {"where": {" ".join(place): count for place, count in (here - there).items()}}
 
-    folder = Path(tempfile.mkdtemp())
+    folder, options = Path(tempfile.mkdtemp()), training.LoopOptions(compile="off")
     watches, networks, losses = [], set(), set()
     found = {"trained": [], "steps": {}, "used": [], "caught": []}
     with FakeTensorMode(allow_non_fake_inputs=True):
