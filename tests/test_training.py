@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -356,6 +357,26 @@ def test_a_batch_in_parts_is_the_whole_batch_but_for_batch_norm(tmp_path, monkey
         torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
     with pytest.raises(OptionError, match="accumulate=3 must divide batch_size=2"):
         tiny("ours", schedule__accumulate=3)
+
+
+def test_compiled_training_learns_the_same_and_keeps_its_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    experiment = tiny("baseline", steps=3, schedule__accumulate=2)
+    logs, found = [], []
+    for compile, parts in (("off", []), ("all", ["loss", "network"])):
+        options = replace(CPU, compile=compile)
+        folder = training.train_experiment(
+            experiment, Pairs(), tmp_path / compile, options=replace(options, stop_after=2)
+        )
+        found.append(torch.load(folder / "state.pt", weights_only=True)["modules"]["network"])
+        training.train_experiment(experiment, Pairs(), tmp_path / compile, options=options)
+        assert json.loads((folder / "done.json").read_text())["compiled"] == parts
+        logs.append(pd.read_csv(folder / "log.csv"))
+        assert weights(folder).keys() == found[-1].keys()
+    pd.testing.assert_frame_equal(*logs, rtol=1e-4)
+    assert found[0].keys() == found[1].keys()
+    with pytest.raises(OptionError, match="compile='loss,network' is not known; choose one of: auto, off, loss, all"):
+        LoopOptions(compile="loss,network")
 
 
 def test_a_full_gpu_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):
