@@ -359,22 +359,19 @@ def test_a_batch_in_parts_is_the_whole_batch_but_for_batch_norm(tmp_path, monkey
         tiny("ours", schedule__accumulate=3)
 
 
-def test_compiled_training_learns_the_same_and_keeps_its_names(tmp_path, monkeypatch):
+def test_compiled_training_learns_the_same_keeps_its_names_and_goes_on_from_either_form(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    saved, save_state = [], training.save_state
+    monkeypatch.setattr(training, "save_state", lambda path, state: (saved.append(state), save_state(path, state)))
     experiment = tiny("baseline", steps=3, schedule__accumulate=2)
-    logs, found = [], []
-    for compile, parts in (("off", []), ("all", ["loss", "network"])):
-        options = replace(CPU, compile=compile)
-        folder = training.train_experiment(
-            experiment, Pairs(), tmp_path / compile, options=replace(options, stop_after=2)
-        )
-        found.append(torch.load(folder / "state.pt", weights_only=True)["modules"]["network"])
-        training.train_experiment(experiment, Pairs(), tmp_path / compile, options=options)
-        assert json.loads((folder / "done.json").read_text())["compiled"] == parts
-        logs.append(pd.read_csv(folder / "log.csv"))
-        assert weights(folder).keys() == found[-1].keys()
-    pd.testing.assert_frame_equal(*logs, rtol=1e-4)
-    assert found[0].keys() == found[1].keys()
+    plain = training.train_experiment(experiment, Pairs(), tmp_path / "plain", options=CPU)
+    training.train_experiment(experiment, Pairs(), tmp_path / "both", options=replace(CPU, stop_after=1))
+    both = training.train_experiment(experiment, Pairs(), tmp_path / "both", options=replace(CPU, compile="all"))
+    assert json.loads((plain / "done.json").read_text())["compiled"] == []
+    assert json.loads((both / "done.json").read_text())["compiled"] == ["loss", "network"]
+    pd.testing.assert_frame_equal(pd.read_csv(plain / "log.csv"), pd.read_csv(both / "log.csv"), rtol=1e-4)
+    names = [state["modules"]["network"].keys() for state in saved]
+    assert len(names) == 5 and all(found == weights(plain).keys() == weights(both).keys() for found in names)
     with pytest.raises(OptionError, match="compile='loss,network' is not known; choose one of: auto, off, loss, all"):
         LoopOptions(compile="loss,network")
 
