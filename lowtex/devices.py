@@ -1,15 +1,21 @@
 """Where to compute, and how its memory is handled."""
 
 import ctypes
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 
 import torch
 
 from lowtex.errors import OptionError, require_choice
+from lowtex.progress import say
 
 DEVICES = ("auto", "cpu", "cuda")
+
+COMPILE = ("auto", "off", "loss", "all")
+"""What of a training `torch.compile` translates, see `parts_to_compile`."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Numbers of the parameters in glibc's malloc.h."""
@@ -58,6 +64,69 @@ def choose_kernels(device: torch.device, precision: str = "fp32", deterministic:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
+
+
+def parts_to_compile(option: str, device: torch.device, deterministic: bool = False) -> tuple[str, ...]:
+    """What a value of `COMPILE` asks for: ``loss``, and ``network`` with ``all``.
+
+    ``auto`` is the loss on a GPU, where a launch costs more than most of its operations, and nothing on a CPU, whose
+    own forms are as fast and need not be compiled first. Nor where kernels have to be ``deterministic``, since a
+    compiler may choose others at the next run.
+    """
+    if option == "auto":
+        option = "loss" if device.type == "cuda" and not deterministic else "off"
+    return {"off": (), "loss": ("loss",), "all": ("loss", "network")}[option]
+
+
+class Compiled:
+    """A function in the form that `torch.compile` makes of it at its first call; as it is, after one line, if it can't.
+
+    Args:
+        function: of tensors whose shapes stay; it has to become one graph.
+        what: it is, for that line.
+
+    Attributes:
+        form: the compiled function, or None where there is none.
+    """
+
+    def __init__(self, function: Callable, what: str):
+        # torch counts the forms of a function over all trainings of a process, and gives up at the ninth
+        torch.compiler.reset()
+        self.function, self.what = function, what
+        self.form = torch.compile(function, fullgraph=True, dynamic=False)
+        self._compiled = False
+
+    def __call__(self, *arguments: object) -> object:
+        """The function's value."""
+        if self.form is None:
+            return self.function(*arguments)
+        try:
+            with nullcontext() if self._compiled else _compiling():
+                result = self.form(*arguments)
+            self._compiled = True
+            return result
+        except torch._dynamo.exc.TorchDynamoException as error:
+            cause = getattr(error, "inner_exception", error)
+            reason = next((line.strip().rstrip(".") for line in str(cause).splitlines() if line.strip()), "no reason")
+            say(
+                f"{self.what} cannot be compiled here ({type(cause).__name__}: {reason}); it goes on as it is, with "
+                "the same results and more launches. --compile off does not try"
+            )
+        self.form = None
+        return self.function(*arguments)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Inside, the way back is compiled with the way forward, not when it is too late to go another, and the compiler's
+    own pages about a failure are not shown."""
+    config, name = torch._functorch.config, "force_non_lazy_backward_lowering"
+    logging.disable(logging.CRITICAL)
+    try:
+        with config.patch({name: True}) if hasattr(config, name) else nullcontext():
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def device_of(network: object) -> torch.device:

@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +31,7 @@ APPEARS_S = 90.0
 """How long a file of the main process may take to show on another machine; network file systems look every minute."""
 
 _questions = itertools.count()
-_sharing: ContextVar[bool] = ContextVar("sharing", default=False)
+_sharers = 1
 
 _LAUNCH = "unset WORLD_SIZE to train in one process, or start several with accelerate launch"
 
@@ -168,16 +167,17 @@ def check_launch() -> None:
 @contextmanager
 def shared_batch() -> Iterator[None]:
     """Inside, a batch is this process's part of the whole one, for `share_of_draw` and `total`."""
-    before = _sharing.set(world_size() > 1)
+    global _sharers
+    before, _sharers = _sharers, world_size()
     try:
         yield
     finally:
-        _sharing.reset(before)
+        _sharers = before
 
 
 def sharers() -> int:
     """How many processes have a part of the present batch; 1 outside `shared_batch`."""
-    return world_size() if _sharing.get() else 1
+    return _sharers
 
 
 def share_of_draw(draw: Callable[[Sequence[int]], Tensor], shape: Sequence[int]) -> Tensor:

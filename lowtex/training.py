@@ -29,7 +29,15 @@ from lowtex.checkpoints import load_feature_net, load_state, load_weights_into, 
 from lowtex.datasets.augment import flip_pair, jitter_colour
 from lowtex.datasets.cache import free_memory
 from lowtex.datasets.sample import PackedBatch, StereoBatch, pack
-from lowtex.devices import choose_kernels, copy_to_host, keep_freed_memory, resolve_device
+from lowtex.devices import (
+    COMPILE,
+    Compiled,
+    choose_kernels,
+    copy_to_host,
+    keep_freed_memory,
+    parts_to_compile,
+    resolve_device,
+)
 from lowtex.distributed import (
     broadcast_from_main,
     check_share,
@@ -44,7 +52,7 @@ from lowtex.distributed import (
     whole_batch,
     world_size,
 )
-from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
+from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError, require_choice
 from lowtex.experiments import Experiment
 from lowtex.files import atomic_path, read_json, shown_size, write_json
 from lowtex.losses import StereoObjective, feature_net_loss
@@ -63,10 +71,12 @@ WORKER_TIMEOUT_S = 600
 
 @dataclass
 class LoopOptions:
-    """How a training is carried out; none of it changes the result.
+    """How a training is carried out; none of it changes the result, but for the rounding of another device or form.
 
     Attributes:
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        compile: by `torch.compile`: ``loss``, ``all`` (the depth network too), ``off``, or ``auto``
+            (`lowtex.devices.parts_to_compile`: the loss on a GPU).
         checkpoint_every: steps between two saved states; a killed run loses at most that many.
         stop_after: stop (unfinished, resumable) once this many steps are done; None runs to the end.
         workers: processes that decode images ahead.
@@ -74,19 +84,24 @@ class LoopOptions:
     """
 
     device: str = "auto"
+    compile: str = "auto"
     checkpoint_every: int = 100
     stop_after: int | None = None
     workers: int = 0
     report: Callable[[int, int, float], None] | None = None
 
+    def __post_init__(self):
+        require_choice("compile", self.compile, COMPILE)
+
 
 @dataclass
 class LoopState:
-    """What a loop ended with: steps done, a log row a step, seconds spent over all its parts."""
+    """What a loop ended with: steps done, a log row a step, seconds spent over all its parts, what was compiled."""
 
     step: int = 0
     log: list[dict] = field(default_factory=list)
     wall_s: float = 0.0
+    compiled: list[str] = field(default_factory=list)
 
 
 def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
@@ -188,7 +203,7 @@ def _in_hand(folder: Path) -> Iterator[bool]:
 
 
 def _finish(folder: Path, state: "LoopState", device: torch.device, **facts: object) -> None:
-    facts |= {"steps": state.step, "processes": world_size(), "wall_s": state.wall_s}
+    facts |= {"steps": state.step, "processes": world_size(), "wall_s": state.wall_s, "compiled": state.compiled}
     write_json(folder / "done.json", {**facts, **provenance(device)})
     (folder / "state.pt").unlink(missing_ok=True)
 
@@ -262,7 +277,11 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         groups.append({"params": list(feature_net.parameters()), "lr": experiment.feature_net.learning_rate})
     elif feature_net is not None:
         feature_net.to(accelerator.device)
-    objective = StereoObjective(experiment.loss, feature_net)
+    parts = parts_to_compile(options.compile, accelerator.device, schedule.deterministic)
+    objective = StereoObjective(experiment.loss, feature_net, compiled="loss" in parts)
+    if "network" in parts:
+        # not the module itself, whose weights would get other names
+        network.forward = Compiled(network.forward, "the depth network")
 
     def step(models, batch, number, part):
         seen = batch.network_image.contiguous(memory_format=torch.channels_last)
@@ -282,7 +301,10 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         return loss, terms
 
     optimizer = torch.optim.Adam(groups, fused=True)
-    return run_loop(folder, dataset, modules, optimizer, step, schedule, experiment.seed, options)
+    state = run_loop(folder, dataset, modules, optimizer, step, schedule, experiment.seed, options)
+    forms = {"loss": objective._sum, "network": network.forward}
+    state.compiled = [part for part in parts if forms[part].form is not None]
+    return state
 
 
 def train_feature_net(

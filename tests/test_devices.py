@@ -2,11 +2,22 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.aot_autograd import make_boxed_func
+from torch._inductor import config as inductor
 
-from lowtex.devices import choose_kernels, keep_freed_memory, resolve_device
+from lowtex.devices import (
+    COMPILE,
+    Compiled,
+    choose_kernels,
+    keep_freed_memory,
+    parts_to_compile,
+    resolve_device,
+)
 from lowtex.errors import OptionError
 from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
@@ -107,3 +118,64 @@ def test_a_git_that_does_not_answer_loses_no_row(kind, tmp_path, monkeypatch):
     assert commit.__wrapped__() == "", "no checkout"
     (tmp_path / ".git").mkdir()
     assert commit.__wrapped__() == "unknown"
+
+
+def test_the_loss_is_compiled_for_a_gpu_unless_kernels_have_to_repeat():
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert [parts_to_compile(option, cpu) for option in COMPILE] == [(), (), ("loss",), ("loss", "network")]
+    assert [parts_to_compile("auto", cuda, repeats) for repeats in (False, True)] == [("loss",), ()]
+
+
+def no_way_back(graph, inputs):
+    raise RuntimeError("no way back\nand a page about it")
+
+
+def broken(x):
+    torch._dynamo.graph_break()
+    return x.sin().sum()
+
+
+def boxed(graph, inputs):
+    return make_boxed_func(graph.forward)
+
+
+def sine(x):
+    return x.sin().sum()
+
+
+@pytest.mark.parametrize(
+    ("backend", "function", "reason"),
+    [
+        (aot_autograd(fw_compiler=boxed), sine, None),
+        (aot_autograd(fw_compiler=boxed, bw_compiler=no_way_back), sine, "RuntimeError: no way back"),
+        ("eager", broken, "Unsupported: "),
+        ("inductor", sine, "InvalidCxxCompiler: No working C++ compiler"),
+    ],
+    ids=["compiles", "forward only", "two graphs", "no compiler"],
+)
+def test_what_cannot_be_compiled_goes_on_after_one_line(backend, function, reason, monkeypatch, capfd):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    x = torch.arange(3.0, requires_grad=True)
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",), "fx_graph_cache": False}):
+        form = Compiled(function, "the loss")
+        for _ in range(2):
+            x.grad = None
+            form(x).backward()
+            torch.testing.assert_close(x.grad, x.detach().cos())
+    out, err = capfd.readouterr()
+    assert err == ""
+    if reason is None:
+        assert form.form is not None and out == ""
+    else:
+        assert form.form is None and out.startswith(f"the loss cannot be compiled here ({reason}")
+        assert out.count("\n") == 1 and out.endswith("--compile off does not try\n")
+
+
+def test_an_error_of_the_function_itself_is_raised_as_it_is(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+
+    def refuse(x):
+        raise ValueError(f"not of shape {tuple(x.shape)}")
+
+    with pytest.raises(ValueError, match=r"not of shape \(3,\)"):
+        Compiled(refuse, "the loss")(torch.ones(3))

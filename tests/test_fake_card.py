@@ -114,6 +114,81 @@ def test_a_tensor_on_the_wrong_device_is_caught(card):
     assert card["caught"] == ["auto-mask noise", "rig", "feature scale"]
 
 
+def tiny(name: str, **changes):
+    from test_training import SIZE
+
+    from lowtex.experiments import named_experiment
+
+    size = {"data__height": SIZE[0], "data__width": SIZE[1], "schedule__batch_size": 2}
+    return named_experiment(name, "smoke", network__depth=18, **size, **changes)
+
+
+@pytest.mark.parametrize("name", ["baseline", "ours", "census"])
+def test_compiled_loss_takes_at_most_a_third_of_the_operations(card, name):
+    """Forward and backward, as torch's compiler schedules them for a CPU; a card's schedule waits for a card."""
+    import torch
+    from test_training import SIZE, Pairs
+
+    from lowtex.datasets.sample import collate
+    from lowtex.losses import StereoObjective
+    from lowtex.networks import DepthNet, build_feature_net
+
+    loss, torch_compile, found, scheduled = tiny(name).loss, torch.compile, [], []
+    network = DepthNet(torch.nn.Identity(), torch.nn.Identity(), metres_per_unit=1.0)
+    features = build_feature_net(tiny(name).feature_net).freeze() if loss.uses_features else None
+    batch = collate([Pairs()[0], Pairs()[1]])
+    draw = torch.Generator().manual_seed(0)
+    values = [0.1 * torch.rand(2, 1, SIZE[0] >> k, SIZE[1] >> k, generator=draw) for k in range(4)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch, "compile", lambda *a, **k: torch_compile(*a, **k, backend=scheduling(scheduled)))
+        for compiled in (False, True):
+            objective = StereoObjective(loss, features, compiled)
+            outputs = [value.clone().requires_grad_() for value in values]
+            total, terms = objective(network, outputs, batch, torch.Generator().manual_seed(0))
+            total.backward()
+            found.append((total, terms))
+            found[-1] += ([output.grad for output in outputs],)
+    assert objective._sum.form is not None, "it was given up"
+    torch.testing.assert_close(found[1][:2], found[0][:2], rtol=1e-5, atol=1e-7)
+    # a position that is rounded to the other side of a pixel has another slope there
+    for gradient, expected in zip(found[1][2], found[0][2], strict=True):
+        assert (gradient - expected).abs().mean() < 1e-3 * expected.abs().mean()
+    # the way forward and the way back; seen with pytest -rP
+    print(f"{name}: the loss takes {card['loss'][name]} operations as it is, {scheduled} compiled")
+    assert len(scheduled) == 2 and 20 < sum(scheduled) <= card["loss"][name] / 3
+
+
+def scheduling(counts: list[int]):
+    """A backend of `torch.compile`: counts what inductor would launch, and computes as it was written."""
+    from copy import deepcopy
+    from unittest.mock import patch
+
+    from torch._functorch.aot_autograd import make_boxed_func
+    from torch._inductor import compile_fx, config
+    from torch._inductor.graph import GraphLowering
+    from torch._inductor.scheduler import NopKernelSchedulerNode
+
+    class Scheduled(Exception):
+        pass
+
+    def count(lowering):
+        lowering._update_scheduler()
+        counts.append(sum(not isinstance(node, NopKernelSchedulerNode) for node in lowering.scheduler.nodes))
+        raise Scheduled
+
+    def inner(graph, inputs, **how):
+        written, before = deepcopy(graph), len(counts)
+        with patch.object(GraphLowering, "codegen", count), config.patch(fx_graph_cache=False):
+            try:
+                compile_fx.compile_fx_inner(graph, inputs, **how)
+            except Exception:
+                if len(counts) == before:
+                    raise
+        return make_boxed_func(written.forward)
+
+    return lambda graph, inputs: compile_fx.compile_fx(graph, inputs, inner_compile=inner)
+
+
 def on_the_fake_card() -> dict:
     import numpy as np
     import torch
@@ -124,9 +199,9 @@ def on_the_fake_card() -> dict:
     from lowtex.datasets.sample import PackedBatch
     from lowtex.evaluation import evaluate as evaluation
     from lowtex.evaluation.evaluate import predict_photo
-    from lowtex.experiments import VARIANTS, named_experiment
+    from lowtex.experiments import VARIANTS
     from lowtex.geometry import StereoRig
-    from lowtex.losses import masks
+    from lowtex.losses import StereoObjective, masks
     from lowtex.networks import DepthNet, build_depth_net, build_feature_net
     from lowtex_lab.studies.loss_analysis import error_terms
 
@@ -236,10 +311,6 @@ def on_the_fake_card() -> dict:
 
     training.training_loader = loader
 
-    def tiny(name: str, **changes):
-        size = {"data__height": SIZE[0], "data__width": SIZE[1], "schedule__batch_size": 2}
-        return named_experiment(name, "smoke", network__depth=18, **size, **changes)
-
     class Heads(torch.nn.Module):
         """A network as small as can be, where the objective is what matters."""
 
@@ -261,9 +332,9 @@ def on_the_fake_card() -> dict:
                 features = build_feature_net(experiment.feature_net)
                 if features_too:
                     features_of = replace(experiment, feature_net=replace(experiment.feature_net, steps=steps))
-                    training._fit_features(features_of, Pairs(), folder, features, training.LoopOptions())
+                    training._fit_features(features_of, Pairs(), folder, features, options)
                 features.freeze()
-            training._fit_depth(experiment, Pairs(), folder, network, features, training.LoopOptions())
+            training._fit_depth(experiment, Pairs(), folder, network, features, options)
 
     def a_step(**how) -> dict:
         """The second of three steps: no start, no end."""
@@ -272,9 +343,10 @@ def on_the_fake_card() -> dict:
         found = {name: after[name] - before[name] for name in before}
         return found | {"where": {" ".join(place): count for place, count in (here - there).items()}}
 
-    folder = Path(tempfile.mkdtemp())
+    folder, options = Path(tempfile.mkdtemp()), training.LoopOptions(compile="off")
     watches, networks, losses = [], set(), set()
-    found = {"trained": [], "steps": {}, "used": [], "caught": []}
+    found = {"trained": [], "steps": {}, "loss": {}, "used": [], "caught": []}
+    alone = []
     with FakeTensorMode(allow_non_fake_inputs=True):
         # the fake card has no event to wait for
         torch.Event = lambda device: SimpleNamespace(record=lambda: None, synchronize=lambda: None)
@@ -302,6 +374,22 @@ def on_the_fake_card() -> dict:
         }.items():
             found["steps"][name] = a_step(**how)
         train(tiny("ours"), features_too=True, whole=False)
+
+        whole_sum = StereoObjective._sum
+
+        def loss_alone(objective, step):
+            """Forward and backward of all that `StereoObjective` may compile, then the step as it is."""
+            leaves = [output.detach().requires_grad_() for output in step.outputs]
+            before = watches[-1].counts["operations"]
+            whole_sum(objective, replace(step, outputs=leaves))[0].backward()
+            alone.append(watches[-1].counts["operations"] - before)
+            return whole_sum(objective, step)
+
+        for name in ("baseline", "ours", "census"):
+            StereoObjective._sum = loss_alone
+            train(tiny(name), whole=False)
+            StereoObjective._sum = whole_sum
+            found["loss"][name] = alone[-1]
 
         with Watch():
             experiment = tiny("ours")

@@ -132,7 +132,7 @@ def test_setup_without_a_usable_python_says_what_to_do(repository, tmp_path):
 
 
 ROOMS = (
-    "errors files seeding devices options progress geometry settings profiles data_paths paths provenance "
+    "errors files seeding progress devices options geometry settings profiles data_paths paths provenance "
     "distributed networks datasets losses experiments checkpoints training "
     "evaluation metrics catalog"
 ).split()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -356,6 +357,23 @@ def test_a_batch_in_parts_is_the_whole_batch_but_for_batch_norm(tmp_path, monkey
         torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
     with pytest.raises(OptionError, match="accumulate=3 must divide batch_size=2"):
         tiny("ours", schedule__accumulate=3)
+
+
+def test_compiled_training_learns_the_same_keeps_its_names_and_goes_on_from_either_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    saved, save_state = [], training.save_state
+    monkeypatch.setattr(training, "save_state", lambda path, state: (saved.append(state), save_state(path, state)))
+    experiment = tiny("baseline", steps=3, schedule__accumulate=2)
+    plain = training.train_experiment(experiment, Pairs(), tmp_path / "plain", options=CPU)
+    training.train_experiment(experiment, Pairs(), tmp_path / "both", options=replace(CPU, stop_after=1))
+    both = training.train_experiment(experiment, Pairs(), tmp_path / "both", options=replace(CPU, compile="all"))
+    assert json.loads((plain / "done.json").read_text())["compiled"] == []
+    assert json.loads((both / "done.json").read_text())["compiled"] == ["loss", "network"]
+    pd.testing.assert_frame_equal(pd.read_csv(plain / "log.csv"), pd.read_csv(both / "log.csv"), rtol=1e-4)
+    names = [state["modules"]["network"].keys() for state in saved]
+    assert len(names) == 5 and all(found == weights(plain).keys() == weights(both).keys() for found in names)
+    with pytest.raises(OptionError, match="compile='loss,network' is not known; choose one of: auto, off, loss, all"):
+        LoopOptions(compile="loss,network")
 
 
 def test_a_full_gpu_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from lowtex.losses._checks import at_least_float32, require_alike
 from lowtex.losses.masks import total_kept
-from lowtex.losses.photometric import C1, C2
+from lowtex.losses.photometric import C1, C2, photometric_error
 
 BLOCK_VALUES = 400_000
 """Numbers of one map that are worked on at a time, at least one image; a dozen maps are in use at once."""
@@ -33,6 +33,9 @@ BLOCK_VALUES = 400_000
 
 def fast_photometric_error(a: Tensor, b: Tensor, alpha: float = 0.85, eps: float = 0.0) -> Tensor:
     """`lowtex.losses.photometric_error`, differentiable once and in ``b`` alone; all else is as there."""
+    if torch.compiler.is_compiling():
+        # a compiler makes few passes of the form that is read, and could not follow this one
+        return photometric_error(a.detach(), b, alpha, eps)
     return _PhotometricError.apply(a, b, alpha, eps)
 
 

@@ -1,5 +1,7 @@
 """Which places a data term leaves out."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,24 +12,29 @@ NOISE = 1e-5
 """Size of the noise that breaks ties between the identity error and the warped one (Monodepth2)."""
 
 
-def identity_threshold(identity_error: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def identity_threshold(identity_error: Tensor, noise: Tensor | torch.Generator | None = None) -> Tensor:
     """The error of the *unwarped* other view, with a little noise, made once a step and used at every scale.
 
     Args:
         identity_error: ``(B, 1, H, W)``, error between the target and the other view as it is.
-        generator: source of the noise (standard normal times 1e-5), on the error's device; None adds none.
+        noise: standard normal numbers of that shape, which are taken times 1e-5, or a generator on the error's device
+            that gives them (`draw_noise`); None adds none.
 
     Returns:
         ``(B, 1, H, W)`` without gradient.
     """
     threshold = identity_error.detach()
-    if generator is None:
+    if noise is None:
         return threshold
-    noise = share_of_draw(
-        lambda shape: torch.randn(shape, generator=generator, device=generator.device, dtype=torch.float32),
-        threshold.shape,
+    drawn = draw_noise(noise, threshold.shape) if isinstance(noise, torch.Generator) else noise
+    return threshold + NOISE * drawn.to(threshold.dtype)
+
+
+def draw_noise(generator: torch.Generator, shape: Sequence[int]) -> Tensor:
+    """Standard normal numbers ``shape`` in float32; a process that shares the batch gets its part of the draw."""
+    return share_of_draw(
+        lambda whole: torch.randn(whole, generator=generator, device=generator.device, dtype=torch.float32), shape
     )
-    return threshold + NOISE * noise.to(threshold.dtype)
 
 
 def auto_mask(error: Tensor, threshold: Tensor) -> Tensor:

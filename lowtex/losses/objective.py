@@ -5,19 +5,20 @@ compare pixels is one more line in `pixel_error`; a further data term is one mor
 `StereoObjective.pixel_term`, and its lines in ``_sum``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowtex.datasets.sample import StereoBatch
+from lowtex.devices import Compiled
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.losses._checks import at_least_float32
 from lowtex.losses.census_zncc import census_error, zncc_error
 from lowtex.losses.fast_photometric import PixelPair
 from lowtex.losses.feature_map import feature_map_error, warped_feature_error
-from lowtex.losses.masks import auto_mask, identity_threshold, masked_mean, out_of_view_mask
+from lowtex.losses.masks import auto_mask, draw_noise, identity_threshold, masked_mean, out_of_view_mask
 from lowtex.losses.photometric import photometric_error
 from lowtex.losses.smoothness import normalise_disparity, smoothness_first_order, smoothness_second_order
 from lowtex.settings import LossSettings
@@ -35,7 +36,8 @@ class StereoStep:
         outputs: sigmoid disparities ``(B, 1, H/2^k, W/2^k)``, finest first.
         image, other: target and other view ``(B, 3, H, W)`` in [0, 1].
         rig: the target's camera. direction: ``(B,)`` +1 or -1.
-        generator: source of the auto-mask's noise, or None.
+        maps: feature maps ``(target's, other view's)`` by level, where the settings use features.
+        noise: of the auto-masks (`identity_threshold`), by ``pixels`` or a map's level; none where there is no entry.
     """
 
     network: nn.Module
@@ -44,7 +46,8 @@ class StereoStep:
     other: Tensor
     rig: StereoRig
     direction: Tensor
-    generator: torch.Generator | None = None
+    maps: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    noise: dict[str | int, Tensor | torch.Generator] = field(default_factory=dict)
 
     def shift_px(self, scale: int, size: tuple[int, int]) -> Tensor:
         """Signed shift ``(B, 1, h, w)`` in pixels of a map of ``size = (h, w)``, for `warp_horizontal`.
@@ -78,15 +81,19 @@ class StereoObjective:
         loss: the settings; every one of them is used here.
         feature_net: ``lowest(image) -> (B, C, H/2, W/2)`` and ``levels(image) -> list of maps``; needed where the
             settings use features. Run without gradient, so it may be one that is in training itself.
+        compiled: everything but the feature network in one graph of few operations (`lowtex.devices.Compiled`), equal
+            up to rounding. Batches have to keep their shape.
 
     Raises:
         ValueError: the settings use features and there is no feature network.
     """
 
-    def __init__(self, loss: LossSettings, feature_net: nn.Module | None = None):
+    def __init__(self, loss: LossSettings, feature_net: nn.Module | None = None, compiled: bool = False):
         if loss.uses_features and feature_net is None:
             raise ValueError(f"data_term={loss.data_term!r} compares feature maps: give a feature_net")
         self.loss, self.feature_net = loss, feature_net
+        if compiled:
+            self._sum = Compiled(self._sum, "the loss")
 
     def __call__(
         self, network: nn.Module, outputs: list[Tensor], batch: StereoBatch, generator: torch.Generator | None = None
@@ -115,7 +122,16 @@ class StereoObjective:
             tensors = [at_least_float32(tensor) for tensor in (batch.image, batch.other, *outputs)]
             dtype = torch.promote_types(tensors[0].dtype, tensors[2].dtype)
             image, other, *outputs = (tensor.to(dtype) for tensor in tensors)
-            return self._sum(StereoStep(network, outputs, image, other, batch.rig, batch.direction, generator))
+            step = StereoStep(network, outputs, image, other, batch.rig, batch.direction)
+            if self.loss.uses_features:
+                step.maps = self._feature_maps(step)
+            if self.loss.auto_mask and generator is not None:
+                # here, since a compiled form takes tensors, and no generator
+                compared = {"pixels": image} if self.loss.uses_pixels else {}
+                compared |= {level: target for level, (target, _) in enumerate(step.maps)}
+                shapes = {name: (len(image), 1, *target.shape[2:]) for name, target in compared.items()}
+                step.noise = {name: draw_noise(generator, shape) for name, shape in shapes.items()}
+            return self._sum(step)
 
     def _sum(self, step: StereoStep) -> tuple[Tensor, dict[str, Tensor]]:
         loss = self.loss
@@ -139,22 +155,23 @@ class StereoObjective:
         """Error of the other view's pixels by ``pixel_error``, every disparity scale brought to full size (Monodepth2).
 
         Args:
-            fast: take SSIM and L1 by `PixelPair`, which warps, compares, masks and averages in fewer passes.
+            fast: take SSIM and L1 by `PixelPair`, which warps, compares, masks and averages in fewer passes. Not where
+                the step is being compiled, which does as much for the form to read.
 
         Returns:
             The scalar with gradient, and the fraction of places that gave it, detached.
         """
-        loss, size = self.loss, tuple(step.image.shape[2:])
+        loss, size, noise = self.loss, tuple(step.image.shape[2:]), step.noise.get("pixels")
         shifts = [step.shift_px(scale, size) for scale in range(len(step.outputs))]
-        if fast and loss.pixel_error == "ssim_l1":
+        if fast and loss.pixel_error == "ssim_l1" and not torch.compiler.is_compiling():
             pair = PixelPair(step.image, step.other, loss.ssim_alpha, loss.pixel_l1_eps)
-            threshold = identity_threshold(pair.identity_error(), step.generator) if loss.auto_mask else None
+            threshold = identity_threshold(pair.identity_error(), noise) if loss.auto_mask else None
             masks = [out_of_view_mask(shift) if loss.out_of_view_mask else None for shift in shifts]
             found = [pair.warped_mean(shift, threshold, keep) for shift, keep in zip(shifts, masks, strict=True)]
         else:
             threshold = None
             if loss.auto_mask:
-                threshold = identity_threshold(pixel_error(loss, step.image, step.other), step.generator)
+                threshold = identity_threshold(pixel_error(loss, step.image, step.other), noise)
             warped = [warp_horizontal(step.other, shift) for shift in shifts]
             errors = [pixel_error(loss, step.image, view) for view in warped]
             found = [self._masked(error, shift, threshold) for error, shift in zip(errors, shifts, strict=True)]
@@ -169,13 +186,8 @@ class StereoObjective:
 
         Returns:
             The scalar with gradient, and the fraction of places that gave it, detached.
-
-        Raises:
-            ValueError: the feature network gives fewer maps than there are disparities.
         """
-        loss, pairs, scales = self.loss, self._feature_maps(step), len(step.outputs)
-        if loss.feature_scales == "levels" and len(pairs) < scales:
-            raise ValueError(f"feature_scales='levels' needs {scales} maps, the feature network gave {len(pairs)}")
+        loss, pairs, scales = self.loss, step.maps, len(step.outputs)
         comparisons = {
             "lowest": [(scale, 0) for scale in range(scales)],
             "levels": [(scale, scale) for scale in range(scales)],
@@ -186,7 +198,7 @@ class StereoObjective:
         for scale, level in comparisons:
             target, other = pairs[level]
             if loss.auto_mask and level not in thresholds:
-                thresholds[level] = identity_threshold(feature_map_error(target, other, **how), step.generator)
+                thresholds[level] = identity_threshold(feature_map_error(target, other, **how), step.noise.get(level))
             shift = step.shift_px(scale, tuple(target.shape[2:]))
             error = warped_feature_error(target, other, shift, **how)
             found.append(self._masked(error, shift, thresholds.get(level)))
@@ -194,10 +206,19 @@ class StereoObjective:
 
     @torch.no_grad()
     def _feature_maps(self, step: StereoStep) -> list[tuple[Tensor, Tensor]]:
-        """Maps of both views, once a step. No gradient here: otherwise constant maps are a trivial solution."""
+        """Maps of both views, once a step. No gradient here: otherwise constant maps are a trivial solution.
+
+        Raises:
+            ValueError: the feature network gives fewer maps than there are disparities, and each needs one.
+        """
+        scales = len(step.outputs)
         views = [view.contiguous(memory_format=torch.channels_last) for view in (step.image, step.other)]
         if self.loss.feature_scales == "levels":
-            views = [self.feature_net.levels(view)[: len(step.outputs)] for view in views]
+            views = [self.feature_net.levels(view)[:scales] for view in views]
+            if len(views[0]) < scales:
+                raise ValueError(
+                    f"feature_scales='levels' needs {scales} maps, the feature network gave {len(views[0])}"
+                )
         else:
             views = [[self.feature_net.lowest(view)] for view in views]
         layout = torch.channels_last if self.loss.feature_distance == "robust_l1" else torch.contiguous_format

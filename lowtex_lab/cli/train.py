@@ -60,7 +60,8 @@ def train(options: argparse.Namespace) -> int:
     out = options.out or default_run_dir(profile.name, options.seed) / "experiments"
     print(f"{experiment.name} ({experiment.key}): {len(dataset)} pairs of {data} from {shown(root)}, steps: {steps}")
     pairs, workers = in_memory(dataset)
-    loop = LoopOptions(device=options.device, workers=workers, report=reporter(f"training {experiment.name}"))
+    told = reporter(f"training {experiment.name}")
+    loop = LoopOptions(device=options.device, compile=options.compile, workers=workers, report=told)
     folder = train_experiment(experiment, pairs, out, start=options.init, options=loop)
     print(f"trained: {shown(folder)}")
     print(f"next: lowtex evaluate --checkpoint {shown(folder)}")
@@ -184,7 +185,7 @@ def ablate(options: argparse.Namespace) -> int:
         raise OptionError(f"--data {data}: the ablation is trained and scored on vkitti2=FOLDER or its miniature")
     settings = training_settings(open_pairs(data, root, "train", profile.size), data, root)
     run_dir = options.run_dir.absolute() if options.run_dir else ablation_dir(profile.name, real=bool(options.data))
-    place = Place(run_dir, root.absolute(), profile.name, options.device, options.threads)
+    place = Place(run_dir, root.absolute(), profile.name, options.device, options.threads, compile=options.compile)
     if options.measure:
         torch.set_num_threads(place.threads)
         return _report_failed(take_measures(place, list(dict.fromkeys(options.measure)), names, seeds))

@@ -56,6 +56,7 @@ class Place:
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: of each process. Numbers depend on it.
         pair_options: of the reader of training pairs, over the usual ones.
+        compile: of `lowtex.training.LoopOptions`.
     """
 
     run_dir: Path
@@ -64,6 +65,7 @@ class Place:
     device: str = "auto"
     threads: int = 1
     pair_options: Mapping[str, object] = field(default_factory=dict)
+    compile: str = "auto"
 
     @property
     def experiments(self) -> Path:
@@ -291,7 +293,7 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
         LowtexError: bad data, or a training that failed.
     """
     learnt_from = _pairs(place, experiment)
-    options = LoopOptions(device=place.device, checkpoint_every=CHECKPOINT_EVERY)
+    options = LoopOptions(device=place.device, compile=place.compile, checkpoint_every=CHECKPOINT_EVERY)
     options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
     folder = experiment_folder(place.experiments, experiment)
     if not splits or not is_finished(folder):

@@ -95,6 +95,18 @@ def test_data_writes_all_three_and_a_second_call_nothing(world, capsys):
     assert "vkitti2: " in capsys.readouterr().out
 
 
+def test_what_is_to_be_compiled_reaches_the_training(world, tmp_path, monkeypatch):
+    trained, planned = [], []
+    monkeypatch.setattr(
+        "lowtex.training.train_experiment", lambda *_, options, **__: trained.append(options) or tmp_path
+    )
+    monkeypatch.setattr("lowtex_lab.studies.batch.run_plan", lambda place, *_: planned.append(place) or {})
+    words = ["--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}", "--compile", "all"]
+    assert cli.main(["train", "baseline", *words]) == 0
+    assert cli.main(["ablate", "baseline", "--run-dir", str(tmp_path), *words]) == 0
+    assert [place.compile for place in (*trained, *planned)] == ["all", "all"]
+
+
 def test_train_finds_what_is_trained_and_fine_tunes(world, trained, refused):
     words = ["train", "baseline", "--profile", "smoke", "--out", str(trained.parent)]
     before = (trained / "network.safetensors").stat().st_mtime_ns

@@ -1,9 +1,13 @@
 """The objective: what each setting computes, that the right disparity wins, symmetry, masks, gradients, messages."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 
+from lowtex.experiments import VARIANTS, named_experiment
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import (
     TERMS,
@@ -203,6 +207,34 @@ def test_with_the_networks_it_is_made_for(settings, make_batch):
     assert all(p.grad is None for p in feature_net.parameters())
     assert all(torch.equal(value, statistics[name]) for name, value in feature_net.named_buffers())
     assert feature_net.training
+
+
+def kinds_of_loss() -> dict[LossSettings, str]:
+    """Of all experiments, each with the first name that has it; how large a weight is makes no other kind."""
+    weights = {"smooth_first": 0.1, "smooth_second": 0.2, "edge_decay": 0.8, "pixel_weight": 0.5, "feature_weight": 2.0}
+    found = {}
+    for name in VARIANTS:
+        found.setdefault(replace(named_experiment(name).loss, **weights), name)
+    return found
+
+
+KINDS = kinds_of_loss() | {LossSettings("both", feature_scales="levels", auto_mask=True, out_of_view_mask=True): "all"}
+
+
+@pytest.mark.parametrize("loss", KINDS, ids=KINDS.values())
+def test_compiled_form_is_one_graph_and_equal(loss, network, feature_net, make_batch, random_outputs, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    feature_net.double()
+    batch, found = make_batch([3, 5], [1.0, -1.0], torch.float64), []
+    for compiled in (False, True):
+        objective = StereoObjective(loss, feature_net, compiled)
+        outputs = random_outputs(2, torch.float64)[:2]
+        total, terms = objective(network, outputs, batch, torch.Generator().manual_seed(0))
+        total.backward()
+        found.append((total, terms, [output.grad for output in outputs]))
+    assert objective._sum.form is not None, "it was given up"
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-12)
+    assert found[0][2][0].abs().sum() > 0
 
 
 def test_half_precision_and_autocast_change_nothing(network, feature_net, make_batch, random_outputs):

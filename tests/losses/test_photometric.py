@@ -157,9 +157,8 @@ def both_forms(loss, a, b, shift):
     for fast in (False, True):
         leaf = shift.clone().requires_grad_()
         outputs = [leaf, leaf[..., ::2, ::2] * 0.5]
-        step = StereoStep(
-            ShiftNetwork(), outputs, a, b, AnyRig(), torch.tensor([1.0, -1.0, 1.0]), torch.Generator().manual_seed(0)
-        )
+        noise = {"pixels": torch.Generator().manual_seed(0)}
+        step = StereoStep(ShiftNetwork(), outputs, a, b, AnyRig(), torch.tensor([1.0, -1.0, 1.0]), noise=noise)
         value, kept = StereoObjective(loss).pixel_term(step, fast)
         value.backward()
         results.append((value.detach(), kept, leaf.grad))

@@ -83,6 +83,7 @@ def test_mean_is_the_objectives_own_term(name, nets, views, shift):
     if loss.uses_pixels:
         expected = expected + loss.pixel_weight * objective.pixel_term(step)[0]
     if loss.uses_features:
+        step.maps = objective._feature_maps(step)
         expected = expected + loss.feature_weight * objective.feature_term(step)[0]
     error = error_terms(*nets)[name](*views)(shift)
     assert error.shape == (2, 1, *SIZE)
