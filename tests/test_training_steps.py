@@ -171,7 +171,8 @@ def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
     # cosines of 0, 30, 60, 90, 120 and 150 degrees, and thirds of the way up
     whole = [1.0, (1 + 3**0.5 / 2) / 2, 0.75, 0.5, 0.25, (1 - 3**0.5 / 2) / 2]
-    assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip([1 / 3, 2 / 3, 1, 1, 1, 1], whole, strict=True)])
+    rise = [1 / 3, 2 / 3, 1, 1, 1, 1]
+    assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip(rise, whole, strict=True)])
 
 
 def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):
