@@ -203,12 +203,15 @@ def start(
     chosen = get_profile(profile)
     roots = resolve_roots(data_root, profile)
     folder = from_root(run_dir) if str(run_dir) else default_run_dir(profile, seed, roots.named)
+    node = graph.node(number)
+    # a folder that is named for a notebook that trains is the one its checkpoints are looked for in
+    elsewhere = () if str(run_dir) and node.trains else roots.named
     return NotebookRun(
-        name=graph.node(number).name,
+        name=node.name,
         profile=chosen,
         seed=seed,
         run_dir=folder,
-        experiments_dir=_experiments_dir(folder, profile, seed, roots.named),
+        experiments_dir=_experiments_dir(folder, profile, seed, elsewhere),
         roots=roots,
         device=device,
     )
