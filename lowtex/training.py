@@ -331,6 +331,7 @@ def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> 
     rates = {"drop_at": 0.75, "drop_factor": 0.1}
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
     changes = {"steps": settings.steps, "batch_size": settings.batch_size, "flip": 0.5, "jitter": 0.0, "accumulate": 1}
+    changes["precision"] = experiment.feature_net_precision
     schedule = replace(experiment.schedule, **rates, **changes)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
 

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from lowtex.datasets.sample import StereoBatch, StereoSample
 from lowtex.devices import choose_kernels, keep_freed_memory, resolve_device
 from lowtex.errors import OptionError
+from lowtex.evaluation.evaluate import predict
+from lowtex.geometry import StereoRig
 from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
 
@@ -45,6 +49,16 @@ def test_a_card_is_told_how_to_round(precision, rounding, monkeypatch):
         choose_kernels(torch.device("cuda"), precision)
         assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
         assert convolutions.fp32_precision == products.fp32_precision == rounding
+        # a prediction says its own, whatever was trained before
+        sample = StereoSample(torch.rand(3, 32, 64), StereoRig(60.0, 0.5, width=64, height=32), "one")
+        network = SimpleNamespace(depth=lambda image, rig: image[:, :1] + 1)
+        monkeypatch.setattr("lowtex.evaluation.evaluate.device_of", lambda network: torch.device("cuda"))
+        monkeypatch.setattr(StereoBatch, "to", lambda self, device: self)
+        for own, expected in (("tf32", "tf32"), ("fp32", "ieee")):
+            predict(network, [sample], precision=own)
+            assert convolutions.fp32_precision == products.fp32_precision == expected
+        with pytest.raises(OptionError, match="precision='bf16' is not known; choose one of: fp32, tf32"):
+            predict(network, [sample], precision="bf16")
     finally:
         torch.use_deterministic_algorithms(False)
         convolutions.fp32_precision, products.fp32_precision, torch.backends.cudnn.benchmark = before

@@ -24,7 +24,7 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from lowtex.data_paths import Roots, resolve_roots
-from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.devices import keep_freed_memory, resolve_device, set_precision
 from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
@@ -198,7 +198,7 @@ def start(
         DataError: a data root is not there.
     """
     _check_package()
-    resolve_device(device)
+    set_precision(resolve_device(device))
     keep_freed_memory()
     chosen = get_profile(profile)
     roots = resolve_roots(data_root, profile)

@@ -113,6 +113,7 @@ def test_the_paper_profile_starts_anywhere(kitti, tmp_path, repository, monkeypa
     network, known = load_network(from_files["ours"])
     assert (known["experiment"].network.depth, known["size"]) == (50, (192, 640))
     assert not rows["ours"]["miniature"].any() and set(rows["ours"]["protocol"]) == {"eigen_raw"}
+    assert set(rows["ours"]["train_precision"]) == {"tf32"} and set(rows["ours"]["eval_precision"]) == {"fp32"}
 
     # the same package with the same settings in its own table, where a notebook takes them from
     shutil.copytree(repository / "lowtex", tmp_path / "copy" / "lowtex", ignore=shutil.ignore_patterns("__pycache__"))
