@@ -183,7 +183,7 @@ class ScheduleSettings(Settings):
             network's own training is in tf32 where this is tf32, else in fp32, so that others can share it.
         accumulate: parts of a batch that go through the network one after the other and give one step together, for
             GPUs of little memory. What is learnt is the same but for batch norms' statistics, which are each part's
-            own, and the count of places behind a mask.
+            own, the noise of the auto-mask and the count of places behind a mask.
         deterministic: ask torch for kernels that give the same bits again, on a GPU; some are slower, and it is an
             error where torch has none. On a CPU the bits are the same anyway, at one number of threads.
     """
