@@ -97,23 +97,23 @@ def test_the_paper_profile_starts_anywhere(kitti, tmp_path, repository, monkeypa
 
     experiments = tmp_path / "paper" / "experiments"
     from_files = {name: trained(experiments, name) for name in METHODS}
-    rows = {name: scored(from_files[name]) for name in ("baseline", "ours")}
+    expected = scored(from_files["ours"])
     for words in ([], ["--protocol", "eigen_raw"]):
         assert cli.main(["data", "prepare", *paper, *words]) == 0
     capsys.readouterr()
-    for name, expected in rows.items():
-        prepared = trained(tmp_path / "again", name)
-        weights = [load_network(folder)[0].state_dict() for folder in (from_files[name], prepared)]
+    prepared = {name: trained(tmp_path / "again", name) for name in ("baseline", "ours")}
+    for name, folder in prepared.items():
+        weights = [load_network(each)[0].state_dict() for each in (from_files[name], folder)]
         assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
-        found = scored(prepared)
-        pd.testing.assert_frame_equal(*(frame.drop(columns=[*PROVENANCE_COLUMNS]) for frame in (found, expected)))
+    found = scored(prepared["ours"])
+    pd.testing.assert_frame_equal(*(frame.drop(columns=[*PROVENANCE_COLUMNS]) for frame in (found, expected)))
     assert capsys.readouterr().out.count("its prepared samples are used") == 2, "said once of each folder"
     # a training and its feature network's, of which two methods share one
     assert len(workers) == 8 and min(workers) > 0
     network, known = load_network(from_files["ours"])
     assert (known["experiment"].network.depth, known["size"]) == (50, (192, 640))
-    assert not rows["ours"]["miniature"].any() and set(rows["ours"]["protocol"]) == {"eigen_raw"}
-    assert set(rows["ours"]["train_precision"]) == {"tf32"} and set(rows["ours"]["eval_precision"]) == {"fp32"}
+    assert not found["miniature"].any() and set(found["protocol"]) == {"eigen_raw"}
+    assert set(found["train_precision"]) == {"tf32"} and set(found["eval_precision"]) == {"fp32"}
 
     # the same package with the same settings in its own table, where a notebook takes them from
     shutil.copytree(repository / "lowtex", tmp_path / "copy" / "lowtex", ignore=shutil.ignore_patterns("__pycache__"))
