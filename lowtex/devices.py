@@ -46,20 +46,31 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def choose_kernels(device: torch.device, precision: str = "fp32", deterministic: bool = False) -> None:
-    """How a GPU computes from now on; nothing on a CPU.
+def set_precision(device: torch.device, precision: str = "fp32") -> None:
+    """How a GPU multiplies float32 from now on; nothing on a CPU. torch's own default is TF32 in convolutions alone.
 
     Args:
         precision: of `lowtex.settings.ScheduleSettings`: ``fp32`` computes all 23 bits of float32's mantissa; ``tf32``
             and ``bf16`` let convolutions and matrix products round to 10 bits (TF32) where they are given float32.
-        deterministic: kernels that give the same bits at each run, and an error where torch has none; cuDNN's search
-            for the fastest kernel is off then.
     """
     if device.type == "cpu":
         return
     rounding = "ieee" if precision == "fp32" else "tf32"
     torch.backends.cudnn.conv.fp32_precision = rounding
     torch.backends.cuda.matmul.fp32_precision = rounding
+
+
+def choose_kernels(device: torch.device, precision: str = "fp32", deterministic: bool = False) -> None:
+    """How a GPU computes from now on; nothing on a CPU.
+
+    Args:
+        precision: as for `set_precision`.
+        deterministic: kernels that give the same bits at each run, and an error where torch has none; cuDNN's search
+            for the fastest kernel is off then.
+    """
+    if device.type == "cpu":
+        return
+    set_precision(device, precision)
     torch.backends.cudnn.benchmark = not deterministic
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -133,14 +133,15 @@ def wait_for_file(path: Path, seconds: float | None = None) -> Path:
     return path
 
 
-def check_share(option: str, batch_size: int) -> None:
-    """Raise `OptionError`, naming the option, unless the processes can have equal parts of a batch."""
-    if batch_size % world_size():
-        fitting = [str(n) for n in range(1, batch_size + 1) if batch_size % n == 0]
+def check_share(option: str, batch_size: int, parts: int = 1) -> None:
+    """Raise `OptionError`, naming the option, unless the processes can have equal shares of a batch in whole parts."""
+    if batch_size % (world_size() * parts):
+        fitting = [str(n) for n in range(1, batch_size + 1) if batch_size % (n * parts) == 0]
+        each = f" in {parts} parts (schedule.accumulate)" if parts > 1 else ""
         raise OptionError(
-            f"{option}={batch_size} cannot be shared evenly by {world_size()} processes (it is the batch of all of "
-            f"them together); start {' or '.join(fitting)}, or choose another batch size by --set {option}=N, which is "
-            "another experiment"
+            f"{option}={batch_size} cannot be shared evenly by {world_size()} processes{each} (it is the batch of all "
+            f"of them together); start {' or '.join(fitting)}, or choose another batch size by --set {option}=N, which "
+            "is another experiment"
         )
 
 

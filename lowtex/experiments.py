@@ -121,11 +121,17 @@ class Experiment:
         return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
 
     @property
+    def feature_net_precision(self) -> str:
+        """That of the feature network's own training; with ``bf16`` only the depth network rounds."""
+        return "tf32" if self.schedule.precision == "tf32" else "fp32"
+
+    @property
     def feature_net_key(self) -> str:
         """Twelve hex digits of what the feature network depends on: experiments share it where they can."""
         if self.feature_net is None:
             raise OptionError(f"experiment {self.name!r} has no feature network")
         parts = {"feature_net": hashed_content(self.feature_net), "data": hashed_content(self.data)}
+        parts |= {"precision": self.feature_net_precision} if self.feature_net_precision != "fp32" else {}
         return _hash({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
 
     @property

@@ -183,10 +183,11 @@ class ScheduleSettings(Settings):
         flip: probability of mirroring a pair and swapping its views.
         jitter: probability of colour jitter (network input only): brightness, contrast, saturation +-0.2, hue +-0.1.
         precision: ``fp32``; ``tf32``, the same with convolutions and matrix products of 10 bits mantissa on GPUs that
-            have them (on a CPU it is fp32); or ``bf16`` round the network only, with tf32 for the rest.
+            have them (on a CPU it is fp32); or ``bf16`` round the network only, with tf32 for the rest. A feature
+            network's own training is in tf32 where this is tf32, else in fp32, so that others can share it.
         accumulate: parts of a batch that go through the network one after the other and give one step together, for
             GPUs of little memory. What is learnt is the same but for batch norms' statistics, which are each part's
-            own, and the count of places behind a mask.
+            own, the noise of the auto-mask and the count of places behind a mask.
         deterministic: ask torch for kernels that give the same bits again, on a GPU; some are slower, and it is an
             error where torch has none. On a CPU the bits are the same anyway, at one number of threads.
     """

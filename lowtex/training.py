@@ -151,7 +151,7 @@ def train_experiment(
     with _in_hand(folder) as unfinished:
         if not unfinished:
             return folder
-        check_share("schedule.batch_size", experiment.schedule.batch_size)
+        check_share("schedule.batch_size", experiment.schedule.batch_size, experiment.schedule.accumulate)
         if is_main():
             write_json(folder / "experiment.json", experiment.as_dict())
         rig = _check(experiment, dataset)
@@ -353,6 +353,7 @@ def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> 
     rates = {"drop_at": 0.75, "drop_factor": 0.1, "decay": "drop", "warm_up": 0.0}
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
     changes = {"steps": settings.steps, "batch_size": settings.batch_size, "flip": 0.5, "jitter": 0.0, "accumulate": 1}
+    changes["precision"] = experiment.feature_net_precision
     schedule = replace(experiment.schedule, **rates, **changes)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
 
@@ -414,7 +415,8 @@ def run_loop(
             each group's own of the optimiser.
 
     Raises:
-        LowtexError: the loss is not finite, or the GPU's memory is full; names step and samples. The last state stays.
+        LowtexError: the loss is not finite, the GPU's memory is full (names step and samples), or a process that reads
+            images died. The last state stays.
     """
     accelerator, state_path = make_accelerator(options.device), folder / "state.pt"
     keep_freed_memory()
@@ -470,7 +472,7 @@ def run_loop(
             saved = {name: accelerator.unwrap_model(module).state_dict() for name, module in prepared.items()}
             save_state(state_path, {**vars(state), "modules": saved, "optimizer": optimizer.state_dict()})
 
-    with shared_batch():
+    with shared_batch(), _death_of_a_reader(), _full_card(schedule, state, options, "network" in modules):
         for step, packed in enumerate(training_loader(dataset, order, options.workers), start=state.step):
             if step >= last:
                 break
@@ -479,17 +481,10 @@ def run_loop(
             optimizer.zero_grad(set_to_none=True)
             batch = augment(packed.unpack(accelerator.device), schedule, seed, step)
             found = []
-            try:
-                for number, part in enumerate(batch.split(parts)):
-                    loss, terms = step_function(prepared, part, step, number)
-                    accelerator.backward(loss / parts)
-                    found.append({"loss": loss.detach(), **terms})
-            except torch.OutOfMemoryError as error:
-                raise LowtexError(
-                    f"the GPU's memory is full at step {step} with {schedule.batch_size // parts} pairs at a time; the "
-                    f"state of step {step - step % options.checkpoint_every} is kept. Take --set schedule.accumulate="
-                    f"{2 * parts} (the same batch in smaller parts), smaller images, or close what else runs there"
-                ) from error
+            for number, part in enumerate(batch.split(parts)):
+                loss, terms = step_function(prepared, part, step, number)
+                accelerator.backward(loss / parts)
+                found.append({"loss": loss.detach(), **terms})
             # float64 holds what was measured in float32 exactly
             own = torch.stack([torch.stack(list(part.values())) for part in found]).double().mean(0)
             # the loss of the step before, now that this one is under way: a GPU never waits for the host
@@ -525,7 +520,8 @@ def training_loader(dataset: Dataset, order: Tensor, workers: int = 0) -> Iterat
     torch would wait for ever for a batch that found no room.
 
     Raises:
-        LowtexError: a file is damaged; or a worker died or gave nothing for `WORKER_TIMEOUT_S`.
+        LowtexError: a file is damaged; or a worker could not be started, died, or gave nothing for
+            `WORKER_TIMEOUT_S`.
     """
     workers = min(workers, os.cpu_count() or 1)
     batches = DataLoader(
@@ -536,17 +532,68 @@ def training_loader(dataset: Dataset, order: Tensor, workers: int = 0) -> Iterat
         timeout=WORKER_TIMEOUT_S if workers else 0,
     )
     try:
-        for batch in batches if workers else _by_a_thread(batches):
+        if workers:
+            # a half-made loader that finds no room for its locks would complain once more when it is taken away
+            torch.multiprocessing.get_context().Lock()
+        walk = iter(batches) if workers else _by_a_thread(batches)
+    except OSError as error:
+        raise LowtexError(
+            f"the processes that read images could not be started ({error.strerror}): they need some memory, of which "
+            f"{shown_size(free_memory())} are free, and their locks some room in /dev/shm. Free these, or give the "
+            "container more (docker run --shm-size), then run the same command again"
+        ) from error
+    with _death_of_a_reader():
+        for batch in walk:
             if isinstance(batch, LowtexError):
                 raise batch
             yield batch
+
+
+@contextmanager
+def _death_of_a_reader() -> Iterator[None]:
+    """One line where a worker died: torch raises its error wherever the training is, in a step or waiting for a batch.
+
+    Raises:
+        LowtexError: says what to do.
+    """
+    try:
+        yield
     except RuntimeError as error:
         if not str(error).startswith("DataLoader"):
             raise
         raise LowtexError(
-            f"the processes that read images stopped ({str(error).splitlines()[0].rstrip('.')}); usually memory ran "
-            f"out: {shown_size(free_memory())} are free. Close other programs or give the container more memory, then "
-            "run the same command again"
+            f"the processes that read images stopped ({str(error).splitlines()[0].strip().rstrip('.')}); usually "
+            f"memory ran out: {shown_size(free_memory())} are free. Close other programs or give the container more "
+            "memory; the training goes on from its last saved state when the same command is run again"
+        ) from error
+
+
+@contextmanager
+def _full_card(schedule: ScheduleSettings, state: LoopState, options: LoopOptions, depth: bool) -> Iterator[None]:
+    """One line where the GPU's memory does not hold a step.
+
+    Args:
+        schedule, state, options: of the loop.
+        depth: the depth network is trained, whose batch can be taken in parts.
+
+    Raises:
+        LowtexError: names the step, how many pairs it takes at a time, and what to lower.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        # cuBLAS has words of its own for it
+        if "out of memory" not in str(error) and "ALLOC_FAILED" not in str(error):
+            raise
+        share, parts = schedule.batch_size // world_size(), schedule.accumulate
+        more = next((number for number in range(parts + 1, share + 1) if share % number == 0), 0)
+        lower = f"schedule.accumulate={more} (the same batch in smaller parts)" if more else ""
+        if not depth:
+            lower = f"feature_net.batch_size={share // 2 * world_size()}" if share > 1 else ""
+        raise LowtexError(
+            f"the GPU's memory is full at step {state.step} with {share // parts} pairs at a time; the state of step "
+            f"{state.step - state.step % options.checkpoint_every} is kept. Close what else runs there and run the "
+            f"same command again, or train anew with {f'--set {lower} or ' if lower else ''}smaller images"
         ) from error
 
 

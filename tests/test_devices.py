@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.aot_autograd import make_boxed_func
 from torch._inductor import config as inductor
 
+from lowtex.datasets.sample import StereoBatch, StereoSample
 from lowtex.devices import (
     COMPILE,
     Compiled,
@@ -19,6 +21,8 @@ from lowtex.devices import (
     resolve_device,
 )
 from lowtex.errors import OptionError
+from lowtex.evaluation.evaluate import predict
+from lowtex.geometry import StereoRig
 from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
 
@@ -56,6 +60,16 @@ def test_a_card_is_told_how_to_round(precision, rounding, monkeypatch):
         choose_kernels(torch.device("cuda"), precision)
         assert torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled()
         assert convolutions.fp32_precision == products.fp32_precision == rounding
+        # a prediction says its own, whatever was trained before
+        sample = StereoSample(torch.rand(3, 32, 64), StereoRig(60.0, 0.5, width=64, height=32), "one")
+        network = SimpleNamespace(depth=lambda image, rig: image[:, :1] + 1)
+        monkeypatch.setattr("lowtex.evaluation.evaluate.device_of", lambda network: torch.device("cuda"))
+        monkeypatch.setattr(StereoBatch, "to", lambda self, device: self)
+        for own, expected in (("tf32", "tf32"), ("fp32", "ieee")):
+            predict(network, [sample], precision=own)
+            assert convolutions.fp32_precision == products.fp32_precision == expected
+        with pytest.raises(OptionError, match="precision='bf16' is not known; choose one of: fp32, tf32"):
+            predict(network, [sample], precision="bf16")
     finally:
         torch.use_deterministic_algorithms(False)
         convolutions.fp32_precision, products.fp32_precision, torch.backends.cudnn.benchmark = before

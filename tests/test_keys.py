@@ -89,6 +89,13 @@ def test_a_later_setting_counts_once_it_is_set(part, name, value):
     assert back.key == first.key == QUICK["ours", 0][0]
 
 
+def test_feature_networks_are_shared_but_for_tf32():
+    """It rounds their own training, bf16 does not; a network that others share must not depend on who trained it."""
+    ours = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
+    keys = {p: change(ours, schedule__precision=p).feature_net_key for p in ("fp32", "tf32", "bf16")}
+    assert keys["fp32"] == keys["bf16"] == QUICK["ours", 0][1] != keys["tf32"]
+
+
 def test_only_joint_feature_networks_have_a_version_of_their_own(monkeypatch):
     ours = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
     joint = change(ours, feature_net__kind="joint")

@@ -177,6 +177,15 @@ def test_one_process_is_what_it_was(monkeypatch):
     processes.check_share("schedule.batch_size", 7)
 
 
+def test_a_share_that_does_not_part_evenly_is_refused(monkeypatch):
+    """It would be parted with a pair left over, which no step would learn from."""
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "0")
+    processes.check_share("schedule.batch_size", 12, 3)
+    with pytest.raises(OptionError, match=r"=12 cannot be .* 4 processes in 2 parts \(.*start 1 or 2 or 3 or 6, or"):
+        processes.check_share("schedule.batch_size", 12, 2)
+
+
 def test_other_commands_are_started_by_themselves(monkeypatch, capsys):
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)

@@ -2,9 +2,12 @@
 
 import errno
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 import torch
 
 from lowtex import training
-from lowtex.checkpoints import load_feature_net, load_network, load_weights_into
+from lowtex.checkpoints import load_feature_net, load_network, load_state, load_weights_into
 from lowtex.datasets.sample import StereoSample, as_bytes, collate
 from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
 from lowtex.experiments import Experiment, change, named_experiment
@@ -376,17 +379,49 @@ def test_compiled_training_learns_the_same_keeps_its_names_and_goes_on_from_eith
         LoopOptions(compile="loss,network")
 
 
-def test_a_full_gpu_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):
+def test_a_batch_in_parts_is_the_whole_batch_where_batch_norm_sees_the_same(tmp_path):
+    """Every pair is the same one, so that each part has the statistics of the whole; its running ones move on twice."""
+    found = []
+    for parts in (1, 2):
+        plain = {"schedule__flip": 0.0, "schedule__jitter": 0.0, "schedule__accumulate": parts}
+        experiment = tiny("encoder", steps=3, loss__auto_mask=False, **plain)
+        found.append(weights(training.train_experiment(experiment, Pairs(1), tmp_path / str(parts), options=CPU)))
+    learnt = [name for name in found[0] if "running" not in name and "num_batches" not in name]
+    for name in learnt:
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
+    assert any(not torch.equal(*(each[name] for each in found)) for name in set(found[0]) - set(learnt))
+
+
+@pytest.mark.parametrize("place", ["lowtex.networks.DepthNet.forward", "torch.optim.Adam.step"])
+def test_a_full_gpu_ends_a_training_in_one_line_and_keeps_the_last_state(place, tmp_path, monkeypatch):
     folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
 
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr(DepthNet, "forward", full)
+        patched.setattr(place, full)
         with pytest.raises(LowtexError, match="full at step 2 with 2 pairs at a time; .* step 2 is kept.*accumulate=2"):
             training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
     assert (folder / "state.pt").exists()
+    resumed = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    whole = training.train_experiment(tiny("baseline"), Pairs(), tmp_path / "whole", options=CPU)
+    assert_same(weights(resumed), weights(whole))
+
+
+def test_a_full_gpu_says_what_can_still_be_lowered(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    for network, name, changes, told in (
+        (DepthNet, "baseline", {"batch_size": 12, "accumulate": 4}, r"3 pairs at .*--set schedule.accumulate=6 \("),
+        (DepthNet, "baseline", {"accumulate": 2}, "1 pairs at .*train anew with smaller images$"),
+        (FeatureNet, "ours", {}, "2 pairs at .*--set feature_net.batch_size=1 or smaller images$"),
+    ):
+        experiment = change(tiny(name), **{f"schedule__{setting}": value for setting, value in changes.items()})
+        with monkeypatch.context() as patched, pytest.raises(LowtexError, match=told):
+            patched.setattr(network, "forward", full)
+            training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
 
 
 def test_done_says_what_was_done_and_on_what(tmp_path):
@@ -426,6 +461,44 @@ def test_what_goes_wrong_in_a_worker_is_said_in_one_line():
     ):
         with pytest.raises(LowtexError, match=line):
             list(training_loader(pairs, pairs_of_steps(5, 2, 3, seed=0), workers=1))
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["waiting for it", "in a step"])
+def test_a_worker_that_is_killed_ends_a_training_in_one_line_and_it_goes_on(busy, tmp_path):
+    """As a system that is short of memory does it. torch tells of it by a signal, wherever the training is."""
+
+    def kill(step, steps, loss):
+        if step == 5:
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            until = time.monotonic() + 60
+            while busy and time.monotonic() < until:
+                time.sleep(0.01)
+
+    options = replace(CPU, workers=2, report=kill)
+    with pytest.raises(LowtexError, match="^the processes that read .*killed by signal.*last saved state .*again$"):
+        training.train_experiment(tiny("baseline", 60), Pairs(), tmp_path, options=options)
+    steps = []
+    options = replace(CPU, workers=2, stop_after=6, report=lambda step, *_: steps.append(step))
+    resumed = training.train_experiment(tiny("baseline", 60), Pairs(), tmp_path, options=options)
+    whole = training.train_experiment(
+        tiny("baseline", 60), Pairs(), tmp_path / "whole", options=replace(CPU, stop_after=6)
+    )
+    states = [load_state(folder / "state.pt")["modules"]["network"] for folder in (resumed, whole)]
+    assert steps[0] == 5 and steps[-1] == 6
+    assert_same(*states)
+
+
+def test_workers_that_cannot_be_started_are_one_line(monkeypatch):
+    """Their locks lie in /dev/shm; their batches do not."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("multiprocessing.context.BaseContext.Lock", full)
+    with pytest.raises(
+        LowtexError, match=r"could not be started \(No space left .*room in /dev/shm.*--shm-size.*again$"
+    ):
+        list(training_loader(Pairs(), pairs_of_steps(5, 2, 3, seed=0), workers=1))
 
 
 def test_a_full_disk_ends_a_training_in_one_line_and_keeps_the_last_state(tmp_path, monkeypatch):

@@ -255,6 +255,15 @@ def test_bf16_is_on_inside_the_network_and_ends_before_its_heads(precision, insi
     assert all(value.dtype in (torch.float32, torch.int64) for value in weights(folder).values())
 
 
+def test_a_feature_network_is_trained_in_what_its_key_says(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(training, "choose_kernels", lambda device, precision, deterministic: told.append(precision))
+    for precision in ("bf16", "tf32"):
+        experiment = tiny("ours", 1, schedule__precision=precision)
+        training.train_experiment(experiment, Pairs(), tmp_path / precision, options=CPU)
+    assert told == ["fp32", "bf16", "tf32", "tf32"]
+
+
 @pytest.mark.parametrize("encoder", ["resnet", "iresnet"])
 def test_training_starts_from_pretrained_weights(encoder, tmp_path, watched):
     file = tmp_path / "resnet18.pth"

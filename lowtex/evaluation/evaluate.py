@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from lowtex.datasets.images import resize_area, to_tensor
 from lowtex.datasets.sample import StereoSample, collate
-from lowtex.devices import device_of
+from lowtex.devices import device_of, set_precision
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.metrics import D1_ALL, disparity_outliers, metric_names, pixel_errors, summarise
 from lowtex.evaluation.postprocessing import flip_postprocess, resize_map
@@ -31,6 +31,9 @@ from lowtex.networks.layers import evaluation_mode
 from lowtex.progress import Progress
 
 NO_TRUTH, NO_PIXELS = "no ground truth", "no pixel that the protocol counts"
+
+PRECISIONS = ("fp32", "tf32")
+"""Of a prediction, on GPUs; see `lowtex.devices.set_precision`."""
 
 
 Strata = str | Sequence[str] | Mapping[str, Callable] | None
@@ -137,6 +140,7 @@ class Evaluation:
         unscored: image name -> why it was predicted but has no score.
         damaged: image name -> what is wrong with its files, of images that could not be scored because of it.
         seconds: wall time of the whole.
+        precision: that the network was computed in.
     """
 
     protocol: Protocol
@@ -144,6 +148,7 @@ class Evaluation:
     unscored: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    precision: str = "fp32"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -175,7 +180,9 @@ class Evaluation:
 
 
 @torch.no_grad()
-def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False) -> np.ndarray:
+def predict(
+    network, samples: Sequence[StereoSample], *, flip: bool = False, units: bool = False, precision: str = "fp32"
+) -> np.ndarray:
     """Inverse depth, 1 / metres, of images of one size, ``(B, H, W)`` float64 at the network's size.
 
     Args:
@@ -184,10 +191,14 @@ def predict(network, samples: Sequence[StereoSample], *, flip: bool = False, uni
         flip: average with the prediction for the mirrored image (see `evaluation.postprocessing.flip_postprocess`).
         units: 1 / units of the network's pretended baseline instead: its ``depth_in_units(image)`` where it has one
             (`lowtex.networks.DepthNet`), else its ``depth`` as it is.
+        precision: one of `PRECISIONS`, whatever was trained or predicted before.
 
     Raises:
         DataError: a prediction that is not finite and positive; names the image.
+        OptionError: an unknown precision.
     """
+    require_choice("precision", precision, PRECISIONS)
+    set_precision(device_of(network), precision)
     batch = collate(list(samples)).to(device_of(network))
 
     def inverse(image: Tensor, rig: StereoRig) -> np.ndarray:
@@ -241,6 +252,7 @@ def evaluate(
     flip: bool | None = None,
     scaling: str | None = None,
     strata: Strata = None,
+    precision: str = "fp32",
     batch_size: int = 8,
     progress: bool = False,
     keep_going: bool = False,
@@ -256,6 +268,7 @@ def evaluate(
             5.4 m, whatever the network or the data say of metres, see `lowtex.evaluation.protocols.Protocol`.
         strata: kinds of strata to score as well (``known``, ``gradient``, ``visibility``, ``edges``, ``distance``,
             crossed as in ``known*distance``): a name, several, or label -> function(sample, size) -> masks.
+        precision: one of `PRECISIONS`; stated in the rows.
         batch_size: images predicted together; the scores do not depend on it beyond rounding.
         progress: show a bar.
         keep_going: score the other images where the files of one are damaged, and note it in ``damaged``. Rows of
@@ -281,7 +294,8 @@ def evaluate(
     bar = Progress("evaluate", len(dataset), "image") if progress else nullcontext()
     with evaluation_mode(network), bar:
         for samples in _batches(dataset, batch_size, damaged if keep_going else None):
-            inverses = predict(network, samples, flip=protocol.flip, units=protocol.nominal_factor is not None)
+            units = protocol.nominal_factor is not None
+            inverses = predict(network, samples, flip=protocol.flip, units=units, precision=precision)
             for sample, inverse in zip(samples, inverses, strict=True):
                 scored = []
                 if has_truth := sample.depth is not None and bool((sample.depth != 0).any()):
@@ -293,7 +307,7 @@ def evaluate(
                 bar.update(len(samples))
     columns = ["image", "stratum_kind", "stratum", "pixels", "scale", *metric_names(protocol.log10, protocol.d1_all)]
     seconds = time.perf_counter() - start
-    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds)
+    result = Evaluation(protocol, pd.DataFrame(rows, columns=columns), unscored, damaged, seconds, precision)
     if damaged and not rows:
         first = next(iter(damaged.values()))
         raise DataError(f"no image could be scored, {len(damaged)} of {len(dataset)} are damaged; the first: {first}")

@@ -43,6 +43,9 @@ IDENTITY_COLUMNS = _columns("identity")
 PROVENANCE_COLUMNS = _columns("provenance")
 """Where and when; the only columns in which the same command may differ from one time to the next."""
 
+_EARLIER = _COLUMNS["earlier"][_COLUMNS["earlier"] != ""].to_dict()
+"""Column -> what it says of rows that were written before there was such a column."""
+
 COLUMNS = tuple(_COLUMNS.index[_COLUMNS["part"] != "table"])
 """All columns, in the file's order. ``value`` is a mean over ``images``, whose scored ``pixels`` are counted too;
 ``miniature`` says that the images evaluated are of the kit's own world."""
@@ -55,6 +58,9 @@ _HEADINGS = _COLUMNS["heading"][_COLUMNS["heading"] != ""].to_dict() | LABELS
 """Column -> its heading in a table to read; another column keeps its name."""
 
 REPORTED = "reported"
+
+NOT_STATED = "not stated"
+"""A precision that is not known: of a training that was not the kit's, and in rows from before it was recorded."""
 
 _FLIPS = {"none": False, "flip": True}
 """Of a published row; ``not stated`` where its source does not say."""
@@ -126,6 +132,8 @@ def rows_from(
         "status": "measured",
         "lowtex_version": version,
         **{name: origin[name] for name in ("torch_version", "device", "threads", "created")},
+        "train_precision": experiment.schedule.precision if isinstance(experiment, Experiment) else NOT_STATED,
+        "eval_precision": evaluation.precision,
         "wall_s": round(evaluation.seconds, 2),
     }
     counted = ("stratum_kind", "stratum", "images", "pixels")
@@ -206,7 +214,8 @@ def read_rows(path: str | Path) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     except _UNREADABLE as error:
         raise DataError(f"{path} is not a CSV file of rows ({error}); delete it and run again") from error
-    return _checked(frame, str(path))
+    earlier = {name: value for name, value in _EARLIER.items() if name not in frame}
+    return _checked(frame.assign(**earlier), str(path))
 
 
 def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:

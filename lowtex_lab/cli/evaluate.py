@@ -69,6 +69,7 @@ def evaluate(options: argparse.Namespace) -> int:
             flip=options.flip or None,
             scaling=options.scaling,
             strata=strata,
+            precision=options.precision,
             progress=True,
             keep_going=True,
         )

@@ -132,7 +132,7 @@ class Settings:
             "profile": self.profile,
             "seed": self.seed,
             "run_dir": shown(self.folder(node)),
-            "data_root": "" if node.trains else self.data_root,
+            "data_root": ";".join(f"{name}={folder}" for name, folder in self._given(node).items()),
             "device": self.device,
         }
         own = {} if node.trains and self.checkpoints_from != self.run_dir else self._changes_of(node)
@@ -140,8 +140,15 @@ class Settings:
 
     def data(self, node: graph.Node) -> str:
         """What the named folders that a notebook reads hold, as text: a change of it is a reason to run it again."""
-        read = () if node.trains else (*node.data, *node.beside)
+        read = {*node.data, *node.beside} & set(self._given(node))
         return " ".join(f"{name}={held}" for name, held in self._held.items() if name in read)
+
+    def _given(self, node: graph.Node) -> dict[str, Path]:
+        """The named folders that a notebook gets: one that trains learns from the miniatures, where there are any."""
+        if not node.trains:
+            return self.roots
+        own = () if miniature_record(self.profile) else node.beside
+        return {name: folder for name, folder in self.roots.items() if name in own}
 
     @cached_property
     def _held(self) -> dict[str, str]:

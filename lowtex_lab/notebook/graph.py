@@ -23,7 +23,8 @@ class Node:
         beside: data sets that it reads too where they are named, and does without elsewhere.
         apart: it looks at its data sets one by one, each said to be real or miniature, and measures nothing across
             them; a run on real data repeats it where any of them is named.
-        trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures.
+        trains: it makes the checkpoints. A run on real data takes them from the run on the miniatures, unless the
+            profile has none.
         learns: it trains or fine-tunes networks, where it does not find them: on a cluster it asks for a GPU.
         threads: cores it keeps busy; `ALL_CORES` for the one that trains several networks side by side. Numbers of a
             training depend on its threads; every one has a single thread here, whatever the machine.

@@ -24,7 +24,7 @@ import torch
 from IPython.display import Image, Markdown, display
 
 from lowtex.data_paths import Roots, resolve_roots
-from lowtex.devices import keep_freed_memory, resolve_device
+from lowtex.devices import keep_freed_memory, resolve_device, set_precision
 from lowtex.errors import OptionError
 from lowtex.experiments import Profile, get_profile
 from lowtex.files import read_json, write_json, write_text
@@ -198,17 +198,20 @@ def start(
         DataError: a data root is not there.
     """
     _check_package()
-    resolve_device(device)
+    set_precision(resolve_device(device))
     keep_freed_memory()
     chosen = get_profile(profile)
     roots = resolve_roots(data_root, profile)
     folder = from_root(run_dir) if str(run_dir) else default_run_dir(profile, seed, roots.named)
+    node = graph.node(number)
+    # a folder that is named for a notebook that trains is the one its checkpoints are looked for in
+    elsewhere = () if str(run_dir) and node.trains else roots.named
     return NotebookRun(
-        name=graph.node(number).name,
+        name=node.name,
         profile=chosen,
         seed=seed,
         run_dir=folder,
-        experiments_dir=_experiments_dir(folder, profile, seed, roots.named),
+        experiments_dir=_experiments_dir(folder, profile, seed, elsewhere),
         roots=roots,
         device=device,
     )

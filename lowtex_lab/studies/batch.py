@@ -25,7 +25,7 @@ from lowtex.catalog import data_name, open_pairs, open_test_set, training_settin
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import STREETS_FOLDER, Roots, is_miniature
 from lowtex.datasets import CachedPairs
-from lowtex.devices import resolve_device
+from lowtex.devices import resolve_device, set_precision
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.results import per_image_rows, rows_from, write_csv, write_rows
@@ -396,6 +396,7 @@ def take_measures(
         f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
     )
     failed: dict[str, str] = {}
+    set_precision(resolve_device(place.device))
     for label, measure, path in track(todo, "measuring", unit="network"):
         try:
             write_csv(path, _take(place, records[label], measure), IMAGE_DIGITS)

@@ -129,8 +129,9 @@ def test_evaluate_prints_a_table_and_adds_rows(world, trained, capsys, refused, 
     kitti = [f"kitti={world / 'kitti_raw'}", f"kitti_depth={world / 'kitti_depth'}"]
     both = [word for pair in kitti for word in ("--data", pair)]
     assert cli.main([*words, *both, "--protocol", "improved", "--flip", "--scaling", "median"]) == 0
-    assert cli.main([*words, *both, "--protocol", "eigen_raw"]) == 0
+    assert cli.main([*words, *both, "--protocol", "eigen_raw", "--precision", "tf32"]) == 0
     frame = read_rows(rows)
+    assert ((frame["eval_precision"] == "tf32") == (frame["protocol"] == "eigen_raw")).all()
     assert set(frame["protocol"]) == {"vkitti2_dense", "improved", "eigen_raw"}
     told = {name.rpartition(" miniature:")[0] for name in frame["eval_data"]}
     assert told == {"vkitti2 clone", "kitti_depth", "kitti"}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,8 @@ from dataset_trees import CITY_BASELINE, CITY_FX, CITY_WIDTH, STEMS, write_citys
 from lowtex.checkpoints import load_network
 from lowtex.errors import CheckpointError, OptionError
 from lowtex.experiments import change, get_profile
+from lowtex.profiles import PROFILES
+from lowtex_lab.miniature import write_kitti as write_miniature
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.notebook.study import Study
 
@@ -131,8 +134,22 @@ def first_cells(repository: Path, name: str, last: int, **parameters) -> dict:
         if cell.cell_type == "code" and index <= last:
             exec(cell.source, names)
         if index == 1:
-            names.update(profile="smoke", device="cpu", **parameters)
+            names.update({"profile": "smoke", "device": "cpu", **parameters})
     return names
+
+
+def test_notebook_04_learns_from_kitti_where_a_profile_has_no_miniatures(tmp_path, repository, monkeypatch):
+    """Miniatures in KITTI's layout, which know no texture contrast: scores are told by the image's gradient."""
+    write_miniature(tmp_path, {"train": 2, "val": 1, "test": 1}, get_profile("smoke").size, progress=False)
+    monkeypatch.setitem(PROFILES, "paper", replace(get_profile("smoke"), name="paper", miniature_frames={}))
+    monkeypatch.setattr(
+        Study, "train_side_by_side", lambda self, names, seeds: {(n, s): self.train(n, s) for n in names for s in seeds}
+    )
+    options = {"profile": "paper", "data_root": f"kitti={tmp_path / 'kitti_raw'}", "run_dir": str(tmp_path / "run")}
+    names = first_cells(repository, "04_training", 33, **options)
+    assert names["study"].train_on == "kitti" and names["miniature"]
+    assert set(names["rows"]["stratum_kind"]) == {"none", "gradient"}
+    assert len(list((tmp_path / "run" / "experiments").glob("*/done.json"))) == 5
 
 
 def test_notebook_14_scores_left_views_and_disparity_alone(tmp_path, repository, capsys):

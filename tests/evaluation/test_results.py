@@ -71,6 +71,21 @@ def test_rows_say_where_they_come_from():
     origin = provenance("cpu")
     assert row["lowtex_version"].startswith(origin["lowtex_version"]) and origin["commit"] in row["lowtex_version"]
     assert row["torch_version"] == torch.__version__ and row["threads"] == torch.get_num_threads()
+    assert (row["train_precision"], row["eval_precision"]) == ("fp32", "fp32")
+
+
+def test_rows_say_which_precision_they_rest_on(tmp_path, repository):
+    rough = change(named_experiment("ours"), schedule__precision="bf16")
+    rows = rows_from(off(1.1, images(), precision="tf32"), rough, **PLACE)
+    assert set(rows["train_precision"]) == {"bf16"} and set(rows["eval_precision"]) == {"tf32"}
+    foreign = rows_from(off(1.1, images()), "x", experiment_key="k", seed=0, train_data="KITTI", **PLACE)
+    assert set(foreign["train_precision"]) == {"not stated"} and set(foreign["eval_precision"]) == {"fp32"}
+    # rows from before there were these columns
+    before = ["train_precision", "eval_precision"]
+    rows.drop(columns=before).to_csv(tmp_path / "rows.csv", index=False)
+    back = append_rows(tmp_path / "rows.csv", foreign)
+    assert set(back[back["experiment"] == "ours"][before].to_numpy().ravel()) == {"not stated"}
+    assert len(read_rows(repository / "results" / "reference" / "quick")) > 1000
 
 
 def test_a_changed_package_shows_in_the_commit(tmp_path, monkeypatch):

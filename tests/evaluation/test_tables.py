@@ -17,6 +17,7 @@ def measured(name="ours", seed=0, factor=1.1, protocol="eigen_raw", count=2, min
     place |= {"train_data": "vkitti2 train", "eval_data": "kitti", "split": "test", "miniature": miniature}
     place |= {"profile": "quick", "status": "measured", "images": count, "pixels": 100 * count}
     place |= {"lowtex_version": "1", "torch_version": "2", "device": "a cpu", "threads": 1, "wall_s": 0.0}
+    place |= {"train_precision": "fp32", "eval_precision": "fp32"}
     rows = [
         {**place, "stratum_kind": kind, "stratum": stratum, "metric": metric, "value": value, "created": "now"}
         for kind, stratum in [("none", "all"), *(("known", stratum) for stratum in strata)]

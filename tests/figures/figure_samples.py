@@ -31,6 +31,8 @@ SAME = {
     "torch_version": "2.13.0",
     "device": "a processor",
     "threads": 2,
+    "train_precision": "fp32",
+    "eval_precision": "fp32",
     "wall_s": 1.5,
     "created": "2025-01-01T00:00:00Z",
 }

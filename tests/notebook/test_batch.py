@@ -114,6 +114,17 @@ def test_parameters_of_each_notebook(notebooks, tmp_path):
     assert four["data_root"] == "" and "answer" not in four, "the other run's own settings hold for its trainings"
 
 
+def test_what_a_profile_without_miniatures_trains_on(notebooks, tmp_path):
+    for name in ("kitti", "make3d"):
+        (tmp_path / name).mkdir()
+    data = ";".join(f"{name}={tmp_path / name}" for name in ("kitti", "make3d"))
+    for profile, given in (("standard", ""), ("paper", f"kitti={tmp_path / 'kitti'}")):
+        settings = Settings.from_config({"profile": profile, "data_root": data, "run_dir": tmp_path / "r"})
+        four, ten = (json.loads(settings.parameters(graph.node(number))) for number in ("04", "10"))
+        assert (four["data_root"], ten["data_root"]) == (given, data)
+        assert bool(settings.data(graph.node("04"))) == bool(given), "another content is trained on anew"
+
+
 BAD = {
     "run setting='profil' is not known": {"profil": "quick"},
     "profile='huge' is not known": {"profile": "huge"},
