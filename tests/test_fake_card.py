@@ -126,7 +126,7 @@ def tiny(name: str, **changes):
 
 
 COUNTED = ("baseline", "ours", "census") if os.environ.get("LOWTEX_COUNT_ALL") else ("ours",)
-"""Compiling takes half a minute each: by default the loss with most kinds of terms, all three where asked."""
+"""Compiling takes half a minute each: by default the paper's loss alone, all three where asked."""
 
 
 @pytest.mark.parametrize("name", COUNTED)

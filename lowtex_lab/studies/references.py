@@ -68,8 +68,8 @@ def _truth(sample, protocol: Protocol, size: tuple[int, ...]) -> tuple[np.ndarra
     """The depths that count, ``(n,)``; their inverse, 0 elsewhere, and where they are, float64 ``(h, w)`` of ``size``
     (of the sample's own, where that is empty)."""
     truth = sample.depth[0].double().numpy()
-    depth = truth[protocol.valid(truth)]
-    counted = np.where(protocol.valid(truth), truth, 0.0)
+    valid = protocol.valid(truth)
+    depth, counted = truth[valid], np.where(valid, truth, 0.0)
     if size and counted.shape != size:
         counted = cv2.resize(counted, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     known = counted > 0
