@@ -121,6 +121,12 @@ class Experiment:
         return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
 
     @property
+    def beginning_key(self) -> str:
+        """The key less everything that only decides how long the training is and how it ends."""
+        endless = {name: getattr(ScheduleSettings, name) for name in ("steps", "decay", "drop_at", "drop_factor")}
+        return replace(self, schedule=replace(self.schedule, **endless)).key
+
+    @property
     def feature_net_precision(self) -> str:
         """That of the feature network's own training; with ``bf16`` only the depth network rounds."""
         return "tf32" if self.schedule.precision == "tf32" else "fp32"
@@ -311,6 +317,28 @@ def _curve() -> dict[str, Variant]:
     }
 
 
+def course_name(base: str, course: str | int) -> str:
+    """Name of an experiment at another course of the learning rate, or another length: ``ours-cosine-2e-3``,
+    ``ours-400-steps``."""
+    return f"{base}-{course}-steps" if isinstance(course, int) else f"{base}-{course}"
+
+
+def _courses(group: str, courses: Mapping[str | int, dict]) -> dict[str, Variant]:
+    rows = [(base, course, parts) for course, parts in courses.items() for base in _DATA[group]["experiments"]]
+    return {
+        course_name(base, course): Variant(
+            f"{base}, trained for {course} steps" if isinstance(course, int) else f"{base}, learning rate {course}",
+            _changes({"schedule": parts}),
+            base,
+            why="a change may only speed learning up, and then its gain fades with training",
+        )
+        for base, course, parts in rows
+    }
+
+
+BUDGETS: tuple[int, ...] = tuple(_DATA["budget"]["steps"])
+"""Lengths of the learning curves, optimiser steps."""
+
 GROUPS: dict[str, dict[str, Variant]] = {
     "named": {name: Variant(recipe["what"], base=name) for name, recipe in NAMED.items()},
     "factorial": _cells(),
@@ -318,16 +346,14 @@ GROUPS: dict[str, dict[str, Variant]] = {
     "rivals": RIVALS,
     "curve": _curve(),
     "tuned": _variants("tuned"),
-    "budget": _variants("budget"),
+    "budget": _courses("budget", {steps: {"steps": steps} for steps in BUDGETS}),
+    "course": _courses("course", _DATA["course"]["courses"]),
     "precision": _variants("precision"),
 }
 """All rows, by what they are for."""
 
 HALVED = tuple(row.base for row in GROUPS["precision"].values())
-"""Named experiments that are trained in bfloat16 too, and for the steps of `BUDGETS`."""
-
-BUDGETS = tuple(dict.fromkeys(row.changes["schedule__steps"] for row in GROUPS["budget"].values()))
-"""Lengths of the longer trainings, optimiser steps."""
+"""Named experiments that are trained in bfloat16 too."""
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {name: row for group in GROUPS.values() for name, row in group.items()}

@@ -177,9 +177,10 @@ class ScheduleSettings(Settings):
         steps: optimiser steps in all.
         batch_size: pairs a step, over all processes.
         learning_rate: Adam's, at its highest; see `rate`.
-        decay: ``drop`` multiplies it by ``drop_factor`` after ``drop_at`` (a fraction of the steps); ``cosine`` lets it
-            fall to 0 along half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts).
-        warm_up: fraction of the steps over which it rises from 0 first.
+        decay: ``drop`` multiplies it by ``drop_factor`` after ``drop_at`` (a fraction of the steps); ``linear`` lets it
+            fall to 0 along a line from there on (warm-up, stable, decay: Dremov et al. 2025, arXiv 2508.01483);
+            ``cosine`` along half a cosine from the start (Loshchilov and Hutter 2017, arXiv 1608.03983, no restarts).
+        warm_up_steps: over which it rises from 0 first.
         flip: probability of mirroring a pair and swapping its views.
         jitter: probability of colour jitter (network input only): brightness, contrast, saturation +-0.2, hue +-0.1.
         precision: ``fp32``; ``tf32``, the same with convolutions and matrix products of 10 bits mantissa on GPUs that
@@ -197,8 +198,8 @@ class ScheduleSettings(Settings):
     learning_rate: PositiveFloat = 1e-4
     drop_at: number(float, (">", 0), ("<=", 1)) = 0.75
     drop_factor: PositiveFloat = 0.1
-    decay: Literal["drop", "cosine"] = "drop"
-    warm_up: Share = 0.0
+    decay: Literal["drop", "linear", "cosine"] = "drop"
+    warm_up_steps: NonNegativeInt = 0
     flip: Share = 0.5
     jitter: Share = 0.5
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -210,19 +211,28 @@ class ScheduleSettings(Settings):
         if self.batch_size % self.accumulate:
             raise OptionError(f"accumulate={self.accumulate} must divide batch_size={self.batch_size}")
 
+    @property
+    def full_steps(self) -> int:
+        """Steps before the learning rate begins to fall, for all but ``cosine``."""
+        return math.ceil(self.drop_at * self.steps)
+
     def rate(self, step: int) -> float:
         """What the learning rate is multiplied by at a step, 0 .. ``steps`` - 1: in (0, 1]."""
-        rise = min(1.0, (step + 1) / (self.warm_up * self.steps)) if self.warm_up else 1.0
+        rise = min(1.0, (step + 1) / self.warm_up_steps) if self.warm_up_steps else 1.0
         if self.decay == "cosine":
             return rise * (1 + math.cos(math.pi * step / self.steps)) / 2
-        return rise * (self.drop_factor if step >= self.drop_at * self.steps else 1.0)
+        if step < self.drop_at * self.steps:
+            return rise
+        if self.decay == "linear":
+            return rise * (self.steps - step) / (self.steps * (1 - self.drop_at))
+        return rise * self.drop_factor
 
 
 ADDED_LATER: dict[type, tuple[str, ...]] = {
     NetworkSettings: ("least_channels", "pretrained_content", "nominal_baseline"),
     FeatureNetSettings: ("decoder_padding", "pixel_l1_eps"),
     LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
-    ScheduleSettings: ("accumulate", "deterministic", "decay", "warm_up"),
+    ScheduleSettings: ("accumulate", "deterministic", "decay", "warm_up_steps"),
 }
 """Settings that came after the first trainings, by the class that has them.
 

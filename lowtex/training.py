@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,9 @@ class LoopOptions:
         stop_after: stop (unfinished, resumable) once this many steps are done; None runs to the end.
         workers: processes that decode images ahead.
         report: called after each step with (steps done, steps in all, loss).
+        share_beginning: leave the state of the last step at the full learning rate beside the experiments, and begin
+            with it where another length has left it: up to there all lengths are one training, bit for bit on one CPU.
+            In one process, and not for ``decay: cosine``, which never stays at the full rate.
     """
 
     device: str = "auto"
@@ -89,6 +93,7 @@ class LoopOptions:
     stop_after: int | None = None
     workers: int = 0
     report: Callable[[int, int, float], None] | None = None
+    share_beginning: bool = False
 
     def __post_init__(self):
         require_choice("compile", self.compile, COMPILE)
@@ -301,10 +306,30 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
         return loss, terms
 
     optimizer = torch.optim.Adam(groups, fused=True)
-    state = run_loop(folder, dataset, modules, optimizer, step, schedule, experiment.seed, options)
+    walk = partial(run_loop, folder, dataset, modules, optimizer, step, schedule, experiment.seed)
+    if options.share_beginning and world_size() == 1 and schedule.decay != "cosine":
+        _walk_beginning(walk, folder, experiment, options)
+    state = walk(options)
     forms = {"loss": objective._sum, "network": network.forward}
     state.compiled = [part for part in parts if forms[part].form is not None]
     return state
+
+
+def _walk_beginning(walk: Callable, folder: Path, experiment: Experiment, options: LoopOptions) -> None:
+    """Take the steps at the full learning rate, from where another length of this training left off, and leave the
+    state for others (`LoopOptions.share_beginning`)."""
+    own, shared = folder / "state.pt", folder.parent / f"beginning-s{experiment.seed}-{experiment.beginning_key}.pt"
+    steps = experiment.schedule.full_steps
+    left_at = load_state(shared)["step"] if shared.is_file() else 0
+    if left_at <= steps and shared.is_file() and not own.is_file():
+        shutil.copyfile(shared, own)
+    if options.stop_after is not None and options.stop_after < steps:
+        return
+    if (load_state(own)["step"] if own.is_file() else 0) < steps:
+        walk(replace(options, stop_after=steps))
+        if left_at < steps:
+            with atomic_path(shared) as temporary:
+                shutil.copyfile(own, temporary)
 
 
 def train_feature_net(
@@ -350,7 +375,7 @@ def train_feature_net(
 def _fit_features(experiment, dataset, folder, network: FeatureNet, options) -> LoopState:
     """The autoencoder's training, by its own loss alone."""
     settings = experiment.feature_net
-    rates = {"drop_at": 0.75, "drop_factor": 0.1, "decay": "drop", "warm_up": 0.0}
+    rates = {"drop_at": 0.75, "drop_factor": 0.1, "decay": "drop", "warm_up_steps": 0}
     # jitter would make the maps depend on colours the objective never compares; mirroring is harmless
     changes = {"steps": settings.steps, "batch_size": settings.batch_size, "flip": 0.5, "jitter": 0.0, "accumulate": 1}
     changes["precision"] = experiment.feature_net_precision

@@ -165,7 +165,7 @@ def test_resumed_after_the_drop_of_the_learning_rate_it_does_not_drop_again(tmp_
 
 
 def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
-    course = {"decay": "cosine", "warm_up": 0.5, "learning_rate": 1e-3}
+    course = {"decay": "cosine", "warm_up_steps": 3, "learning_rate": 1e-3}
     experiment = change(tiny("baseline"), **{f"schedule__{name}": value for name, value in course.items()})
     training.train_experiment(experiment, Pairs(), tmp_path, options=replace(CPU, stop_after=4))
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
@@ -173,6 +173,32 @@ def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
     whole = [1.0, (1 + 3**0.5 / 2) / 2, 0.75, 0.5, 0.25, (1 - 3**0.5 / 2) / 2]
     rise = [1 / 3, 2 / 3, 1, 1, 1, 1]
     assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip(rise, whole, strict=True)])
+
+
+@pytest.mark.parametrize("decay", ["drop", "linear"])
+@pytest.mark.parametrize("kind", ["", "joint"])
+def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, watched, decay, kind):
+    settings = {"schedule__decay": decay, "schedule__warm_up_steps": 2, "schedule__learning_rate": 1e-3}
+    experiment = change(with_features(kind=kind, learning_rate=1e-2) if kind else tiny("baseline"), **settings)
+    taken = []
+    for steps in (4, 6, 12, 8):
+        longer = change(experiment, schedule__steps=steps)
+        alone = training.train_experiment(longer, Pairs(), tmp_path / "alone", options=CPU)
+        before = len(watched["seen"])
+        options = replace(CPU, share_beginning=True)
+        together = training.train_experiment(longer, Pairs(), tmp_path / "together", options=options)
+        taken.append(len(watched["seen"]) - before)
+        assert (alone / "log.csv").read_text() == (together / "log.csv").read_text()
+        assert_same(weights(alone), weights(together))
+    # 4 of 4; 6 from 3 on; 12 from 5 on (three quarters of 6, rounded up); 8 finds 9, which is beyond its 6
+    assert taken == [4, 3, 7, 8]
+
+
+def test_a_linear_decay_ends_just_above_nothing(tmp_path):
+    course = {"decay": "linear", "drop_at": 0.5, "warm_up_steps": 2, "learning_rate": 1e-3}
+    experiment = change(tiny("baseline"), **{f"schedule__{name}": value for name, value in course.items()})
+    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
+    assert rates(folder) == pytest.approx([5e-4, 1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])
 
 
 def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):

@@ -38,7 +38,7 @@ from lowtex_lab.studies import rows as files
 from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MEASURES, PROTOCOL, Entry, read_all_records, read_csv_gz
 
 SPLITS = ("val", "test")
-"""What a row is scored on; a point of the smoothness curve on validation scenes alone."""
+"""What a row is scored on; what is there to be chosen from, on validation scenes alone."""
 
 POLL_S = 0.1
 CHECKPOINT_EVERY = 50
@@ -115,7 +115,7 @@ class Task:
 
 def splits_of(name: str) -> tuple[str, ...]:
     """The splits a name is scored on."""
-    return SPLITS[:1] if name in GROUPS["curve"] else SPLITS
+    return SPLITS[:1] if name in GROUPS["curve"] or name in GROUPS["course"] else SPLITS
 
 
 def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
@@ -293,7 +293,7 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
         LowtexError: bad data, or a training that failed.
     """
     learnt_from = _pairs(place, experiment)
-    options = LoopOptions(device=place.device, compile=place.compile, checkpoint_every=CHECKPOINT_EVERY)
+    options = LoopOptions(place.device, place.compile, CHECKPOINT_EVERY, share_beginning=True)
     options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
     folder = experiment_folder(place.experiments, experiment)
     if not splits or not is_finished(folder):
