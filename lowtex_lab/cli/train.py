@@ -156,20 +156,28 @@ def in_memory(dataset):
 
 
 def ablate(options: argparse.Namespace) -> int:
-    """Trains the rows of the ablation for several seeds and scores each on validation and test scenes, several at a
+    r"""Trains the rows of the ablation for several seeds and scores each on validation and test scenes, several at a
     time. Whatever is finished is kept and never done again: stop it when you like and call it again. Rows and scores of
     single images are written to RUN/ablation as they come. Numbers depend on the threads of a training, so they are in
     the rows. --measure takes further measurements of networks that are trained already, and trains nothing.
+
+    The first --data is learnt from, without ground truth, and the others are scored on by the protocol of each; of one
+    alone, which must be Virtual KITTI 2, its own validation and test scenes. --init RUN starts each training from that
+    of the same name and seed in another ablation, and goes on for the profile's steps of a fine-tuning.
 
     example:
       lowtex ablate --only factorial --seeds 0-4
       lowtex ablate --only curve --seeds 0-2 --jobs 8
       lowtex ablate ours census zncc --seeds 0
       lowtex ablate --only factorial --measure edges
+      lowtex ablate --only named --profile study --data kitti_pairs=~/object --split all --data kitti_2015=~/stereo
+      lowtex ablate --only named --profile study --data kitti_pairs=~/object --split all --data kitti_2015=~/stereo \
+          --init results/ablation-study --run-dir results/ablation-study-finetuned
     """
     import torch
 
     from lowtex.catalog import open_pairs, training_settings
+    from lowtex.data_paths import parse_roots
     from lowtex.devices import resolve_device
     from lowtex.experiments import get_profile
     from lowtex.paths import shown
@@ -180,12 +188,17 @@ def ablate(options: argparse.Namespace) -> int:
     jobs = options.jobs or max(1, len(os.sched_getaffinity(0)) // options.threads)
     resolve_device(options.device)
     profile = get_profile(options.profile)
-    data, root = training_root(options.data, profile.name)
-    if data != "vkitti2":
-        raise OptionError(f"--data {data}: the ablation is trained and scored on vkitti2=FOLDER or its miniature")
-    settings = training_settings(open_pairs(data, root, "train", profile.size), data, root)
-    run_dir = options.run_dir.absolute() if options.run_dir else ablation_dir(profile.name, real=bool(options.data))
-    place = Place(run_dir, root.absolute(), profile.name, options.device, options.threads, compile=options.compile)
+    named = parse_roots(options.data)
+    data, root = training_root([f"{name}={folder}" for name, folder in list(named.items())[:1]], profile.name)
+    tests = named if len(named) > 1 else {}
+    if data != "vkitti2" and not tests:
+        raise OptionError(f"--data {data} alone has nothing to score on; add a data set with ground truth by --data")
+    settings = training_settings(open_pairs(data, root, options.split, profile.size), data, root)
+    on = data if options.data else ""
+    run_dir = (options.run_dir or ablation_dir(profile.name, on)).absolute()
+    own = {"data": data, "split": options.split, "tests": tests, "start": options.init and options.init.absolute()}
+    device = {"device": options.device, "threads": options.threads, "compile": options.compile}
+    place = Place(run_dir, root.absolute(), profile.name, **device, **own)
     if options.measure:
         torch.set_num_threads(place.threads)
         return _report_failed(take_measures(place, list(dict.fromkeys(options.measure)), names, seeds))

@@ -21,15 +21,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lowtex.catalog import data_name, open_pairs, open_test_set, training_settings
+from lowtex.catalog import SOURCES, data_name, needed_roots, open_pairs, open_test_set, training_settings
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import STREETS_FOLDER, Roots, is_miniature
-from lowtex.datasets import CachedPairs
+from lowtex.datasets import CachedPairs, StereoReader
+from lowtex.datasets.splits import AVAILABLE
 from lowtex.devices import resolve_device, set_precision
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.results import per_image_rows, rows_from, write_csv, write_rows
-from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, get_profile, named_experiment
+from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, change, get_profile, named_experiment
 from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration, reporter, say, track
 from lowtex.provenance import provenance
@@ -51,12 +52,16 @@ class Place:
 
     Attributes:
         run_dir: the run's folder; trainings lie in its ``experiments``, scores in its ``ablation``.
-        root: of the data set that is learnt from, or of its miniature; scores are of Virtual KITTI 2.
+        root: of the data set that is learnt from, or of its miniature.
         profile: name; stated in the rows.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: of each process. Numbers depend on it.
         pair_options: of the reader of training pairs, over the usual ones.
         compile: of `lowtex.training.LoopOptions`.
+        data: name of the data set that is learnt from.
+        split: of it, that is learnt from.
+        tests: roots of real images with ground truth that are scored, by name; none for images of ``data`` itself.
+        start: run folder of another batch, whose training of the same name and seed each training starts from.
     """
 
     run_dir: Path
@@ -66,6 +71,10 @@ class Place:
     threads: int = 1
     pair_options: Mapping[str, object] = field(default_factory=dict)
     compile: str = "auto"
+    data: str = "vkitti2"
+    split: str = "train"
+    tests: Mapping[str, Path] = field(default_factory=dict)
+    start: Path | None = None
 
     @property
     def experiments(self) -> Path:
@@ -73,16 +82,70 @@ class Place:
         return self.run_dir / "experiments"
 
     @property
-    def scored(self) -> tuple[Path, str]:
-        """Folder of the images that are scored, and what stands before the names of its splits: the streets that the
-        miniature holds out, where its profile has them (`lowtex.profiles.Profile`), else the root's own split."""
-        held_out = get_profile(self.profile).miniature_streets and is_miniature(self.root)
-        return (self.root.with_name(STREETS_FOLDER), "streets/") if held_out else (self.root, "")
+    def protocols(self) -> dict[str, str]:
+        """Protocol -> root of what is scored: the standing one of each root of `tests`, but of those that only hold
+        another's images."""
+        if not self.tests:
+            return {PROTOCOL: "vkitti2"}
+        sources = [source for source in SOURCES.values() if source.root in self.tests]
+        images = {root for source in sources for root in source.more_roots.values()}
+        first = {source.root: source.protocol for source in reversed(sources) if source.root not in images}
+        return {protocol: root for root, protocol in first.items()}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """What a row is scored on, where nothing is to be chosen from it."""
+        return SPLITS[1:] if self.tests else SPLITS
 
     @property
     def strata(self) -> tuple[str, ...]:
-        """Kinds of strata that these images can be split into."""
+        """Kinds of strata that the images can be split into."""
+        if self.tests:
+            return files.SPARSE_STRATA
         return files.MINIATURE_STRATA if is_miniature(self.root) else files.REAL_STRATA
+
+    def test_sets(self, split: str, size: tuple[int, int]) -> dict[str, StereoReader]:
+        """Protocol -> the images that it scores.
+
+        Without `tests` they are of the training pairs' own data set: the streets that the miniature holds out, where
+        its profile has them (`lowtex.profiles.Profile`), else the root's own split. Of `tests` they are the protocol's
+        own split, or all that the root has of it where some are missing; the rows then say ``available``.
+        """
+        if not self.tests:
+            held_out = get_profile(self.profile).miniature_streets and is_miniature(self.root)
+            root, before = (self.root.with_name(STREETS_FOLDER), "streets/") if held_out else (self.root, "")
+            return {PROTOCOL: open_test_set(PROTOCOL, Roots({"vkitti2": root}), f"{before}{split}", size)}
+        roots, found = Roots(dict(self.tests), frozenset(self.tests)), {}
+        for protocol in self.protocols:
+            try:
+                found[protocol] = open_test_set(protocol, roots, None, size)
+            except DataError:
+                found[protocol] = open_test_set(protocol, roots, AVAILABLE, size)
+        return found
+
+    def begun(self, experiment: Experiment) -> tuple[Experiment, Path | None]:
+        """The experiment as it is trained here, and the folder of the training that it starts from.
+
+        Raises:
+            DataError: `start` has no training of that name and seed any more.
+        """
+        if self.start is None:
+            return experiment, None
+        label = f"{experiment.name}-s{experiment.seed}"
+        record = read_all_records(self.start).get(label)
+        folder = record and experiment_folder(self.start / "experiments", Experiment.from_dict(record["experiment"]))
+        if not record or not is_finished(folder):
+            raise DataError(
+                f"{self.start} holds no training {label} to start from; `lowtex ablate {experiment.name} --run-dir "
+                f"{self.start}` trains it"
+            )
+        steps = get_profile(self.profile).finetune_steps
+        return change(experiment, start_from=record["key"], schedule__steps=steps), folder
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """How rows are scored here, as their records say it."""
+        return {"protocol": "+".join(self.protocols), "strata": list(self.strata)}
 
     def feature_net(self, experiment: Experiment) -> Path:
         """Folder of the feature network that an experiment shares with others."""
@@ -113,9 +176,16 @@ class Task:
         return "" if self.entries else self.experiment.feature_net_key
 
 
-def splits_of(name: str) -> tuple[str, ...]:
-    """The splits a name is scored on."""
-    return SPLITS[:1] if name in GROUPS["curve"] or name in GROUPS["course"] else SPLITS
+def splits_of(name: str, place: Place) -> tuple[str, ...]:
+    """The splits a name is scored on.
+
+    Raises:
+        OptionError: it is there to be chosen from, and there are no images to choose by.
+    """
+    to_choose = name in GROUPS["curve"] or name in GROUPS["course"]
+    if to_choose and place.tests:
+        raise OptionError(f"{name} is judged on validation scenes alone, and {', '.join(place.tests)} have none")
+    return SPLITS[:1] if to_choose else place.splits
 
 
 def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
@@ -163,8 +233,9 @@ def make_plan(
     """
     plan, done = [], 0
     for seed in seeds:
-        entries = [Entry(name, named_experiment(name, profile, seed, **settings), splits_of(name)) for name in names]
-        to_come = [entry for entry in entries if not entry.is_done(place.run_dir, place.strata)]
+        experiments = {name: place.begun(named_experiment(name, profile, seed, **settings))[0] for name in names}
+        entries = [Entry(name, experiment, splits_of(name, place)) for name, experiment in experiments.items()]
+        to_come = [entry for entry in entries if not entry.is_done(place.run_dir, place.asked)]
         done += len(entries) - len(to_come)
         plan += tasks_of(place, to_come)
     return plan, done
@@ -191,7 +262,8 @@ def tasks_of(place: Place, entries: Iterable[Entry]) -> list[Task]:
 def _missing_network(place: Place, experiment: Experiment) -> str:
     """Key of the feature network that has to be trained before the experiment can be; empty if there is none."""
     # one that is not trained beforehand is made in a moment by the experiment itself
-    if experiment.feature_net is None or experiment.feature_net.kind != "autoencoder":
+    # and a fine-tuning takes that of its start
+    if experiment.feature_net is None or experiment.feature_net.kind != "autoencoder" or experiment.start_from:
         return ""
     folders = experiment_folder(place.experiments, experiment), place.feature_net(experiment)
     return "" if any(map(is_finished, folders)) else experiment.feature_net_key
@@ -301,17 +373,22 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
         if not splits:
             train_feature_net(experiment, pairs, place.experiments, options=options)
             return
-        folder = train_experiment(experiment, pairs, place.experiments, options=options)
+        start = place.begun(experiment)[1]
+        folder = train_experiment(experiment, pairs, place.experiments, start=start, options=options)
     if not any(splits.values()):
         return
     network = load_network(folder)[0].to(resolve_device(place.device))
-    scored, (root, before) = {}, place.scored
+    scored: dict[str, list] = {}
     started = time.perf_counter()
     for split in dict.fromkeys(split for wanted in splits.values() for split in wanted):
-        dataset = open_test_set(PROTOCOL, Roots({"vkitti2": root}), f"{before}{split}", experiment.data.size)
-        if both := sorted(set(dataset.names) & set(learnt_from.names)):
-            raise DataError(f"{both[0]} is in the {split} split and in the training split; scores would mean nothing")
-        scored[split] = dataset, evaluate(network, dataset, PROTOCOL, strata=place.strata)
+        for protocol, dataset in place.test_sets(split, experiment.data.size).items():
+            # other data sets may have the same names for other images
+            alike = set(learnt_from.names) if place.data in needed_roots(protocol) else set()
+            if both := sorted(alike & set(dataset.names)):
+                raise DataError(
+                    f"{both[0]} is in the {split} split and in the training split; scores would mean nothing"
+                )
+            scored.setdefault(split, []).append((dataset, evaluate(network, dataset, protocol, strata=place.strata)))
     facts = _facts(place, experiment, folder) | {"score_s": round(time.perf_counter() - started, 2)}
     for name, wanted in splits.items():
         _write(place, Entry(name, replace(experiment, name=name), wanted), scored, facts)
@@ -320,7 +397,7 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
 def _pairs(place: Place, experiment: Experiment):
     """The reader of training pairs, without ground truth; `DataError` if they are not the ones that were planned."""
     data = experiment.data.dataset
-    reader = open_pairs(data, place.root, "train", experiment.data.size, **place.pair_options)
+    reader = open_pairs(data, place.root, place.split, experiment.data.size, **place.pair_options)
     found = training_settings(reader, data, place.root, place.pair_options)["data__source"]
     if found != experiment.data.source:
         raise DataError(
@@ -339,11 +416,11 @@ def _in_memory(reader):
 
 def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
     """How the training went, and that of the feature network it shares with others."""
-    features = None
+    features, training = None, read_json(folder / "done.json")
     if experiment.feature_net is not None:
-        done = place.feature_net(experiment) / "done.json"
-        features = {"key": experiment.feature_net_key, **(read_json(done) if done.is_file() else {})}
-    training = read_json(folder / "done.json")
+        done = place.experiments / training["feature_net"] / "done.json"
+        key = training["feature_net"].rpartition("-")[2]
+        features = {"key": key, **(read_json(done) if done.is_file() else {})}
     return {"training": training, "feature_net": features, "scored": provenance(resolve_device(place.device))}
 
 
@@ -352,17 +429,17 @@ def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
     rows, images, training = [], [], facts["training"]
     # what decides the numbers is how it was trained; the code that scored is stated by its version
     origin = {**facts["scored"], **{name: training[name] for name in ("device", "threads")}}
-    told = {"profile": place.profile, "miniature": is_miniature(place.root)}
-    for split in entry.splits:
-        dataset, result = scored[split]
-        what = {"eval_data": data_name(dataset, "vkitti2"), "split": dataset.split}
+    for dataset, result in (one for split in entry.splits for one in scored[split]):
+        told = {"profile": place.profile, "miniature": is_miniature(dataset.root)}
+        root = place.protocols[result.protocol.name]
+        what = {"eval_data": data_name(dataset, root), "split": dataset.split}
         rows.append(rows_from(result, entry.experiment, **what, **told, origin=origin))
         images.append(per_image_rows(result, entry.experiment, **what).assign(**told, threads=training["threads"]))
     record = entry.path(place.run_dir, "records")
     record.unlink(missing_ok=True)
     write_csv(entry.path(place.run_dir, "images"), pd.concat(images), IMAGE_DIGITS)
     write_rows(entry.path(place.run_dir, "rows"), pd.concat(rows))
-    write_json(record, {"experiment": entry.experiment.as_dict(), **entry.asked(place.strata), **facts})
+    write_json(record, {"experiment": entry.experiment.as_dict(), **entry.asked(place.asked), **facts})
 
 
 def take_measures(
@@ -424,8 +501,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Carry out what `to_json` wrote; the last line printed says what went wrong, if anything did."""
     [text] = sys.argv[1:] if arguments is None else arguments
     given = json.loads(text)
-    folders = {name: Path(given["place"][name]) for name in ("run_dir", "root")}
-    place = Place(**{**given["place"], **folders})
+    told = given["place"]
+    folders = {name: Path(told[name]) for name in ("run_dir", "root", "start") if told[name]}
+    tests = {name: Path(folder) for name, folder in told["tests"].items()}
+    place = Place(**{**told, **folders, "tests": tests})
     splits = {name: tuple(wanted) for name, wanted in given["splits"].items()}
     # ended by the batch: as if interrupted, so that half-written files are taken away
     signal.signal(signal.SIGTERM, signal.default_int_handler)

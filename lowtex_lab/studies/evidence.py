@@ -30,15 +30,15 @@ REFERENCE = REPOSITORY / "results" / "reference"
 SPLITS = ("test", "val")
 
 
-def ablation_dir(profile: str, real: bool = False) -> Path:
+def ablation_dir(profile: str, data: str = "") -> Path:
     """The folder that `lowtex ablate` writes to: ``results/ablation``, with the profile's name unless it is quick.
 
     Args:
         profile: name.
-        real: the networks learn from the real Virtual KITTI 2, whose rows have a folder of their own.
+        data: name of the real data set that the networks learn from, whose rows have a folder of their own.
     """
     name = "ablation" if profile == "quick" else f"ablation-{profile}"
-    return REPOSITORY / "results" / (f"{name}-on-vkitti2" if real else name)
+    return REPOSITORY / "results" / (f"{name}-on-{data}" if data else name)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _places(run: NotebookRun, profile: str) -> list[tuple[Path, str, bool]]:
     reference = REFERENCE if profile == "quick" else REFERENCE / profile
     places = [(ablation_dir(profile), profile, True), (reference, profile, False)]
     if "vkitti2" in run.roots.named:
-        places.insert(0, (ablation_dir(profile, real=True), profile, True))
+        places.insert(0, (ablation_dir(profile, "vkitti2"), profile, True))
     if run.profile.name == profile:
         places.insert(0, (run.run_dir, profile, True))
     if profile != "quick":

@@ -15,7 +15,7 @@ records into ``records.json.gz`` (label -> record). `finished_labels`, `read_all
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +37,9 @@ MINIATURE_STRATA = ("known", "contrast", "distance", "known*distance", "visibili
 
 REAL_STRATA = ("gradient", "distance", "gradient*distance", "edges")
 """The same for the real Virtual KITTI 2, where texture has to be taken from the image."""
+
+SPARSE_STRATA = REAL_STRATA[:-1]
+"""The same where the truth is sparse, and has no edges of its own."""
 
 PACKED_RECORDS = "records.json.gz"
 """All records of a packed ablation; where this file is, the tables beside it are packed too."""
@@ -75,8 +78,8 @@ class Entry:
         """Where its ``images``, ``rows`` or ``records`` lie."""
         return Path(run_dir) / FOLDER / kind / f"{self.label}.{'json' if kind == 'records' else 'csv.gz'}"
 
-    def is_done(self, run_dir: str | Path, strata: Sequence[str]) -> bool:
-        """It was trained with these very settings and scored on these splits and strata; else it is done again.
+    def is_done(self, run_dir: str | Path, how: Mapping[str, object]) -> bool:
+        """It was trained with these very settings and scored like this (`batch.Place.asked`); else it is done again.
 
         Raises:
             DataError: its record is damaged.
@@ -85,11 +88,11 @@ class Entry:
         if not record.is_file():
             return False
         found = read_json(record)
-        return all(found.get(name) == value for name, value in self.asked(strata).items())
+        return all(found.get(name) == value for name, value in self.asked(how).items())
 
-    def asked(self, strata: Sequence[str]) -> dict[str, object]:
+    def asked(self, how: Mapping[str, object]) -> dict[str, object]:
         """What its record says of how it was trained and scored."""
-        return {"key": self.experiment.key, "splits": list(self.splits), "protocol": PROTOCOL, "strata": list(strata)}
+        return {"key": self.experiment.key, "splits": list(self.splits), **how}
 
 
 def finished_labels(run_dir: str | Path) -> list[str]:

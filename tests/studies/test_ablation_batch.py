@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lowtex.checkpoints import load_network
+from lowtex.data_paths import MINIATURE_MANIFEST, ROOT_MANIFEST
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import COLUMNS
@@ -24,7 +25,15 @@ from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.studies import evidence, rows
 from lowtex_lab.studies.batch import Place, carry_out, main, to_json
 from lowtex_lab.studies.evidence import Evidence, open_evidence
-from lowtex_lab.studies.rows import MINIATURE_STRATA, REAL_STRATA, Entry, finished_labels, read_records, read_table
+from lowtex_lab.studies.rows import (
+    MINIATURE_STRATA,
+    REAL_STRATA,
+    SPARSE_STRATA,
+    Entry,
+    finished_labels,
+    read_records,
+    read_table,
+)
 from lowtex_lab.studies.stats.effects import compare
 
 SMOKE = get_profile("smoke")
@@ -91,8 +100,10 @@ def test_held_out_streets_are_scored_where_the_profile_has_them(world, batch, tm
     assert images.loc[images["split"] == "streets/test", "image"].nunique() == 12
     assert rows["eval_data"].str.startswith("vkitti2 clone").all()
     assert set(rows["stratum_kind"]) == {"none", *MINIATURE_STRATA}
-    real = Place(tmp_path / "run", tmp_path / "vkitti2", "smoke")
-    assert real.scored == (tmp_path / "vkitti2", ""), "real data have their own split"
+    (folder / "vkitti2" / ROOT_MANIFEST).unlink()
+    (folder / MINIATURE_MANIFEST).unlink()
+    [real] = place.test_sets("val", SMOKE.size).values()
+    assert real.root == folder / "vkitti2" and real.split == "eigen_like/val", "real data have their own split"
 
 
 def test_a_row_is_the_mean_of_its_images(batch):
@@ -165,15 +176,53 @@ def test_other_pairs_than_planned_and_scenes_of_training_are_refused(batch, worl
         assert message in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_an_entry_is_done_only_as_it_was_asked_for(batch):
+def test_an_entry_is_done_only_as_it_was_asked_for(batch, world):
     run_dir, _ = batch
     entry = Entry("ours", named_experiment("ours", "smoke", 0, **_settings(run_dir)), ("val", "test"))
-    assert entry.is_done(run_dir, MINIATURE_STRATA)
-    assert not entry.is_done(run_dir, REAL_STRATA)
-    assert not replace(entry, splits=("val",)).is_done(run_dir, MINIATURE_STRATA)
-    assert not replace(entry, experiment=change(entry.experiment, seed=1)).is_done(run_dir, MINIATURE_STRATA)
+    how = Place(run_dir, world, "smoke").asked
+    assert entry.is_done(run_dir, how)
+    assert not entry.is_done(run_dir, how | {"strata": list(REAL_STRATA)})
+    assert not entry.is_done(run_dir, how | {"protocol": "kitti_2015"})
+    assert not replace(entry, splits=("val",)).is_done(run_dir, how)
+    assert not replace(entry, experiment=change(entry.experiment, seed=1)).is_done(run_dir, how)
     other = replace(entry, experiment=change(entry.experiment, loss__smooth_first=0.5))
-    assert not other.is_done(run_dir, MINIATURE_STRATA)
+    assert not other.is_done(run_dir, how)
+
+
+def test_pairs_of_one_data_set_are_learnt_from_and_others_scored(world, batch, tmp_path, capsys):
+    """Real layouts: the miniatures of the benchmarks' pairs, of KITTI 2015 and of the improved ground truth."""
+    folder = shutil.copytree(world.parent, tmp_path / "world")
+    roots = {
+        "kitti_pairs": "kitti_pairs",
+        "kitti_2015": "kitti_2015",
+        "kitti_depth": "kitti_depth",
+        "kitti": "kitti_raw",
+    }
+    data = [word for name, place in roots.items() for word in ("--data", f"{name}={folder / place}")]
+    words = ["ablate", "baseline", "--seeds", "0", "--profile", "smoke", "--device", "cpu", *data, "--split", "all"]
+    assert cli.main([*words, "--run-dir", str(tmp_path / "scratch")]) == 0
+    assert cli.main([*words, "--run-dir", str(tmp_path / "on"), "--init", str(tmp_path / "scratch")]) == 0
+    capsys.readouterr()
+    for name in ("scratch", "on"):
+        scored = read_table(tmp_path / name, "rows", ["baseline-s0"])
+        data = scored.groupby("protocol")["eval_data"].first().str.split().str[0]
+        # raw KITTI only holds the images of the improved ground truth
+        assert data.to_dict() == {"kitti_2015": "kitti_2015", "improved": "kitti_depth"}
+        assert scored["train_data"].str.startswith("kitti_pairs all").all()
+        assert set(scored["stratum_kind"]) == {"none", *SPARSE_STRATA}
+    records = [tmp_path / name / "ablation" / "records" / "baseline-s0.json" for name in ("scratch", "on")]
+    first, then = map(read_json, records)
+    assert then["experiment"]["start_from"] == first["key"] != then["key"]
+    assert then["training"]["steps"] == SMOKE.finetune_steps != first["training"]["steps"]
+    assert cli.main([*words, "--run-dir", str(tmp_path / "on"), "--init", str(tmp_path / "scratch")]) == 0
+    assert "1 done before, 0 to come" in capsys.readouterr().out
+    for wrong, message in (
+        ([*words[:1], "ours", *words[2:], "--init", str(tmp_path / "scratch")], "holds no training ours-s0"),
+        ([*words[:1], "features-smooth-0.1", *words[2:]], "judged on validation scenes alone"),
+        (words[: words.index("--data") + 2], "kitti_pairs alone has nothing to score on"),
+    ):
+        assert cli.main([*wrong, "--run-dir", str(tmp_path / "wrong")]) != 0
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["rows", "images"])
@@ -302,7 +351,7 @@ def _run(run_dir: Path, profile: str = "smoke", named=()):
 
 
 def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
-    monkeypatch.setattr(evidence, "ablation_dir", lambda profile, real=False: tmp_path / f"own-{profile}{real}")
+    monkeypatch.setattr(evidence, "ablation_dir", lambda profile, data="": tmp_path / f"own-{profile}{data}")
     monkeypatch.setattr(evidence, "REFERENCE", tmp_path / "reference")
     with pytest.raises(DataError, match="no rows of the ablation.*lowtex ablate --profile quick"):
         open_evidence(_run(tmp_path / "run"))
@@ -313,13 +362,13 @@ def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
     assert "not trained in this run" in committed.describe()
     # another profile has rows of its own, or is told that these are quick's
     assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"
-    (tmp_path / "own-quickFalse").symlink_to(found.run_dir)
+    (tmp_path / "own-quick").symlink_to(found.run_dir)
     assert open_evidence(_run(tmp_path / "run")).own
     assert open_evidence(_run(found.run_dir, "quick")).run_dir == found.run_dir
     real = _run(tmp_path / "run", named=["vkitti2"])
-    assert open_evidence(real).run_dir == tmp_path / "own-quickFalse"
-    (tmp_path / "own-quickTrue").symlink_to(found.run_dir)
-    assert open_evidence(real).run_dir == tmp_path / "own-quickTrue"
+    assert open_evidence(real).run_dir == tmp_path / "own-quick"
+    (tmp_path / "own-quickvkitti2").symlink_to(found.run_dir)
+    assert open_evidence(real).run_dir == tmp_path / "own-quickvkitti2"
     # a place without the wanted rows is passed over, and says so
     with pytest.raises(DataError, match="passed over: no rows of zncc"):
         open_evidence(real, ["ours", "zncc"])

@@ -46,7 +46,8 @@ def test_a_known_cell_has_the_key_it_was_trained_under():
 
 def test_rows_made_from_others_differ_by_one_setting_alone():
     longer = {name: name.rsplit("-", 2)[:2] for name in GROUPS["budget"]}
-    assert {steps for _, steps in longer.values()} == {"400", "800"}
+    assert {int(steps) for _, steps in longer.values()} == set(experiments.BUDGETS)
+    assert [steps for _, steps in longer.values()] == sorted((s for _, s in longer.values()), key=int)
     for name, (base, steps) in longer.items():
         assert changed(name, 1).key == changed(base, 1, schedule__steps=int(steps)).key
     halved = {experiments.half_name(base): base for base in experiments.HALVED}
@@ -90,12 +91,21 @@ def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
     every = [name for rows in GROUPS.values() for name in rows]
     assert {name for name in every if every.count(name) > 1} == {"featdepth"}
     names: dict[str, list[str]] = {}
-    for name in sorted(set(VARIANTS) - set(GROUPS["tuned"])):
+    # one length of the learning curves is the profile's own
+    own = [
+        name
+        for name, row in GROUPS["budget"].items()
+        if row.changes["schedule__steps"] == PROFILES["quick"].schedule.steps
+    ]
+    assert own and all(named_experiment(name).key == named_experiment(name.rsplit("-", 2)[0]).key for name in own)
+    for name in sorted(set(VARIANTS) - {*GROUPS["tuned"], *own}):
         names.setdefault(named_experiment(name).key, []).append(name)
     assert sorted(group for group in names.values() if len(group) > 1) == [
+        ["baseline-400-steps", "baseline-drop-1e-3"],
         ["census", "census-smooth-0.001"],
         ["features-smooth-0.001", "iresnet-features-both-nested", "ours"],
         ["iresnet-pixels-both-nested", "pixels-smooth-0.001"],
+        ["ours-400-steps", "ours-drop-1e-3"],
         ["zncc", "zncc-smooth-0.001"],
     ]
     assert set(experiments.NAMED) <= set(VARIANTS)

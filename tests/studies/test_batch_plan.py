@@ -32,9 +32,10 @@ def test_names_are_chosen_by_group_and_singly_each_once():
     assert select() == list(VARIANTS)
 
 
-def test_the_curve_never_sees_a_test_scene():
-    assert {splits_of(name) for name in GROUPS["curve"]} == {("val",)}
-    assert {splits_of(name) for name in VARIANTS if name not in GROUPS["curve"]} == {("val", "test")}
+def test_what_is_there_to_be_chosen_from_never_sees_a_test_scene(tmp_path):
+    place, to_choose = Place(tmp_path, tmp_path, "smoke"), {*GROUPS["curve"], *GROUPS["course"]}
+    assert {splits_of(name, place) for name in to_choose} == {("val",)}
+    assert {splits_of(name, place) for name in VARIANTS if name not in to_choose} == {("val", "test")}
 
 
 def test_a_plan_has_each_training_once_and_feature_networks_first(tmp_path):
