@@ -123,7 +123,9 @@ class Experiment:
     @property
     def beginning_key(self) -> str:
         """The key less everything that only decides how long the training is and how it ends."""
-        endless = {name: getattr(ScheduleSettings, name) for name in ("steps", "decay", "drop_at", "drop_factor")}
+        # a share of the steps is another step in another length
+        names = ["decay", "drop_at", "drop_factor"] + (["steps"] if self.loss.features_until == 1 else [])
+        endless = {name: getattr(ScheduleSettings, name) for name in names}
         return replace(self, schedule=replace(self.schedule, **endless)).key
 
     @property
@@ -347,10 +349,14 @@ GROUPS: dict[str, dict[str, Variant]] = {
     "curve": _curve(),
     "tuned": _variants("tuned"),
     "budget": _courses("budget", {steps: {"steps": steps} for steps in BUDGETS}),
+    "recipes": _variants("recipes"),
     "course": _courses("course", _DATA["course"]["courses"]),
     "precision": _variants("precision"),
 }
 """All rows, by what they are for."""
+
+TO_CHOOSE = frozenset(name for group in ("curve", "course", "recipes") for name in GROUPS[group])
+"""Rows that something is chosen from, by validation scenes alone: they never see a test scene."""
 
 HALVED = tuple(row.base for row in GROUPS["precision"].values())
 """Named experiments that are trained in bfloat16 too."""

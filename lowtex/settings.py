@@ -135,6 +135,7 @@ class LossSettings(Settings):
         pixel_error: ``ssim_l1``, or pixels after local contrast normalisation: ``census`` or ``zncc``.
         pixel_window: side of the window of ``census`` and ``zncc``, pixels: 3, 5 or 7.
         pixel_l1_eps: the L1 of ``ssim_l1`` is sqrt((a - b)^2 + eps^2): 0 is |a - b|, 1e-3 FeatDepth's.
+        features_until: share of the training's steps in which feature maps are compared; after them pixels alone are.
         smooth_first, smooth_second: weights of first- and second-order smoothness, divided by 2^scale.
         edge_decay: a in exp(-a |image gradient|): 0.5 in FeatDepth, 1 in Monodepth2.
         smooth_quantity: ``normalised_disparity`` (d / mean d), ``disparity`` or ``depth``.
@@ -157,6 +158,7 @@ class LossSettings(Settings):
     pixel_error: Literal["ssim_l1", "census", "zncc"] = "ssim_l1"
     pixel_window: Literal[3, 5, 7] = 7
     pixel_l1_eps: NonNegativeFloat = 0.0
+    features_until: Share = 1.0
 
     @property
     def uses_features(self) -> bool:
@@ -231,7 +233,7 @@ class ScheduleSettings(Settings):
 ADDED_LATER: dict[type, tuple[str, ...]] = {
     NetworkSettings: ("least_channels", "pretrained_content", "nominal_baseline"),
     FeatureNetSettings: ("decoder_padding", "pixel_l1_eps"),
-    LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps"),
+    LossSettings: ("pixel_error", "pixel_window", "pixel_l1_eps", "features_until"),
     ScheduleSettings: ("accumulate", "deterministic", "decay", "warm_up_steps"),
 }
 """Settings that came after the first trainings, by the class that has them.

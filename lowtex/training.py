@@ -283,7 +283,11 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
     elif feature_net is not None:
         feature_net.to(accelerator.device)
     parts = parts_to_compile(options.compile, accelerator.device, schedule.deterministic)
-    objective = StereoObjective(experiment.loss, feature_net, compiled="loss" in parts)
+    objectives = [StereoObjective(experiment.loss, feature_net, compiled="loss" in parts)]
+    features_end = experiment.loss.features_until * schedule.steps
+    if experiment.loss.uses_features and features_end < schedule.steps:
+        pixels = replace(experiment.loss, data_term="pixels")
+        objectives.append(StereoObjective(pixels, compiled="loss" in parts))
     if "network" in parts:
         # not the module itself, whose weights would get other names
         network.forward = Compiled(network.forward, "the depth network")
@@ -294,6 +298,7 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
             outputs = models["network"](seen)
         outputs = [output.float() for output in outputs]
         noise = generator(experiment.seed, "auto_mask", number, part, device=accelerator.device)
+        objective = objectives[0] if number < features_end else objectives[-1]
         loss, terms = objective(accelerator.unwrap_model(models["network"]), outputs, batch, generator=noise)
         if sharers() > 1:
             # they wait for a gradient of every parameter, also where an objective leaves coarse heads out
@@ -310,8 +315,8 @@ def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: Feat
     if options.share_beginning and world_size() == 1 and schedule.decay != "cosine":
         _walk_beginning(walk, folder, experiment, options)
     state = walk(options)
-    forms = {"loss": objective._sum, "network": network.forward}
-    state.compiled = [part for part in parts if forms[part].form is not None]
+    forms = {"loss": [objective._sum for objective in objectives], "network": [network.forward]}
+    state.compiled = [part for part in parts if any(one.form is not None for one in forms[part])]
     return state
 
 

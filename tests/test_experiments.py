@@ -156,7 +156,7 @@ def test_defaults_are_the_default_reading():
     weights = {"pixel_weight": 1.0, "feature_weight": 1.0, "smooth_first": 1e-3, "smooth_second": 1e-3}
     terms = {"data_term": "features", "feature_distance": "robust_l1", "feature_scales": "lowest", "ssim_alpha": 0.85}
     smooth = {"edge_decay": 0.5, "smooth_quantity": "normalised_disparity"}
-    pixels = {"pixel_error": "ssim_l1", "pixel_window": 7, "pixel_l1_eps": 0.0}
+    pixels = {"pixel_error": "ssim_l1", "pixel_window": 7, "pixel_l1_eps": 0.0, "features_until": 1.0}
     assert asdict(loss) == {**weights, **terms, **smooth, **pixels, "auto_mask": False, "out_of_view_mask": False}
     assert (network.encoder, network.depth, network.decoder) == ("iresnet", 50, "nested")
     assert (network.min_depth, network.max_depth, network.rectify_after_start) == (0.1, 100.0, False)

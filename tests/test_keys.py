@@ -71,6 +71,7 @@ def test_every_setting_is_one_of_the_first_or_in_the_table(part):
         ("loss", "pixel_error", "census"),
         ("loss", "pixel_window", 5),
         ("loss", "pixel_l1_eps", 1e-3),
+        ("loss", "features_until", 0.5),
         ("network", "nominal_baseline", 0.015),
         ("feature_net", "decoder_padding", "reflect"),
         ("feature_net", "pixel_l1_eps", 1e-3),

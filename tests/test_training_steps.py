@@ -175,6 +175,21 @@ def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
     assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip(rise, whole, strict=True)])
 
 
+@pytest.mark.parametrize("data_term", ["features", "both"])
+def test_feature_maps_first_and_pixels_later(tmp_path, data_term):
+    first = change(tiny("ours"), loss__data_term=data_term)
+    experiment = change(first, loss__features_until=0.5)
+    log = pd.read_csv(training.train_experiment(experiment, Pairs(), tmp_path, options=CPU) / "log.csv")
+    usual = pd.read_csv(training.train_experiment(first, Pairs(), tmp_path, options=CPU) / "log.csv")
+    assert (log["feature"] > 0).tolist() == [True] * 3 + [False] * 3
+    assert (log["pixel"] > 0).tolist() == [data_term == "both"] * 3 + [True] * 3
+    pd.testing.assert_frame_equal(log[:3], usual[:3])
+    assert (log["total"] > 0).all() and (log["smooth_second"] > 0).all()
+    longer = change(experiment, schedule__steps=12)
+    assert longer.beginning_key != experiment.beginning_key, "half of another length is another step"
+    assert change(first, schedule__steps=12).beginning_key == first.beginning_key
+
+
 @pytest.mark.parametrize("decay", ["drop", "linear"])
 @pytest.mark.parametrize("kind", ["", "joint"])
 def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, watched, decay, kind):

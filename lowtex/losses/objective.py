@@ -78,7 +78,7 @@ class StereoObjective:
     the smoothness of scale k divided by 2^k.
 
     Args:
-        loss: the settings; every one of them is used here.
+        loss: the settings; every one of them is used here, but ``features_until``, which is the training's.
         feature_net: ``lowest(image) -> (B, C, H/2, W/2)`` and ``levels(image) -> list of maps``; needed where the
             settings use features. Run without gradient, so it may be one that is in training itself.
         compiled: everything but the feature network in one graph of few operations (`lowtex.devices.Compiled`), equal

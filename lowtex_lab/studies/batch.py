@@ -30,7 +30,7 @@ from lowtex.devices import resolve_device, set_precision
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.results import per_image_rows, rows_from, write_csv, write_rows
-from lowtex.experiments import GROUPS, VARIANTS, Experiment, Profile, change, get_profile, named_experiment
+from lowtex.experiments import GROUPS, TO_CHOOSE, VARIANTS, Experiment, Profile, change, get_profile, named_experiment
 from lowtex.files import file_problem, read_json, write_json
 from lowtex.progress import duration, reporter, say, track
 from lowtex.provenance import provenance
@@ -182,10 +182,9 @@ def splits_of(name: str, place: Place) -> tuple[str, ...]:
     Raises:
         OptionError: it is there to be chosen from, and there are no images to choose by.
     """
-    to_choose = name in GROUPS["curve"] or name in GROUPS["course"]
-    if to_choose and place.tests:
+    if name in TO_CHOOSE and place.tests:
         raise OptionError(f"{name} is judged on validation scenes alone, and {', '.join(place.tests)} have none")
-    return SPLITS[:1] if to_choose else place.splits
+    return SPLITS[:1] if name in TO_CHOOSE else place.splits
 
 
 def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:

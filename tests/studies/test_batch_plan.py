@@ -33,7 +33,7 @@ def test_names_are_chosen_by_group_and_singly_each_once():
 
 
 def test_what_is_there_to_be_chosen_from_never_sees_a_test_scene(tmp_path):
-    place, to_choose = Place(tmp_path, tmp_path, "smoke"), {*GROUPS["curve"], *GROUPS["course"]}
+    place, to_choose = Place(tmp_path, tmp_path, "smoke"), {*GROUPS["curve"], *GROUPS["course"], *GROUPS["recipes"]}
     assert {splits_of(name, place) for name in to_choose} == {("val",)}
     assert {splits_of(name, place) for name in VARIANTS if name not in to_choose} == {("val", "test")}
 
