@@ -1,4 +1,4 @@
-"""Write what the README shows of results from the committed rows and tables: `make readme`."""
+"""Write what README.md, results/ and benchmarks/ say of results from the committed rows: `make readme`."""
 
 from pathlib import Path
 
@@ -7,18 +7,26 @@ import pandas as pd
 from benchmarks.rows import read_rows, targets_table
 from lowtex.files import write_text
 from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.real_frames import REAL, real_rows
 from lowtex_lab.studies.summary import readme_blocks, with_blocks
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def blocks() -> dict[str, dict[str, str]]:
+    """File -> what its blocks hold by what is committed."""
+    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
+    real = real_rows() if REAL.is_dir() else None
+    speed = {"speed": targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))}
+    return {**readme_blocks(Evidence(REFERENCE, "quick", own=False), claims, real), "benchmarks/README.md": speed}
 
 
 def main() -> None:
     """Replace the blocks by what the committed rows say."""
-    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
-    blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
-    blocks["speed"] = targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))
-    write_text(README, with_blocks(README.read_text(encoding="utf-8"), blocks))
-    print("\n\n".join(blocks.values()))
+    for name, found in blocks().items():
+        path = ROOT / name
+        write_text(path, with_blocks(path.read_text(encoding="utf-8"), found))
+        print("\n\n".join(found.values()))
 
 
 if __name__ == "__main__":

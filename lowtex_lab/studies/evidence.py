@@ -18,12 +18,20 @@ import pandas as pd
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, require_choice
 from lowtex.evaluation.results import merge_rows
-from lowtex.experiments import VARIANTS
+from lowtex.experiments import NAMED, VARIANTS
 from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
-from lowtex_lab.studies.rows import FOLDER, MEASURES, finished_labels, has_table, read_records, read_table
+from lowtex_lab.studies.rows import (
+    FOLDER,
+    MEASURES,
+    finished_labels,
+    has_table,
+    read_all_records,
+    read_records,
+    read_table,
+)
 
 REFERENCE = REPOSITORY / "results" / "reference"
 
@@ -139,6 +147,16 @@ class Evidence:
         """What a caption has to say: profile, kind of data, the range of seeds."""
         seeds = counted(pd.Series([len(seeds) for seeds in self._finished.values()]), "seed")
         return f"{self.profile} profile, {'miniature' if self._miniature else 'real data'}, {seeds}"
+
+    @property
+    def budget(self) -> str:
+        """How long the rows of no group of their own were trained: ``200 steps``."""
+        steps = {
+            record["training"]["steps"]
+            for name, record in read_all_records(self.run_dir).items()
+            if name.rpartition("-s")[0] in NAMED
+        }
+        return counted(pd.Series(sorted(steps)), "step") if steps else "unknown steps"
 
     def describe(self) -> str:
         """Where the rows come from and what stands behind them, in a few lines."""

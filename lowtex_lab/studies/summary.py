@@ -1,22 +1,28 @@
-"""What the README says of results: errors of the named rows, main effects, and which claims hold. All of it is made of
-committed rows and tables, and nothing is typed.
+"""What README.md and results/README.md say of results: three sentences, errors of the named rows, main effects, and
+which claims hold. All of it is made of committed rows and tables, and nothing is typed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from lowtex.evaluation.results import markdown_table
 from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
-from lowtex_lab.studies.stats.effect_rules import Rule, corrected
+from lowtex_lab.studies.real_frames import NO_PICTURE, START, real_table
+from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, corrected
+from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.factorial import factorial_effects
 from lowtex_lab.studies.tables import design, error_table, missing_line
 
 _STORED = yaml.safe_load(Path(__file__).with_name("summary.yaml").read_text(encoding="utf-8"))
-ROWS, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "strata", "changes", "effects"))
+ROWS, FIRST, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "first", "strata", "changes", "effects"))
+
+SAYS = {HELPS: "a gain", HARMS: "a loss", SAME: "no difference", OPEN: "undecided"}
+"""Verdicts as a sentence ends in them."""
 
 
 def main_table(evidence: Evidence) -> pd.DataFrame:
@@ -55,6 +61,73 @@ def effects_table(evidence: Evidence) -> pd.DataFrame:
     return table.rename(index=CHANGES).rename_axis("change").reset_index()
 
 
+def one_table(evidence: Evidence, real: pd.DataFrame | None) -> pd.DataFrame:
+    """The README's table: errors of the rows of `FIRST` on the miniature, and on KITTI 2015's frames where there are
+    rows of them (networks trained on real pairs alone).
+
+    Args:
+        evidence: the ablation.
+        real: of `lowtex_lab.studies.real_frames.real_rows`, or None.
+    """
+    known = {"stratum_kind": "known", "strata": ("all", "low")}
+    table = error_table(evidence, FIRST, **known)
+    far = error_table(evidence, FIRST, metric="rmse", stratum_kind="none", strata=("all",))
+    table.insert(3, "RMSE, m", far["all pixels"])
+    table = table.rename(columns={"all pixels": "miniature: AbsRel", "low": "low texture"}).drop(columns="images")
+    if real is None:
+        return table.assign(row=[f"`{name}`" for name in table["row"]])
+    frames = real_table(real)
+    lines = frames[frames["start"].isin([START["scratch"], NO_PICTURE])].set_index("method")
+    names = {"abs_rel": "real: AbsRel", "low": "real: low texture", "d1_all": "real: D1-all"}
+    for name, head in names.items():
+        spread = [f" ± {sd:.3f}" if np.isfinite(sd) else "" for sd in lines[f"{name}_sd"]]
+        lines[head] = [f"{mean:.3f}{sd}" for mean, sd in zip(lines[name], spread, strict=True)]
+    lines = lines[list(names.values())].reset_index().rename(columns={"method": "row"})
+    table = table.merge(lines, "outer", on="row", sort=False).astype(object).fillna("–")
+    order = [*FIRST, *(name for name in table["row"] if name not in FIRST)]
+    table = table.set_index("row").loc[[name for name in order if name in set(table["row"])]].reset_index()
+    return table.assign(row=[f"`{name}`" if name in FIRST else name for name in table["row"]])
+
+
+def answers(evidence: Evidence) -> list[str]:
+    """What holds, where it comes from and what gets worse: three sentences with their n, of `ours` over `baseline`.
+
+    Without rows of both, or of all cells, the sentence says what is missing.
+    """
+    told = []
+    scores = evidence.scores(["ours", "baseline"])
+    low, far = (
+        compare(scores, [("ours", "baseline")], metric, stratum_kind="known", strata=(stratum,)).iloc[0]
+        for metric, stratum in (("abs_rel", "low"), ("rmse", "all"))
+    )
+    n = f"{low['seeds']} seeds, {low['images']} images of the miniature, {evidence.budget}"
+    told.append(
+        f"In low texture the paper's method (`ours`) makes {_ratio(low)} times the error of the usual recipe "
+        f"(`baseline`): {SAYS[low['verdict']]} ({n})."
+    )
+    effects = effects_table(evidence)
+    if effects.empty:
+        return [*told, missing_line(evidence, design().experiments, "cells")]
+    cells = effects.set_index("change")["AbsRel, low texture"]
+    gains = [f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items() if cell.endswith(HELPS)]
+    others = [change for change, cell in cells.items() if not cell.endswith(HELPS)]
+    told.append(
+        f"Of the four changes, averaged over all settings of the other three, {_and(gains) or 'none'} lowers the error "
+        f"in low texture; no gain can be shown for {_and(others) or 'none'}."
+    )
+    told.append(f"RMSE, in which far places weigh most, is {_ratio(far)} times the baseline's: {SAYS[far['verdict']]}.")
+    return told
+
+
+def _ratio(effect: pd.Series) -> str:
+    return f"{effect['ratio']:.2f} ({effect['low']:.2f} to {effect['high']:.2f})"
+
+
+def _and(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
 def claims_list(claims: pd.DataFrame) -> str:
     """Which claims got which verdict, a line a verdict, from the table that notebook 16 leaves (``16_claims``)."""
     lines = []
@@ -65,19 +138,22 @@ def claims_list(claims: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def readme_blocks(evidence: Evidence, claims: pd.DataFrame) -> dict[str, str]:
-    """What the README's blocks hold, by name.
+def readme_blocks(evidence: Evidence, claims: pd.DataFrame, real: pd.DataFrame | None = None) -> dict[str, dict]:
+    """File -> what its blocks hold, by name.
 
     Args:
         evidence: the committed rows.
         claims: of notebook 16.
+        real: rows of real frames, or None.
     """
     effects = effects_table(evidence)
-    return {
+    told = {"answers": "\n".join(f"{n}. {told}" for n, told in enumerate(answers(evidence), 1))}
+    rows = {
         "main table": as_markdown(main_table(evidence)),
         "main effects": as_markdown(effects) if len(effects) else missing_line(evidence, design().experiments, "cells"),
         "claims": claims_list(claims),
     }
+    return {"README.md": told | {"one table": as_markdown(one_table(evidence, real))}, "results/README.md": rows}
 
 
 def as_markdown(table: pd.DataFrame) -> str:

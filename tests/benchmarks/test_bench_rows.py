@@ -146,10 +146,10 @@ def test_the_figure_shows_ratios_and_parts():
     assert [bar.get_width() for bar in below.patches if bar.get_y() < 0][:2] == [100, 50]
 
 
-def test_the_readme_shows_the_committed_benchmark():
+def test_its_page_shows_the_committed_benchmark():
     rows = read_rows(REFERENCE / "bench" / "rows.csv")
     assert (rows["commit"] != "").all() and set(rows["group"]) >= set(GROUPS)
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "benchmarks" / "README.md").read_text(encoding="utf-8")
     assert with_blocks(text, {"speed": targets_table(rows)}) == text, "run `make readme`"
     assert (REFERENCE / "bench" / "table.md").read_text(encoding="utf-8") == report(rows)
 

@@ -8,8 +8,9 @@ from made_scores import rows_of
 from lowtex.data_paths import REPOSITORY
 from lowtex_lab.studies import summary
 from lowtex_lab.studies.claims import FAILS, HOLDS
-from lowtex_lab.studies.evidence import REFERENCE, Evidence
+from lowtex_lab.studies.real_frames import NO_PICTURE, START
 from lowtex_lab.studies.tables import design
+from tools.readme_table import blocks
 
 
 class Made:
@@ -94,8 +95,46 @@ def test_blocks_take_the_old_ones_places():
         summary.with_blocks(text, {"two": "x"})
 
 
-def test_the_readme_shows_what_is_committed():
-    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
-    blocks = summary.readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert summary.with_blocks(text, blocks) == text, "run `make readme`"
+def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
+    made = MadeFactorial()
+    made.budget, usual = "200 steps", made.scores
+    made.scores = lambda names: usual(names) if len(names) == 16 else both
+    random, parts = np.random.default_rng(1), []
+    for seed in range(3):
+        for name, error, far in (("ours", 0.14, 5.5), ("baseline", 0.2, 5.0)):
+            for kind, stratum in (("none", "all"), ("known", "low")):
+                one = rows_of({name: error * random.normal(1, 0.01, (1, 12))}, stratum, kind)
+                parts.append(one.assign(seed=seed, rmse=far * random.normal(1, 0.01, 12)))
+    both = pd.concat(parts)
+    gain, changes, loss = summary.answers(made)
+    assert "makes 0.70 (" in gain and gain.endswith("a gain (3 seeds, 12 images of the miniature, 200 steps).")
+    assert "feature maps instead of pixels (0.7" in changes and changes.count("instead of") == 4
+    assert changes.index("no gain can be shown") < changes.index("iResNet instead of ResNet")
+    assert "is 1.10 (" in loss and loss.endswith("a loss.")
+    made.lacking = "iresnet-features-both-nested"
+    assert summary.answers(made)[1].startswith("No rows yet of 1 of 16 cells")
+
+
+def test_the_one_table_has_the_miniature_and_real_frames():
+    made = Made()
+    made.scores = lambda names, split="test": Made.scores(made, names, split).assign(rmse=5.0)
+    alone = summary.one_table(made, None)
+    assert alone["row"].tolist() == ["`baseline`", "`ours`"] and alone["RMSE, m"].str.startswith("5.000").all()
+    lines = [("baseline", "none", "all", "abs_rel", 0.19), ("baseline", "gradient", "low", "abs_rel", 0.18)]
+    lines += [("reference: mean map", "none", "all", "abs_rel", 0.183), ("baseline", "none", "all", "d1_all", 0.4)]
+    real = pd.DataFrame(lines, columns=["experiment", "stratum_kind", "stratum", "metric", "value"])
+    start = np.where(real["experiment"] == "baseline", START["scratch"], NO_PICTURE)
+    table = summary.one_table(made, real.assign(start=start, protocol="kitti_2015", images=19, seed=0))
+    assert table["row"].tolist() == ["`baseline`", "`ours`", "reference: mean map"]
+    first, second, last = table.to_dict("records")
+    assert (
+        first["real: AbsRel"] == "0.190" and first["real: low texture"] == "0.180" and first["real: D1-all"] == "0.400"
+    )
+    assert second["real: AbsRel"] == "–" == last["low texture"] and last["real: AbsRel"] == "0.183"
+
+
+def test_the_files_show_what_is_committed():
+    for name, found in blocks().items():
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        assert summary.with_blocks(text, found) == text, f"{name}: run `make readme`"
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
