@@ -202,7 +202,7 @@ def ablate(options: argparse.Namespace) -> int:
     if options.measure:
         torch.set_num_threads(place.threads)
         return _report_failed(take_measures(place, list(dict.fromkeys(options.measure)), names, seeds))
-    plan, done = make_plan(place, names, seeds, profile, settings)
+    plan, done = make_plan(place, names, seeds, profile, settings, options.finished)
     todo = sum(len(task.entries) for task in plan)
     print(
         f"{len(names)} rows x {len(seeds)} seeds: {done} done before, {todo} to come in {len(plan)} tasks; "

@@ -219,7 +219,12 @@ def parse_numbers(option: str, text: str) -> list[int]:
 
 
 def make_plan(
-    place: Place, names: Sequence[str], seeds: Sequence[int], profile: Profile, settings: dict[str, object]
+    place: Place,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    profile: Profile,
+    settings: dict[str, object],
+    finished: Path | None = None,
 ) -> tuple[list[Task], int]:
     """What is still to be done, seed by seed, and how many entries are done already.
 
@@ -229,12 +234,14 @@ def make_plan(
         seeds: of the trainings.
         profile: sizes and schedules.
         settings: which pairs are learnt from (`lowtex.catalog.training_settings`).
+        finished: another ablation, packed or not, whose finished entries count as done.
     """
     plan, done = [], 0
     for seed in seeds:
         experiments = {name: place.begun(named_experiment(name, profile, seed, **settings))[0] for name in names}
         entries = [Entry(name, experiment, splits_of(name, place)) for name, experiment in experiments.items()]
-        to_come = [entry for entry in entries if not entry.is_done(place.run_dir, place.asked)]
+        folders = [place.run_dir, *([finished] if finished else [])]
+        to_come = [entry for entry in entries if not any(entry.is_done(folder, place.asked) for folder in folders)]
         done += len(entries) - len(to_come)
         plan += tasks_of(place, to_come)
     return plan, done

@@ -85,9 +85,8 @@ class Entry:
             DataError: its record is damaged.
         """
         record = self.path(run_dir, "records")
-        if not record.is_file():
-            return False
-        found = read_json(record)
+        packed = {} if record.is_file() else read_packed_records(run_dir)
+        found = read_json(record) if record.is_file() else packed.get(self.label, {})
         return all(found.get(name) == value for name, value in self.asked(how).items())
 
     def asked(self, how: Mapping[str, object]) -> dict[str, object]:
@@ -107,9 +106,20 @@ def read_all_records(run_dir: str | Path) -> dict[str, dict]:
         DataError: a file is damaged.
     """
     folder = Path(run_dir) / FOLDER
-    packed = folder / PACKED_RECORDS
+    if (folder / PACKED_RECORDS).is_file():
+        return read_packed_records(run_dir)
+    return {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
+
+
+def read_packed_records(run_dir: str | Path) -> dict[str, dict]:
+    """The same of a packed ablation; empty where there is none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    packed = Path(run_dir) / FOLDER / PACKED_RECORDS
     if not packed.is_file():
-        return {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
+        return {}
     try:
         return json.loads(gzip.decompress(packed.read_bytes()))
     except (OSError, EOFError, ValueError, zlib.error) as error:

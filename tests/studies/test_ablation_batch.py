@@ -22,6 +22,7 @@ from lowtex.files import read_json
 from lowtex.training import experiment_folder
 from lowtex_lab import cli
 from lowtex_lab.miniature.store import ensure_miniature
+from lowtex_lab.notebook.reference import keep_ablation
 from lowtex_lab.studies import evidence, rows
 from lowtex_lab.studies.batch import Place, carry_out, main, to_json
 from lowtex_lab.studies.evidence import Evidence, open_evidence
@@ -176,11 +177,17 @@ def test_other_pairs_than_planned_and_scenes_of_training_are_refused(batch, worl
         assert message in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_an_entry_is_done_only_as_it_was_asked_for(batch, world):
+def test_an_entry_is_done_only_as_it_was_asked_for(batch, world, tmp_path, capsys):
     run_dir, _ = batch
     entry = Entry("ours", named_experiment("ours", "smoke", 0, **_settings(run_dir)), ("val", "test"))
     how = Place(run_dir, world, "smoke").asked
     assert entry.is_done(run_dir, how)
+    assert not entry.is_done(tmp_path, how)
+    keep_ablation(run_dir, tmp_path)
+    assert entry.is_done(tmp_path, how) and not entry.is_done(tmp_path, how | {"protocol": "kitti_2015"})
+    words = ["ablate", "ours", "zncc", "--seeds", "0-1", *batch[1], "--run-dir", str(tmp_path / "new"), "--dry-run"]
+    assert cli.main([*words, "--finished", str(tmp_path)]) == 0
+    assert "1 done before, 3 to come" in capsys.readouterr().out
     assert not entry.is_done(run_dir, how | {"strata": list(REAL_STRATA)})
     assert not entry.is_done(run_dir, how | {"protocol": "kitti_2015"})
     assert not replace(entry, splits=("val",)).is_done(run_dir, how)
