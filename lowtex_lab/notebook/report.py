@@ -21,7 +21,6 @@ from urllib.parse import quote
 import jinja2
 import mistune
 import pandas as pd
-from markupsafe import Markup
 from PIL import Image
 
 from lowtex import files
@@ -236,9 +235,9 @@ def with_mathml(markdown: str) -> str:
     return FORMULA.sub(converted, markdown)
 
 
-def sentence_html(text: str) -> Markup:
+def sentence_html(text: str) -> str:
     """A sentence as HTML: code between backticks, formulas as MathML, everything else escaped."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", with_mathml(html.escape(text))))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", with_mathml(html.escape(text)))
 
 
 def table_html(path: Path) -> str:
