@@ -209,14 +209,17 @@ def test_failures_are_shown_first(tmp_path):
     assert any(link["href"].endswith("10_kitti.FAILED.ipynb") for link in page.all("a"))
 
 
-def test_damaged_rows_leave_a_page_that_says_so_and_an_error(tmp_path):
+def test_damaged_files_leave_a_page_that_says_so_and_an_error(tmp_path):
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "10.csv").write_text("not,rows\n1,2\n")
     _notebook(tmp_path / "notebooks" / "01_data.ipynb")
-    with pytest.raises(DataError, match=r"index.html is written, but: .*10\.csv is not a table of rows"):
+    (tmp_path / "notebooks" / "02_networks.ipynb").write_text("{broken")
+    said = r"index.html is written, but: .*10\.csv is not a table of rows.*02_networks.ipynb cannot be shown as a page"
+    with pytest.raises(DataError, match=said):
         report.write_report(tmp_path)
     page = Page(tmp_path / "index.html")
     assert "This page is not complete" in page.text and page.text.count("10.csv is not a table of rows") == 1
+    assert (tmp_path / "notebooks" / "01_data.html").is_file() and "02 networks" in page.text
 
 
 def test_the_banner_says_what_is_miniature(tmp_path):
