@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class Chapter:
     Attributes:
         notebook: the executed notebook.
         title, question: from its first cell.
-        record: what its last cell wrote; empty without one.
+        answer: from the record that its last cell wrote; empty without one.
         picture: the figure it names, else the first one in it.
         above: name of the figure it names, where that stands large on the page already.
     """
@@ -90,7 +90,7 @@ class Chapter:
     notebook: Path
     title: str
     question: str = ""
-    record: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
     picture: Picture | None = None
     above: str = ""
 
@@ -292,23 +292,18 @@ def _chapter(run_dir: Path, notebook: Path, record: dict[str, Any], problems: li
     """What the page says of a notebook."""
     name, cells = notebook.name.split(".")[0], _read(notebook, problems).get("cells", [])
     first = "".join(cells[0]["source"]) if cells else ""
-    title = re.search(r"^# +(.+)", first, re.MULTILINE)
-    question = re.search(r"^\*\*Question\.?\*\*\.? *(.+)", first, re.MULTILINE)
-    chapter = Chapter(
-        notebook,
-        title[1] if title else name.replace("_", " "),
-        question[1].replace("*", "") if question else "",
-        record,
-    )
-    named = run_dir / record["figure"] if record.get("figure") else None
-    if named is not None and named.stem in (STREET, CELLS):
-        chapter.above = named.stem
-    elif named is not None and named.is_file():
-        chapter.picture = _figure(named, CARD_PX, problems)
-    else:
+    title = re.search(r"^# +(.+)", first, re.MULTILINE) or ["", name.replace("_", " ")]
+    question = re.search(r"^\*\*Question\.\*\* *(.+)", first, re.MULTILINE) or ["", ""]
+    chapter = Chapter(notebook, title[1], question[1].replace("*", ""), record.get("answer", ""))
+    named = run_dir / (record.get("figure") or "none")
+    if not named.is_file():
         outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
         found = next((data["image/png"] for data in outputs if "image/png" in data), None)
         chapter.picture = Picture(_shrunk(base64.b64decode("".join(found)), CARD_PX)) if found else None
+    elif named.stem in (STREET, CELLS):
+        chapter.above = named.stem
+    else:
+        chapter.picture = _figure(named, CARD_PX, problems)
     return chapter
 
 
