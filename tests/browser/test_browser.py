@@ -84,7 +84,7 @@ def browser(tmp_path):
         options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(240)
+    driver.set_script_timeout(400)
     yield driver
     driver.quit()
 
