@@ -17,10 +17,10 @@ STAMP := .venv/.lowtex-$(shell pwd -P | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup reproduce test lab lint format lock strip reference bench readme clean distclean
+.PHONY: help setup reproduce test test-browser lab lint format lock strip reference bench readme clean distclean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP)  ## make .venv and install the pinned packages and lowtex into it
 
@@ -34,6 +34,9 @@ reproduce: $(STAMP)  ## run all notebooks headless: results/quick/index.html sho
 
 test: $(STAMP)  ## run all tests
 	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+
+test-browser: $(STAMP)  ## run the notebooks and the index page in Chromium (a part of `make test`; 2 minutes)
+	@$(PY) -m pytest tests/browser $(ARGS)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
