@@ -76,9 +76,6 @@ class KittiPairs(StereoReader):
         camera: str | None = None,
         views: bool = True,
     ):
-        self._open_frames(root, split, size, camera, views)
-
-    def _open_frames(self, root, split, size, camera, views) -> None:
         self.views = views
         self.root = checked_root(root, self.way_out)
         if not any(self.files("image", Frame("", "", side)) for side in self.cameras):
@@ -170,7 +167,7 @@ class Kitti2015(KittiPairs):
     ):
         require_choice("disparity", disparity, ("noc", "occ", None))
         self.disparity = disparity
-        self._open_frames(root, split, size, camera, views)
+        super().__init__(root, split, size, camera, views)
 
     @property
     def ground_truth(self) -> str | None:
