@@ -358,9 +358,9 @@ def on_the_fake_card() -> dict:
         torch.Event = lambda device: SimpleNamespace(record=lambda: None, synchronize=lambda: None)
         for name in VARIANTS:
             experiment = tiny(name)
-            # a weight changes no device
+            # neither a weight nor the width of a window changes a device
             loss = replace(experiment.loss, smooth_first=1.0, smooth_second=float(experiment.loss.smooth_second > 0))
-            loss = replace(loss, feature_weight=1.0, pixel_weight=1.0, edge_decay=1.0)
+            loss = replace(loss, feature_weight=1.0, pixel_weight=1.0, edge_decay=1.0, pixel_window=3)
             features = experiment.feature_net if experiment.loss.uses_features else None
             features = features and replace(features, discriminative=1.0, convergent=1.0, steps=1)
             network = replace(experiment.network, initial_bias=0.0)
@@ -372,12 +372,12 @@ def on_the_fake_card() -> dict:
             found["trained"].append(name)
         masked = {"loss__auto_mask": True, "loss__out_of_view_mask": True}
         for name, how in {
-            "baseline": {"experiment": tiny("baseline")},
+            "baseline": {"experiment": tiny("baseline"), "whole": False},
             "ours": {"experiment": tiny("ours")},
             "ours in bf16, masked": {"experiment": tiny("ours", schedule__precision="bf16", **masked)},
             # of a small window: a fifth of the operations, and the same ways to a wrong device
             "census": {"experiment": tiny("census", loss__pixel_window=3, **masked), "whole": False},
-            "joint": {"experiment": tiny("ours", feature_net__kind="joint")},
+            "joint": {"experiment": tiny("ours", feature_net__kind="joint"), "whole": False},
         }.items():
             found["steps"][name] = a_step(**how)
         train(tiny("ours"), features_too=True, whole=False)
@@ -392,7 +392,7 @@ def on_the_fake_card() -> dict:
             alone.append(watches[-1].counts["operations"] - before)
             raise InterruptedError
 
-        for name in ("baseline", "ours", "census"):
+        for name in COUNTED:
             StereoObjective._sum = loss_alone
             with contextlib.suppress(InterruptedError):
                 train(tiny(name), whole=False)
@@ -421,7 +421,7 @@ def on_the_fake_card() -> dict:
             before = getattr(owner, name)
             setattr(owner, name, changed)
             try:
-                train(tiny("baseline" if fault != "feature scale" else "ours", loss__auto_mask=True))
+                train(tiny("baseline" if fault != "feature scale" else "ours", loss__auto_mask=True), whole=False)
             except RuntimeError as error:
                 assert "device" in str(error), error
                 found["caught"].append(fault)

@@ -365,7 +365,8 @@ class KittiImproved(KittiRaw):
 
 
 class DepthMaps(KittiImproved):
-    """The maps alone, for checks where the images are not at hand: `needed` names them, reading fails.
+    """The maps alone, for checks where the images are not at hand: `needed` names them, reading fails. To be opened
+    within `tolerating_missing`.
 
     Args:
         root, split: as in `KittiImproved`; ``available`` is every map of the left camera.
@@ -386,9 +387,6 @@ class DepthMaps(KittiImproved):
         drives = sorted({name for level in levels if level.is_dir() for name in entries(level)})
         firsts = [Frame(f"{name[:10]}/{name}", 0) for name in drives]
         return [f._replace(frame=number) for f in firsts for number in sorted(self.files("map", f))]
-
-    def _check_files(self) -> None:
-        """Whoever checks looks for the maps."""
 
     def needed(self, index: int) -> list[Path]:
         """The map."""

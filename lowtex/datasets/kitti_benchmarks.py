@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowtex.data_paths import is_miniature
 from lowtex.datasets.kitti import KittiCalibration, read_kitti_calibration
 from lowtex.datasets.reader import WAYS_OUT, Kind, StereoReader, checked_root, entries, hint_near, tolerates_missing
 from lowtex.datasets.splits import AVAILABLE, Frame
@@ -23,9 +22,6 @@ MAIN_DATE_FOCAL_PX = 721.5377
 
 PARTS = {"by_date/train": True, "by_date/val": False}
 """Named splits of the pairs, and whether they hold the frames of 2011_09_26."""
-
-KITTI_2015_FRAMES = 200
-"""How many frames with ground truth KITTI stereo 2015 has."""
 
 _NUMBER = r"((?:[a-z]+_)?\d{6})"
 
@@ -80,9 +76,6 @@ class KittiPairs(StereoReader):
         camera: str | None = None,
         views: bool = True,
     ):
-        self._open_frames(root, split, size, camera, views)
-
-    def _open_frames(self, root, split, size, camera, views) -> None:
         self.views = views
         self.root = checked_root(root, self.way_out)
         if not any(self.files("image", Frame("", "", side)) for side in self.cameras):
@@ -95,9 +88,6 @@ class KittiPairs(StereoReader):
     def places(self, kind: str, f: Frame) -> list[Path]:
         """See `StereoReader.places`."""
         return [self.root / "training", self.root]
-
-    def _listed(self, frames: list[str], sides: str) -> list[Frame]:
-        return [Frame("", name, side) for name in frames for side in sides]
 
     def _found(self, sides: str) -> list[Frame]:
         views = [self.files("image", Frame("", "", side)) for side in ("lr" if self.views else sides)]
@@ -118,9 +108,6 @@ class KittiPairs(StereoReader):
 
     def _kinds(self, f: Frame) -> Sequence[str]:
         return ("calibration",)
-
-    def _name(self, f: Frame) -> str:
-        return f"{f.frame}/{f.side}"
 
     def calibration(self, f: Frame) -> KittiCalibration:
         """Calibration of a frame."""
@@ -161,6 +148,7 @@ class Kitti2015(KittiPairs):
 
     way_out = WAYS_OUT["kitti_2015"]
     known = ("test",)
+    official = 200
     aliases = {}
     layout = {
         "image": Kind("image_{camera}", r"(\d{6})_10\.(?:png|jpg|jpeg)", "{frame}_10.png"),
@@ -179,10 +167,7 @@ class Kitti2015(KittiPairs):
     ):
         require_choice("disparity", disparity, ("noc", "occ", None))
         self.disparity = disparity
-        self._open_frames(root, split, size, camera, views)
-        is_part = self.split == "test" and self.in_root and len(self.names) != KITTI_2015_FRAMES
-        if is_part and not is_miniature(self.root) and not tolerates_missing():
-            self.split = f"test, {len(self.names)} of {KITTI_2015_FRAMES}"
+        super().__init__(root, split, size, camera, views)
 
     @property
     def ground_truth(self) -> str | None:

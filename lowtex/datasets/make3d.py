@@ -8,25 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lowtex.data_paths import is_miniature
 from lowtex.datasets.images import read_bytes
-from lowtex.datasets.reader import (
-    WAYS_OUT,
-    Kind,
-    StereoReader,
-    checked_root,
-    hint_near,
-    require_size,
-    tolerates_missing,
-)
+from lowtex.datasets.reader import WAYS_OUT, Kind, StereoReader, checked_root, hint_near, require_size
 from lowtex.datasets.splits import AVAILABLE, Frame, read_lines
 from lowtex.errors import DataError, require_choice
 from lowtex.geometry import NOMINAL_BASELINE_M, StereoRig
 
 MAKE3D_WAY_OUT = WAYS_OUT["make3d"]
-
-MAKE3D_TEST_IMAGES = 134
-"""How many images the official test set has."""
 
 IMAGE_SIZE = (2272, 1704)
 """(height, width) of every image, pixels: the photographs stand upright."""
@@ -112,6 +100,7 @@ class Make3D(StereoReader):
     way_out = MAKE3D_WAY_OUT
     rig_is_nominal = True
     known = ("test",)
+    official = 134
     strict = True
     number = str
     layout = {
@@ -136,16 +125,10 @@ class Make3D(StereoReader):
             hint = hint_near(self.root, lambda inner: (inner / "Test134").is_dir(), below)
             raise DataError(f"{self.root} holds no image of Make3D{hint}; {MAKE3D_WAY_OUT}")
         self._open(split, size, read=read_ids)
-        is_part = self.split == "test" and self.in_root and len(self.names) != MAKE3D_TEST_IMAGES
-        if is_part and not is_miniature(self.root) and not tolerates_missing():
-            self.split = f"test, {len(self.names)} of {MAKE3D_TEST_IMAGES}"
 
     def places(self, kind: str, f: Frame) -> list[Path]:
         """See `StereoReader.places`."""
         return [self.root / folder for folder in _PLACES[kind]]
-
-    def _listed(self, frames: list[str], sides: str) -> list[Frame]:
-        return [Frame("", name) for name in frames]
 
     def _found(self, sides: str) -> list[Frame]:
         images, grids = (set(self.files(kind, Frame("", ""))) for kind in self.layout)

@@ -20,6 +20,7 @@ import yaml
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lowtex.data_paths import is_miniature
 from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import Frame, find_split, read_list
@@ -89,6 +90,8 @@ class StereoReader(Dataset):
         known, aliases: splits beside the lists of a root, and short names for them.
         truth: kind of the file with a frame's ground truth, where a frame may lack it.
         needs_depth: a frame without that file is an error.
+        official: frames that ``test`` has officially, where it is whatever the root holds; of a root with fewer,
+            ``split`` and so every row says how many: ``test, 19 of 200``. 0: it is not such a split.
         what: a sample in words, for messages; ``nothing``: what a split without any lacks.
     """
 
@@ -113,6 +116,7 @@ class StereoReader(Dataset):
     aliases: Mapping[str, str] = {}
     truth: str | None = None
     needs_depth: bool = False
+    official: int = 0
     what: str = "frames"
     nothing: str = "complete frame"
 
@@ -236,26 +240,34 @@ class StereoReader(Dataset):
         if not self.frames and not self.absent:
             raise OptionError(f"camera={camera!r} leaves no frame of split {self.split!r}")
         self.names = [self._name(f) for f in self.frames]
+        if tolerates_missing():
+            return
         self._check_files()
+        is_part = self.official and self.in_root and self.split == "test" and len(self.names) != self.official
+        if is_part and not is_miniature(self.root):
+            self.split = f"test, {len(self.names)} of {self.official}"
 
     def _found(self, sides: str) -> list[Frame]:
         """The frames of a split that is no list."""
         raise NotImplementedError
 
     def _listed(self, frames: list, sides: str) -> list[Frame]:
-        """The frames of a list, from what its lines were read as."""
-        return frames
+        """The frames of a list, from what its lines were read as: frames, or names, of which each camera has one."""
+        if frames and isinstance(frames[0], Frame):
+            return frames
+        return [Frame("", name, side) for name in frames for side in sides]
 
     def _name(self, f: Frame) -> str:
-        raise NotImplementedError
+        return f"{f.frame}/{f.side}"
 
     def _check_files(self) -> None:
+        """Raise `DataError` where files of the split are missing; not called within `tolerating_missing`."""
         missing = [paths[0] for paths in map(self.missing, self.frames) if paths]
         self._report(missing, len(self.frames), self.what, self.way_out)
 
     def _report(self, missing: Sequence[Path], total: int, what: str, way_out: str) -> None:
-        """Raise one error that counts the split's missing files, if there are any; see also `tolerating_missing`."""
-        if missing and not tolerates_missing():
+        """Raise one error that counts the split's missing files, if there are any."""
+        if missing:
             raise DataError(
                 f"{len(missing)} of {total} {what} of split {self.split!r} are missing, first: {missing[0]}; {way_out}"
                 ". --split available takes the frames that are there"

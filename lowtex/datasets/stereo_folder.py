@@ -244,9 +244,6 @@ class StereoFolder(StereoReader):
             )
         return there[0] if there else None
 
-    def _listed(self, frames: list[str], sides: str) -> list[Frame]:
-        return [Frame("", stem, side) for stem in frames for side in sides]
-
     def _found(self, sides: str) -> list[Frame]:
         together = sorted(set().union(*self.images.values()))
         if self.split == AVAILABLE:
@@ -254,9 +251,6 @@ class StereoFolder(StereoReader):
             if not together:
                 raise DataError(f"{self.root} holds no complete pair; {STEREO_WAY_OUT}")
         return self._listed(together, sides)
-
-    def _name(self, f: Frame) -> str:
-        return f"{f.frame}/{f.side}"
 
     def _check_files(self) -> None:
         pairs = list({f.frame: f for f in self.frames if f.side == self._sides[0]}.values())
@@ -267,7 +261,7 @@ class StereoFolder(StereoReader):
         lost = [self.file("map", f) for f in pairs if self.needs_depth and not self.has("map", f)]
         self._report(lost, len(pairs), "ground-truth maps", PAIR_WAY_OUT)
         strangers = [path for stem, path in self.maps.items() if stem not in self.images["l"]]
-        if strangers and not tolerates_missing():
+        if strangers:
             raise DataError(
                 f"{len(strangers)} of {len(self.maps)} files in {self.root / self.truth_folder} have the stem of no "
                 f"image in left/, first: {strangers[0]}; give both the same name, or move it away"

@@ -255,7 +255,6 @@ def table(
     metrics: Sequence[str] | None = None,
     stratum_kind: str = "none",
     reported: bool = False,
-    order: Sequence[str] = tuple(NAMED),
 ) -> pd.DataFrame:
     """Means over seeds: a line a method, data, protocol and stratum.
 
@@ -264,7 +263,6 @@ def table(
         metrics: names, in order; None = all that the rows have.
         stratum_kind: ``none`` for whole images only; another kind adds its strata below each ``all``.
         reported: add the published rows that were taken in the same way (whole images only), marked as such.
-        order: experiments in the order of the lines; others follow by name.
 
     Returns:
         method, status (``measured``, ``measured, MINIATURE`` or ``reported``), the columns that state data and
@@ -293,7 +291,7 @@ def table(
     frame["eval_data"] += np.where(frame["miniature"], " (miniature)", "")
     frame = frame.sort_values(
         ["status", "protocol", "eval_data", "method", "stratum"],
-        key=lambda column: column.map(lambda cell: _rank(column.name, cell, order)),
+        key=lambda column: column.map(lambda cell: _rank(column.name, cell)),
         kind="stable",
     )
     if reported:
@@ -470,7 +468,8 @@ def _require_one_row_a_seed(rows: pd.DataFrame) -> None:
         raise DataError(f"{where}: seed {bad['seed']} has more than one row (experiment keys {keys}); keep one run")
 
 
-def _rank(column: str, cell: object, order: Sequence[str]) -> tuple:
+def _rank(column: str, cell: object) -> tuple:
+    order = tuple(NAMED)
     if column == "method":
         return (order.index(cell) if cell in order else len(order), 0, str(cell))
     if column == "stratum":

@@ -27,8 +27,7 @@ from lowtex.data_paths import is_miniature
 from lowtex.datasets import READERS, Cityscapes, KittiRaw, VirtualKitti2, images
 from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS, read_camera
 from lowtex.datasets.kitti import DepthMaps, read_kitti_calibration, read_velodyne, read_velodyne_to_camera
-from lowtex.datasets.kitti_benchmarks import KITTI_2015_FRAMES
-from lowtex.datasets.make3d import MAKE3D_TEST_IMAGES, read_grid
+from lowtex.datasets.make3d import read_grid
 from lowtex.datasets.prepared import is_prepared
 from lowtex.datasets.reader import WAYS_OUT, StereoReader, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, is_test_split
@@ -356,12 +355,8 @@ def official_frames(name: str, root: Path, split: str) -> int:
     """How many frames a split has officially, where it is whatever a folder holds; 0 where that is not known."""
     if is_miniature(root) or (root / "splits" / f"{split}.txt").is_file():
         return 0
-    official = {
-        "make3d": {"test": MAKE3D_TEST_IMAGES},
-        "kitti_2015": {"test": KITTI_2015_FRAMES},
-        "cityscapes": CITYSCAPES_COUNTS,
-    }
-    return official.get(name, {}).get(split, 0)
+    official = CITYSCAPES_COUNTS if name == "cityscapes" else {"test": READERS[RULES[name]["reader"]].official}
+    return official.get(split, 0)
 
 
 def open_tolerantly(

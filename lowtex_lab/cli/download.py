@@ -6,6 +6,7 @@ usual library for data sets, starts anew after every interruption, and an archiv
 """
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -13,8 +14,10 @@ import threading
 import time
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import requests
@@ -359,18 +362,26 @@ def is_there(archive: Archive, root: Path) -> bool:
     if archive.kind == "calibration":
         return all(_length(root / archive.date / name) for name in KITTI["calibration_files"])
     try:
-        if archive.kind == "improved":
-            maps = DepthMaps(root, "test")
-            return all(maps.has("map", f) for f in maps.frames)
         with tolerating_missing():
-            reader, folder = KittiRaw(root, AVAILABLE, depth=None), f"{archive.date}/{archive.name}"
+            reader = DepthMaps(root, "test") if archive.kind == "improved" else KittiRaw(root, AVAILABLE, depth=None)
     except DataError:
         # no map and no drive yet
         return False
-    left = Frame(folder, 0, "l")
-    listed = {f.frame for split in KITTI_SPLITS for f in packaged_frames(split) if f.folder == folder}
+    if archive.kind == "improved":
+        return all(reader.has("map", f) for f in reader.frames)
+    left = Frame(f"{archive.date}/{archive.name}", 0, "l")
+    listed = _listed_frames()[left.folder]
     kinds = [reader.files(*kind) for kind in (("image", left), ("image", left._replace(side="r")), ("scan", left))]
     return bool(listed) and all(listed <= set(there) for there in kinds)
+
+
+@cache
+def _listed_frames() -> dict[str, set[int]]:
+    """Frames that any packaged list has, by ``<date>/<drive>``; empty for another drive."""
+    listed = defaultdict(set)
+    for f in itertools.chain.from_iterable(map(packaged_frames, KITTI_SPLITS)):
+        listed[f.folder].add(f.frame)
+    return listed
 
 
 def _is_converted(path: Path) -> bool:

@@ -94,10 +94,3 @@ def test_the_truth_of_real_images_is_perfect(protocol, real_data):
         else:
             require_perfect(row)
         assert row["scale"] == 1 and row.get("log10", 0) == pytest.approx(0, abs=1e-9)
-
-
-def test_real_data_of_another_kind_or_crop_are_refused(real_data):
-    with pytest.raises(OptionError, match="KittiRaw has"):
-        evaluate(Constant(), KittiRaw(real_data / "kitti_raw", **REAL_SIZE), "improved")
-    with pytest.raises(OptionError, match="needs images cropped to 'bottom_quarter'"):
-        evaluate(Constant(), Cityscapes(real_data / "cityscapes", crop=None, **SCENE), "cityscapes")
