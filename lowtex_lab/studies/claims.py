@@ -138,11 +138,15 @@ class Comparison:
         return f"{self.factor}, main effect" if self.factor else f"{self.better} / {self.than}"
 
     @property
+    def what(self) -> str:
+        """What is compared, as a sentence has it."""
+        name = self.quantity.partition(", ")[0]
+        return _WORDS["quantities"].get(name, LABELS.get(name, name))
+
+    @property
     def place(self) -> str:
-        """Data and pixels in a few words."""
-        pixels = "all pixels" if self.stratum == "all" else self.stratum
-        where = [f"{self.measure}: {self.quantity}"] if self.measure else [self.protocol, pixels]
-        return ", ".join([*where, self.split] if self.split else where)
+        """Quantity, data and pixels in a few words."""
+        return ", ".join(part for part in (self.what if self.measure else "", self.where().replace("`", "")) if part)
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -154,7 +158,7 @@ class Comparison:
         better, than = (f"`{name}` {_WORDS['pixels'].get(part, f'({part})') if part else ''}" for name, part in names)
         return better.strip(), than.strip()
 
-    def where(self, miniature: bool) -> str:
+    def where(self, miniature: bool = False) -> str:
         """Data and pixels as a sentence has them; empty for a whole measure."""
         stratum = dict(self.select).get("stratum", "all") if self.measure else self.stratum
         parts, special = [], self.measure or self.protocol != PROTOCOL
@@ -469,6 +473,11 @@ class Outcome:
         return SMALL if judged == SMALL else yes if judged == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else no
 
     @property
+    def more_seeds(self) -> int:
+        """Seeds that it takes, with `more_streets`; 0 where no number that was tried would do, or nothing is open."""
+        return MORE_SEEDS[0] if self.says == FEW else self.needed[0] if self.needed else 0
+
+    @property
     def more_streets(self) -> str:
         """Streets (images, where these tell no street) that `needed` comes to; empty where those there are will do."""
         effect = self.effect
@@ -667,12 +676,12 @@ def _because(outcomes: Sequence[Outcome]) -> str:
         if found := [outcome for outcome in wide if outcome.says == way]:
             which = f"{len(found)} of {len(outcomes)} " if several else ""
             parts.append(f"{which}{way}, but does not survive the correction for {found[0].family} comparisons")
-    if never := [outcome for outcome in wide if outcome.needed is None]:
+    if never := [outcome for outcome in wide if not outcome.more_seeds]:
         which = f"for {len(never)} of {len(outcomes)} " if several else ""
         parts.append(f"{which}no number of seeds and streets that was tried would decide")
     elif wide:
         streets = max((outcome.more_streets for outcome in wide), key=lambda text: (len(text), text))
-        seeds = f"about {max(outcome.needed[0] for outcome in wide)} seeds"
+        seeds = f"about {max(outcome.more_seeds for outcome in wide)} seeds"
         parts.append(
             f"seeds alone would not decide, {seeds} and {streets} would" if streets else f"{seeds} would decide"
         )
@@ -686,9 +695,8 @@ def clauses(known: Sequence[Outcome]) -> str:
     told, before = [], dict.fromkeys(("where", "sides", "quantity", "behind"))
     several = len({outcome.effect["steps"] for outcome in known}) > 1
     for outcome in known:
-        test, effect, quantity = outcome.test, outcome.effect, outcome.test.quantity.partition(", ")[0]
-        now = {"where": test.where(effect["miniature"]), "sides": test.sides}
-        now["quantity"] = _WORDS["quantities"].get(quantity, LABELS.get(quantity, quantity))
+        test, effect = outcome.test, outcome.effect
+        now = {"where": test.where(effect["miniature"]), "sides": test.sides, "quantity": test.what}
         now["behind"] = outcome.behind() + (f", {_budget([outcome])}" if several else "")
         fresh = {name: value if value != before[name] else "" for name, value in now.items()}
         (better, than), what = now["sides"], f"{effect['ratio']:.2f} times"
@@ -809,9 +817,10 @@ class Judged:
                 claims = "; ".join(claim.name for claim in self.claims if test in claim.tests)
                 line = {"claims": claims, "comparison": test.label, "place": test.place, "ratio": one.numbers()}
                 line |= {name: one.effect[name] for name in ("seeds", "images")}
-                line |= {"seeds needed": str(one.needed[0]) if one.needed else "not known"}
-                line |= {"streets needed": one.more_streets or "–"}
-                lines.append((one.needed is None, one.more_streets != "", one.needed or (0, 0), len(lines), line))
+                line |= {"seeds needed": str(one.more_seeds or "not known"), "streets needed": one.more_streets or "–"}
+                lines.append(
+                    (not one.more_seeds, one.more_streets != "", one.needed or (one.more_seeds,), len(lines), line)
+                )
         return pd.DataFrame([line for *_, line in sorted(lines, key=lambda keyed: keyed[:4])])
 
     def effects(self) -> pd.DataFrame:
@@ -848,10 +857,9 @@ class Judged:
         # what has to be trained comes before what is measured of it
         for extra, names in sorted(lacking.items()):
             commands.append(ablate_command(names, most=4) + (f" --measure {extra}" if extra else ""))
-        open_ones = [outcome for outcome in outcomes if outcome.says in OPEN_ONES]
-        if wide := [one for one in open_ones if one.says == FEW or (one.needed and not one.more_streets)]:
-            seeds = max(one.needed[0] if one.needed else MORE_SEEDS[0] for one in wide)
+        if wide := [outcome for outcome in outcomes if outcome.more_seeds > outcome.effect["seeds"]]:
             names = [name for outcome in wide for name in outcome.test.trained]
+            seeds = max(outcome.more_seeds for outcome in wide)
             commands.append(f"{ablate_command(names, most=4)} --seeds 0-{seeds - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
