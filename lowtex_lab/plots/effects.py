@@ -176,7 +176,7 @@ def claim_effects(
             "give it the claims of one source at a time"
         )
     claims = list(dict.fromkeys(known["claim"]))
-    figure = new_figure(1.6 + 0.25 * (len(known) + 1.15 * len(claims)))
+    figure = new_figure(1.6 + 0.26 * (len(known) + 1.15 * len(claims)))
     axes = figure.subplots()
     _keys(axes, known["says"])
     stroke = {"linestyle": "", "marker": "|", "color": INK, "markersize": 9}
@@ -185,7 +185,7 @@ def claim_effects(
     least, most = _limits(known, margin)
     labels, at = {}, 0.0
     for claim in claims:
-        look = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 9, "fontweight": "bold"}
+        look = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 10, "fontweight": "bold"}
         note(axes, claim, (0, at), (-6, 0), annotation_clip=False, **look)
         for row in known[known["claim"] == claim].itertuples():
             at += 1
@@ -195,11 +195,11 @@ def claim_effects(
             cut = row._replace(low=max(row.low, least), high=min(row.high, most))
             _interval(axes, at, cut, row.says, 4.2 if row.firm else 1.6)
         at += 1.15
-    axes.set_yticks(list(labels), list(labels.values()), fontsize=8)
+    axes.set_yticks(list(labels), list(labels.values()), fontsize=9)
     axes.set_ylim(at - 0.5, -0.7)
     _ratio_axis(axes, margin, [least, most], 9)
     axes.set_xlabel("error as a share of the other's (left of 1: smaller)")
-    legend_row(figure, 6)
+    legend_row(figure, 4)
     absent = len(effects) - len(known)
     said = [counted(known["seeds"], "seed"), counted(known["images"], "image"), "lines: 95% intervals"]
     said.append(f"{count(absent, 'comparison')} without numbers left out" if absent else "")

@@ -27,9 +27,9 @@ from lowtex.catalog import source_of
 from lowtex.errors import DataError
 from lowtex.evaluation.metrics import LABELS
 from lowtex.evaluation.protocols import get_protocol
-from lowtex.experiments import FACTORS, factorial
+from lowtex.experiments import FACTORS, factorial, levels_of
 from lowtex.profiles import PROFILES
-from lowtex.progress import count
+from lowtex.progress import count, track
 from lowtex_lab.studies.diagnostics.transfer import with_rivals
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import STUCK, outcomes_of
@@ -134,8 +134,14 @@ class Comparison:
 
     @property
     def label(self) -> str:
-        """The comparison in a few words."""
-        return f"{self.factor}, main effect" if self.factor else f"{self.better} / {self.than}"
+        """The comparison in a few words; of two cells of the factorial, what they differ in, then what they share."""
+        if self.factor:
+            return f"{self.factor}, main effect"
+        if not {self.better, self.than} <= set(factorial()):
+            return f"{self.better} / {self.than}"
+        pairs = list(zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True))
+        better, than = (", ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
+        return f"{better} / {than} ({', '.join(one for one, other in pairs if one == other)})"
 
     @property
     def what(self) -> str:
@@ -168,11 +174,6 @@ class Comparison:
         if stratum != "all" or not special:
             parts.append(_WORDS["pixels"].get(stratum, f"in stratum {stratum}"))
         return " ".join([*parts, "on validation scenes"] if self.split == "val" else parts)
-
-    @property
-    def source(self) -> str:
-        """Where its numbers come from: a measure, or a protocol."""
-        return self.measure or self.protocol
 
 
 @dataclass(frozen=True)
@@ -228,14 +229,8 @@ CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", 
 def rule_text(rule: Rule | None = None) -> str:
     """The rule in words, with its numbers, as Markdown."""
     rule = rule or Rule()
-    numbers = {
-        "false": 1 - rule.level,
-        "gain": 1 - rule.margin,
-        "least": rule.least,
-        "stuck": STUCK,
-        "small": SMALL,
-        "power": POWER,
-    }
+    constants = {"stuck": STUCK, "small": SMALL, "power": POWER}
+    numbers = {"false": 1 - rule.level, "gain": 1 - rule.margin, "least": rule.least} | constants
     return _STORED["rule"].rstrip().format(rule=rule.describe(), **numbers)
 
 
@@ -346,7 +341,7 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
     found: list[NumberSet] = []
     seen: set[str] = set()
     for scores, of_images in _fitting(numbers, test):
-        seen |= set(scores["experiment"])
+        seen |= set(scores["experiment"].unique())
         places = [name for name in PLACES if name in scores]
         for place, group in scores.groupby(places, dropna=False):
             told = dict.fromkeys(PLACES, "not stated") | {"miniature": False} | dict(zip(places, place, strict=True))
@@ -355,7 +350,7 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
                 had = inside.groupby("seed")["experiment"].nunique() == len(test.experiments)
                 if not had.any():
                     continue
-                names = set(inside["image"])
+                names = inside["image"].unique()
                 context = told | {"images": len(names) if of_images else int(inside["images"].max())}
                 context["streets"] = len({scene_of(name) for name in names} - {""}) if of_images else 0
                 kept = group[group["stratum_kind"].isin(["none", kind])]
@@ -386,7 +381,9 @@ def _fitting(numbers: Numbers, test: Comparison) -> Iterator[tuple[pd.DataFrame,
         frame = frame[frame["experiment"].isin(test.experiments)]
         frame = frame[(frame["protocol"] == protocol.stated_name) & (frame["scaling"] == protocol.scaling)]
         frame = frame[frame["flip"].astype(bool) == protocol.flip]
-        frame = frame[frame["split"].astype(str).str.split("/").str[-1] == split]
+        frame = frame[
+            frame["split"].isin([name for name in frame["split"].unique() if str(name).split("/")[-1] == split])
+        ]
         if not of_images:
             frame = frame[(frame["status"] == "measured") & (frame["metric"] == test.metric)]
         if len(frame):
@@ -582,22 +579,16 @@ def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
     for outcome in known:
         outcome.alone = _alone(outcome, rule)
     # what cannot be judged is no comparison
-    p, small = (
-        np.array([np.nan if one.alone.startswith(UNKNOWN) else share_of(one, rule) for one in known], float)
-        for share_of in (_p_value, _p_small)
-    )
-    family, may_be_false = int(np.isfinite(p).sum()), 1 - rule.level
-    for outcome, share, sure, little in zip(
-        known, adjust(p, "fdr"), adjust(p, "holm"), adjust(small, "fdr"), strict=True
-    ):
-        called = outcome.alone != OPEN and not outcome.alone.startswith(UNKNOWN)
-        outcome.verdict = OPEN if called and not share < may_be_false else outcome.alone
-        outcome.firm, outcome.family = bool(called and sure < may_be_false), family
-        if outcome.verdict == OPEN and little < may_be_false:
-            outcome.verdict = SMALL
+    judged = np.array([not outcome.alone.startswith(UNKNOWN) for outcome in known], bool)
+    p, small = (np.where(judged, [of(one, rule) for one in known], np.nan) for of in (_p_value, _p_small))
+    false, family = 1 - rule.level, int(judged.sum())
+    shares = [adjust(values, how) < false for values, how in ((p, "fdr"), (p, "holm"), (small, "fdr"))]
+    for outcome, called, sure, little in zip(known, *shares, strict=True):
+        outcome.firm, outcome.family = bool(sure and outcome.alone != OPEN), family
+        outcome.verdict = outcome.alone if called or outcome.alone.startswith(UNKNOWN) else SMALL if little else OPEN
     # one more must have a p-value below this to be called
     called = sum(outcome.says in (YES, NO) for outcome in known)
-    surer = replace(rule, level=1 - may_be_false * (called + 1) / max(family, called + 1))
+    surer = replace(rule, level=1 - false * (called + 1) / max(family, called + 1))
     for outcome in known:
         if outcome.says in OPEN_ONES:
             outcome.needed = surer.needed(outcome.effect, _room(outcome, rule))
@@ -664,10 +655,12 @@ def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
 def _because(outcomes: Sequence[Outcome]) -> str:
     """What is missing of comparisons, what they point to, and what would decide them."""
     parts = []
-    lacking = [outcome for outcome in outcomes if outcome.says == NOTHING]
-    for source in dict.fromkeys(outcome.test.source for outcome in lacking):
-        lack = list(dict.fromkeys(name for o in lacking if o.test.source == source for name in o.missing))
-        names = f" of {', '.join(lack[:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
+    lacking: dict[str, dict[str, None]] = {}
+    for outcome in outcomes:
+        if outcome.says == NOTHING:
+            lacking.setdefault(outcome.test.measure or outcome.test.protocol, {}).update(dict.fromkeys(outcome.missing))
+    for source, lack in lacking.items():
+        names = f" of {', '.join([*lack][:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
         parts.append(f"no numbers{names} on {source}")
     if few := [o.verdict.removeprefix(f"{UNKNOWN}: ") for o in outcomes if o.says == FEW]:
         parts.append(_each(few) + " only")
@@ -716,7 +709,9 @@ def clauses(known: Sequence[Outcome]) -> str:
 
 def ranges(outcomes: Sequence[Outcome]) -> str:
     """The numbers of many comparisons as a part of a sentence: how many say what, and between which ratios."""
-    table = pd.DataFrame([{"says": o.says, "label": o.test.label, "behind": o.behind(), **o.effect} for o in outcomes])
+    table = pd.DataFrame(
+        [{"says": o.says, "label": o.test.factor or o.test.label, "behind": o.behind(), **o.effect} for o in outcomes]
+    )
     told = []
     for says, group in table.groupby("says", sort=False):
         ends = dict.fromkeys(f"{ratio:.2f}" for ratio in group["ratio"].agg(["min", "max"]))
@@ -727,7 +722,7 @@ def ranges(outcomes: Sequence[Outcome]) -> str:
 
 def _budget(known: Iterable[Outcome]) -> str:
     """How long the networks behind some comparisons were trained."""
-    steps = dict.fromkeys(outcome.effect["steps"] for outcome in known)
+    steps = sorted({outcome.effect["steps"] for outcome in known}, key=lambda steps: (isinstance(steps, str), steps))
     stated = [f"{int(number):,}" for number in steps if not isinstance(number, str) and number > 0]
     return f"{' and '.join(stated)} steps" if len(stated) == len(steps) else "a training of unstated length"
 
@@ -748,36 +743,36 @@ class Judged:
         """The outcomes of a claim's comparisons."""
         return [self.outcomes[test] for test in claim.tests]
 
+    def _bearing(self, claim: Claim) -> tuple[list[Outcome], bool]:
+        """The outcomes that count for a claim, and whether it is about a real data set and they are of miniatures."""
+        outcomes = self.of(claim)
+        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
+            return outcomes, False
+        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
+        tested = any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real)
+        return (real, False) if tested else (outcomes, True)
+
     def verdict(self, claim: Claim) -> tuple[str, str]:
         """Verdict and reason. A claim about a real data set is judged by real numbers alone; where there are none of
         that data set, the verdict says what its miniature would answer (`UNTESTED`)."""
-        said, why, only_miniature = self._verdict(claim)
-        return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]) if only_miniature else said, why
-
-    def _verdict(self, claim: Claim) -> tuple[str, str, bool]:
-        """One of `VERDICTS`, the reason, and whether it is a miniature's on a claim about the real data set."""
         if claim.blocked:
-            return UNTESTABLE, claim.blocked, False
-        outcomes = self.of(claim)
-        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
-            return *verdict(outcomes), False
-        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
-        if any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real):
-            return *verdict(real), False
-        return *verdict(outcomes), True
+            return UNTESTABLE, claim.blocked
+        outcomes, only_miniature = self._bearing(claim)
+        said, why = verdict(outcomes)
+        return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]) if only_miniature else said, why
 
     def sentence(self, claim: Claim) -> str:
         """The answer in one sentence: ratios with intervals and n, the verdict, after how many steps, and what would
         decide it where it is open."""
-        (said, why, only_miniature), outcomes = self._verdict(claim), self.of(claim)
+        (result, why), (outcomes, only_miniature) = self.verdict(claim), self._bearing(claim)
         known = [outcome for outcome in outcomes if outcome.says != NOTHING]
         if claim.blocked or not known:
-            return f"{said[0].upper()}{said[1:]}: {why}."
-        few = len(known) <= MOST_CLAUSES
+            return f"{result[0].upper()}{result[1:]}: {why}."
+        few, said = len(known) <= MOST_CLAUSES, verdict(outcomes)[0]
         text = clauses(known) if few else ranges(outcomes)
         end = f" ({why})" if said == IN_PART and few else f"; {why}" if said in (UNCERTAIN, UNTESTABLE) else ""
-        after = f"{',' if only_miniature else ''} after {_budget(known)}"
-        return f"{text[0].upper()}{text[1:]}: {self.verdict(claim)[0]}{after}{end}."
+        comma = "," if only_miniature else ""
+        return f"{text[0].upper()}{text[1:]}: {result}{comma} after {_budget(known)}{end}."
 
     def sentences(self) -> pd.DataFrame:
         """A line a claim: claim (its name), mark (one character), verdict, sentence."""
@@ -789,12 +784,9 @@ class Judged:
         lines = []
         for claim in self.claims:
             known = [outcome for outcome in self.of(claim) if outcome.says != NOTHING]
-            said, why, only_miniature = self._verdict(claim)
+            result, why = self.verdict(claim)
             line = {"claim": claim.name, "made in": claim.made_in, "question": claim.question, "text": claim.text}
-            line |= {
-                "mark": _WORDS["marks"]["not tested" if only_miniature else said],
-                "verdict": self.verdict(claim)[0],
-            }
+            line |= {"mark": _WORDS["marks"].get(result, _WORDS["marks"]["not tested"]), "verdict": result}
             line |= {"sentence": self.sentence(claim), "why": why}
             line |= {"scope": _each("miniature only" if one.effect["miniature"] else "real data" for one in known)}
             line |= {"over": _each(one.over for one in known)}
@@ -811,17 +803,15 @@ class Judged:
         Columns: claims, comparison, place, ratio, seeds, images (that there are), seeds needed, streets needed (or
         images, where these tell no street). The last three are texts, with a dash where nothing has to be added.
         """
-        lines = []
+        lines = {}
         for test, one in self.outcomes.items():
             if one.says in OPEN_ONES:
                 claims = "; ".join(claim.name for claim in self.claims if test in claim.tests)
                 line = {"claims": claims, "comparison": test.label, "place": test.place, "ratio": one.numbers()}
                 line |= {name: one.effect[name] for name in ("seeds", "images")}
                 line |= {"seeds needed": str(one.more_seeds or "not known"), "streets needed": one.more_streets or "–"}
-                lines.append(
-                    (not one.more_seeds, one.more_streets != "", one.needed or (one.more_seeds,), len(lines), line)
-                )
-        return pd.DataFrame([line for *_, line in sorted(lines, key=lambda keyed: keyed[:4])])
+                lines[not one.more_seeds, one.more_streets != "", one.more_seeds, one.more_streets, len(lines)] = line
+        return pd.DataFrame([line for _, line in sorted(lines.items(), key=lambda item: item[0])])
 
     def effects(self) -> pd.DataFrame:
         """A line a claim's comparison, for tables and `lowtex_lab.plots.claim_effects`.
@@ -845,22 +835,23 @@ class Judged:
         """How many distinct comparisons were judged together."""
         return max((outcome.family for outcome in self.outcomes.values()), default=0)
 
+    def budget(self) -> str:
+        """How long the networks behind the comparisons were trained, ``200 steps``."""
+        return _budget([outcome for outcome in self.outcomes.values() if outcome.says != NOTHING])
+
     def change(self, claim: Claim) -> str:
         """What to run so that a claim can be judged, or judged on real data; empty where nothing would help."""
-        outcomes, commands = self.of(claim), []
-        lacking: dict[str, list[str]] = {}
+        outcomes, lacking = self.of(claim), {}
         for outcome in outcomes:
             if outcome.says == NOTHING:
                 # the ablation itself has one protocol, the others are in `transfer`
                 extra = outcome.test.measure or ("" if outcome.test.protocol == PROTOCOL else TRANSFER)
-                lacking.setdefault(extra, []).extend(name.partition(": ")[0] for name in outcome.missing)
+                lacking.setdefault(extra and f" --measure {extra}", []).extend(outcome.missing)
         # what has to be trained comes before what is measured of it
-        for extra, names in sorted(lacking.items()):
-            commands.append(ablate_command(names, most=4) + (f" --measure {extra}" if extra else ""))
-        if wide := [outcome for outcome in outcomes if outcome.more_seeds > outcome.effect["seeds"]]:
-            names = [name for outcome in wide for name in outcome.test.trained]
-            seeds = max(outcome.more_seeds for outcome in wide)
-            commands.append(f"{ablate_command(names, most=4)} --seeds 0-{seeds - 1}")
+        commands = [_ablate(names) + extra for extra, names in sorted(lacking.items())]
+        if wide := [one for one in outcomes if one.more_seeds > one.effect["seeds"] and not one.more_streets]:
+            names = [name for outcome in wide for name in outcome.test.experiments]
+            commands.append(f"{_ablate(names)} --seeds 0-{max(outcome.more_seeds for outcome in wide) - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
     def counts(self) -> dict[str, int]:
@@ -869,7 +860,9 @@ class Judged:
         return {name: said.count(name) for name in dict.fromkeys([*VERDICTS, *said])}
 
 
-def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES) -> Judged:
+def judge(
+    numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES, title: str = ""
+) -> Judged:
     """Look up every comparison once, judge all of them as one family, and keep what each claim is told.
 
     Args:
@@ -877,15 +870,22 @@ def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None 
         claims: what to judge.
         rule: when an effect counts; None = a margin of 2 %, 95 % intervals, three seeds.
         times: draws of the bootstrap.
+        title: of a bar that shows how far it is; empty shows none.
 
     Raises:
         DataError: numbers that do not fit together; names them.
     """
     tests = dict.fromkeys(test for claim in claims for test in claim.tests)
-    outcomes = {test: look_up(numbers, test, rule, times) for test in tests}
+    asked = track(tests, title, unit="comparison") if title else tests
+    outcomes = {test: look_up(numbers, test, rule, times) for test in asked}
     settle(list(outcomes.values()), rule)
     return Judged(tuple(claims), outcomes)
 
 
 def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
+
+
+def _ablate(names: Iterable[str]) -> str:
+    """The command that trains some experiments; a rival that never looks goes by its network's name."""
+    return ablate_command([name.partition(": ")[0] for name in names], most=4)
