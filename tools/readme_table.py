@@ -14,7 +14,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 
 def main() -> None:
     """Replace the blocks by what the committed rows say."""
-    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
+    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_sentences.csv")
     blocks = readme_blocks(Evidence(REFERENCE, "quick", own=False), claims)
     blocks["speed"] = targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))
     write_text(README, with_blocks(README.read_text(encoding="utf-8"), blocks))
