@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def blocks() -> dict[str, dict[str, str]]:
     """File -> what its blocks hold by what is committed."""
-    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_claims.csv")
+    claims = pd.read_csv(REFERENCE / "quick" / "tables" / "16_sentences.csv")
     real = real_rows() if REAL.is_dir() else None
     speed = {"speed": targets_table(read_rows(REFERENCE / "bench" / "rows.csv"))}
     return {**readme_blocks(Evidence(REFERENCE, "quick", own=False), claims, real), "benchmarks/README.md": speed}

@@ -40,8 +40,10 @@ from lowtex_lab.plots.tidy import (
 from lowtex_lab.studies.stats.tuning import SWEEP, chosen_weights
 
 LOOKS = {verdict: MethodStyle(**look) for verdict, look in LOOK["verdicts"].items()}
-"""Verdict on an effect, or what a comparison says of its claim -> how it is drawn: blue and filled the error falls, or
-the claim is borne out; orange the contrary; open: no verdict."""
+"""Verdict on an effect, or what a comparison says of its claim -> how it is drawn: blue the error falls, or the claim
+is borne out; orange the contrary; filled a verdict, `HOLLOW` none."""
+
+HOLLOW = ("undecided", "points to yes", "points to no")
 
 MOST_LINES = 45
 """Comparisons that one figure of claims can hold."""
@@ -91,7 +93,7 @@ def effect_forest(
         own = effects[effects["stratum"] == stratum]
         for row in own.itertuples():
             place = names.index(row.effect)
-            _interval(axes, place, row, LOOKS[row.look], filled=row.look != "undecided")
+            _interval(axes, place, row, row.look)
             outer = {"helps": (row.low, -6, "right"), "harms": (row.high, 6, "left")}
             if row.look in outer:
                 end, shift, side = outer[row.look]
@@ -115,18 +117,19 @@ def _keys(axes, looks: pd.Series) -> None:
     """A line of the legend for each look that occurs."""
     for name, style in LOOKS.items():
         if (looks == name).any():
-            _point(axes, [], [], style, name != "undecided", label=style.label)
+            _point(axes, [], [], name, label=style.label)
 
 
-def _point(axes, x, y, style: MethodStyle, filled: bool, **look: object) -> None:
+def _point(axes, x, y, name: str, **look: object) -> None:
+    style = LOOKS[name]
     look = {"marker": style.marker, "color": style.color, "markersize": 5.5, "markeredgewidth": 1.5, **look}
-    axes.plot(x, y, linestyle="", markerfacecolor=style.color if filled else "white", **look)
+    axes.plot(x, y, linestyle="", markerfacecolor="white" if name in HOLLOW else style.color, **look)
 
 
-def _interval(axes, place: float, row, style: MethodStyle, filled: bool) -> None:
+def _interval(axes, place: float, row, name: str, width: float = 2.2) -> None:
     """A ratio and its interval (``row.ratio, row.low, row.high``) in the look of what they say."""
-    axes.plot([row.low, row.high], [place, place], color=style.color, linewidth=2.2, solid_capstyle="butt")
-    _point(axes, row.ratio, place, style, filled)
+    axes.plot([row.low, row.high], [place, place], color=LOOKS[name].color, linewidth=width, solid_capstyle="butt")
+    _point(axes, row.ratio, place, name)
 
 
 def _ratio_axis(axes, margin: float, values, ticks: int) -> None:
@@ -173,7 +176,7 @@ def claim_effects(
             "give it the claims of one source at a time"
         )
     claims = list(dict.fromkeys(known["claim"]))
-    figure = new_figure(1.6 + 0.25 * (len(known) + 1.15 * len(claims)))
+    figure = new_figure(1.6 + 0.26 * (len(known) + 1.15 * len(claims)))
     axes = figure.subplots()
     _keys(axes, known["says"])
     stroke = {"linestyle": "", "marker": "|", "color": INK, "markersize": 9}
@@ -182,27 +185,27 @@ def claim_effects(
     least, most = _limits(known, margin)
     labels, at = {}, 0.0
     for claim in claims:
-        look = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 9, "fontweight": "bold"}
+        look = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 10, "fontweight": "bold"}
         note(axes, claim, (0, at), (-6, 0), annotation_clip=False, **look)
         for row in known[known["claim"] == claim].itertuples():
             at += 1
             labels[at] = f"{row.comparison} · {row.place}"
             if row.asked != 1:
                 axes.plot(row.asked, at, **stroke)
-            filled = bool(row.firm) and row.says != "undecided"
             cut = row._replace(low=max(row.low, least), high=min(row.high, most))
-            _interval(axes, at, cut, LOOKS[row.says], filled or row.says == "too few")
+            _interval(axes, at, cut, row.says, 4.2 if row.firm else 1.6)
         at += 1.15
-    axes.set_yticks(list(labels), list(labels.values()), fontsize=8)
+    axes.set_yticks(list(labels), list(labels.values()), fontsize=9)
     axes.set_ylim(at - 0.5, -0.7)
     _ratio_axis(axes, margin, [least, most], 9)
     axes.set_xlabel("error as a share of the other's (left of 1: smaller)")
-    legend_row(figure, 6)
+    legend_row(figure, 4)
     absent = len(effects) - len(known)
     said = [counted(known["seeds"], "seed"), counted(known["images"], "image"), "lines: 95% intervals"]
     said.append(f"{count(absent, 'comparison')} without numbers left out" if absent else "")
-    called = known["says"].isin(["yes", "no"]).any()
-    said.append("filled yes or no: firm, i.e. also by Holm's correction" if called else "")
+    said.append("thick lines: firm, i.e. also by Holm's correction" if known["firm"].any() else "")
+    points = known["says"].str.startswith("points").any()
+    said.append("open marks in colour: the correction for many comparisons alone prevents a verdict" if points else "")
     return finish(figure, title, *said, caption, miniature=bool(known["miniature"].all()))
 
 

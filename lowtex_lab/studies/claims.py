@@ -4,8 +4,10 @@ from lowtex_lab.studies import claims
 numbers = claims.gather(evidence, rows)       # the ablation's scores, its measures, a run's own rows
 judged = claims.judge(numbers)
 print(claims.rule_text())
-judged.table()        # a line a claim
+judged.sentences()    # a line a claim: its mark, its verdict and one sentence with the numbers
+judged.table()        # the same with everything behind it
 judged.effects()      # a line a comparison, for `lowtex_lab.plots.claim_effects`
+judged.needs()        # which seeds or streets would decide what is open
 
 The claims are data, in ``claims.yaml``: each names comparisons. `look_up` finds the one set of numbers that a
 comparison takes and its effect; `settle` judges all comparisons of a table as one family; `verdict` turns what they say
@@ -13,7 +15,7 @@ into a verdict. Nothing here knows an outcome.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +27,19 @@ from lowtex.catalog import source_of
 from lowtex.errors import DataError
 from lowtex.evaluation.metrics import LABELS
 from lowtex.evaluation.protocols import get_protocol
-from lowtex.experiments import factorial
-from lowtex.progress import count
+from lowtex.experiments import FACTORS, factorial, levels_of
+from lowtex.profiles import PROFILES
+from lowtex.progress import count, track
 from lowtex_lab.studies.diagnostics.transfer import with_rivals
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import STUCK, outcomes_of
 from lowtex_lab.studies.level_scores import level_scores
 from lowtex_lab.studies.rows import PROTOCOL
 from lowtex_lab.studies.stats.effect_rules import CANNOT as UNKNOWN
-from lowtex_lab.studies.stats.effect_rules import HELPS, OPEN, SAME, Rule, adjust
+from lowtex_lab.studies.stats.effect_rules import EITHER_WAY, HELPS, MORE_SEEDS, OPEN, POWER, SAME, SMALL, Rule, adjust
 from lowtex_lab.studies.stats.effects import contrast_effects
 from lowtex_lab.studies.stats.image_scores import error_name
-from lowtex_lab.studies.stats.resampling import TIMES
+from lowtex_lab.studies.stats.resampling import TIMES, scene_of
 from lowtex_lab.studies.tables import ablate_command, design, factor_pairs, ratio_text
 
 LESS, EQUAL = "less", "same"
@@ -45,28 +48,34 @@ LESS, EQUAL = "less", "same"
 TRANSFER, MASK = "transfer", "mask"
 """Measures of which the comparisons' names need more than the trainings' names, see `gather`."""
 
-MORE_SEEDS = 10
-"""Seeds to ask for where five leave a comparison undecided."""
-
 LOW_KINDS = ("known", "gradient")
 """Texture strata, the first kind that the numbers have: known contrast in the miniature, image gradient elsewhere."""
 
-PLACES = ("miniature", "profile", "train_data", "eval_data", "split", "crop", "cap_m")
+PLACES = ("miniature", "profile", "steps", "train_data", "eval_data", "split", "crop", "cap_m")
 """What makes numbers a set of their own, beside protocol, scaling and flip, which are the same for all sets."""
 
-HOLDS, IN_PART, FAILS, CANNOT = "holds", "holds in part", "does not hold", "cannot be judged here"
-VERDICTS = (HOLDS, IN_PART, FAILS, CANNOT)
+HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold"
+UNCERTAIN, UNTESTABLE = "too uncertain", "not testable here"
+VERDICTS = (HOLDS, IN_PART, FAILS, SMALL, UNCERTAIN, UNTESTABLE)
 
 UNTESTED = "not tested on {data}; the miniature says: {answer}"
 """Verdict on a claim about a real data set that only its miniature has numbers of: they say nothing about it."""
-ANSWERS = {HOLDS: "yes", IN_PART: "in part", FAILS: "no", CANNOT: "undecided"}
+ANSWERS = {HOLDS: "yes", IN_PART: "in part", FAILS: "no", SMALL: SMALL, UNCERTAIN: "undecided", UNTESTABLE: "undecided"}
 """What the miniature says where a claim about it would get this verdict."""
 
 NO_GAIN = "no gain"
 """A gain worth naming is ruled out, whether or not harm is shown: the interval lies above ``1 - margin``."""
 
-YES, NO, UNDECIDED, FEW, NOTHING = "yes", "no", "undecided", "too few", "no numbers"
-"""What one comparison says of a claim."""
+YES, NO, TO_YES, TO_NO = "yes", "no", "points to yes", "points to no"
+UNDECIDED, FEW, NOTHING = "undecided", "too few", "no numbers"
+"""What one comparison says of a claim. It *points* to yes or no where its interval alone would say so, and only the
+correction for the many comparisons does not let it. `SMALL` is neither."""
+
+OPEN_ONES = (TO_YES, TO_NO, UNDECIDED, FEW)
+"""What more seeds or streets could decide."""
+
+MOST_CLAUSES = 3
+"""A sentence gives each comparison's numbers, of more than these their range."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,11 @@ class Comparison:
         return tuple(factorial()) if self.factor else (self.better, self.than)
 
     @property
+    def trained(self) -> tuple[str, ...]:
+        """The trainings behind them: a rival that never looks goes by its network's name."""
+        return tuple(dict.fromkeys(name.partition(": ")[0] for name in self.experiments))
+
+    @property
     def weights(self) -> dict[str, float]:
         """Of each experiment's log error in the effect."""
         return design().weights(1)[self.factor] if self.factor else {self.better: 1.0, self.than: -1.0}
@@ -120,20 +134,46 @@ class Comparison:
 
     @property
     def label(self) -> str:
-        """The comparison in a few words."""
-        return f"{self.factor}, main effect" if self.factor else f"{self.better} / {self.than}"
+        """The comparison in a few words; of two cells of the factorial, what they differ in, then what they share."""
+        if self.factor:
+            return f"{self.factor}, main effect"
+        if not {self.better, self.than} <= set(factorial()):
+            return f"{self.better} / {self.than}"
+        pairs = list(zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True))
+        better, than = (", ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
+        return f"{better} / {than} ({', '.join(one for one, other in pairs if one == other)})"
+
+    @property
+    def what(self) -> str:
+        """What is compared, as a sentence has it."""
+        name = self.quantity.partition(", ")[0]
+        return _WORDS["quantities"].get(name, LABELS.get(name, name))
 
     @property
     def place(self) -> str:
-        """Data and pixels in a few words."""
-        pixels = "all pixels" if self.stratum == "all" else self.stratum
-        where = [f"{self.measure}: {self.quantity}"] if self.measure else [self.protocol, pixels]
-        return ", ".join([*where, self.split] if self.split else where)
+        """Quantity, data and pixels in a few words."""
+        return ", ".join(part for part in (self.what if self.measure else "", self.where().replace("`", "")) if part)
 
     @property
-    def source(self) -> str:
-        """Where its numbers come from: a measure, or a protocol."""
-        return self.measure or self.protocol
+    def sides(self) -> tuple[str, str]:
+        """What is compared, and with what, as a sentence has it."""
+        if self.factor:
+            old, new = FACTORS[self.factor]
+            return f"`{new}` ({self.factor}, main effect)", f"`{old}`"
+        names = (name.partition(": ")[::2] for name in (self.better, self.than))
+        better, than = (f"`{name}` {_WORDS['pixels'].get(part, f'({part})') if part else ''}" for name, part in names)
+        return better.strip(), than.strip()
+
+    def where(self, miniature: bool = False) -> str:
+        """Data and pixels as a sentence has them; empty for a whole measure."""
+        stratum = dict(self.select).get("stratum", "all") if self.measure else self.stratum
+        parts, special = [], self.measure or self.protocol != PROTOCOL
+        if special and not self.measure:
+            data = REAL_DATA[source_of(self.protocol).root]
+            parts.append(f"on {'the miniature of ' if miniature else ''}{data} by `{self.protocol}`")
+        if stratum != "all" or not special:
+            parts.append(_WORDS["pixels"].get(stratum, f"in stratum {stratum}"))
+        return " ".join([*parts, "on validation scenes"] if self.split == "val" else parts)
 
 
 @dataclass(frozen=True)
@@ -179,6 +219,9 @@ KITTI_COMMAND: str = _STORED["kitti_command"]
 REAL_DATA: dict[str, str] = _STORED["real_data"]
 """Data root -> what the data set is called in a verdict."""
 
+_WORDS: dict[str, dict[str, str]] = _STORED["words"]
+"""How a sentence names quantities, pixels and what comparisons say; and the mark of each verdict."""
+
 CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", ())))}) for one in _STORED["claims"])
 """What can be put to a test, and what cannot, in the order of the table."""
 
@@ -186,7 +229,8 @@ CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", 
 def rule_text(rule: Rule | None = None) -> str:
     """The rule in words, with its numbers, as Markdown."""
     rule = rule or Rule()
-    numbers = {"false": 1 - rule.level, "gain": 1 - rule.margin, "least": rule.least, "stuck": STUCK}
+    constants = {"stuck": STUCK, "small": SMALL, "power": POWER}
+    numbers = {"false": 1 - rule.level, "gain": 1 - rule.margin, "least": rule.least} | constants
     return _STORED["rule"].rstrip().format(rule=rule.describe(), **numbers)
 
 
@@ -217,32 +261,33 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, claims: Iterabl
         rows: the run's own tidy rows, or None.
         claims: to be judged.
     """
-    numbers = Numbers(rows=pd.DataFrame() if rows is None else rows)
+    numbers = Numbers()
+    if rows is not None:
+        # a run's own rows say no length; their profile has one
+        lengths = {name: profile.schedule.steps for name, profile in PROFILES.items()}
+        numbers.rows = rows.assign(steps=rows["profile"].map(lengths))
     tests = [test for claim in claims for test in claim.tests]
-    # a rival that never looks goes by its network's name
-    trained = {test: [name.partition(": ")[0] for name in test.experiments] for test in tests}
-    present = evidence.present(name for names in trained.values() for name in names) if evidence else []
+    present = evidence.present(dict.fromkeys(name for test in tests for name in test.trained)) if evidence else []
     if not present:
         return numbers
+    records = evidence.records()[["experiment", "seed", "steps"]]
     kinds = {"none", *(kind for test in tests for kind in test.kinds)}
-    scores, validation = (evidence.scores(present, split) for split in ("test", "val"))
-    scores, validation = (some[some["stratum_kind"].isin(kinds)] for some in (scores, validation))
-    chosen_by = {name for test in tests if test.split == "val" for name in trained[test]}
-    parts = [scores, validation[validation["experiment"].isin(chosen_by)]]
-    for name in sorted({TRANSFER, *(test.measure for test in tests if test.measure)}):
-        if evidence.has_measure(name):
-            numbers.measured[name] = evidence.measured(name, present)
-    if MASK in numbers.measured:
+    parts = [evidence.scores(present, split) for split in ("val", "test")]
+    parts = [scores[scores["stratum_kind"].isin(kinds)].merge(records) for scores in parts]
+    stuck = outcomes_of(parts[0]).query("not learnt")
+    numbers.failed = frozenset(zip(stuck["experiment"], stuck["seed"], strict=True))
+    asked = {TRANSFER, *(test.measure for test in tests if test.measure)}
+    found = {name: evidence.measured(name, present).merge(records) for name in asked if evidence.has_measure(name)}
+    if MASK in found:
         # its question is of strata within one network, which stand as experiments of their own
-        found = numbers.measured[MASK]
-        numbers.measured[MASK] = found.assign(experiment=found["experiment"] + ": " + found["stratum"])
-    if TRANSFER in numbers.measured:
-        parts.append(with_rivals(numbers.measured.pop(TRANSFER)))
+        mask = found[MASK]
+        found[MASK] = mask.assign(experiment=mask["experiment"] + ": " + mask["stratum"])
+    if TRANSFER in found:
+        parts.append(with_rivals(found.pop(TRANSFER)))
     # one ablation, one set of training pairs: a row of any of its networks says which
     learnt_from = evidence.rows(present[:1], "val")["train_data"].iloc[0]
     numbers.scores = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(train_data=learnt_from)
-    stuck = outcomes_of(validation).query("not learnt")
-    numbers.failed = frozenset(zip(stuck["experiment"], stuck["seed"], strict=True))
+    numbers.measured = found
     return numbers
 
 
@@ -296,7 +341,7 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
     found: list[NumberSet] = []
     seen: set[str] = set()
     for scores, of_images in _fitting(numbers, test):
-        seen |= set(scores["experiment"])
+        seen |= set(scores["experiment"].unique())
         places = [name for name in PLACES if name in scores]
         for place, group in scores.groupby(places, dropna=False):
             told = dict.fromkeys(PLACES, "not stated") | {"miniature": False} | dict(zip(places, place, strict=True))
@@ -305,7 +350,9 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
                 had = inside.groupby("seed")["experiment"].nunique() == len(test.experiments)
                 if not had.any():
                     continue
-                context = told | {"images": inside["image"].nunique() if of_images else int(inside["images"].max())}
+                names = inside["image"].unique()
+                context = told | {"images": len(names) if of_images else int(inside["images"].max())}
+                context["streets"] = len({scene_of(name) for name in names} - {""}) if of_images else 0
                 kept = group[group["stratum_kind"].isin(["none", kind])]
                 seeds = (tuple(map(int, had.index[had])), tuple(map(int, had.index[~had])))
                 found.append(NumberSet(kept, of_images, kind, *seeds, context))
@@ -334,7 +381,9 @@ def _fitting(numbers: Numbers, test: Comparison) -> Iterator[tuple[pd.DataFrame,
         frame = frame[frame["experiment"].isin(test.experiments)]
         frame = frame[(frame["protocol"] == protocol.stated_name) & (frame["scaling"] == protocol.scaling)]
         frame = frame[frame["flip"].astype(bool) == protocol.flip]
-        frame = frame[frame["split"].astype(str).str.split("/").str[-1] == split]
+        frame = frame[
+            frame["split"].isin([name for name in frame["split"].unique() if str(name).split("/")[-1] == split])
+        ]
         if not of_images:
             frame = frame[(frame["status"] == "measured") & (frame["metric"] == test.metric)]
         if len(frame):
@@ -371,8 +420,8 @@ def _stratum(frame: pd.DataFrame, kind: str, stratum: str) -> pd.DataFrame:
     return frame[(frame["stratum_kind"] == kind) & (frame["stratum"] == stratum)]
 
 
-NONE = dict.fromkeys(("ratio", "low", "high"), np.nan) | dict.fromkeys(("seeds", "images", "clusters"), 0)
-NONE |= dict.fromkeys(("cluster", "profile", "train_data"), "") | {"miniature": False}
+NONE = dict.fromkeys(("ratio", "low", "high"), np.nan) | dict.fromkeys(("seeds", "images", "streets", "clusters"), 0)
+NONE |= dict.fromkeys(("cluster", "profile", "steps", "train_data"), "") | {"miniature": False}
 """The effect of a comparison without numbers."""
 
 
@@ -391,6 +440,8 @@ class Outcome:
         missing: experiments without any number there.
         alone: the verdict without correction.
         firm: it would survive Holm's correction as well.
+        family: how many comparisons were judged together.
+        needed: seeds and clusters that would decide it, of `Rule.needed`; None where nothing would, or nothing is open.
     """
 
     test: Comparison
@@ -402,17 +453,42 @@ class Outcome:
     missing: tuple[str, ...] = ()
     alone: str = ""
     firm: bool = False
+    family: int = 0
+    needed: tuple[int, int] | None = None
 
     @property
     def says(self) -> str:
-        """What it says of the claim: one of ``yes, no, undecided, too few, no numbers``."""
+        """What it says of the claim, from ``yes`` to ``no numbers``; `SMALL` is neither yes nor no."""
         if self.effect is NONE:
             return NOTHING
         if self.verdict.startswith(UNKNOWN):
             return FEW
-        if self.verdict == OPEN:
+        yes, no = (TO_YES, TO_NO) if self.verdict == OPEN else (YES, NO)
+        judged = self.alone if self.verdict == OPEN else self.verdict
+        if judged in ("", OPEN):
             return UNDECIDED
-        return YES if self.verdict == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else NO
+        return SMALL if judged == SMALL else yes if judged == {LESS: HELPS, EQUAL: SAME}[self.test.expects] else no
+
+    @property
+    def more_seeds(self) -> int:
+        """Seeds that it takes, with `more_streets`; 0 where no number that was tried would do, or nothing is open."""
+        return MORE_SEEDS[0] if self.says == FEW else self.needed[0] if self.needed else 0
+
+    @property
+    def more_streets(self) -> str:
+        """Streets (images, where these tell no street) that `needed` comes to; empty where those there are will do."""
+        effect = self.effect
+        if self.needed is None or self.needed[1] <= max(effect["clusters"], 1):
+            return ""
+        unit = "street" if effect["streets"] > 1 else "image"
+        return count(int(np.ceil(effect[f"{unit}s"] * self.needed[1] / effect["clusters"])), unit)
+
+    def behind(self) -> str:
+        """Seeds, images, streets, and of what data, in one text."""
+        effect = self.effect
+        streets = f" of {count(effect['streets'], 'street')}" if effect["streets"] > 1 else ""
+        data = "the miniature" if effect["miniature"] else "real data"
+        return f"{count(effect['seeds'], 'seed')}, {count(effect['images'], 'image')}{streets} of {data}"
 
     def numbers(self) -> str:
         """Ratio and interval in one text."""
@@ -420,14 +496,6 @@ class Outcome:
             return NOTHING
         asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
         return ratio_text(*(self.effect[name] for name in ("ratio", "low", "high"))) + asked
-
-    def evidence(self) -> str:
-        """Everything in one line, of a comparison with numbers."""
-        kind = f" ({self.kind})" if self.kind not in ("", "none") else ""
-        name = LABELS.get(self.test.quantity, self.test.quantity)
-        errors = f" ({name} {self.effect['method_error']:.3f} against {self.effect['reference_error']:.3f})"
-        said = f"{self.numbers()}{'' if self.test.factor else errors}, {self.verdict}{' (firm)' if self.firm else ''}"
-        return f"{self.test.label} on {self.test.place}{kind}: {said}"
 
 
 def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times: int = TIMES) -> Outcome:
@@ -455,8 +523,7 @@ def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times:
         left.append(f"seed {', '.join(map(str, taken.partial))} left out: not all experiments have it")
     whole = taken.scores[taken.scores["seed"].isin(taken.seeds)]
     effect = _effect(taken, test, whole, test.weights, rule, times)
-    trained = {name.partition(": ")[0] for name in test.experiments}
-    bad = sorted((name, seed) for name, seed in numbers.failed if name in trained and seed in taken.seeds)
+    bad = sorted((name, seed) for name, seed in numbers.failed if name in test.trained and seed in taken.seeds)
     if bad and taken.of_images:
         names = f"did not learn: {', '.join(f'{name} seed {seed}' for name, seed in bad)}"
         if test.factor:
@@ -501,20 +568,45 @@ def _learnt_pairs(taken: NumberSet, test: Comparison, failed: frozenset) -> tupl
 
 
 def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
-    """Judge the outcomes of a table as one family (`effect_rules.corrected`): sets each one's verdict, alone and firm.
+    """Judge the outcomes of a table as one family (`effect_rules.corrected`): sets each one's verdict, alone, firm,
+    family and needed.
 
-    Each distinct comparison must be there once.
+    What is left undecided may still be `SMALL`: that is a second family, corrected in the same way. Each distinct
+    comparison must be there once.
     """
     rule = rule or Rule()
     known = [outcome for outcome in outcomes if outcome.says != NOTHING]
     for outcome in known:
         outcome.alone = _alone(outcome, rule)
     # what cannot be judged is no comparison
-    p = np.array([np.nan if one.alone.startswith(UNKNOWN) else _p_value(one, rule) for one in known])
-    for outcome, share, sure in zip(known, adjust(p, "fdr"), adjust(p, "holm"), strict=True):
-        called = outcome.alone != OPEN and not outcome.alone.startswith(UNKNOWN)
-        outcome.verdict = OPEN if called and not share < 1 - rule.level else outcome.alone
-        outcome.firm = bool(called and sure < 1 - rule.level)
+    judged = np.array([not outcome.alone.startswith(UNKNOWN) for outcome in known], bool)
+    p, small = (np.where(judged, [of(one, rule) for one in known], np.nan) for of in (_p_value, _p_small))
+    false, family = 1 - rule.level, int(judged.sum())
+    shares = [adjust(values, how) < false for values, how in ((p, "fdr"), (p, "holm"), (small, "fdr"))]
+    for outcome, called, sure, little in zip(known, *shares, strict=True):
+        outcome.firm, outcome.family = bool(sure and outcome.alone != OPEN), family
+        outcome.verdict = outcome.alone if called or outcome.alone.startswith(UNKNOWN) else SMALL if little else OPEN
+    # one more must have a p-value below this to be called
+    called = sum(outcome.says in (YES, NO) for outcome in known)
+    surer = replace(rule, level=1 - false * (called + 1) / max(family, called + 1))
+    for outcome in known:
+        if outcome.says in OPEN_ONES:
+            outcome.needed = surer.needed(outcome.effect, _room(outcome, rule))
+
+
+def _room(outcome: Outcome, rule: Rule) -> float:
+    """How far a comparison's interval may reach to say anything of its claim (`Rule.room`)."""
+    test, log_ratio = outcome.test, float(np.log(outcome.effect["ratio"] / outcome.test.times))
+    room = abs(log_ratio - np.log1p(-rule.margin)) if test.expects == LESS else rule.room(log_ratio)
+    return max(room, min(np.log1p(EITHER_WAY) - log_ratio, log_ratio - np.log1p(-EITHER_WAY)) if test.times == 1 else 0)
+
+
+def _p_small(outcome: Outcome, rule: Rule) -> float:
+    """Of an effect of at most `EITHER_WAY`; 1 where its middle lies outside, or a share of the other is asked for."""
+    wide, effect = replace(rule, margin=EITHER_WAY), outcome.effect
+    if outcome.test.times != 1 or abs(effect["ratio"] - 1) > EITHER_WAY:
+        return 1.0
+    return float(wide.p_value(np.log(effect["ratio"]), np.hypot(effect["se_seeds"], effect["se_images"]), effect["df"]))
 
 
 def _alone(outcome: Outcome, rule: Rule) -> str:
@@ -548,31 +640,91 @@ def verdict(outcomes: Sequence[Outcome]) -> tuple[str, str]:
     if len(said) == 1:
         why = f"its one comparison says {said[0]}{' (firm)' if firm else ''}"
     else:
-        counted = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
-        why = f"of {len(said)} comparisons {counted}{f' ({firm} firm)' if firm else ''}"
+        each = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
+        why = f"of {len(said)} comparisons {each}{f'; {firm} firm' if firm else ''}"
     if YES in said:
         return HOLDS if set(said) == {YES} else IN_PART, why
-    return (FAILS, why) if set(said) == {NO} else (CANNOT, _because(outcomes))
+    if said and set(said) == {NO}:
+        return FAILS, why
+    if said and all(SMALL == outcome.says or outcome.verdict == SAME for outcome in outcomes):
+        return SMALL, why
+    untestable = (NOTHING in said or not said) and not set(said) & set(OPEN_ONES)
+    return UNTESTABLE if untestable else UNCERTAIN, _because(outcomes) or why
 
 
 def _because(outcomes: Sequence[Outcome]) -> str:
-    """Why comparisons allow no verdict."""
+    """What is missing of comparisons, what they point to, and what would decide them."""
     parts = []
-    lacking = [outcome for outcome in outcomes if outcome.says == NOTHING]
-    for source in dict.fromkeys(outcome.test.source for outcome in lacking):
-        lack = list(dict.fromkeys(name for o in lacking if o.test.source == source for name in o.missing))
-        names = f" of {', '.join(lack[:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
+    lacking: dict[str, dict[str, None]] = {}
+    for outcome in outcomes:
+        if outcome.says == NOTHING:
+            lacking.setdefault(outcome.test.measure or outcome.test.protocol, {}).update(dict.fromkeys(outcome.missing))
+    for source, lack in lacking.items():
+        names = f" of {', '.join([*lack][:3])}{' and others' if len(lack) > 3 else ''}" if lack else ""
         parts.append(f"no numbers{names} on {source}")
     if few := [o.verdict.removeprefix(f"{UNKNOWN}: ") for o in outcomes if o.says == FEW]:
-        parts.append("; ".join(dict.fromkeys(few)) + " only")
-    if wide := [outcome for outcome in outcomes if outcome.says == UNDECIDED]:
-        seeds = " or ".join(str(number) for number in sorted({outcome.effect["seeds"] for outcome in wide}))
-        near = sum(outcome.alone != OPEN for outcome in wide)
-        but = f", {near} of them by the correction alone" if near else ""
-        parts.append(f"undecided at {seeds} seeds{but} ({'; '.join(outcome.numbers() for outcome in wide)})")
+        parts.append(_each(few) + " only")
+    several, wide = len(outcomes) > 1, [o for o in outcomes if o.says in (TO_YES, TO_NO, UNDECIDED)]
+    for way in (TO_YES, TO_NO):
+        if found := [outcome for outcome in wide if outcome.says == way]:
+            which = f"{len(found)} of {len(outcomes)} " if several else ""
+            parts.append(f"{which}{way}, but does not survive the correction for {found[0].family} comparisons")
+    if never := [outcome for outcome in wide if not outcome.more_seeds]:
+        which = f"for {len(never)} of {len(outcomes)} " if several else ""
+        parts.append(f"{which}no number of seeds and streets that was tried would decide")
+    elif wide:
+        streets = max((outcome.more_streets for outcome in wide), key=lambda text: (len(text), text))
+        seeds = f"about {max(outcome.more_seeds for outcome in wide)} seeds"
+        parts.append(
+            f"seeds alone would not decide, {seeds} and {streets} would" if streets else f"{seeds} would decide"
+        )
     if any(outcome.says == NO for outcome in outcomes):
         parts.append("the other comparisons say no")
-    return "; ".join(parts) or "nothing tests it"
+    return "; ".join(parts)
+
+
+def clauses(known: Sequence[Outcome]) -> str:
+    """The numbers of comparisons as a part of a sentence; each says what is not as in the one before."""
+    told, before = [], dict.fromkeys(("where", "sides", "quantity", "behind"))
+    several = len({outcome.effect["steps"] for outcome in known}) > 1
+    for outcome in known:
+        test, effect = outcome.test, outcome.effect
+        now = {"where": test.where(effect["miniature"]), "sides": test.sides, "quantity": test.what}
+        now["behind"] = outcome.behind() + (f", {_budget([outcome])}" if several else "")
+        fresh = {name: value if value != before[name] else "" for name, value in now.items()}
+        (better, than), what = now["sides"], f"{effect['ratio']:.2f} times"
+        if fresh["sides"]:
+            what = f"{better} {what} that of {than}"
+            if fresh["quantity"]:
+                what = f"{better} has {effect['ratio']:.2f} times the {now['quantity']} of {than}"
+        elif fresh["quantity"]:
+            what += f" the {now['quantity']}"
+        interval = f"{effect['low']:.2f} to {effect['high']:.2f}" if np.isfinite(effect["low"]) else "no interval"
+        asked = f"asked for below {test.times:g}" if test.times != 1 else ""
+        brackets = [part for part in (interval, asked, fresh["behind"]) if part]
+        told.append(f"{fresh['where']} {what} ({'; '.join(brackets)})".strip())
+        before = now
+    return ", ".join(told)
+
+
+def ranges(outcomes: Sequence[Outcome]) -> str:
+    """The numbers of many comparisons as a part of a sentence: how many say what, and between which ratios."""
+    table = pd.DataFrame(
+        [{"says": o.says, "label": o.test.factor or o.test.label, "behind": o.behind(), **o.effect} for o in outcomes]
+    )
+    told = []
+    for says, group in table.groupby("says", sort=False):
+        ends = dict.fromkeys(f"{ratio:.2f}" for ratio in group["ratio"].agg(["min", "max"]))
+        span = "" if says == NOTHING else f": {' to '.join(ends)} times the error"
+        told.append(f"{len(group)} {says} ({', '.join(dict.fromkeys(group['label']))}{span})")
+    return f"of {len(outcomes)} comparisons {', '.join(told)}; {_each(table['behind'])}"
+
+
+def _budget(known: Iterable[Outcome]) -> str:
+    """How long the networks behind some comparisons were trained."""
+    steps = sorted({outcome.effect["steps"] for outcome in known}, key=lambda steps: (isinstance(steps, str), steps))
+    stated = [f"{int(number):,}" for number in steps if not isinstance(number, str) and number > 0]
+    return f"{' and '.join(stated)} steps" if len(stated) == len(steps) else "a training of unstated length"
 
 
 @dataclass(frozen=True)
@@ -591,43 +743,82 @@ class Judged:
         """The outcomes of a claim's comparisons."""
         return [self.outcomes[test] for test in claim.tests]
 
+    def _bearing(self, claim: Claim) -> tuple[list[Outcome], bool]:
+        """The outcomes that count for a claim, and whether it is about a real data set and they are of miniatures."""
+        outcomes = self.of(claim)
+        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
+            return outcomes, False
+        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
+        tested = any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real)
+        return (real, False) if tested else (outcomes, True)
+
     def verdict(self, claim: Claim) -> tuple[str, str]:
         """Verdict and reason. A claim about a real data set is judged by real numbers alone; where there are none of
         that data set, the verdict says what its miniature would answer (`UNTESTED`)."""
         if claim.blocked:
-            return CANNOT, claim.blocked
-        outcomes = self.of(claim)
-        if not claim.about or all(outcome.says == NOTHING for outcome in outcomes):
-            return verdict(outcomes)
-        real = [Outcome(one.test, missing=one.missing) if one.effect["miniature"] else one for one in outcomes]
-        if any(one.says != NOTHING and source_of(one.test.protocol).root == claim.about for one in real):
-            return verdict(real)
+            return UNTESTABLE, claim.blocked
+        outcomes, only_miniature = self._bearing(claim)
         said, why = verdict(outcomes)
-        return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]), why
+        return UNTESTED.format(data=REAL_DATA[claim.about], answer=ANSWERS[said]) if only_miniature else said, why
+
+    def sentence(self, claim: Claim) -> str:
+        """The answer in one sentence: ratios with intervals and n, the verdict, after how many steps, and what would
+        decide it where it is open."""
+        (result, why), (outcomes, only_miniature) = self.verdict(claim), self._bearing(claim)
+        known = [outcome for outcome in outcomes if outcome.says != NOTHING]
+        if claim.blocked or not known:
+            return f"{result[0].upper()}{result[1:]}: {why}."
+        few, said = len(known) <= MOST_CLAUSES, verdict(outcomes)[0]
+        text = clauses(known) if few else ranges(outcomes)
+        end = f" ({why})" if said == IN_PART and few else f"; {why}" if said in (UNCERTAIN, UNTESTABLE) else ""
+        comma = "," if only_miniature else ""
+        return f"{text[0].upper()}{text[1:]}: {result}{comma} after {_budget(known)}{end}."
+
+    def sentences(self) -> pd.DataFrame:
+        """A line a claim: claim (its name), mark (one character), verdict, sentence."""
+        return self.table()[["claim", "mark", "verdict", "sentence"]]
 
     def table(self) -> pd.DataFrame:
-        """A line a claim: claim, made in, question, text, verdict, why, evidence, scope, over, seeds, images, profile,
-        reading, change. Seeds and images: the fewest behind any comparison that has numbers."""
+        """A line a claim: claim, made in, question, text, mark, verdict, sentence, why, scope, over, seeds, images,
+        profile, steps, reading, change. Seeds and images: the fewest behind any comparison with numbers."""
         lines = []
         for claim in self.claims:
             known = [outcome for outcome in self.of(claim) if outcome.says != NOTHING]
             result, why = self.verdict(claim)
             line = {"claim": claim.name, "made in": claim.made_in, "question": claim.question, "text": claim.text}
-            line |= {"verdict": result, "why": why, "evidence": "; ".join(one.evidence() for one in known)}
+            line |= {"mark": _WORDS["marks"].get(result, _WORDS["marks"]["not tested"]), "verdict": result}
+            line |= {"sentence": self.sentence(claim), "why": why}
             line |= {"scope": _each("miniature only" if one.effect["miniature"] else "real data" for one in known)}
             line |= {"over": _each(one.over for one in known)}
             line |= {count: min((int(one.effect[count]) for one in known), default=0) for count in ("seeds", "images")}
-            line |= {"profile": _each(str(one.effect["profile"]) for one in known)}
+            line |= {name: _each(str(one.effect[name]) for one in known) for name in ("profile", "steps")}
             line |= {"reading": claim.reading, "change": self.change(claim)}
             lines.append({name: "-" if value == "" else value for name, value in line.items()})
         return pd.DataFrame(lines)
+
+    def needs(self) -> pd.DataFrame:
+        """What would decide the open comparisons (`Rule.needed`), a line each: those that need the fewest seeds first,
+        then those that need more streets, then those that nothing tried would decide.
+
+        Columns: claims, comparison, place, ratio, seeds, images (that there are), seeds needed, streets needed (or
+        images, where these tell no street). The last three are texts, with a dash where nothing has to be added.
+        """
+        lines = {}
+        for test, one in self.outcomes.items():
+            if one.says in OPEN_ONES:
+                claims = "; ".join(claim.name for claim in self.claims if test in claim.tests)
+                line = {"claims": claims, "comparison": test.label, "place": test.place, "ratio": one.numbers()}
+                line |= {name: one.effect[name] for name in ("seeds", "images")}
+                line |= {"seeds needed": str(one.more_seeds or "not known"), "streets needed": one.more_streets or "–"}
+                lines[not one.more_seeds, one.more_streets != "", one.more_seeds, one.more_streets, len(lines)] = line
+        return pd.DataFrame([line for _, line in sorted(lines.items(), key=lambda item: item[0])])
 
     def effects(self) -> pd.DataFrame:
         """A line a claim's comparison, for tables and `lowtex_lab.plots.claim_effects`.
 
         Columns: claim, made_in, comparison, place, kind, ratio, low, high, asked (the share that the error is held
-        against), expects, verdict, alone (uncorrected), firm, says, metric, seeds, images, clusters, cluster, over,
-        miniature, profile, train_data, left. A comparison without numbers has none.
+        against), expects, verdict, alone (uncorrected), firm, says, metric, seeds, images, streets, clusters, cluster,
+        over, miniature, profile, steps, train_data, left. A comparison without numbers has none.
         """
         parts = []
         for claim in self.claims:
@@ -642,33 +833,36 @@ class Judged:
 
     def family(self) -> int:
         """How many distinct comparisons were judged together."""
-        return sum(outcome.says not in (NOTHING, FEW) for outcome in self.outcomes.values())
+        return max((outcome.family for outcome in self.outcomes.values()), default=0)
+
+    def budget(self) -> str:
+        """How long the networks behind the comparisons were trained, ``200 steps``."""
+        return _budget([outcome for outcome in self.outcomes.values() if outcome.says != NOTHING])
 
     def change(self, claim: Claim) -> str:
         """What to run so that a claim can be judged, or judged on real data; empty where nothing would help."""
-        outcomes, commands = self.of(claim), []
-        lacking: dict[str, list[str]] = {}
+        outcomes, lacking = self.of(claim), {}
         for outcome in outcomes:
             if outcome.says == NOTHING:
                 # the ablation itself has one protocol, the others are in `transfer`
                 extra = outcome.test.measure or ("" if outcome.test.protocol == PROTOCOL else TRANSFER)
-                lacking.setdefault(extra, []).extend(outcome.missing)
+                lacking.setdefault(extra and f" --measure {extra}", []).extend(outcome.missing)
         # what has to be trained comes before what is measured of it
-        for extra, names in sorted(lacking.items()):
-            commands.append(_ablate(names) + (f" --measure {extra}" if extra else ""))
-        if wide := [outcome for outcome in outcomes if outcome.says in (UNDECIDED, FEW)]:
-            seeds = max(MORE_SEEDS, 2 * max(outcome.effect["seeds"] for outcome in wide))
+        commands = [_ablate(names) + extra for extra, names in sorted(lacking.items())]
+        if wide := [one for one in outcomes if one.more_seeds > one.effect["seeds"] and not one.more_streets]:
             names = [name for outcome in wide for name in outcome.test.experiments]
-            commands.append(f"{_ablate(names)} --seeds 0-{seeds - 1}")
+            commands.append(f"{_ablate(names)} --seeds 0-{max(outcome.more_seeds for outcome in wide) - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
     def counts(self) -> dict[str, int]:
-        """Verdict -> number of claims: the four of `VERDICTS`, then what else was said."""
+        """Verdict -> number of claims: those of `VERDICTS`, then what else was said."""
         said = [self.verdict(claim)[0] for claim in self.claims]
         return {name: said.count(name) for name in dict.fromkeys([*VERDICTS, *said])}
 
 
-def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES) -> Judged:
+def judge(
+    numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES, title: str = ""
+) -> Judged:
     """Look up every comparison once, judge all of them as one family, and keep what each claim is told.
 
     Args:
@@ -676,12 +870,14 @@ def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None 
         claims: what to judge.
         rule: when an effect counts; None = a margin of 2 %, 95 % intervals, three seeds.
         times: draws of the bootstrap.
+        title: of a bar that shows how far it is; empty shows none.
 
     Raises:
         DataError: numbers that do not fit together; names them.
     """
     tests = dict.fromkeys(test for claim in claims for test in claim.tests)
-    outcomes = {test: look_up(numbers, test, rule, times) for test in tests}
+    asked = track(tests, title, unit="comparison") if title else tests
+    outcomes = {test: look_up(numbers, test, rule, times) for test in asked}
     settle(list(outcomes.values()), rule)
     return Judged(tuple(claims), outcomes)
 

@@ -127,7 +127,7 @@ def read_packed_records(run_dir: str | Path) -> dict[str, dict]:
 
 
 def read_records(run_dir: str | Path) -> pd.DataFrame:
-    """A line an experiment and seed: experiment, seed, key, threads, device, commit, wall_s (training), score_s.
+    """A line an experiment and seed: experiment, seed, key, steps, threads, device, commit, wall_s (training), score_s.
 
     ``feature_net_key`` and ``feature_net_s`` are of the feature network, which several experiments share, as several
     names may share a ``key``: count each once.
@@ -140,6 +140,7 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
                 "experiment": record["experiment"]["name"],
                 "seed": record["experiment"]["seed"],
                 "key": record["key"],
+                "steps": record["experiment"]["schedule"]["steps"],
                 **{name: training[name] for name in ("threads", "device", "commit", "created", "wall_s")},
                 "score_s": record["score_s"],
                 "feature_net_key": features.get("key", ""),

@@ -129,13 +129,21 @@ def _and(names: Sequence[str]) -> str:
 
 
 def claims_list(claims: pd.DataFrame) -> str:
-    """Which claims got which verdict, a line a verdict, from the table that notebook 16 leaves (``16_claims``)."""
-    lines = []
+    """Which claims got which verdict, a line a verdict, and below, folded, each claim's sentence.
+
+    Args:
+        claims: the sentences that notebook 16 leaves (``16_sentences``): claim, mark, verdict, sentence.
+    """
+    lines, folded = [], ["", "<details><summary>Each claim with its numbers</summary>", ""]
     for verdict in dict.fromkeys([*VERDICTS, *claims["verdict"]]):
-        names = claims.loc[claims["verdict"] == verdict, "claim"].tolist()
-        if names:
-            lines.append(f"- **{verdict}** ({len(names)}): {'; '.join(names)}")
-    return "\n".join(lines)
+        group = claims[claims["verdict"] == verdict]
+        if len(group):
+            mark = group["mark"].iloc[0]
+            lines.append(f"- {mark} **{verdict}** ({len(group)}): {'; '.join(group['claim'])}")
+            folded += [
+                f"- {mark} *{name}*: {said}" for name, said in zip(group["claim"], group["sentence"], strict=True)
+            ]
+    return "\n".join([*lines, *folded, "", "</details>"])
 
 
 def readme_blocks(evidence: Evidence, claims: pd.DataFrame, real: pd.DataFrame | None = None) -> dict[str, dict]:

@@ -82,6 +82,7 @@ CLAIMS = """claim,comparison,ratio,low,high,says,seeds,asked,images,firm
 first claim,a / b,0.7,0.6,0.8,yes,5,1,40,True
 first claim,a / c,1.1,0.9,1.3,undecided,4,1,40,False
 second claim,c / d,1.2,1.1,1.3,no,3,0.5,12,False
+second claim,c / g,0.9,0.85,0.97,points to yes,3,1,12,False
 third claim,e / f,,,,no numbers,0,1,40,False"""
 
 
@@ -152,14 +153,18 @@ SAYS = {
     ),
     "claims": (
         lambda: figures.claim_effects(claims()),
-        "first claim|a / b · all pixels|second claim|says yes|says no|undecided|3 to 5 seeds|12 to 40 images|"
-        "1 comparison without numbers left out|share that is asked for|miniature data",
+        "first claim|a / b · all pixels|second claim|says yes|says no|points to yes|undecided|3 to 5 seeds|"
+        "12 to 40 images|"
+        "thick lines: firm|open marks in colour: the correction|1 comparison without numbers left out|"
+        "share that is asked for|miniature data",
         "e / f",
     ),
     "a lonely claim": (
-        lambda: figures.claim_effects(claims().iloc[:1].assign(low=np.nan, high=np.nan, says="too few", seeds=1)),
+        lambda: figures.claim_effects(
+            claims().iloc[:1].assign(low=np.nan, high=np.nan, says="too few", firm=False, seeds=1)
+        ),
         "too few seeds or images",
-        "second claim",
+        "second claim|firm|open marks",
     ),
 }
 """What is drawn, the words it must show, and those it must not."""
@@ -228,9 +233,24 @@ def test_a_training_that_did_not_learn_is_off_the_scale_and_in_no_mean():
 def test_claims_lie_at_their_intervals_and_one_that_knows_nothing_does_not_squeeze_the_others():
     lines = figures.claim_effects(claims()).axes[0].lines
     level = [line for line in lines if len(line.get_xdata()) == 2 and np.ptp(line.get_ydata()) < 1e-6]
-    assert [tuple(np.round(line.get_xdata(), 6)) for line in level] == [(0.6, 0.8), (0.9, 1.3), (1.1, 1.3)]
+    ends = [(0.6, 0.8), (0.9, 1.3), (1.1, 1.3), (0.85, 0.97)]
+    assert [tuple(np.round(line.get_xdata(), 6)) for line in level] == ends
     wide = claims().iloc[:2].assign(high=[0.8, 1e6])
     assert figures.claim_effects(wide).axes[0].get_xlim()[1] < 5
+
+
+def test_what_the_correction_alone_prevents_is_hollow_in_its_colour_and_what_is_firm_is_thick():
+    lines = figures.claim_effects(claims()).axes[0].lines
+    looks = {float(x.get_xdata()[0]): x for x in lines if x.get_marker() in "os" and len(x.get_xdata()) == 1}
+    assert {ratio: mark.get_markerfacecolor() == "white" for ratio, mark in looks.items()} == {
+        0.7: False,
+        1.1: True,
+        1.2: False,
+        0.9: True,
+    }
+    assert looks[0.9].get_color() == looks[0.7].get_color() != looks[1.1].get_color()
+    widths = [line.get_linewidth() for line in lines if len(line.get_xdata()) == 2 and np.ptp(line.get_ydata()) < 1e-6]
+    assert widths[0] > 2 * widths[1] and len(set(widths[1:])) == 1
 
 
 @pytest.mark.parametrize(
@@ -247,7 +267,7 @@ def test_claims_lie_at_their_intervals_and_one_that_knows_nothing_does_not_squee
         (lambda: drawn_cells(cells().query("experiment != '+---'")), r"no rows of \+---"),
         (lambda: drawn_cells(cells().drop(columns="error")), "needs the column error"),
         (lambda: figures.claim_effects(claims().iloc[:0]), "no rows"),
-        (lambda: figures.claim_effects(claims().iloc[3:]), "claim_effects"),
+        (lambda: figures.claim_effects(claims().iloc[4:]), "claim_effects"),
         (lambda: figures.claim_effects(pd.concat([claims()] * 20)), "claim_effects"),
     ],
 )

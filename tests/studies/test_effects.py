@@ -115,6 +115,33 @@ def test_seeds_needed_for_a_verdict(ratio, spread, seeds):
     assert Rule().seeds_needed(ratio, spread) == seeds
 
 
+def test_seeds_that_decide_do_so_in_four_of_five_studies():
+    rule, effect = Rule(), {"se_seeds": 0.03, "seeds": 4, "se_images": 0.0, "clusters": 1}
+    seeds, clusters = rule.needed(effect, rule.room(np.log(0.9)))
+    assert clusters == 1 and seeds > rule.seeds_needed(0.9, 0.06)
+
+    def decided(number: int) -> float:
+        logs = np.random.default_rng(0).normal(np.log(0.9), 0.06, (4000, number))
+        reach = stats.t.ppf(0.975, number - 1) * logs.std(axis=1, ddof=1) / np.sqrt(number)
+        return (logs.mean(axis=1) + reach < np.log(0.98)).mean()
+
+    assert decided(seeds - 2) < 0.8 < decided(seeds) < 0.9
+
+
+def test_where_the_images_share_is_too_wide_only_more_streets_decide():
+    rule = Rule()
+    wide = {"se_seeds": 0.001, "seeds": 5, "se_images": 0.06, "clusters": 10}
+    seeds, clusters = rule.needed(wide, rule.room(np.log(0.85)))
+    assert seeds == 5 and 10 < clusters < 30
+    # by hand: Student's reach of the images' share alone, and the power's
+    reach = [
+        (stats.t.ppf(0.975, n - 1) + stats.t.ppf(0.8, n - 1)) * 0.06 * (10 / n) ** 0.5 for n in (clusters, clusters - 1)
+    ]
+    assert reach[0] < rule.room(np.log(0.85)) < reach[1]
+    assert rule.needed(wide | {"se_seeds": 0.06}, 0.14)[0] == 10, "and more seeds, where both are too wide"
+    assert rule.needed(wide, 0.001) is None and rule.needed(wide | {"se_seeds": np.nan}, 1.0) is None
+
+
 def made_effects(p_values) -> pd.DataFrame:
     """Effects of 100 degrees, se 0.01, margin 0, that have these p-values, all below 1."""
     t = stats.t.isf(np.array(p_values) / 2, 100)

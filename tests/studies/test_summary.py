@@ -80,11 +80,14 @@ def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
     assert summary.effects_table(MadeFactorial(lacking="iresnet-features-both-nested")).empty
 
 
-def test_claims_are_listed_by_verdict():
-    claims = pd.DataFrame({"claim": ["a", "b", "c"], "verdict": [FAILS, HOLDS, FAILS]})
-    assert summary.claims_list(claims) == f"- **{HOLDS}** (1): b\n- **{FAILS}** (2): a; c"
-    claims.loc[3] = ["d", "not tested on KITTI; the miniature says: yes"]
-    assert summary.claims_list(claims).endswith("a; c\n- **not tested on KITTI; the miniature says: yes** (1): d")
+def test_claims_are_listed_by_verdict_and_told_below():
+    claims = pd.DataFrame({"claim": ["a", "b", "c"], "verdict": [FAILS, HOLDS, FAILS], "mark": ["✗", "✓", "✗"]})
+    claims["sentence"] = claims["claim"] + " has 0.71 times the error."
+    said = summary.claims_list(claims)
+    assert said.startswith(f"- ✓ **{HOLDS}** (1): b\n- ✗ **{FAILS}** (2): a; c\n\n<details>")
+    assert said.endswith("- ✗ *c*: c has 0.71 times the error.\n\n</details>")
+    claims.loc[3] = ["d", "not tested on KITTI; the miniature says: yes", "○", "s"]
+    assert "a; c\n- ○ **not tested on KITTI; the miniature says: yes** (1): d\n" in summary.claims_list(claims)
 
 
 def test_blocks_take_the_old_ones_places():

@@ -1,5 +1,6 @@
 """When an effect counts: the rule that turns intervals into verdicts, as data, and its care for many comparisons."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,23 @@ CANNOT = "cannot be judged"
 
 CORRECTIONS = ("holm", "fdr")
 
+EITHER_WAY = 0.05
+"""A change of the error by at most this share, up or down, may be called small. Chosen before any number was seen."""
+
+SMALL = f"at most {100 * EITHER_WAY:g} % either way"
+"""What is said of an effect that the rule leaves undecided and whose whole interval lies within `EITHER_WAY` of 1."""
+
 MOST_SEEDS = 100
 """More than these are not counted by `Rule.seeds_needed`."""
+
+MOST_STREETS = 20
+"""`Rule.needed` counts up to so many times the streets that there are."""
+
+MORE_SEEDS = (10, 20, 40)
+"""Seeds that `Rule.needed` tries with more streets, where those there are would not do with any number of streets."""
+
+POWER = 0.8
+"""`Rule.needed` asks for a verdict in this share of studies like the one at hand."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +99,51 @@ class Rule:
         """
         if not (np.isfinite(spread) and ratio > 0):
             return None
-        size, (below, above) = np.log(ratio), np.log1p([-self.margin, self.margin])
-        # how far the interval may reach: to the margin that the effect has passed, or to the nearer one it is within
-        room = max(below - size, size - above, min(size - below, above - size))
         seeds = np.arange(self.least, MOST_SEEDS + 1)
-        enough = stats.t.ppf(0.5 + self.level / 2, seeds - 1) * spread / np.sqrt(seeds) < room
+        enough = self._reach(spread / np.sqrt(seeds), seeds, 0.0, 1) < self.room(np.log(ratio))
         return int(seeds[enough.argmax()]) if enough.any() else None
+
+    def room(self, log_ratio: float) -> float:
+        """How far from its middle the interval of an effect may reach for a verdict: to the margin that the effect has
+        passed, or to the nearer one that it is within."""
+        below, above = np.log1p([-self.margin, self.margin])
+        return max(below - log_ratio, log_ratio - above, min(log_ratio - below, above - log_ratio))
+
+    def needed(self, effect: Mapping[str, float], room: float) -> tuple[int, int] | None:
+        """Seeds and streets with which the interval of an effect would fit into some room.
+
+        The effect and both its standard errors are taken for true; the chance of a verdict is then `POWER`. The share
+        of the images is not made smaller by seeds: where it alone is too wide, only more streets help, and where the
+        streets are few, more of them vary more than the stretches that they were cut into, so this is a lower bound.
+
+        Args:
+            effect: ``se_seeds, se_images`` (of the ratio's logarithm), ``seeds`` and ``clusters`` of it.
+            room: how far the interval may reach from its middle, of the logarithm.
+
+        Returns:
+            (seeds, clusters): more seeds at the clusters there are, where at most `MOST_SEEDS` will do; else more
+            clusters at the seeds there are; else more clusters at one of `MORE_SEEDS`. None where nothing of that
+            will do, or where nothing is known.
+        """
+        seeds, clusters = int(effect["seeds"]), max(int(effect["clusters"]), 1)
+        spread, scatter = effect["se_seeds"] * np.sqrt(seeds), effect["se_images"] * np.sqrt(clusters)
+        more_seeds = np.arange(self.least, MOST_SEEDS + 1)
+        more_clusters = np.arange(clusters, MOST_STREETS * clusters + 1)
+        ways = [(seeds, more_clusters), *((number, more_clusters) for number in MORE_SEEDS if number > seeds)]
+        for way in [(more_seeds, clusters), *ways]:
+            many, drawn = np.broadcast_arrays(*way)
+            enough = self._reach(spread / np.sqrt(many), many, scatter / np.sqrt(drawn), drawn, POWER) < room
+            if enough.any():
+                return int(many[enough.argmax()]), int(drawn[enough.argmax()])
+        return None
+
+    def _reach(self, se_seeds, seeds, se_images, clusters, power: float = 0.5) -> np.ndarray:
+        """Half the width of Student's interval from the standard errors of both sides (`stats.resampling.Spread`), and
+        as much more as it takes to fit into a room of that size in a share ``power`` of studies."""
+        variance = se_seeds**2 + se_images**2
+        freedom = se_seeds**4 / np.maximum(seeds - 1, 1) + se_images**4 / np.maximum(clusters - 1, 1)
+        df = np.divide(variance**2, freedom, out=np.ones_like(variance), where=freedom != 0)
+        return (stats.t.ppf(0.5 + self.level / 2, df) + stats.t.ppf(power, df)) * np.sqrt(variance)
 
     def describe(self) -> str:
         """The rule in words, with its numbers."""

@@ -82,7 +82,8 @@ def contrast_effects(
     rule, details = rule or Rule(), details or {}
     experiments = list(dict.fromkeys(name for own in weights.values() for name in own))
     require(scores, ("experiment", "image"))
-    absent = [name for name in experiments if name not in set(scores["experiment"])]
+    there = scores["experiment"].unique()
+    absent = [name for name in experiments if name not in there]
     if absent and not common_seeds:
         raise DataError(f"no training is left of {', '.join(absent)}: none has learnt, or there are no rows")
     scores = scores[scores["experiment"].isin(experiments)]
