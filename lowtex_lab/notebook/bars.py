@@ -54,8 +54,8 @@ def bars_text(states: Mapping[str, str], spent_s: float) -> str:
 
 
 def spoken_label(label: str) -> str:
-    """A task's label for people: ``feature_net-s0-650667aaf730`` -> ``feature_net, seed 0``."""
-    return re.sub(r"-s(\d+)(-[0-9a-f]{12})?$", r", seed \1", label)
+    """A task's label for people: ``feature_net-s0-650667aaf730`` -> ``feature network, seed 0``."""
+    return re.sub(r"-s(\d+)(-[0-9a-f]{12})?$", r", seed \1", label).replace("feature_net,", "feature network,")
 
 
 def _share(state: str) -> float:

@@ -38,7 +38,8 @@ REACH = 1 / 16
 
 def answer(*sentences: str, label: str = "Answer") -> None:
     """Show sentences as one paragraph of prose, after ``label`` in bold; right after the cell that shows it."""
-    display(Markdown(f"**{label}.** {' '.join(sentences)}"))
+    text = " ".join(filter(None, sentences))
+    display(Markdown(f"**{label}.** {text[:1].upper()}{text[1:]}"))
 
 
 @dataclass

@@ -75,6 +75,7 @@ class Study:
         self.pair_options = pair_options
         self._pairs: dict[tuple, tuple[Dataset, dict]] = {}
         self._said: set[str] = set()
+        self._just_trained: set[Path] = set()
 
     @property
     def seeds(self) -> range:
@@ -102,7 +103,8 @@ class Study:
         folder = self._folder(experiment)
         label = f"{name}, seed {experiment.seed}"
         if is_finished(folder):
-            self._say_once(f"{label}: found, trained before ({experiment.key})")
+            if folder not in self._just_trained:
+                self._say_once(f"{label}: found, trained before ({experiment.key})")
             return folder
         self.announce([name], [experiment.seed], **changes)
         options = self.run.loop_options(f"training {label}")
@@ -182,6 +184,7 @@ class Study:
             if failed:
                 label, reason = next(iter(failed.items()))
                 raise LowtexError(f"{len(failed)} of {len(plan)} trainings failed; {label}: {reason}")
+            self._just_trained.update(self._folder(task.experiment) for task in plan)
         folders = {(name, seed): self._folder(self.experiment(name, seed)) for name in names for seed in seeds}
         for key, folder in folders.items():
             if not is_finished(folder):

@@ -12,7 +12,7 @@ def test_every_training_has_a_line_and_the_time_left_is_for_all():
     }
     *lines, last = bars.bars_text(states, 90.0).splitlines()
     assert [line.split(" █")[0].split(" ░")[0].rstrip() for line in lines] == [
-        "feature_net, seed 0",
+        "feature network, seed 0",
         "encoder, seed 0",
         "ours, seed 0",
         "census, seed 1",
