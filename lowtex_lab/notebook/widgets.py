@@ -116,7 +116,9 @@ def _fit(figure: Figure, panels: np.ndarray, bar: str) -> None:
     tall_in = tile_in * panels.shape[0] + 0.1
     if bar:
         look = {"location": "bottom", "fraction": 0.05, "aspect": 40, "shrink": 0.6, "pad": 0.1 / tall_in}
-        figure.colorbar(panels.flat[0].images[0], ax=panels.ravel().tolist(), **look).set_label(bar, fontsize=9)
+        scale = figure.colorbar(panels.flat[0].images[0], ax=panels.ravel().tolist(), **look)
+        scale.set_label(bar, fontsize=9)
+        scale.ax.tick_params(labelsize=8.5)
     figure.set_size_inches(figure.get_figwidth(), tall_in + (0.6 if bar else 0.0))
 
 
