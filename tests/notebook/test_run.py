@@ -111,6 +111,7 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
     assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)
     assert "10_kitti is done" in shows[-1].data and "10_line.png" in shows[-1].data
+    assert "- abs rel: 0.5\n" in shows[-1].data and "{" not in shows[-1].data
     monkeypatch.setenv("LOWTEX_RESULT", str(tmp_path / "elsewhere.json"))
     run.finish()
     assert json.loads((tmp_path / "elsewhere.json").read_text())["facts"] == {}
