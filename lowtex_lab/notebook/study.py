@@ -43,9 +43,9 @@ AUTO = "auto"
 
 LOADERS = 8
 
-STEP_S_PER_PIXEL = 2e-6
-"""One core's seconds for each pixel of a step's batch, in networks as narrow as those of profile quick (0.3 to 0.6 s
-for 8 images of 320x96, by the committed records of the ablation)."""
+STEP_S_PER_PIXEL = 2.3e-6
+"""One core's seconds for each pixel of a step's batch, in networks as narrow as those of profile quick: 0.56 s for 8
+images of 320x96, the mean of notebook 04's trainings in the committed quick run (0.4 to 1 s on a busy machine)."""
 
 WIDEST_ON_CPU = 0.25
 """Width of network up to which `STEP_S_PER_PIXEL` holds; wider ones are for a GPU."""
