@@ -15,6 +15,9 @@ from lowtex.progress import count, duration
 WIDTH = 20
 """Of a bar, in letters."""
 
+ENDED = ("done", "FAILED", "not begun")
+"""How the state of a task begins that will not change any more."""
+
 _PROGRESS = re.compile(r"(\d+)/(\d+) ")
 
 
@@ -46,7 +49,7 @@ def bars_text(states: Mapping[str, str], spent_s: float) -> str:
     for label, state in states.items():
         full = round(WIDTH * shares[label])
         lines.append(f"{spoken_label(label):26.26} {'█' * full}{'░' * (WIDTH - full)} {state.rpartition(': ')[2]:.50}")
-    ended = sum(share == 1.0 for share in shares.values())
+    ended = sum(state.startswith(ENDED) for state in states.values())
     mean = sum(shares.values()) / len(shares)
     left = f", about {duration(spent_s * (1 - mean) / mean)} left" if 0 < mean < 1 else ""
     lines.append(f"{ended} of {count(len(states), 'training')} ended after {duration(spent_s)}{left}")
@@ -60,7 +63,8 @@ def spoken_label(label: str) -> str:
 
 def _share(state: str) -> float:
     """How much of a training is behind it, 0 to 1."""
-    if state.startswith(("done", "FAILED", "not begun")):
+    # the last line of a process says that it is done a moment before the process ends
+    if state.startswith(ENDED) or state.rpartition(": ")[2].startswith("done"):
         return 1.0
     found = _PROGRESS.search(state)
     return int(found[1]) / int(found[2]) if found else 0.0

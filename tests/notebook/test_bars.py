@@ -8,6 +8,7 @@ def test_every_training_has_a_line_and_the_time_left_is_for_all():
         "feature_net-s0-650667aaf730": "done in 41 s",
         "encoder-s0": "training encoder, seed 0: 50/200 steps (25 %), about 2 min 05 s left; loss 0.1234",
         "ours-s0": "waiting",
+        "zncc-s0": "training zncc, seed 0: done, 200 steps in 40 s; loss 0.1000",
         "census-s1": "FAILED after 3 s: state.pt is damaged",
     }
     *lines, last = bars.bars_text(states, 90.0).splitlines()
@@ -15,13 +16,14 @@ def test_every_training_has_a_line_and_the_time_left_is_for_all():
         "feature network, seed 0",
         "encoder, seed 0",
         "ours, seed 0",
+        "zncc, seed 0",
         "census, seed 1",
     ]
-    assert [line.count("█") for line in lines] == [20, 5, 0, 20]
+    assert [line.count("█") for line in lines] == [20, 5, 0, 20, 20]
     assert lines[1].endswith("50/200 steps (25 %), about 2 min 05 s left; loss 0.1234"[:50])
-    assert lines[3].endswith("state.pt is damaged")
-    # 2.25 of 4 done in 90 s, so 70 s to come
-    assert last == "2 of 4 trainings ended after 1 min 30 s, about 1 min 10 s left"
+    assert lines[4].endswith("state.pt is damaged")
+    # 3.25 of 5 done in 90 s, so 48 s to come
+    assert last == "2 of 5 trainings ended after 1 min 30 s, about 48 s left"
     assert max(map(len, lines)) <= 100
 
 
