@@ -79,6 +79,14 @@ def test_best_and_worst():
     assert helpers.best_and_worst(one) == ["d/0000000000/l"]
 
 
+def test_an_answer_is_one_paragraph_of_prose(monkeypatch):
+    seen = []
+    monkeypatch.setattr(helpers, "display", lambda markdown: seen.append(markdown.data))
+    helpers.answer("at 3 px.", "", "`ours` too.")
+    helpers.answer("`ours`.", label="Found")
+    assert seen == ["**Answer.** At 3 px. `ours` too.", "**Found.** `ours`."]
+
+
 def test_short_names():
     assert helpers.short_name("2011_09_26_drive_0001_sync/0000000025/l") == "2011_09_26_drive_0001 25"
     assert helpers.short_name("Scene01/clone/00007/l") == "Scene01 clone 7"
