@@ -122,7 +122,7 @@ def setting(evidence: Evidence, names: Iterable[str] | None = None) -> str:
 
 
 def in_words(effect: Mapping, unit: str = "seed") -> str:
-    """An effect in half a sentence: ``0.71 (0.62 to 0.80, helps; 5 seeds, 40 images)``.
+    """An effect in half a sentence: ``0.71 times as large (0.62 to 0.80, helps; 5 seeds, 40 images)``.
 
     Args:
         effect: a row of `lowtex_lab.studies.stats.effects.compare`, perhaps `corrected`, whose verdict then counts.
@@ -132,7 +132,7 @@ def in_words(effect: Mapping, unit: str = "seed") -> str:
     known = np.isfinite(effect["low"]) and np.isfinite(effect["high"])
     interval = f"{effect['low']:.2f} to {effect['high']:.2f}, " if known else ""
     number = f"{count(int(effect['seeds']), unit)}, {count(int(effect['images']), 'image')}"
-    return f"{effect['ratio']:.2f} ({interval}{verdict}; {number})"
+    return f"{effect['ratio']:.2f} times as large ({interval}{verdict}; {number})"
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
