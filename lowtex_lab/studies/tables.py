@@ -20,7 +20,7 @@ import pandas as pd
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.experiments import FACTORS, GROUPS, VARIANTS, factorial, levels_of, named_experiment
 from lowtex.progress import count
-from lowtex_lab.plots.tidy import in_order, number_range
+from lowtex_lab.plots.tidy import counted, in_order, number_range
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import learnt_only as only_learnt
 from lowtex_lab.studies.learnt import outcomes
@@ -121,18 +121,23 @@ def setting(evidence: Evidence, names: Iterable[str] | None = None) -> str:
     return f"{evidence.profile} profile, {steps} steps, {data} of {places}"
 
 
-def in_words(effect: Mapping, unit: str = "seed") -> str:
+def in_words(effect: Mapping, counts: bool = True) -> str:
     """An effect in half a sentence: ``0.71 times as large (0.62 to 0.80, helps; 5 seeds, 40 images)``.
 
     Args:
         effect: a row of `lowtex_lab.studies.stats.effects.compare`, perhaps `corrected`, whose verdict then counts.
-        unit: what ``seeds`` counts.
+        counts: say seeds and images; False where `behind` says them of several effects at once.
     """
     verdict = effect.get("verdict_corrected", effect["verdict"])
     known = np.isfinite(effect["low"]) and np.isfinite(effect["high"])
     interval = f"{effect['low']:.2f} to {effect['high']:.2f}, " if known else ""
-    number = f"{count(int(effect['seeds']), unit)}, {count(int(effect['images']), 'image')}"
-    return f"{effect['ratio']:.2f} times as large ({interval}{verdict}; {number})"
+    number = f"; {behind(pd.DataFrame([effect]))}" if counts else ""
+    return f"{effect['ratio']:.2f} times as large ({interval}{verdict}{number})"
+
+
+def behind(effects: pd.DataFrame) -> str:
+    """Seeds and images that effects rest on: ``5 seeds, 40 images``, with ranges where they differ."""
+    return f"{counted(effects['seeds'], 'seed')}, {counted(effects['images'], 'image')}"
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
@@ -313,6 +318,9 @@ def factor_effects(
         OptionError: an unknown factor, or as `compare`.
     """
     frames = [pd.DataFrame(columns=["effect", "stratum", "ratio", "verdict", "seeds", "images", "pairs"])]
+    if len(scores):
+        # most rows are of strata that nobody asked for, and pooling looks through all
+        scores = scores[scores["stratum_kind"].isin(["none", options.get("stratum_kind", "none")])]
     for where in settings:
         chosen = [pair for rest, pair in factor_pairs(factor).items() if where in (EVERYWHERE, *rest.split(", "))]
         pooled = level_scores(scores, chosen, found, metric) if len(scores) else scores

@@ -179,7 +179,8 @@ def test_an_effect_in_words_takes_the_corrected_verdict():
     effect = {"ratio": 0.714, "low": 0.62, "high": 0.8, "verdict": "helps", "seeds": 5, "images": 1}
     assert tables.in_words(effect) == "0.71 times as large (0.62 to 0.80, helps; 5 seeds, 1 image)"
     effect |= {"verdict_corrected": "undecided", "low": np.nan}
-    assert tables.in_words(effect, "pair") == "0.71 times as large (undecided; 5 pairs, 1 image)"
+    assert tables.in_words(effect, counts=False) == "0.71 times as large (undecided)"
+    assert tables.behind(pd.DataFrame([effect, effect | {"seeds": 3}])) == "3 to 5 seeds, 1 image"
 
 
 def test_effects_of_a_factor_are_pooled_over_its_pairs_and_split_by_another():
