@@ -101,7 +101,7 @@ def ablate_command(names: Iterable[str], most: int = MOST_NAMED) -> str:
     return " ".join(["lowtex ablate", *(names if len(names) <= most else groups)])
 
 
-def setting(evidence: Evidence, names: Iterable[str] | None = None) -> str:
+def setting(evidence: Evidence, names: Iterable[str] | None = None, split: str = "test") -> str:
     """What stands behind numbers of an ablation beside their own seeds and images, for sentences and captions:
     ``quick profile, 200 steps, miniature of 2 test streets``.
 
@@ -109,16 +109,17 @@ def setting(evidence: Evidence, names: Iterable[str] | None = None) -> str:
         evidence: of `lowtex_lab.studies.evidence.open_evidence`.
         names: experiments whose steps are said, a range where they differ; None = the factorial's cells. Where none of
             them has rows, all that have.
+        split: whose streets (of real data: scenes) are counted, ``test`` or ``val``.
     """
     names = evidence.present(design().experiments if names is None else names) or evidence.names
     records = read_all_records(evidence.run_dir)
     labels = [f"{name}-s{seed}" for name in names for seed in evidence.seeds(name)]
     steps = number_range(pd.Series([records[label]["experiment"]["schedule"]["steps"] for label in labels]))
-    scores = evidence.scores(names[:1])
-    street = "test street" if scores["miniature"].all() else "test scene"
-    places = count(scores["image"].str.partition("/")[0].nunique(), street)
-    data = "miniature" if scores["miniature"].all() else "real data"
-    return f"{evidence.profile} profile, {steps} steps, {data} of {places}"
+    scores = evidence.scores(names[:1], split)
+    data, street = ("miniature", "street") if scores["miniature"].all() else ("real data", "scene")
+    places = scores["image"].str.split("/").str[0].nunique()
+    whose = "test" if split == "test" else "validation"
+    return f"{evidence.profile} profile, {steps} steps, {data} of {count(places, f'{whose} {street}')}"
 
 
 def in_words(effect: Mapping, counts: bool = True) -> str:
@@ -137,6 +138,8 @@ def in_words(effect: Mapping, counts: bool = True) -> str:
 
 def behind(effects: pd.DataFrame) -> str:
     """Seeds and images that effects rest on: ``5 seeds, 40 images``, with ranges where they differ."""
+    if effects.empty:
+        return "no rows"
     return f"{counted(effects['seeds'], 'seed')}, {counted(effects['images'], 'image')}"
 
 

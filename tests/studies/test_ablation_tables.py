@@ -172,6 +172,7 @@ def test_setting_says_steps_data_and_streets(evidence):
     streets = evidence.scores(["ours"])["image"].str.partition("/")[0].nunique()
     street = f"{streets} test street{'s' if streets > 1 else ''}"
     assert tables.setting(evidence, ["ours"]) == f"quick profile, 800 steps, miniature of {street}"
+    assert f"of {street.replace('test', 'validation')}" in tables.setting(evidence, ["ours"], "val")
     assert "200 to 800 steps" in tables.setting(evidence), "no cell is there, so all rows count"
 
 
