@@ -101,9 +101,10 @@ def case_dots(
     title: str,
     caption: str = "",
     log: bool = False,
+    follow_first: bool = True,
     miniature: bool = False,
 ):
-    """One number of several methods in several cases: a line a case, a dot a method, a dashed line at the first case.
+    """One number of several methods in several cases: a line a case, a dot a method.
 
     For what is too many and too long to name under bars: traps of a protocol, kinds of weather, data sets.
 
@@ -111,6 +112,7 @@ def case_dots(
         values: ``case, name, value``, a row for each case and method, in reading order.
         x_label, title, caption: texts.
         log: a logarithmic axis.
+        follow_first: draw the first case's values through all lines, for cases that change something in the first.
         miniature: mark it as such.
 
     Raises:
@@ -128,7 +130,7 @@ def case_dots(
         own = values[values["name"] == name].assign(line=lambda rows, by=apart: rows["case"].map(cases.index) + by)
         style.method_dots(axes, own, "value", "line", look, markersize=9, label=look.label)
         at_first = own.loc[own["case"] == cases[0], "value"]
-        if len(at_first):
+        if follow_first and len(at_first):
             axes.axvline(float(at_first.iloc[0]), color=look.color, linestyle="--", linewidth=1, zorder=1)
     if log:
         style.log_axis(axes.xaxis, values["value"])
@@ -141,7 +143,8 @@ def case_dots(
     axes.grid(True)
     axes.set_xlabel(x_label, fontsize=11)
     style.legend_row(figure)
-    return style.finish(figure, title, caption, "dashed: the first line's values", miniature=miniature)
+    dashed = "dashed: the first line's values" if follow_first else ""
+    return style.finish(figure, title, caption, dashed, miniature=miniature)
 
 
 @plot
