@@ -13,8 +13,8 @@ from lowtex_lab.plots.style import MUTED, TRUTH, disparity_colormap, finish, new
 from lowtex_lab.rig import DOUBTFUL, RIGHT, ROWS_PX, UNKNOWN, WRONG
 
 TITLES = {
-    RIGHT: "This rig is right, as far as its pairs can show",
-    WRONG: "Something is wrong with this rig",
+    RIGHT: "The rig is right, as far as pairs show",
+    WRONG: "Something is wrong with the rig",
     UNKNOWN: "These pairs do not show whether the rig is right",
 }
 
@@ -49,7 +49,7 @@ def rig_check(
     """
     left, right, disparity = np.asarray(left), np.asarray(right), np.asarray(disparity, np.float32)
     plots = [_shifts, _rows] + ([_scale] if truth is not None and len(truth) else [])
-    image_in = (WIDTH_IN / 2 - 0.1) * left.shape[0] / left.shape[1] + 0.25
+    image_in = (WIDTH_IN / 2 - 0.1) * left.shape[0] / left.shape[1] + 0.42
     # under the second row of pictures lie their colour bars
     heights_in = [image_in, image_in + BAR_IN, PLOTS_IN]
     figure = new_figure(sum(heights_in) + 1.0, width_in=WIDTH_IN)
@@ -82,7 +82,7 @@ def rig_check(
     listed = {kind: ", ".join(findings.topic[findings.verdict == kind]) for kind in (RIGHT, DOUBTFUL, WRONG, UNKNOWN)}
     title = f"{TITLES[verdict]}: {listed[WRONG]}" if listed[WRONG] else TITLES[verdict]
     if verdict == RIGHT and listed[DOUBTFUL]:
-        title = f"This rig is right, but look at: {listed[DOUBTFUL]}"
+        title = f"The rig is right, but look at: {listed[DOUBTFUL]}"
     verdicts = [f"{kind}: {topics}" for kind, topics in listed.items() if topics]
     numbers = f"focal length {native_rig.focal_px:.1f} px, baseline {native_rig.baseline_m:.4g} m"
     shown = f"pair {name}; plots of {count(pairs, 'pair')}"
