@@ -22,6 +22,7 @@ from lowtex_lab.plots.images import (
 )
 from lowtex_lab.plots.results import (
     benchmark_overview,
+    case_dots,
     error_by_distance,
     error_vs_contrast,
     errors_over_bins,

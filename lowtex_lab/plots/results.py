@@ -95,6 +95,59 @@ def metric_bars(
 
 
 @plot
+def case_dots(
+    values: pd.DataFrame,
+    x_label: str,
+    title: str,
+    caption: str = "",
+    log: bool = False,
+    follow_first: bool = True,
+    miniature: bool = False,
+):
+    """One number of several methods in several cases: a line a case, a dot a method.
+
+    For what is too many and too long to name under bars: traps of a protocol, kinds of weather, data sets.
+
+    Args:
+        values: ``case, name, value``, a row for each case and method, in reading order.
+        x_label, title, caption: texts.
+        log: a logarithmic axis.
+        follow_first: draw the first case's values through all lines, for cases that change something in the first.
+        miniature: mark it as such.
+
+    Raises:
+        DataError: missing columns, or no rows.
+    """
+    tidy.require_columns(values, ["case", "name", "value"], "case_dots")
+    if values.empty:
+        raise DataError("case_dots: there are no rows to draw")
+    cases, styles = list(dict.fromkeys(values["case"])), style.method_styles(values["name"])
+    figure = style.new_figure(1.5 + 0.36 * len(cases))
+    axes = figure.subplots()
+    for place, (name, look) in enumerate(styles.items()):
+        # a little apart, so that equal values are both seen
+        apart = 0.22 * (place - (len(styles) - 1) / 2)
+        own = values[values["name"] == name].assign(line=lambda rows, by=apart: rows["case"].map(cases.index) + by)
+        style.method_dots(axes, own, "value", "line", look, markersize=9, label=look.label)
+        at_first = own.loc[own["case"] == cases[0], "value"]
+        if follow_first and len(at_first):
+            axes.axvline(float(at_first.iloc[0]), color=look.color, linestyle="--", linewidth=1, zorder=1)
+    if log:
+        style.log_axis(axes.xaxis, values["value"])
+    else:
+        axes.set_xlim(0, 1.08 * float(values["value"].max()))
+    axes.set_yticks(range(len(cases)), [textwrap.fill(case, 44, break_long_words=False) for case in cases])
+    axes.set_ylim(len(cases) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0, labelsize=11)
+    axes.tick_params(axis="x", labelsize=10)
+    axes.grid(True)
+    axes.set_xlabel(x_label, fontsize=11)
+    style.legend_row(figure)
+    dashed = "dashed: the first line's values" if follow_first else ""
+    return style.finish(figure, title, caption, dashed, miniature=miniature)
+
+
+@plot
 def error_vs_contrast(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "contrast", title: str = ""):
     """A metric against the known texture contrast of the surface seen; see `error_by_distance`."""
     return _over_bins(rows, metric, kind, CONTRAST, title or "Error against texture contrast", "error_vs_contrast")

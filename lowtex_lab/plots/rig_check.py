@@ -13,13 +13,16 @@ from lowtex_lab.plots.style import MUTED, TRUTH, disparity_colormap, finish, new
 from lowtex_lab.rig import DOUBTFUL, RIGHT, ROWS_PX, UNKNOWN, WRONG
 
 TITLES = {
-    RIGHT: "This stereo rig is right, as far as its pairs can show",
-    WRONG: "Something is wrong with this stereo rig",
-    UNKNOWN: "These pairs do not show whether the stereo rig is right",
+    RIGHT: "The rig is right, as far as pairs show",
+    WRONG: "Something is wrong with the rig",
+    UNKNOWN: "These pairs do not show whether the rig is right",
 }
 
 WIDTH_IN = 6.5
 """Narrower than other figures, so that its letters are larger beside the pictures."""
+
+BAR_IN, PLOTS_IN = 0.5, 2.4
+"""Heights of the colour bars and of the plots below them."""
 
 _SHOWN_POINTS, _POINTS_IN_PLOT = 24, 3000
 _BLUE, _GREEN = "#0072B2", "#00795a"
@@ -46,10 +49,12 @@ def rig_check(
     """
     left, right, disparity = np.asarray(left), np.asarray(right), np.asarray(disparity, np.float32)
     plots = [_shifts, _rows] + ([_scale] if truth is not None and len(truth) else [])
-    image_in = (WIDTH_IN / 2 - 0.5) * left.shape[0] / left.shape[1] + 0.4
-    figure = new_figure(2 * image_in + 2.6 + 1.2, width_in=WIDTH_IN)
-    upper, lower = figure.add_gridspec(2, 1, height_ratios=[2 * image_in, 2.6])
-    upper, lower = upper.subgridspec(2, 2), lower.subgridspec(1, len(plots))
+    image_in = (WIDTH_IN / 2 - 0.1) * left.shape[0] / left.shape[1] + 0.42
+    # under the second row of pictures lie their colour bars
+    heights_in = [image_in, image_in + BAR_IN, PLOTS_IN]
+    figure = new_figure(sum(heights_in) + 1.0, width_in=WIDTH_IN)
+    upper, lower = figure.add_gridspec(2, 1, height_ratios=[sum(heights_in[:2]), PLOTS_IN])
+    upper, lower = upper.subgridspec(2, 2, height_ratios=heights_in[:2]), lower.subgridspec(1, len(plots))
     scale = rig.width / native_rig.width
     own = points[(points.pair == name) & points.row_agrees].sort_values("left_row")
     own = own.iloc[:: max(1, len(own) // _SHOWN_POINTS)]
@@ -62,21 +67,22 @@ def rig_check(
     parallax, seen = disparity - rig.cx_offset_px, np.isfinite(disparity)
     axes = figure.add_subplot(upper[1, 0])
     most = max(1.0, float(np.quantile(parallax[seen], 0.995)) if seen.any() else 1.0)
-    title = f"disparity, px ({seen.mean():.0%} matched)"
+    title = f"matched disparity ({seen.mean():.0%} of the pixels)"
     image = place_image(axes, parallax, title, cmap=disparity_colormap(), vmin=0, vmax=most)
-    figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+    look = {"location": "bottom", "shrink": 0.85, "pad": 0.03, "aspect": 30}
+    figure.colorbar(image, ax=axes, **look).set_label("disparity in px", fontsize=9)
     axes = figure.add_subplot(upper[1, 1])
     depth = np.where(parallax > 0.25, rig.focal_px * rig.baseline_m / np.maximum(parallax, 0.25), np.nan)
     near, far = depth_range(depth, far_m=float(np.nanquantile(depth, 0.95)) if np.isfinite(depth).any() else None)
     image = show_depth(axes, depth, near, far, "metres by rig.yaml: is it so?")
-    depth_bar(figure, image, near, far, ax=axes, shrink=0.8)
+    depth_bar(figure, image, near, far, ax=axes, **look)
     given = {_shifts: native_rig.cx_offset_px, _scale: native_rig}
     for column, draw in enumerate(plots):
         draw(figure.add_subplot(lower[0, column]), truth if draw is _scale else points, given.get(draw))
     listed = {kind: ", ".join(findings.topic[findings.verdict == kind]) for kind in (RIGHT, DOUBTFUL, WRONG, UNKNOWN)}
     title = f"{TITLES[verdict]}: {listed[WRONG]}" if listed[WRONG] else TITLES[verdict]
     if verdict == RIGHT and listed[DOUBTFUL]:
-        title = f"This stereo rig is right, but look at: {listed[DOUBTFUL]}"
+        title = f"The rig is right, but look at: {listed[DOUBTFUL]}"
     verdicts = [f"{kind}: {topics}" for kind, topics in listed.items() if topics]
     numbers = f"focal length {native_rig.focal_px:.1f} px, baseline {native_rig.baseline_m:.4g} m"
     shown = f"pair {name}; plots of {count(pairs, 'pair')}"

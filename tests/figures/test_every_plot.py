@@ -50,6 +50,11 @@ CASES = {
         ["AbsRel", "lower is better", "low texture", "all pixels", "n = 38 to 40 images", "3 seeds"]
         + ["no crop, cap 80 m", "no scaling", "miniature data", "baseline", "ours (the paper's)"],
     ),
+    "case_dots": (
+        [pd.DataFrame({"case": ["as it is", "in fog"], "name": "ours", "value": [0.1, 0.2]}), "AbsRel", "Weather"],
+        {"miniature": True},
+        ["as it is", "in fog", "ours (the paper's)", "AbsRel", "Weather", "miniature data", "dashed: the first line"],
+    ),
     "error_vs_contrast": (
         [ROWS],
         {},

@@ -260,7 +260,7 @@ def test_a_wrong_folder_is_no_success_and_its_figure_names_the_fault(tmp_path, c
     assert "swapped" in capsys.readouterr().out
     figure = draw_rig_check(check(root))
     refuse_blank(figure)
-    assert figure.get_suptitle() == "Something is wrong with this stereo rig: order"
+    assert figure.get_suptitle() == "Something is wrong with the rig: order"
     titles = " | ".join(axes.get_title(loc="left") for axes in figure.axes)
     for part in ("left view", "right view", "disparity", "metres by rig.yaml", "Order", "Rows"):
         assert part in titles
