@@ -13,8 +13,8 @@ from lowtex_lab.notebook.reference import BENCH, keep_ablation, keep_bench, keep
 from lowtex_lab.studies.evidence import REFERENCE
 from lowtex_lab.studies.rows import finished_labels
 
-IN_README = ("01_scenes", "09_cells", "15_error_vs_contrast")
-"""Figures that the README shows."""
+IN_README = ("00_one_street", "01_scenes", "09_cells", "15_error_vs_contrast")
+"""Figures that the README or the index page shows."""
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,9 +1,13 @@
-"""`index.html`: one page that shows a whole run offline, whatever of it is there.
+"""`index.html`: one page that tells what a run found, offline, whatever of it is there.
 
-It links to the figures, the tables, the rows and the executed notebooks of the run's folder; send the folder as a
-whole. Every text on it is escaped by Jinja.
+It begins with the question, the answer and one street; then come the verdicts and a card for each notebook, with its
+answer and one figure; everything else is folded, or stands on the notebooks' own pages. Pictures are part of the page,
+made smaller; links lead to the files of the run's folder, so send the folder as a whole. Every text is escaped.
 """
 
+import base64
+import html
+import io
 import os
 import re
 import sys
@@ -17,12 +21,15 @@ from urllib.parse import quote
 import jinja2
 import mistune
 import pandas as pd
+from markupsafe import Markup
+from PIL import Image
 
 from lowtex import files
 from lowtex.errors import DataError, LowtexError
 from lowtex.paths import RUN_FILE
 from lowtex.progress import count
-from lowtex_lab.plots.run_figures import comparable_groups, draw_standing, run_rows, texture_kind
+from lowtex_lab.notebook.reference import RECORDS
+from lowtex_lab.plots.run_figures import comparable_groups, draw_all, run_rows, texture_kind
 from lowtex_lab.plots.tidy import is_miniature
 
 SUMMARY = "summary_"
@@ -34,40 +41,76 @@ FAILED = ".FAILED.ipynb"
 FORMULA = re.compile(r"`[^`]*`|\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 """A formula in Markdown; also inline code, in which a dollar begins none."""
 
+SENTENCES = "16_sentences.csv"
+"""The table of verdicts, `lowtex_lab.studies.claims.Judged.sentences`: claim, mark, verdict, sentence."""
+
+HEADLINE = {
+    "whole method in low texture": "Is the whole method better where texture is low?",
+    "features in low texture": "Is that because it compares feature maps?",
+    "clear outlines at plain boundaries": "Are its outlines clearer, too?",
+}
+"""The claims whose sentences are the answer of the page, each under what a stranger would ask."""
+
+UNSETTLED = "?○–"
+"""Marks of verdicts that decide nothing; they are folded."""
+
+STREET, CELLS = "00_one_street", "09_cells"
+"""The page's two large figures."""
+
+LARGE_PX, CARD_PX = 1350, 840
+"""Widths of the pictures on the page: twice what they are shown at, at most."""
+
 
 @dataclass
-class Section:
-    """A part of the page: the summary, one notebook with what it made, or what belongs to no notebook.
+class Picture:
+    """A picture of the page.
 
     Attributes:
-        title: its heading; a link leads to it.
-        notebook: the executed notebook, if the section is of one.
-        record: what that notebook's last cell wrote; empty without one.
-        tables, figures: files that are shown in it.
+        source: the picture itself, as a ``data:`` address.
+        caption: what is said of it in words, for whoever cannot read what stands in the picture.
+        file: the whole picture, if it is a file.
     """
 
+    source: str
+    caption: str = ""
+    file: Path | None = None
+
+
+@dataclass
+class Chapter:
+    """One notebook on the page.
+
+    Attributes:
+        notebook: the executed notebook.
+        title, question: from its first cell.
+        record: what its last cell wrote; empty without one.
+        picture: the figure it names, else the first one in it.
+        above: name of the figure it names, where that stands large on the page already.
+    """
+
+    notebook: Path
     title: str
-    notebook: Path | None = None
+    question: str = ""
     record: dict[str, Any] = field(default_factory=dict)
-    tables: list[Path] = field(default_factory=list)
-    figures: list[Path] = field(default_factory=list)
+    picture: Picture | None = None
+    above: str = ""
 
     @property
     def failed(self) -> bool:
         """The notebook did not run to its end."""
-        return self.notebook is not None and self.notebook.name.endswith(FAILED)
+        return self.notebook.name.endswith(FAILED)
 
 
 def write_report(run_dir: str | Path) -> Path:
-    """Draw the standing figures (those older than the rows) and tables of a run, turn its executed notebooks into HTML
-    where that is missing or older, then write its page; returns the page.
+    """Write the main tables of a run, turn its executed notebooks into HTML where that is missing or older, then write
+    its page; returns the page.
 
     Raises:
         DataError: some of it could not be made. The page is there all the same and says so.
     """
     run_dir = Path(run_dir)
     problems = []
-    for work in (partial(draw_standing, only_missing=True), write_standing_tables, _export_missing):
+    for work in (write_standing_tables, _export_missing):
         try:
             work(run_dir)
         except LowtexError as error:
@@ -105,29 +148,37 @@ def write_index(run_dir: str | Path, problems: Sequence[str] = ()) -> Path:
     if not run_dir.is_dir():
         raise DataError(f"{run_dir} is not the folder of a run; `lowtex run` makes one")
     problems = list(problems)
-    records = {p.name.split(".")[0]: _read(p, problems) for p in _files(run_dir / "notebooks", "*.result.json")}
     try:
         rows = run_rows(run_dir)
     except LowtexError as error:
         rows = pd.DataFrame()
         problems += [] if str(error) in " ".join(problems) else [str(error)]
+    records = dict(_read(run_dir / RECORDS, problems)) if (run_dir / RECORDS).is_file() else {}
+    records |= {p.name.split(".")[0]: _read(p, problems) for p in _files(run_dir / "notebooks", "*.result.json")}
     notebooks = sorted(_files(run_dir / "notebooks", "*.ipynb"), key=lambda p: (p.name.endswith(FAILED), p))
-    sections = _sections(run_dir, notebooks, records)
-    if not (notebooks or len(rows) or any(s.figures or s.tables for s in sections)):
+    chapters = [_chapter(run_dir, path, records.get(path.name.split(".")[0], {}), problems) for path in notebooks]
+    listed = {name: _files(run_dir / name, ending) for name, ending in (("figures", "*.png"), ("tables", "*.csv"))}
+    listed["rows"] = sorted({*_files(run_dir, "rows*.csv"), *_files(run_dir, "rows/*.csv")})
+    if not (chapters or len(rows) or any(listed.values())):
         raise DataError(f"{run_dir} holds no rows, figures, tables or notebooks; `lowtex run` makes them")
-    cards = {figure: _card(figure) for section in sections for figure in section.figures}
+    street, cells = (_figure(run_dir / "figures" / f"{name}.png", LARGE_PX, problems) for name in (STREET, CELLS))
+    verdicts = _verdicts(run_dir, problems)
     text = (
         _templates(run_dir)
         .get_template("index.html")
         .render(
-            sections=sections,
-            cards=cards,
-            failed=[section.title for section in sections if section.failed],
+            answers={asked: verdicts.pop(claim) for claim, asked in HEADLINE.items() if claim in verdicts},
+            verdicts=[line for line in verdicts.values() if line["mark"] not in UNSETTLED],
+            unsettled=[line for line in verdicts.values() if line["mark"] in UNSETTLED],
+            street=street,
+            cells=cells,
+            chapters=chapters,
+            failed=[chapter.title for chapter in chapters if chapter.failed],
             problems=problems,
-            miniature=is_miniature(rows) or any(card["title"].endswith("miniature data") for card in cards.values()),
-            all_miniature=rows.empty or bool(rows["miniature"].astype(bool).all()),
+            data=_data(run_dir, rows),
             facts=_facts(run_dir, rows, records),
-            rows=sorted({*_files(run_dir, "rows*.csv"), *_files(run_dir, "rows/*.csv")}),
+            main_tables=_files(run_dir / "tables", f"{SUMMARY}*.md"),
+            listed=listed,
             settings=run_dir / RUN_FILE,
         )
     )
@@ -163,15 +214,13 @@ def export_notebook(path: str | Path) -> Path:
 
 
 def _export_missing(run_dir: Path) -> None:
-    failures = []
-    for notebook in _files(run_dir / "notebooks", "*.ipynb"):
-        page = notebook.with_suffix(".html")
-        try:
-            if not page.is_file() or page.stat().st_mtime < notebook.stat().st_mtime:
-                export_notebook(notebook)
-        except DataError as error:
-            failures.append(str(error))
-    if failures:
+    # imported once, before `draw_all` forks
+    import nbconvert  # noqa: F401
+
+    pages = [(path, path.with_suffix(".html")) for path in _files(run_dir / "notebooks", "*.ipynb")]
+    old = [path for path, page in pages if not page.is_file() or page.stat().st_mtime < path.stat().st_mtime]
+    outcomes = draw_all([partial(export_notebook, path) for path in old])
+    if failures := [str(outcome) for outcome in outcomes if isinstance(outcome, LowtexError)]:
         raise DataError("; ".join(failures))
 
 
@@ -181,28 +230,20 @@ def with_mathml(markdown: str) -> str:
 
     def converted(found: re.Match) -> str:
         if found["display"]:
-            return convert(found["display"], display="block")
-        return convert(found["inline"]) if found["inline"] else found[0]
+            return convert(html.unescape(found["display"]), display="block")
+        return convert(html.unescape(found["inline"])) if found["inline"] else found[0]
 
     return FORMULA.sub(converted, markdown)
 
 
+def sentence_html(text: str) -> Markup:
+    """A sentence as HTML: code between backticks, formulas as MathML, everything else escaped."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", with_mathml(html.escape(text))))
+
+
 def table_html(path: Path) -> str:
-    """A saved table as HTML: ``.md`` with the text above it, or ``.csv``."""
-    if path.suffix == ".md":
-        return mistune.create_markdown(escape=True, plugins=["table"])(path.read_text(encoding="utf-8"))
-    return pd.read_csv(path).to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format)
-
-
-def fact_text(value: Any) -> str:
-    """A recorded fact in a few words."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {fact_text(part)}" for key, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(fact_text(part) for part in value)
-    return str(value)
+    """A table saved as Markdown as HTML, with the text above it."""
+    return mistune.create_markdown(escape=True, plugins=["table"])(path.read_text(encoding="utf-8"))
 
 
 def _templates(root: Path) -> jinja2.Environment:
@@ -212,31 +253,12 @@ def _templates(root: Path) -> jinja2.Environment:
     )
     templates.filters |= {
         "link": lambda path: quote(Path(os.path.relpath(path, root)).as_posix()),
-        "id": lambda text: re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-"),
+        "page": lambda notebook: notebook.with_suffix(".html"),
         "heading": lambda path: path.stem.removeprefix(SUMMARY).replace("_", " "),
-        "beside": lambda path: sorted(p for p in path.parent.glob(f"{path.stem}.*") if p.suffix != ".json"),
+        "sentence": sentence_html,
         "table": table_html,
-        "fact": fact_text,
     }
     return templates
-
-
-def _sections(run_dir: Path, notebooks: list[Path], records: dict[str, dict]) -> list[Section]:
-    """Every figure and table in the section of its notebook, whose number its name begins with."""
-    summary, more = Section("Results at a glance"), Section("More")
-    by_number, sections = {}, []
-    for notebook in notebooks:
-        name = notebook.name.split(".")[0]
-        section = Section(name.replace("_", " "), notebook, records.get(name, {}))
-        sections.append(section)
-        by_number.setdefault(name[:2], section)
-    tables = _files(run_dir / "tables", "*.md")
-    tables += [p for p in _files(run_dir / "tables", "*.csv") if p.with_suffix(".md") not in tables]
-    for kind, found in (("tables", tables), ("figures", _files(run_dir / "figures", "*.png"))):
-        for path in found:
-            section = summary if path.name.startswith(SUMMARY) else by_number.get(path.name[:2], more)
-            getattr(section, kind).append(path)
-    return [s for s in (summary, *sections, more) if s.notebook or s.tables or s.figures]
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -255,11 +277,75 @@ def _read(path: Path, problems: list[str]) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _card(figure: Path) -> dict[str, str]:
-    """Title and caption from the file that was saved beside a figure; one without it is named after its file."""
-    card = _read(figure.with_suffix(".json"), [])
-    title, caption = card.get("title") or figure.stem.replace("_", " "), card.get("caption") or ""
-    return {"title": " ".join(str(title).split()), "caption": " ".join(str(caption).split())}
+def _verdicts(run_dir: Path, problems: list[str]) -> dict[str, dict[str, str]]:
+    """Claim -> its line in the table of notebook 16; empty without one."""
+    path = run_dir / "tables" / SENTENCES
+    if not path.is_file():
+        return {}
+    lines = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := {"claim", "mark", "verdict", "sentence"} - set(lines):
+        problems.append(f"{path} has no column {', '.join(sorted(missing))}; run notebook 16 again")
+        return {}
+    return {line["claim"]: line for line in lines.to_dict("records")}
+
+
+def _chapter(run_dir: Path, notebook: Path, record: dict[str, Any], problems: list[str]) -> Chapter:
+    """What the page says of a notebook."""
+    name, cells = notebook.name.split(".")[0], _read(notebook, problems).get("cells", [])
+    first = "".join(cells[0]["source"]) if cells else ""
+    title = re.search(r"^# +(.+)", first, re.MULTILINE)
+    question = re.search(r"^\*\*Question\.?\*\*\.? *(.+)", first, re.MULTILINE)
+    chapter = Chapter(
+        notebook,
+        title[1] if title else name.replace("_", " "),
+        question[1].replace("*", "") if question else "",
+        record,
+    )
+    named = run_dir / record["figure"] if record.get("figure") else None
+    if named is not None and named.stem in (STREET, CELLS):
+        chapter.above = named.stem
+    elif named is not None and named.is_file():
+        chapter.picture = _figure(named, CARD_PX, problems)
+    else:
+        outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+        found = next((data["image/png"] for data in outputs if "image/png" in data), None)
+        chapter.picture = Picture(_shrunk(base64.b64decode("".join(found)), CARD_PX)) if found else None
+    return chapter
+
+
+def _figure(path: Path, width_px: int, problems: list[str]) -> Picture | None:
+    """A saved figure with the title and the caption that were saved beside it; None without one."""
+    if not path.is_file():
+        return None
+    card = _read(path.with_suffix(".json"), [])
+    caption = ". ".join(" ".join(str(card[name]).split()) for name in ("title", "caption") if card.get(name))
+    try:
+        return Picture(_shrunk(path.read_bytes(), width_px), caption, path)
+    except OSError as error:
+        problems.append(f"{path} is no picture ({error}); run its notebook again")
+        return None
+
+
+def _shrunk(picture: bytes, width_px: int) -> str:
+    """A picture as a ``data:`` address, at most so wide.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    small = Image.open(io.BytesIO(picture)).convert("RGB")
+    small.thumbnail((width_px, 4 * width_px), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    small.save(stream, "WEBP", quality=82)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _data(run_dir: Path, rows: pd.DataFrame) -> str:
+    """``the miniature``, ``real data`` or both: what the run's numbers, or else its figures, were measured on."""
+    if rows.empty:
+        cards = (_read(path, []) for path in _files(run_dir / "figures", "*.json"))
+        return "the miniature" if any(str(card.get("title")).endswith("miniature data") for card in cards) else ""
+    kinds = {True: "the miniature", False: "real data"}
+    return " and ".join(kinds[kind] for kind in (True, False) if (rows["miniature"].astype(bool) == kind).any())
 
 
 def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from lowtex_lab.notebook import run as notebook
 run = notebook.start("10", profile=profile, seed=seed, run_dir=run_dir, data_root=data_root, device=device)
 run.figure(fig, "10_first_look", data=rows)     # in the cell that draws it
 run.table(rows, "10_errors")
-run.finish(images=25, abs_rel=0.123)            # in the last cell
+run.finish(answer="…", figure="10_first_look", images=25, abs_rel=0.123)    # in the last cell
 """
 
 import math
@@ -139,15 +139,24 @@ class NotebookRun:
         self.files.append(path)
         display(Markdown(text))
 
-    def finish(self, **facts: Any) -> None:
+    def finish(self, answer: str = "", figure: str = "", **facts: Any) -> None:
         """Record that the notebook ran to its end, with ``facts`` worth keeping, and show where things landed.
 
         The record is ``notebooks/<name>.result.json`` in the run's folder. Call it in the last cell and nowhere else:
         the runner takes this file, and nothing less, as the sign of success.
 
+        Args:
+            answer: one or two sentences, computed from this run: what the notebook says on ``index.html``.
+            figure: name of the figure that stands beside the answer there, as it was given to `figure`.
+            facts: numbers, texts, lists or dicts of those.
+
         Raises:
-            OptionError: a fact is not a number, a text, or a list or dict of those, or is not finite.
+            OptionError: a fact is of another kind or is not finite, or no figure of that name was saved.
         """
+        shown_beside = next((path for path in self.files if path.stem == figure and path.suffix == ".png"), None)
+        if figure and shown_beside is None:
+            saved = ", ".join(path.stem for path in self.files if path.suffix == ".png") or "none"
+            raise OptionError(f"finish(figure={figure!r}): this notebook saved no such figure, but: {saved}")
         record = {
             "notebook": self.name,
             "status": "done",
@@ -156,6 +165,8 @@ class NotebookRun:
             "run_dir": shown(self.run_dir),
             "data_root": {name: shown(self.roots.paths[name]) for name in sorted(self.roots.named)},
             "python": shown(sys.executable),
+            "answer": " ".join(answer.split()),
+            "figure": os.path.relpath(shown_beside, self.run_dir) if shown_beside else "",
             "facts": {name: _plain(value, name) for name, value in facts.items()},
             "files": sorted({os.path.relpath(path, self.run_dir) for path in self.files}),
             "wall_s": round(time.monotonic() - self._started, 1),

@@ -12,7 +12,14 @@ never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` f
 from lowtex_lab.plots.curves import line_panels, loss_landscape, timeline, training_curves
 from lowtex_lab.plots.diagrams import diagram_blocks, diagram_decoders, diagram_stereo_loop, diagram_white_wall
 from lowtex_lab.plots.effects import claim_effects, effect_forest, factorial_cells, interaction_plot, weight_curves
-from lowtex_lab.plots.images import encoder_maps, image_grid, prediction_panel, texture_strata_overlay
+from lowtex_lab.plots.images import (
+    encoder_maps,
+    image_grid,
+    one_street,
+    plainest_window,
+    prediction_panel,
+    texture_strata_overlay,
+)
 from lowtex_lab.plots.results import (
     benchmark_overview,
     error_by_distance,

@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from lowtex.evaluation.postprocessing import resize_map
 from lowtex.progress import count
 from lowtex_lab.plots.saving import plot, to_array
 from lowtex_lab.plots.style import (
@@ -28,8 +29,10 @@ MAPS = {
     "value": matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA),
     "error": matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA),
     "channel": matplotlib.colormaps["viridis"],
+    "signed": matplotlib.colormaps["PuOr"].with_extremes(bad=NO_DATA),
 }
-"""How a map is coloured that is not of depth: dark blue to yellow, white to red, dark blue to green to yellow."""
+"""How a map is coloured that is not of depth: dark blue to yellow, white to red, dark blue to green to yellow, and
+orange below 0, violet above."""
 
 MARK_COLORS = ("#E69F00", "#56B4E9", "#CC79A7", "#009E73")
 
@@ -132,9 +135,10 @@ def image_grid(
         columns: pictures a row.
         top: value that gets the last colour; None = the 99th percentile of all maps of a kind. The first is 0.
         colors: of the maps, of each by its name, or of each by its place: ``value`` (dark blue to yellow), ``error``
-            (white to red), ``channel`` (violet to yellow) or ``depth`` (metres, 0 = none, logarithmic, with a colour
-            bar).
-        bar: label of the colour bar of ``error``, or of ``value`` where no map is in error colours; empty draws none.
+            (white to red), ``channel`` (violet to yellow), ``signed`` (orange below 0, white, violet above) or
+            ``depth`` (metres, 0 = none, logarithmic, with a colour bar).
+        bar: label of the colour bar of ``error`` or ``signed``, or of ``value`` where no map has these colours; empty
+            draws none.
         marks: name -> (x, y), points to mark in every colour picture.
         miniature: mark it as such.
         aspect: height over width to draw every panel with, where pictures were squeezed or the ground truth's grid has
@@ -171,14 +175,16 @@ def image_grid(
         elif kind == "depth":
             scales[kind] = show_depth(panel, array, near, far, text)
         else:
-            look = {"cmap": MAPS[kind], "vmin": 0, "vmax": ends[kind] or 1.0}
+            end = ends[kind] or 1.0
+            look = {"cmap": MAPS[kind], "vmin": -end if kind == "signed" else 0, "vmax": end}
             scales[kind] = place_image(panel, thicken(array), text, **look)
         if aspect is not None:
             panel.set_aspect(aspect * array.shape[1] / array.shape[0])
         _outline(panel, array, (boxes or {}).get(text, {}))
     for blank in panels.flat[len(pairs) :]:
         blank.set_axis_off()
-    labels = {"depth": "depth in m"} | ({"error" if "error" in kinds else "value": bar} if bar else {})
+    named = next((kind for kind in ("error", "signed") if kind in kinds), "value")
+    labels = {"depth": "depth in m"} | ({named: bar} if bar else {})
     below = [kind for kind in labels if kind in scales]
     for place, kind in enumerate(below):
         under, height_in = panels, sum(heights_in)
@@ -191,7 +197,8 @@ def image_grid(
         if kind == "depth":
             depth_bar(figure, scales[kind], near, far, **look)
         else:
-            look["extend"] = "max" if np.nanmax(values[kind]) > ends[kind] else "neither"
+            beyond = "both" if kind == "signed" else "max"
+            look["extend"] = beyond if np.nanmax(np.abs(values[kind])) > ends[kind] else "neither"
             figure.colorbar(scales[kind], **look).set_label(labels[kind], fontsize=9)
     return finish(figure, title, caption, "grey: no value" if holes else "", miniature=miniature)
 
@@ -352,6 +359,75 @@ def prediction_panel(
     options |= {"top": error_top, "miniature": miniature, "aspect": aspect, "far_m": far_m}
     columns = 2 if alone else len(images)
     return image_grid([cell[:2] for cell in cells], title, columns, " · ".join(said), **options)
+
+
+def plainest_window(low, truth, share: tuple[float, float] = (0.3, 0.25)) -> tuple[float, float, float, float]:
+    """The window with the most pixels of low texture that have ground truth; predictions have no part in the choice.
+
+    Args:
+        low: bool ``(H,W)``, pixels of low texture.
+        truth: metres ``(H,W)``, 0 = none.
+        share: height and width of the window as shares of the map's.
+
+    Returns:
+        (top, bottom, left, right) as shares of the map's size; the first of several that are equal.
+    """
+    counted = (as_map(low).astype(bool) & (as_map(truth) > 0)).astype(np.float32)
+    size = [max(1, round(part * whole)) for part, whole in zip(share, counted.shape, strict=True)]
+    inside = np.lib.stride_tricks.sliding_window_view(counted, size).mean((2, 3))
+    corner = np.unravel_index(inside.argmax(), inside.shape)
+    top, left = (int(place) / whole for place, whole in zip(corner, counted.shape, strict=True))
+    return top, top + size[0] / counted.shape[0], left, left + size[1] / counted.shape[1]
+
+
+def one_street(image, truth, predictions: Mapping[str, object], low, title: str = "", miniature: bool = False):
+    """One image, its ground truth, two methods' depths, and which of them is nearer to the truth, pixel by pixel.
+
+    The plainest part of the street (`plainest_window`) is outlined; the caption tells both methods' errors in it and
+    in the whole picture.
+
+    Args:
+        image: ``(3,H,W)`` in [0, 1].
+        truth: metres ``(h,w)``, 0 = none.
+        predictions: the two methods' names -> metres ``(h,w)``; the reference comes first.
+        low: bool ``(h,w)``, pixels of low texture.
+        title: replaces the standard one.
+        miniature: mark it as such.
+
+    Raises:
+        ValueError: not two methods, or a map of another size than the truth.
+    """
+    truth = as_map(truth).astype(np.float32)
+    if len(predictions) != 2 or as_map(low).shape != truth.shape:
+        given = f"{len(predictions)} methods, low texture {as_map(low).shape}, truth {truth.shape}"
+        raise ValueError(f"one_street takes two methods and a map of low texture at the truth's size, got {given}")
+    depths = {name: as_map(depth).astype(np.float32) for name, depth in predictions.items()}
+    errors = {name: _relative_error(depth, truth, name) for name, depth in depths.items()}
+    (first, second), picture = depths, as_picture(image)
+    plain = resize_map(as_map(low).astype(np.float32), *picture.shape[:2], "nearest") > 0
+    window = plainest_window(low, truth)
+    height, width = truth.shape
+    rows, columns = (slice(round(a * n), round(b * n)) for a, b, n in ((*window[:2], height), (*window[2:], width)))
+    off = {name: float(np.nanmean(error[rows, columns])) for name, error in errors.items()}
+    title = (
+        title
+        or f"In the plainest part of this street, {first} is off by {off[first]:.0%}, {second} by {off[second]:.0%}"
+    )
+    pictures = {
+        "image": picture,
+        "where texture is low": np.where(plain[..., None], picture, 0.12),
+        f"depth, {first}": depths[first],
+        f"depth, {second}": depths[second],
+        "true depth": truth,
+        "which of the two is nearer to the truth": errors[first] - errors[second],
+    }
+    options = {"colors": ["value", "value", "depth", "depth", "depth", "signed"], "top": 0.3, "miniature": miniature}
+    options["bar"] = f"orange: {first} is nearer, violet: {second} is"
+    options["boxes"] = {name: {"" if place else "plainest part": window} for place, name in enumerate(pictures)}
+    whole = ", ".join(f"{name} {np.nanmean(error):.0%}" for name, error in errors.items())
+    said = "off by: relative error, mean of |prediction − truth| / truth", f"whole picture: {whole}"
+    caption = " · ".join([*said, "last colours: difference of relative errors", "box: most pixels of low texture"])
+    return image_grid(pictures, title, 2, caption, **options)
 
 
 def shorten(text: str, columns: int) -> str:

@@ -62,35 +62,27 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> tu
     return drawn, kept
 
 
-def draw_standing(
-    run_dir: str | Path, tell: Callable[[str], None] | None = None, only_missing: bool = False
-) -> list[Path]:
+def draw_standing(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> list[Path]:
     """Draw the figures that every run has, from its rows and records; returns the pictures.
 
     Args:
         run_dir: a run's folder.
         tell: called with a line for each figure drawn.
-        only_missing: leave a figure alone that is newer than all rows and records.
 
     Raises:
         DataError: rows are damaged, or a figure failed; names it.
     """
     run_dir = Path(run_dir)
-    rows = run_rows(run_dir)
-    sources = [*_row_files(run_dir), *run_dir.glob("notebooks/*.result.json")]
-    newest = max((path.stat().st_mtime for path in sources), default=0.0)
-    drawn, to_draw = [], {}
-    for name, draw in standing_figures(rows, run_dir):
+    to_draw = {}
+    for name, draw in standing_figures(run_rows(run_dir), run_dir):
         picture = run_dir / "figures" / f"{name}.png"
-        drawn.append(picture)
-        if not (only_missing and picture.is_file() and picture.stat().st_mtime > newest):
-            to_draw[name] = partial(_draw_and_save, draw, picture.with_suffix(""))
-    for name, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
+        to_draw[picture] = partial(_draw_and_save, draw, picture.with_suffix(""))
+    for picture, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
         if isinstance(outcome, LowtexError):
-            raise DataError(f"standing figure {name}: {outcome}") from outcome
+            raise DataError(f"standing figure {picture.stem}: {outcome}") from outcome
         if tell is not None:
-            tell(f"{name}: drawn from the rows")
-    return drawn
+            tell(f"{picture.stem}: drawn from the rows")
+    return list(to_draw)
 
 
 def _draw_and_save(draw: Callable, path: Path) -> Path:

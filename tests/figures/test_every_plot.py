@@ -31,6 +31,11 @@ CASES = {
         {},
         ["depth in m", "relative error", "no ground truth", "ours (the paper's)", "2 images"],
     ),
+    "one_street": (
+        [IMAGE, DEPTH, {"baseline": 1.5 * DEPTH, "ours": 1.25 * DEPTH}, LOW],
+        {},
+        ["plainest part of this street, baseline is off by 50%, ours by 25%", "true depth", "violet: ours is", "m"],
+    ),
     "image_grid": (
         [{"a": IMAGE, "b": DEPTH, "nothing here": None}, "A grid"],
         {"colors": {"b": "depth"}, "marks": {"here": (60, 9)}, "boxes": {"a": {"window": (0.2, 0.8, 0.1, 0.5)}}},

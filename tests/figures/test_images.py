@@ -51,6 +51,8 @@ def test_warp_differences_are_those_of_a_plain_loop():
         (lambda s: figures.prediction_panel([s.image] * 5, [NEAR] * 5, {"ours": [NEAR] * 5}), "1 to 4 images"),
         (lambda s: figures.texture_strata_overlay(s.image, {"low": LOW}), r"'low' is \(2, 2\), the image \(24, 72\)"),
         (lambda s: figures.encoder_maps([FAR]), r"takes maps \(C,h,w\), got \[\(12, 36\)\]"),
+        (lambda s: figures.one_street(s.image, s.depth, {"a": s.depth}, s.depth > 9), "1 methods, low texture"),
+        (lambda s: figures.one_street(s.image, s.depth, {"a": s.depth, "b": s.depth}, LOW), r"low texture \(2, 2\)"),
         (lambda s: figures.image_grid({"a": np.ones(3)}, "A title"), r"a map is \(H,W\)"),
         (lambda s: figures.image_grid({}, "A title"), "got 0"),
         (lambda s: figures.image_grid({"a": NEAR}, "A title", colors="rainbow"), "'rainbow'"),
@@ -152,3 +154,22 @@ def test_warp_differences_are_smallest_at_the_truth_from_either_side(direction):
     assert offsets[np.argmin(errors)] == 0 and errors.min() < 0.1 * errors.max()
     wrong = warp_differences(make_sample(direction, focal_error=1.6), offsets)
     assert abs(offsets[np.argmin(wrong)]) > 0.75, "a wrong calibration shows"
+
+
+def test_the_plainest_window_is_chosen_by_texture_and_told_with_its_errors():
+    truth, low = np.full((20, 40), 10.0), np.zeros((20, 40), bool)
+    low[4:10, 25:35] = True
+    low[12:, :12] = True
+    truth[12:, :12] = 0.0  # plain as well, but nothing is known there
+    assert figures.plainest_window(low, truth) == pytest.approx((0.2, 0.5, 0.625, 0.875))
+    inside = np.zeros_like(low)
+    inside[4:10, 25:35] = True
+    depths = {"baseline": np.where(inside, 14.0, 10.0), "ours": np.where(inside, 11.0, 10.0)}
+    figure = figures.one_street(np.zeros((3, 40, 80)), truth, depths, low)
+    words = " ".join(texts(figure).split())
+    assert "baseline is off by 40%, ours by 10%" in words and "whole picture: baseline 3%, ours 1%" in words
+    nearer = figure.axes[5].images[0].get_array()
+    assert nearer[5, 30] == pytest.approx(0.3, rel=1e-3) and nearer[0, 0] == 0 and np.ma.getmaskarray(nearer)[15, 3]
+    boxes = {axes.patches[0].get_bbox().bounds for axes in figure.axes[2:6]}
+    assert boxes == {(24.5, 3.5, 10.0, 6.0)}, "the same part in every map"
+    assert figure.axes[0].patches[0].get_bbox().bounds == (49.5, 7.5, 20.0, 12.0)

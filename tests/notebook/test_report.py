@@ -1,5 +1,7 @@
-"""The page of a run: everything is on it, nothing is taken from the network, and failures are not hidden."""
+"""The page of a run: the answer comes first, nothing is taken from the network, and failures are not hidden."""
 
+import base64
+import io
 import json
 import re
 import sys
@@ -7,7 +9,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
 from figure_samples import make_rows, make_sample
@@ -47,9 +51,18 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _notebook(path, source="print(1)", text="1\n"):
-    output = nbformat.v4.new_output("stream", name="stdout", text=text)
-    cells = [nbformat.v4.new_markdown_cell("# A title"), nbformat.v4.new_code_cell(source, outputs=[output])]
+def _picture(width=40):
+    stream = io.BytesIO()
+    Image.effect_noise((width, 20), 90).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _notebook(path, first="# 01 · A title\n\n**Question.** Is it *so*?\n"):
+    outputs = [
+        nbformat.v4.new_output("stream", name="stdout", text="1\n"),
+        nbformat.v4.new_output("display_data", data={"image/png": _picture()}),
+    ]
+    cells = [nbformat.v4.new_markdown_cell(first), nbformat.v4.new_code_cell("print(1)", outputs=outputs)]
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
 
@@ -57,29 +70,43 @@ def _notebook(path, source="print(1)", text="1\n"):
 RECORD = {
     "profile": "quick",
     "finished": "2025-01-01T10:00:00Z",
-    "facts": {"abs_rel": 0.08123456, "note": NASTY},
+    "facts": {"abs_rel": 0.08123456},
     "device": "a processor",
     "wall_s": 61.0,
     "threads": 2,
     "commit": "abc123",
     "torch_version": "2.13.0",
 }
+ANSWER = f"`ours` has 0.7 times the error, with $Z = f b / d$ {NASTY}."
+VERDICTS = [
+    ("features in low texture", "◐", "holds in part", f"In low texture `features` {NASTY}."),
+    ("whole method in low texture", "✓", "holds", "In low texture `ours` has 0.71 times the error (5 seeds)."),
+    ("a third", "✗", "does not hold", "The third sentence."),
+    ("a fourth", "?", "too uncertain", "The fourth sentence."),
+]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "quick"
     write_rows(folder / "rows" / "12_virtual_kitti2.csv", make_rows(kinds=("none", "known")))
-    figures.save_figure(figures.stereo_anaglyph(make_sample()), folder / "figures" / "01_pair")
-    tables = folder / "tables"
-    tables.mkdir()
-    (tables / "12_errors.md").write_text(
-        f"Words {NASTY}\n\n| Method | AbsRel |\n| --- | ---: |\n| a \\| b {NASTY} | 0.1 |\n"
-    )
-    (tables / "12_errors.csv").write_text("method,abs_rel\na,0.1\n")
-    for name in ("01_data", "12_virtual_kitti2"):
+    sample = make_sample()
+    depths = {"baseline": 1.5 * sample.depth, "ours": 1.2 * sample.depth}
+    street = figures.one_street(sample.image, sample.depth, depths, sample.depth[0] > 9, miniature=True)
+    figures.save_figure(street, folder / "figures" / report.STREET)
+    figures.save_figure(figures.stereo_anaglyph(sample), folder / "figures" / "12_pair")
+    (folder / "tables").mkdir()
+    lines = pd.DataFrame(VERDICTS, columns=["claim", "mark", "verdict", "sentence"])
+    lines.to_csv(folder / "tables" / report.SENTENCES, index=False)
+    told = {
+        "00_start": {"figure": f"figures/{report.STREET}.png"},
+        "01_data": {},
+        "12_virtual_kitti2": {"answer": ANSWER, "figure": "figures/12_pair.png"},
+    }
+    for name, more in told.items():
         _notebook(folder / "notebooks" / f"{name}.ipynb")
-        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps({"notebook": name, **RECORD}))
+        record = {"notebook": name, **RECORD, **more}
+        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps(record))
     (folder / "run.json").write_text(json.dumps({"profile": "quick"}))
     report.write_report(folder)
     return folder
@@ -90,42 +117,70 @@ def page(run):
     return Page(run / "index.html")
 
 
-def test_every_figure_is_shown_with_its_caption_as_alternative_text(run, page):
-    pictures = sorted((run / "figures").glob("*.png"))
-    images = {image["src"]: image["alt"] for image in page.all("img")}
-    assert sorted(images) == [f"figures/{picture.name}" for picture in pictures] and len(pictures) == 4
-    for picture in pictures:
-        card = json.loads(picture.with_suffix(".json").read_text())
-        for words in (card["title"], card["caption"]):
-            assert " ".join(words.split()) in images[f"figures/{picture.name}"]
+def part(page, identity):
+    """The source of one section."""
+    return page.source.partition(f'id="{identity}"')[2].partition("</section>")[0]
+
+
+def test_the_answer_is_the_sentences_of_three_claims_with_the_street_beside(run, page):
+    answer = part(page, "answer")
+    asked = list(report.HEADLINE.values())
+    places = [answer.index(text) for text in (asked[0], "0.71 times the error", asked[1], "<code>features</code>")]
+    assert places == sorted(places) and asked[2] not in page.text, "a claim without a sentence asks nothing"
+    assert answer.index('aria-label="holds"') < places[1] and f'href="figures/{report.STREET}.png"' in answer
+    card = json.loads((run / "figures" / f"{report.STREET}.json").read_text())
+    assert page.all("img")[0]["alt"] == ". ".join(" ".join(card[name].split()) for name in ("title", "caption"))
+
+
+def test_verdicts_that_settle_nothing_are_folded(page):
+    verdicts = part(page, "verdicts")
+    shown, folded = verdicts.split("<details>")
+    assert "The third sentence." in shown and "A fourth." in folded and "1 more claims" in folded
+    assert "0.71" not in verdicts, "the answer is not told twice"
+
+
+def test_each_notebook_is_a_chapter_with_its_answer_and_one_figure(page):
+    cards = part(page, "chapters").split("<article")[1:]
+    assert [card.count("<img") for card in cards] == [0, 1, 1] and "#00_one_street" in cards[0]
+    assert "Is it so?" in cards[1] and 'href="notebooks/01_data.html"' in cards[1] and "01 · A title" in cards[1]
+    assert "<code>ours</code> has 0.7 times the error, with <math" in cards[2] and "Is it so?" not in cards[2]
+    assert 'href="figures/12_pair.png"' in cards[2] and "Data: the miniature." in cards[2]
+
+
+def test_pictures_are_in_the_page_and_small(run, page):
+    pictures = [image["src"].partition("base64,") for image in page.all("img")]
+    assert {kind for kind, *_ in pictures} == {"data:image/webp;"}
+    sizes = [Image.open(io.BytesIO(base64.b64decode(content))).size for *_, content in pictures]
+    assert [width for width, _ in sizes] == [report.LARGE_PX, 40, report.CARD_PX]
+    assert (run / "index.html").stat().st_size < 500_000
 
 
 def test_every_link_leads_to_a_file_or_a_section(run, page):
     identities = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     links = [attributes["href"] for attributes in page.all("a")]
-    assert len(links) > 15
+    assert len(links) > 12
     for link in links:
         assert link[1:] in identities if link.startswith("#") else (run / link).is_file(), link
-    for ending in ("01_data.ipynb", "01_data.html", "rows/12_virtual_kitti2.csv", "12_errors.csv", "01_pair.pdf"):
+    for ending in ("01_data.ipynb", "01_data.html", "rows/12_virtual_kitti2.csv", "16_sentences.csv", "12_pair.png"):
         assert any(link.endswith(ending) for link in links), ending
 
 
-def test_tables_are_there_main_one_included(page):
-    assert len(page.all("table")) == 2
-    assert "AbsRel" in page.text and "0.080" not in page.source.replace("0.0803", "")
-    assert "0.103 ± 0.003" in page.text  # baseline, all pixels: mean and deviation of 0.100, 0.103, 0.106
-    assert "measured, MINIATURE" in page.text
-    assert 'a | b <script>alert("x")</script>' in page.text
+def test_main_tables_are_folded(page):
+    folded = page.source[page.source.index('id="more"') :]
+    assert len(page.all("table")) == folded.count("<table") == 1
+    assert "AbsRel" in folded and "0.080" not in page.source.replace("0.0803", "")
+    assert "0.103 ± 0.003" in folded  # baseline, all pixels: mean and deviation of 0.100, 0.103, 0.106
+    assert "measured, MINIATURE" in folded
 
 
 def test_the_banner_says_miniature_and_the_facts_say_where_from(page):
-    assert "Measured on miniatures" in page.text
-    for part in ("quick", "0, 1, 2", "a processor, 2 threads", "abc123", "2.0 min in all", "torch 2.13.0"):
-        assert part in page.text, part
+    assert page.text.count("Measured on THE MINIATURE") == 1
+    for told in ("quick", "0, 1, 2", "a processor, 2 threads", "abc123", "3.0 min in all", "torch 2.13.0"):
+        assert told in page.text, told
 
 
 def test_nothing_comes_from_the_network_and_texts_are_escaped(run, page):
-    assert page.text.count('<script>alert("x")</script>') >= 3
+    assert page.text.count('<script>alert("x")</script>') == 2
     for name in ("index.html", "notebooks/01_data.html"):
         source = (run / name).read_text()
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", source) and "@import" not in source, name
@@ -147,10 +202,10 @@ def test_failures_are_shown_first(tmp_path):
     _notebook(tmp_path / "notebooks" / ".12_at_work.1.x" / "output.ipynb")
     (tmp_path / "notebooks" / "11_x.result.json").write_text("{broken")
     page = Page(report.write_index(tmp_path))
-    assert "Not everything succeeded. Failed: 10 kitti." in page.text
+    assert "Not everything succeeded. Failed: 01 · A title." in page.text and "A title (FAILED)" in page.text
     assert "11_x.result.json is not valid JSON" in page.text and "output.ipynb" not in page.text
-    assert "Measured on miniatures" not in page.text
-    assert page.text.index("Not everything succeeded") < page.text.index("Files")
+    assert "Measured on" not in page.text and "No verdicts yet" in page.text
+    assert page.text.index("Not everything succeeded") < page.text.index("No verdicts yet")
     assert any(link["href"].endswith("10_kitti.FAILED.ipynb") for link in page.all("a"))
 
 
@@ -171,9 +226,9 @@ def test_the_banner_says_what_is_miniature(tmp_path):
     write_rows(mixed / "rows" / "12.csv", make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini"))
     figures.save_figure(figures.stereo_anaglyph(make_sample()), pictures / "figures" / "01_pair")
     texts = [Page(report.write_index(folder)).text for folder in (real, mixed, pictures)]
-    assert "miniature" not in texts[0].replace("the kit's miniatures", "")
-    assert "the numbers marked so come" in texts[1]
-    assert "Measured on miniatures" in texts[2] and "No measured rows yet." in texts[2]
+    assert "Measured on REAL DATA" in texts[0] and "MINIATURE" not in texts[0]
+    assert "Measured on THE MINIATURE AND REAL DATA" in texts[1] and "The numbers marked so come" in texts[1]
+    assert "Measured on THE MINIATURE" in texts[2] and "measured rows: none yet" in texts[2]
 
 
 def test_nothing_to_show(tmp_path):
@@ -183,10 +238,21 @@ def test_nothing_to_show(tmp_path):
         report.write_index(tmp_path)
 
 
-def test_a_table_without_markdown_is_shown_too(tmp_path):
-    (tmp_path / "t.csv").write_text("name,value\nx,1.54321\n<b>,\n")
-    source = report.table_html(tmp_path / "t.csv")
-    assert "<td>1.543</td>" in source and "<td>&lt;b&gt;</td>" in source and "<td></td>" in source
+def test_the_records_of_a_kept_run_and_a_table_of_another_shape(tmp_path):
+    _notebook(tmp_path / "notebooks" / "15_x.ipynb")
+    (tmp_path / "records.json").write_text(json.dumps({"15_x": {"answer": "A kept answer."}}))
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / report.SENTENCES).write_text("claim,verdict\na,holds\n")
+    page = Page(report.write_index(tmp_path))
+    assert "A kept answer." in page.text
+    assert "16_sentences.csv has no column mark, sentence; run notebook 16 again" in page.text
+
+
+def test_a_damaged_picture_is_said(tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / f"{report.CELLS}.png").write_bytes(b"no picture")
+    page = Page(report.write_index(tmp_path))
+    assert "09_cells.png is no picture" in page.text and not page.all("img")
 
 
 def test_formulas_are_mathml():

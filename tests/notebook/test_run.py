@@ -101,17 +101,21 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     figure.subplots().plot([0, 1, 2], [2, 0, 1])
     run.figure(figure, "10_line")
     facts = {"images": np.int64(3), "abs_rel": torch.tensor(0.5), "names": ("a", "b"), "by": {"low": np.float32(0.25)}}
-    run.finish(**facts, good=True, where=REPOSITORY / "lowtex")
+    with pytest.raises(OptionError, match="figure='10_lines'.* no such figure, but: 10_line$"):
+        run.finish(figure="10_lines")
+    run.finish("It is\n  0.5.", "10_line", **facts, good=True, where=REPOSITORY / "lowtex")
     record = json.loads((run.run_dir / "notebooks" / "10_kitti.result.json").read_text())
     plain = {"images": 3, "abs_rel": 0.5, "names": ["a", "b"], "by": {"low": 0.25}, "good": True, "where": "lowtex"}
     assert record["facts"] == plain
+    assert (record["answer"], record["figure"]) == ("It is 0.5.", "figures/10_line.png")
     assert (record["notebook"], record["status"], record["seed"]) == ("10_kitti", "done", 0)
     assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
     assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)
     assert "10_kitti is done" in shows[-1].data and "10_line.png" in shows[-1].data
     monkeypatch.setenv("LOWTEX_RESULT", str(tmp_path / "elsewhere.json"))
     run.finish()
-    assert json.loads((tmp_path / "elsewhere.json").read_text())["facts"] == {}
+    bare = json.loads((tmp_path / "elsewhere.json").read_text())
+    assert (bare["facts"], bare["answer"], bare["figure"]) == ({}, "", "")
 
 
 def test_a_kernel_with_another_checkout_is_refused(monkeypatch, tmp_path):
