@@ -58,8 +58,10 @@ class Progress:
         self.done, self.note = 0, ""
         self._started = self._last = time.monotonic()
         self._told = -1
-        lines = _prints_lines()
-        self._bar = None if lines else tqdm(total=total, desc=title, unit=f" {unit}", dynamic_ncols=True)
+        # Jupyter shows what is written to stderr on a pink ground, as if something were wrong
+        where = sys.stdout if _in_jupyter() else sys.stderr
+        options = {"total": total, "desc": title, "unit": f" {unit}", "dynamic_ncols": True, "file": where}
+        self._bar = None if _prints_lines() else tqdm(**options)
 
     def __enter__(self) -> "Progress":
         return self
@@ -147,7 +149,8 @@ def duration(seconds: float) -> str:
 
 
 def _prints_lines() -> bool:
-    if headless():
-        return True
-    in_jupyter = "ipykernel" in sys.modules and hasattr(sys.stdout, "set_parent")
-    return not in_jupyter and not sys.stderr.isatty()
+    return headless() or (not _in_jupyter() and not sys.stderr.isatty())
+
+
+def _in_jupyter() -> bool:
+    return "ipykernel" in sys.modules and hasattr(sys.stdout, "set_parent")

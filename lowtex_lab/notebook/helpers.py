@@ -1,7 +1,8 @@
-"""What several notebooks do with images, beyond training and scoring.
+"""What several notebooks do with sentences and images, beyond training and scoring.
 
-Predictions ready to be looked at (`show`), depth by matching a pair (`matched_depth`), and lists of frames: some to
-learn from, others, never the same ones, to score (`learning_and_scoring_lists`, `kitti_parts`, `own_parts`).
+Sentences with a run's numbers in them (`answer`), predictions ready to be looked at (`show`), depth by matching a pair
+(`matched_depth`), and lists of frames: some to learn from, others, never the same ones, to score
+(`learning_and_scoring_lists`, `kitti_parts`, `own_parts`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import Markdown, display
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -32,6 +34,12 @@ from lowtex_lab.studies.batch import parse_numbers
 
 REACH = 1 / 16
 """Largest disparity looked for, as a share of the width; the official files of Cityscapes reach 126 of 2,048 pixels."""
+
+
+def answer(*sentences: str, label: str = "Answer") -> None:
+    """Show sentences as one paragraph of prose, after ``label`` in bold; right after the cell that shows it."""
+    text = " ".join(filter(None, sentences))
+    display(Markdown(f"**{label}.** {text[:1].upper()}{text[1:]}"))
 
 
 @dataclass

@@ -179,7 +179,9 @@ class NotebookRun:
             # for the runner alone, which takes it out again
             record["package_folder"] = str(package_folder())
         write_json(Path(named) if named else self.run_dir / "notebooks" / f"{self.name}.result.json", record)
-        lines = [f"- `{name}`: {value}" for name, value in record["facts"].items()]
+        # what is nested is for programs, which find it in the record
+        told = {name: value for name, value in record["facts"].items() if not isinstance(value, dict | list)}
+        lines = [f"- {name.replace('_', ' ')}: {_readable(value)}" for name, value in told.items()]
         lines += [f"- `{shown(self.run_dir / name)}`" for name in record["files"]]
         display(Markdown(f"**{self.name} is done.** It left in `{shown(self.run_dir)}`:\n\n" + "\n".join(lines)))
 
@@ -243,6 +245,10 @@ def _experiments_dir(run_dir: Path, profile: str, seed: int, data_names: Iterabl
     if settings.is_file():
         return from_root(read_json(settings)["checkpoints_from"]) / "experiments"
     return training_run_dir(run_dir, profile, seed, data_names) / "experiments"
+
+
+def _readable(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -24,10 +25,15 @@ from lowtex.evaluation.protocols import Protocol
 from lowtex.evaluation.results import merge_rows, rows_from, write_rows
 from lowtex.experiments import TRAINABLE, Experiment, change, named_experiment
 from lowtex.networks import DepthNet, FeatureNet
-from lowtex.progress import count, say, track
+from lowtex.paths import shown
+from lowtex.progress import count, duration, headless, say, track
 from lowtex.provenance import provenance
 from lowtex.training import experiment_folder, is_finished, train_experiment, train_feature_net
+from lowtex_lab.notebook.bars import TrainingBars, spoken_label
 from lowtex_lab.notebook.run import NotebookRun
+
+if TYPE_CHECKING:
+    from lowtex_lab.studies.batch import Place, Task
 
 METHODS = ("baseline", "encoder", "encoder_features", "ours")
 """The rows of the paper's ablation, in their order: each changes something in the one before."""
@@ -36,6 +42,13 @@ AUTO = "auto"
 """The split of `Study.test_set` that takes what a root holds."""
 
 LOADERS = 8
+
+STEP_S_PER_PIXEL = 2e-6
+"""One core's seconds for each pixel of a step's batch, in networks as narrow as those of profile quick (0.3 to 0.6 s
+for 8 images of 320x96, by the committed records of the ablation)."""
+
+WIDEST_ON_CPU = 0.25
+"""Width of network up to which `STEP_S_PER_PIXEL` holds; wider ones are for a GPU."""
 
 _UNTRAINED = {"experiment_key": "none", "seed": 0}
 
@@ -62,6 +75,7 @@ class Study:
         self.pair_options = pair_options
         self._pairs: dict[tuple, tuple[Dataset, dict]] = {}
         self._said: set[str] = set()
+        self._just_trained: set[Path] = set()
 
     @property
     def seeds(self) -> range:
@@ -86,16 +100,65 @@ class Study:
     def train(self, name: str, seed: int | None = None, **changes: object) -> Path:
         """The folder of a trained experiment; trains only what is not finished."""
         experiment = self.experiment(name, seed, **changes)
-        folder = experiment_folder(self.run.experiments_dir, experiment)
+        folder = self._folder(experiment)
         label = f"{name}, seed {experiment.seed}"
         if is_finished(folder):
-            self._say_once(f"{label}: found, trained before ({experiment.key})")
+            if folder not in self._just_trained:
+                self._say_once(f"{label}: found, trained before ({experiment.key})")
             return folder
+        self.announce([name], [experiment.seed], **changes)
         options = self.run.loop_options(f"training {label}")
         dataset = self.pairs()
         options.workers = 0 if isinstance(dataset, CachedPairs) else LOADERS
         with self.run.training():
             return train_experiment(experiment, dataset, self.run.experiments_dir, options=options)
+
+    def announce(self, names: Sequence[str], seeds: Sequence[int] | None = None, **changes: object) -> None:
+        """Say what has to be trained for these experiments, how long that takes, and how to avoid it; once, and
+        nothing where all is there.
+
+        Args:
+            names: as for `experiment`.
+            seeds: None = the run's own.
+            changes: as for `experiment`.
+        """
+        _, plan = self._plan(names, [self.run.seed] if seeds is None else seeds, **changes)
+        if not plan:
+            return
+        steps = [task.experiment.schedule.steps if task.entries else task.experiment.feature_net.steps for task in plan]
+        self._say_once(
+            f"To be trained first: {'; '.join(spoken_label(task.label) for task in plan)}.\n"
+            f"{self._cost(plan, sum(steps))} What is trained is kept in {shown(self.run.experiments_dir)}\n"
+            "and found the next time. To avoid it, run notebook 04 first, or give a run_dir where it is trained."
+        )
+
+    def _cost(self, plan: Sequence["Task"], steps: int) -> str:
+        """A sentence on how long a plan takes on this machine."""
+        experiment = plan[0].experiment
+        if self.run.torch_device.type != "cpu" or experiment.network.width > WIDEST_ON_CPU:
+            return f"{steps:,} steps, meant for a GPU: the bars say how long they take."
+        pixels = experiment.schedule.batch_size * experiment.data.height * experiment.data.width
+        jobs = min(torch.get_num_threads(), len(plan))
+        seconds = STEP_S_PER_PIXEL * pixels * steps / jobs
+        return f"{steps:,} steps, about {duration(max(seconds, 5))} on {count(jobs, 'idle core')}."
+
+    def _plan(self, names: Sequence[str], seeds: Sequence[int], **changes: object) -> tuple["Place", list["Task"]]:
+        """What is still to be trained, and where."""
+        from lowtex_lab.studies.batch import Place, tasks_of
+        from lowtex_lab.studies.rows import Entry
+
+        place = Place(
+            run_dir=self.run.experiments_dir.parent,
+            root=self.run.root(self.train_on).absolute(),
+            profile=self.run.profile.name,
+            device="cpu",
+            threads=1,
+            pair_options=self.pair_options.get(self.train_on, {}),
+        )
+        chosen = [(name, seed) for name in names for seed in seeds]
+        return place, tasks_of(
+            place, [Entry(name, self.experiment(name, seed, **changes), ()) for name, seed in chosen]
+        )
 
     def train_side_by_side(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Path]:
         """The folders of trained experiments by name and seed; trains only what is not finished.
@@ -108,29 +171,28 @@ class Study:
         Raises:
             LowtexError: one of them failed; the others are finished and kept.
         """
-        from lowtex_lab.studies.batch import Place, run_plan, tasks_of
-        from lowtex_lab.studies.rows import Entry
+        from lowtex_lab.studies.batch import run_plan
 
-        chosen = [(name, seed) for name in names for seed in seeds]
-        if self.run.torch_device.type == "cpu":
-            place = Place(
-                run_dir=self.run.experiments_dir.parent,
-                root=self.run.root(self.train_on).absolute(),
-                profile=self.run.profile.name,
-                device="cpu",
-                threads=1,
-                pair_options=self.pair_options.get(self.train_on, {}),
-            )
-            plan = tasks_of(place, [Entry(name, self.experiment(name, seed), ()) for name, seed in chosen])
-            if plan:
-                jobs = min(torch.get_num_threads(), len(plan))
-                say(f"{len(plan)} trainings, {jobs} at a time, 1 thread each")
-                with self.run.training():
-                    failed = run_plan(place, plan, jobs)
-                if failed:
-                    label, reason = next(iter(failed.items()))
-                    raise LowtexError(f"{len(failed)} of {len(plan)} trainings failed; {label}: {reason}")
-        return {(name, seed): self.train(name, seed) for name, seed in chosen}
+        self.announce(names, seeds)
+        place, plan = self._plan(names, seeds)
+        if plan and self.run.torch_device.type == "cpu":
+            jobs = min(torch.get_num_threads(), len(plan))
+            say(f"{len(plan)} trainings, {jobs} at a time, 1 thread each")
+            look = {} if headless() else {"tell": lambda line: None, "watch": TrainingBars()}
+            with self.run.training():
+                failed = run_plan(place, plan, jobs, **look)
+            if failed:
+                label, reason = next(iter(failed.items()))
+                raise LowtexError(f"{len(failed)} of {len(plan)} trainings failed; {label}: {reason}")
+            self._just_trained.update(self._folder(task.experiment) for task in plan)
+        folders = {(name, seed): self._folder(self.experiment(name, seed)) for name in names for seed in seeds}
+        for key, folder in folders.items():
+            if not is_finished(folder):
+                self.train(*key)
+        return folders
+
+    def _folder(self, experiment: Experiment) -> Path:
+        return experiment_folder(self.run.experiments_dir, experiment)
 
     def network(self, name: str, seed: int | None = None, **changes: object) -> DepthNet:
         """The trained network, in evaluation mode on the run's device."""

@@ -5,9 +5,10 @@ live ``Output`` widgets sometimes never finish under papermill.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -19,36 +20,47 @@ from lowtex.errors import OptionError
 from lowtex.progress import headless
 
 Control = tuple | list | range
-MOST_COLUMNS = 4
+MOST_COLUMNS = 3
 """Pictures of the first control, side by side in a static grid."""
 
 MOST_ROWS = 3
 """Values of the second control, one row each."""
 
+LIVE_IN = (7.6, 4.2)
 TILE_IN = (2.9, 2.1)
 DPI = 110
 
 
-def explore(callback: Callable, **controls: Control) -> None:
+def explore(
+    callback: Callable, *, start: Mapping[str, object] = MappingProxyType({}), bar: str = "", **controls: Control
+) -> None:
     """Show what ``callback`` draws for other values of its arguments.
+
+    The picture fills its frame: where the callback shows an image, the figure takes the image's proportions.
 
     Args:
         callback: ``callback(ax, **values)`` draws into a matplotlib axes, or ``callback(**values)`` returns a figure.
         controls: for each argument a range ``(low, high)`` or ``(low, high, step)`` of numbers, or a list of choices.
-            A pair of whole numbers gives a slider in whole steps.
+            A pair of whole numbers gives a slider in whole steps. The name, with blanks for underscores, stands
+            before the control.
+        start: values to begin with, where the point shows; else the middle one. The nearest value of the control.
+        bar: label of a colour bar for the callback's image; empty draws none.
 
     Raises:
-        OptionError: a control is neither, or is empty.
+        OptionError: a control is neither, or is empty, or ``start`` names none of them.
     """
+    if unknown := set(start) - set(controls):
+        raise OptionError(f"explore(start=…) names {sorted(unknown)[0]!r}, which is no control")
     if headless():
-        display(Image(data=_png(grid(callback, **controls))))
+        display(Image(data=_png(grid(callback, start=start, bar=bar, **controls))))
         return
     import ipywidgets
 
-    widgets = {name: _widget(ipywidgets, name, control) for name, control in controls.items()}
+    widgets = {name: _widget(ipywidgets, name, control, start) for name, control in controls.items()}
 
     def draw():
-        return Image(data=_png(_picture(callback, {name: widget.value for name, widget in widgets.items()})))
+        chosen = {name: widget.value for name, widget in widgets.items()}
+        return Image(data=_png(_picture(callback, chosen, bar)))
 
     display(ipywidgets.VBox(list(widgets.values())))
     handle = display(draw(), display_id=True)
@@ -56,20 +68,23 @@ def explore(callback: Callable, **controls: Control) -> None:
         widget.observe(lambda change: handle.update(draw()), names="value")
 
 
-def grid(callback: Callable, **controls: Control) -> Figure:
+def grid(
+    callback: Callable, *, start: Mapping[str, object] = MappingProxyType({}), bar: str = "", **controls: Control
+) -> Figure:
     """The static form of `explore`: one small picture for each of a few values.
 
-    The first control runs along a row (at most four values, its ends included), the second down the rows (at most
-    three); any further one stays at its middle value, which the title names.
+    The first control runs along a row (at most three values: its ends, and the start between them), the second down
+    the rows (at most three); any further one stays at its start, which the title names.
     """
     if not controls:
         raise OptionError("explore() needs at least one control, e.g. shift=(0, 20)")
     names = list(controls)
     values = {name: _values(name, control) for name, control in controls.items()}
-    columns = _spread(values[names[0]], MOST_COLUMNS)
-    rows = _spread(values[names[1]], MOST_ROWS) if len(names) > 1 else [None]
-    fixed = {name: _middle(values[name]) for name in names[2:]}
-    figure = Figure(figsize=(TILE_IN[0] * len(columns), TILE_IN[1] * len(rows) + 0.3), layout="constrained")
+    begin = {name: _start(values[name], start.get(name)) for name in names}
+    columns = _spread(values[names[0]], MOST_COLUMNS, begin[names[0]])
+    rows = _spread(values[names[1]], MOST_ROWS, begin[names[1]]) if len(names) > 1 else [None]
+    fixed = {name: begin[name] for name in names[2:]}
+    figure = Figure(figsize=(TILE_IN[0] * len(columns), TILE_IN[1] * len(rows) + 0.3), layout="compressed")
     panels = np.atleast_2d(figure.subplots(len(rows), len(columns), squeeze=False))
     for row, down in enumerate(rows):
         for column, across in enumerate(columns):
@@ -80,29 +95,40 @@ def grid(callback: Callable, **controls: Control) -> Figure:
             else:
                 axes.imshow(_pixels(callback(**chosen)))
                 axes.set_axis_off()
-            shown = [f"{name} = {_text(chosen[name])}" for name in names[:2]]
+            shown = [f"{name.replace('_', ' ')} = {_text(chosen[name])}" for name in names[:2]]
             own = axes.get_title()
             axes.set_title(", ".join(shown) + (f"\n{own}" if own else ""), fontsize=9)
-    _fit_height(figure, panels)
+    _fit(figure, panels, bar)
     if fixed:
-        figure.suptitle(", ".join(f"{name} = {_text(value)}" for name, value in fixed.items()), fontsize=9)
+        said = ", ".join(f"{name.replace('_', ' ')} = {_text(value)}" for name, value in fixed.items())
+        figure.suptitle(said, fontsize=9)
     return figure
 
 
-def _fit_height(figure: Figure, panels: np.ndarray) -> None:
-    """Wide pictures would leave empty bands between the rows."""
+def _fit(figure: Figure, panels: np.ndarray, bar: str) -> None:
+    """Give the figure the proportions of its images, and one colour bar below them all; plots stay as they are."""
     shapes = [axes.images[0].get_array().shape for axes in panels.flat if axes.images and axes.axison]
-    if len(shapes) == panels.size:
-        lines = max(axes.get_title().count("\n") for axes in panels.flat)
-        tile = TILE_IN[0] * max(height / width for height, width, *_ in shapes) + 0.32 + 0.16 * lines
-        figure.set_size_inches(figure.get_figwidth(), tile * panels.shape[0] + 0.3)
+    if len(shapes) < panels.size:
+        return
+    wide_in = figure.get_figwidth() / panels.shape[1]
+    lines = max(axes.get_title().count("\n") + 1 for axes in panels.flat)
+    tile_in = wide_in * max(height / width for height, width, *_ in shapes) + 0.2 + 0.16 * lines
+    tall_in = tile_in * panels.shape[0] + 0.1
+    if bar:
+        look = {"location": "bottom", "fraction": 0.05, "aspect": 40, "shrink": 0.6, "pad": 0.1 / tall_in}
+        scale = figure.colorbar(panels.flat[0].images[0], ax=panels.ravel().tolist(), **look)
+        scale.set_label(bar, fontsize=9)
+        scale.ax.tick_params(labelsize=8.5)
+    figure.set_size_inches(figure.get_figwidth(), tall_in + (0.6 if bar else 0.0))
 
 
-def _picture(callback: Callable, values: dict) -> Figure:
+def _picture(callback: Callable, values: dict, bar: str) -> Figure:
     if not _draws_into_axes(callback):
         return callback(**values)
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
-    callback(figure.subplots(), **values)
+    figure = Figure(figsize=LIVE_IN, layout="compressed")
+    axes = figure.subplots()
+    callback(axes, **values)
+    _fit(figure, np.array([[axes]]), bar)
     return figure
 
 
@@ -113,7 +139,8 @@ def _draws_into_axes(callback: Callable) -> bool:
 
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    # cut where the picture ends: an image of a fixed shape leaves white bands
+    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
     _forget(figure)
     return buffer.getvalue()
 
@@ -149,25 +176,34 @@ def _values(name: str, control: Control) -> list:
     return [low + index * step if whole else float(low + index * step) for index in range(count)]
 
 
-def _spread(values: list, most: int) -> list:
-    """At most so many of the values, evenly, the ends included."""
-    return [values[i] for i in sorted({int(round(i)) for i in np.linspace(0, len(values) - 1, min(len(values), most))})]
+def _spread(values: list, most: int, start: object) -> list:
+    """At most so many of the values, evenly, with both ends; ``start`` takes the place of the middle one."""
+    places = sorted({int(round(i)) for i in np.linspace(0, len(values) - 1, min(len(values), most))})
+    if len(places) > 2 and values.index(start) not in places:
+        places[len(places) // 2] = values.index(start)
+    return [values[i] for i in places]
 
 
-def _middle(values: list):
-    few = _spread(values, 3)
-    return few[len(few) // 2]
+def _start(values: list, wanted: object):
+    """The value to begin with: the one wanted, the nearest to it among numbers, or the middle one."""
+    if wanted in values:
+        return wanted
+    if wanted is not None and all(isinstance(value, int | float) for value in values):
+        return min(values, key=lambda value: abs(value - wanted))
+    return values[len(values) // 2]
 
 
 def _text(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _widget(ipywidgets, name: str, control: Control):
+def _widget(ipywidgets, name: str, control: Control, start: Mapping[str, object]):
     values = _values(name, control)
     options = [(_text(value), value) for value in values]
     if isinstance(control, tuple):
         kind = partial(ipywidgets.SelectionSlider, continuous_update=False)
     else:
         kind = ipywidgets.Dropdown
-    return kind(options=options, index=values.index(_middle(values)), description=name)
+    begin = values.index(_start(values, start.get(name)))
+    text = {"description": name.replace("_", " "), "style": {"description_width": "initial"}}
+    return kind(options=options, index=begin, **text)

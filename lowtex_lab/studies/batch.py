@@ -42,6 +42,7 @@ SPLITS = ("val", "test")
 """What a row is scored on; what is there to be chosen from, on validation scenes alone."""
 
 POLL_S = 0.1
+WATCH_S = 0.5
 CHECKPOINT_EVERY = 50
 LOADERS = 2
 
@@ -269,7 +270,12 @@ def _missing_network(place: Place, experiment: Experiment) -> str:
 
 
 def run_plan(
-    place: Place, plan: Sequence[Task], jobs: int, tell: Callable[[str], None] = say, module: str = __name__
+    place: Place,
+    plan: Sequence[Task],
+    jobs: int,
+    tell: Callable[[str], None] = say,
+    module: str = __name__,
+    watch: Callable[[dict[str, str]], None] | None = None,
 ) -> dict[str, str]:
     """Carry out a plan with ``jobs`` processes at a time; returns label -> reason of what failed.
 
@@ -282,7 +288,10 @@ def run_plan(
         jobs: processes at a time.
         tell: gets a line when a task begins or ends.
         module: what a process runs; for tests.
+        watch: gets label -> the state of each task, twice a second and at the end: ``waiting``, the last line that
+            its process wrote, or how it ended.
     """
+    states, watched = {task.label: "waiting" for task in plan}, 0.0
     waiting, failed, began = list(plan), {}, time.monotonic()
     running: dict[subprocess.Popen, tuple[Task, Path, float]] = {}
     lost: dict[str, str] = {}
@@ -292,6 +301,7 @@ def run_plan(
         number = len(plan) - left
         if reason:
             failed[task.label], what = reason, f"{what}{reason}"
+        states[task.label] = what
         if reason and task.gives:
             lost[task.gives] = reason
         each = (time.monotonic() - began) / number
@@ -310,6 +320,10 @@ def run_plan(
                     process, log = _start(place, task, module)
                     running[process] = task, log, time.monotonic()
             time.sleep(POLL_S)
+            if watch is not None and time.monotonic() - watched >= WATCH_S:
+                states.update({task.label: _last_line(log) or "begins" for task, log, _ in running.values()})
+                watch(states)
+                watched = time.monotonic()
             for process in [process for process in running if process.poll() is not None]:
                 task, log, started = running.pop(process)
                 took = duration(time.monotonic() - started)
@@ -323,6 +337,8 @@ def run_plan(
             process.terminate()
         for process in running:
             process.wait()
+    if watch is not None:
+        watch(states)
     return failed
 
 
@@ -343,8 +359,12 @@ def _reason(code: int, log: Path) -> str:
     """What the process said last; of one that was killed, by what, since it could say nothing."""
     if code < 0:
         return f"killed by signal {-code} (9 is mostly a lack of memory: try fewer --jobs)"
+    return _last_line(log) or f"ended with code {code}"
+
+
+def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), f"ended with code {code}")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def to_json(place: Place, experiment: Experiment, splits: Mapping[str, tuple[str, ...]]) -> str:

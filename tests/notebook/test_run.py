@@ -2,6 +2,7 @@
 
 import json
 import sys
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from lowtex import progress
 from lowtex.data_paths import REPOSITORY
@@ -112,6 +114,7 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     assert record["python"] == shown(sys.executable) and record["files"] == ["figures/10_line.png"]
     assert {"torch_version", "lowtex_version", "device", "threads", "wall_s", "finished"} <= set(record)
     assert "10_kitti is done" in shows[-1].data and "10_line.png" in shows[-1].data
+    assert "- abs rel: 0.5\n" in shows[-1].data and "{" not in shows[-1].data
     monkeypatch.setenv("LOWTEX_RESULT", str(tmp_path / "elsewhere.json"))
     run.finish()
     bare = json.loads((tmp_path / "elsewhere.json").read_text())
@@ -216,12 +219,27 @@ def test_headless_explore_is_one_png_of_small_multiples(monkeypatch, shows):
 def test_grid_takes_the_ends_and_says_the_values():
     figure = widgets.grid(draw, shift=(0, 20), kind=["a", "b"], gain=(0.0, 1.0))
     titles = [axes.get_title().splitlines()[0] for axes in figure.axes]
-    assert titles == [f"shift = {shift}, kind = {kind}" for kind in "ab" for shift in (0, 7, 13, 20)]
+    assert titles == [f"shift = {shift}, kind = {kind}" for kind in "ab" for shift in (0, 10, 20)]
     assert figure.get_suptitle() == "gain = 0.5"
-    values = [axes.images[0].get_array()[0, 0] for axes in figure.axes[:4]]
-    assert values == [0, 3.5, 6.5, 10]
+    values = [axes.images[0].get_array()[0, 0] for axes in figure.axes[:3]]
+    assert values == [0, 5, 10]
     steps = widgets.grid(lambda ax, s: ax.plot([s, s]), s=(0.0, 1.0, 0.25))
-    assert [axes.get_title() for axes in steps.axes] == ["s = 0", "s = 0.25", "s = 0.75", "s = 1"]
+    assert [axes.get_title() for axes in steps.axes] == ["s = 0", "s = 0.5", "s = 1"]
+
+
+def test_grid_shows_where_it_starts_and_fits_its_images():
+    options = {"start": {"shift": 3.2, "kind": "b", "gain": 1.0}, "bar": "value"}
+    figure = widgets.grid(draw, **options, shift=(0, 20), kind=["a", "b"], gain=(0.0, 1.0))
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == [f"shift = {shift}, kind = a\na" for shift in (0, 3, 20)] and figure.get_suptitle() == "gain = 1"
+    assert figure.axes[-1].get_xlabel() == "value"
+    picture = imread(BytesIO(widgets._png(figure)))
+    inked = (picture[..., :3].min(-1) < 0.99).any(1)
+    # the longest white band, as a share of the height
+    longest = max(map(len, "".join("x" if row else " " for row in inked).split("x")))
+    assert longest < 0.1 * len(inked)
+    with pytest.raises(OptionError, match="'zoom', which is no control"):
+        widgets.explore(draw, start={"zoom": 1}, shift=(0, 20))
 
 
 def test_a_callback_may_return_a_figure():

@@ -72,3 +72,18 @@ def test_one_that_fails_is_named_and_the_others_are_kept(study, folders):
     with pytest.raises(LowtexError, match=r"1 of 2 trainings failed; census-s0: .*state.pt is damaged"):
         study.train_side_by_side(("encoder", "census", "ours"), (0,))
     assert (study.run.experiments_dir / f"encoder-s0-{study.experiment('encoder').key}" / "done.json").is_file()
+
+
+def test_a_person_gets_bars_and_is_told_what_comes_and_how_to_avoid_it(study, tmp_path, monkeypatch, capsys):
+    states = []
+    monkeypatch.delenv("LOWTEX_HEADLESS", raising=False)
+    monkeypatch.setattr("lowtex_lab.notebook.study.TrainingBars", lambda: lambda now: states.append(dict(now)))
+    fresh = Study(replace(study.run, run_dir=tmp_path, experiments_dir=tmp_path / "experiments"))
+    fresh.announce(["baseline"])
+    fresh.train_side_by_side(["baseline"], (0,))
+    said = capsys.readouterr().out
+    assert said.count("To be trained first: baseline, seed 0.") == 1
+    assert "4 steps, about 5 s on 1 idle core." in said and "run notebook 04 first" in said
+    assert states[-1]["baseline-s0"].startswith("done in")
+    fresh.announce(["baseline"])
+    assert capsys.readouterr().out == ""
