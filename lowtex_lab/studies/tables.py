@@ -19,10 +19,13 @@ import pandas as pd
 
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.experiments import FACTORS, GROUPS, VARIANTS, factorial, levels_of, named_experiment
+from lowtex.progress import count
 from lowtex_lab.plots.tidy import in_order, number_range
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.learnt import learnt_only as only_learnt
 from lowtex_lab.studies.learnt import outcomes
+from lowtex_lab.studies.level_scores import level_scores
+from lowtex_lab.studies.rows import read_all_records
 from lowtex_lab.studies.stats.effect_rules import corrected
 from lowtex_lab.studies.stats.effects import compare, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
@@ -96,6 +99,40 @@ def ablate_command(names: Iterable[str], most: int = MOST_NAMED) -> str:
     names = list(dict.fromkeys(names))
     groups = [f"--only {group}" for group, rows in GROUPS.items() if set(rows) & set(names)]
     return " ".join(["lowtex ablate", *(names if len(names) <= most else groups)])
+
+
+def setting(evidence: Evidence, names: Iterable[str] | None = None) -> str:
+    """What stands behind numbers of an ablation beside their own seeds and images, for sentences and captions:
+    ``quick profile, 200 steps, miniature of 2 test streets``.
+
+    Args:
+        evidence: of `lowtex_lab.studies.evidence.open_evidence`.
+        names: experiments whose steps are said, a range where they differ; None = the factorial's cells. Where none of
+            them has rows, all that have.
+    """
+    names = evidence.present(design().experiments if names is None else names) or evidence.names
+    records = read_all_records(evidence.run_dir)
+    labels = [f"{name}-s{seed}" for name in names for seed in evidence.seeds(name)]
+    steps = number_range(pd.Series([records[label]["experiment"]["schedule"]["steps"] for label in labels]))
+    scores = evidence.scores(names[:1])
+    street = "test street" if scores["miniature"].all() else "test scene"
+    places = count(scores["image"].str.partition("/")[0].nunique(), street)
+    data = "miniature" if scores["miniature"].all() else "real data"
+    return f"{evidence.profile} profile, {steps} steps, {data} of {places}"
+
+
+def in_words(effect: Mapping, unit: str = "seed") -> str:
+    """An effect in half a sentence: ``0.71 times as large (0.62 to 0.80, helps; 5 seeds, 40 images)``.
+
+    Args:
+        effect: a row of `lowtex_lab.studies.stats.effects.compare`, perhaps `corrected`, whose verdict then counts.
+        unit: what ``seeds`` counts.
+    """
+    verdict = effect.get("verdict_corrected", effect["verdict"])
+    known = np.isfinite(effect["low"]) and np.isfinite(effect["high"])
+    interval = f"{effect['low']:.2f} to {effect['high']:.2f}, " if known else ""
+    number = f"{count(int(effect['seeds']), unit)}, {count(int(effect['images']), 'image')}"
+    return f"{effect['ratio']:.2f} times as large ({interval}{verdict}; {number})"
 
 
 def outcome_table(evidence: Evidence, names: Iterable[str]) -> pd.DataFrame:
@@ -245,6 +282,45 @@ def factor_pairs(factor: str) -> dict[str, tuple[str, str]]:
         by_level[levels[factor]][others] = name
     old, new = by_level.values()
     return {others: (name, old[others]) for others, name in new.items()}
+
+
+EVERYWHERE = "all settings"
+
+
+def factor_effects(
+    factor: str,
+    scores: pd.DataFrame,
+    found: pd.DataFrame,
+    metric: str = "abs_rel",
+    settings: Iterable[str] = (EVERYWHERE,),
+    **options: object,
+) -> pd.DataFrame:
+    """A factor's new level over its old one, pooled over the factorial's pairs, on the seeds where both learnt.
+
+    Args:
+        factor: of `lowtex.experiments.FACTORS`.
+        scores: of the cells' images, or a measure of them; cells may be missing.
+        found: of `lowtex_lab.studies.learnt.outcomes`.
+        metric: a column of the scores, an error.
+        settings: over which pairs: `EVERYWHERE`, or a level of another factor (``features``), which they then share.
+        options: stratum_kind, strata and more of `lowtex_lab.studies.stats.effects.compare`.
+
+    Returns:
+        as `compare`, with the setting as ``effect``, and ``pairs``: how many trainings with the new level are behind
+        it. A setting without a pair has no rows.
+
+    Raises:
+        OptionError: an unknown factor, or as `compare`.
+    """
+    frames = [pd.DataFrame(columns=["effect", "stratum", "ratio", "verdict", "seeds", "images", "pairs"])]
+    for where in settings:
+        chosen = [pair for rest, pair in factor_pairs(factor).items() if where in (EVERYWHERE, *rest.split(", "))]
+        pooled = level_scores(scores, chosen, found, metric) if len(scores) else scores
+        if len(pooled):
+            pairs = pooled[pooled["experiment"] == "new"].groupby("seed")["settings"].max().sum()
+            effects = compare(pooled, [("new", "old")], metric, skip_missing=True, **options)
+            frames.append(effects.assign(effect=where, pairs=int(pairs)))
+    return pd.concat(frames[1:] or frames, ignore_index=True)
 
 
 def _pixels(stratum: object) -> str:

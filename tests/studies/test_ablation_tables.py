@@ -30,9 +30,10 @@ def write_evidence(folder, ratios, seeds=5, noise=0.004, stuck=(), val_only=()) 
                 for power, stratum in ((1, ()), (2, ("low", "known")))
                 for split in (("val",) if name in val_only else ("val", "test"))
             ]
-            frame = pd.concat(frames).assign(seed=seed)
+            frame = pd.concat(frames).assign(seed=seed, miniature=True)
             write_csv(folder / "ablation" / "images" / f"{name}-s{seed}.csv.gz", frame)
-            write_json(folder / "ablation" / "records" / f"{name}-s{seed}.json", {})
+            record = {"experiment": {"schedule": {"steps": 800 if name == "ours" else 200}}}
+            write_json(folder / "ablation" / "records" / f"{name}-s{seed}.json", record)
     return Evidence(folder, "quick", True)
 
 
@@ -165,3 +166,42 @@ def test_the_design_and_the_pairs_of_one_factor():
     with pytest.raises(OptionError, match="data term"):
         tables.factor_pairs("colour")
     assert list(FACTORS) == list(made.factors)
+
+
+def test_setting_says_steps_data_and_streets(evidence):
+    streets = evidence.scores(["ours"])["image"].str.partition("/")[0].nunique()
+    street = f"{streets} test street{'s' if streets > 1 else ''}"
+    assert tables.setting(evidence, ["ours"]) == f"quick profile, 800 steps, miniature of {street}"
+    assert "200 to 800 steps" in tables.setting(evidence), "no cell is there, so all rows count"
+
+
+def test_an_effect_in_words_takes_the_corrected_verdict():
+    effect = {"ratio": 0.714, "low": 0.62, "high": 0.8, "verdict": "helps", "seeds": 5, "images": 1}
+    assert tables.in_words(effect) == "0.71 times as large (0.62 to 0.80, helps; 5 seeds, 1 image)"
+    effect |= {"verdict_corrected": "undecided", "low": np.nan}
+    assert tables.in_words(effect, "pair") == "0.71 times as large (undecided; 5 pairs, 1 image)"
+
+
+def test_effects_of_a_factor_are_pooled_over_its_pairs_and_split_by_another():
+    """Nested skips make 0.5 times the error with features and 0.8 times with pixels; one training is stuck."""
+    rng, design = np.random.default_rng(0), tables.design()
+    frames = []
+    for name, levels in design.cells.items():
+        ratio = {"plain": 1.0, "nested": 0.5 if levels["data term"] == "features" else 0.8}[levels["skips"]]
+        frames += [
+            rows_of({name: 0.1 * ratio * np.exp(rng.normal(0, 1e-3, (1, IMAGES)))}).assign(seed=seed)
+            for seed in range(3)
+        ]
+    scores = pd.concat(frames, ignore_index=True)
+    found = scores[["experiment", "seed"]].drop_duplicates().assign(learnt=True)
+    found.loc[(found["experiment"] == "resnet-pixels-first-nested") & (found["seed"] == 0), "learnt"] = False
+    effects = tables.factor_effects("skips", scores, found, settings=(tables.EVERYWHERE, "features", "pixels", "both"))
+    ratios = effects.set_index("effect")["ratio"]
+    assert np.allclose(ratios[["features", "pixels"]], [0.5, 0.8], atol=0.01) and 0.5 < ratios["both"] < 0.8
+    assert effects.set_index("effect")["pairs"].to_dict() == {
+        "all settings": 23,
+        "features": 12,
+        "pixels": 11,
+        "both": 12,
+    }
+    assert tables.factor_effects("skips", scores.iloc[:0], found).empty
