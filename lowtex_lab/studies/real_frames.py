@@ -110,7 +110,7 @@ def real_effects(
     folder: str | Path = REAL,
     **options: object,
 ) -> pd.DataFrame:
-    """One method's error over another's on real frames, a row a start (as ``effect``) and stratum, judged as one family.
+    """One method's error over another's on real frames, a row a start (as ``effect``) and stratum; one family.
 
     Frames are drawn one by one: each stands for a place of its own.
 

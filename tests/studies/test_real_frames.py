@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from made_scores import rows_of
 
 from lowtex.errors import DataError
 from lowtex_lab.studies.real_frames import (
@@ -20,7 +21,6 @@ from lowtex_lab.studies.real_frames import (
     real_table,
 )
 from lowtex_lab.studies.references import MEAN_MAP
-from made_scores import rows_of
 
 PLACE = {"crop": "none", "cap_m": 80.0, "scaling": "none", "flip": False, "ground_truth": "disparity_noc"}
 SCORES = {"train_data": "pairs", "eval_data": "frames", "split": "test", "miniature": False, "profile": "study"}
