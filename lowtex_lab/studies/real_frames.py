@@ -13,10 +13,12 @@ import pandas as pd
 from lowtex.errors import DataError
 from lowtex.evaluation.results import merge_rows, read_rows
 from lowtex.paths import shown
+from lowtex.progress import count
 from lowtex_lab.studies.evidence import REFERENCE
 from lowtex_lab.studies.rows import finished_labels, read_table
 from lowtex_lab.studies.stats.effect_rules import corrected
 from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.tables import in_words
 
 REAL = REFERENCE / "real"
 
@@ -170,3 +172,26 @@ def real_points(rows: pd.DataFrame, protocol: str, panels: Mapping[str, tuple[st
     points = pd.concat(parts, ignore_index=True)
     points = points.assign(x=points["start"], y=points["value"], name=points["experiment"])
     return points[["x", "y", "name", "panel", "seed", "miniature"]]
+
+
+def real_answer(rows: pd.DataFrame, protocol: str, folder: str | Path = REAL) -> str:
+    """Two sentences on real frames, with their n: the smallest error beside what never looks at a picture, and `ours`
+    over `baseline` start by start.
+
+    Args:
+        rows: of `real_rows`.
+        protocol: as in `real_table`.
+        folder: that of the rows.
+    """
+    table = real_table(rows, protocol)
+    blind = table[table["start"] == NO_PICTURE].sort_values("abs_rel")
+    networks = table[table["start"] != NO_PICTURE]
+    best = networks.loc[networks["abs_rel"].idxmin()]
+    seen = f"{count(int(best['images']), 'real frame')}, {count(int(best['seeds']), 'seed')}"
+    said = f"The smallest AbsRel of {len(networks)} is {best['abs_rel']:.3f}, of `{best['method']}`, {best['start']}"
+    if len(blind):
+        said += f"; {blind['method'].iloc[0].replace('reference: ', 'a ')}, which sees no picture, scores "
+        said += f"{blind['abs_rel'].iloc[0]:.3f}"
+    effects = real_effects(protocol, folder=folder).to_dict("records")
+    ratios = "; ".join(f"{effect['effect']}, {in_words(effect)}" for effect in effects)
+    return f"{said} ({seen})." + (f" Beside the error of `baseline`, that of `ours` is: {ratios}." if ratios else "")
