@@ -122,8 +122,13 @@ class NotebookRun:
         self.files.append(path)
         display(Image(filename=str(path), width=900))
 
-    def table(self, frame: pd.DataFrame, name: str, caption: str = "", digits: int = 3) -> None:
+    def table(
+        self, frame: pd.DataFrame, name: str, caption: str = "", digits: int = 3, show: pd.DataFrame | None = None
+    ) -> None:
         """Save a table as Markdown (rounded to ``digits``) and CSV (in full), and show it.
+
+        Args:
+            show: what is shown of a long table, which is saved whole all the same; None shows it as it is.
 
         Raises:
             OptionError: the table has no rows.
@@ -137,6 +142,9 @@ class NotebookRun:
         write_text(path, text)
         write_csv(path.with_suffix(".csv"), frame)
         self.files.append(path)
+        if show is not None:
+            text = (f"{caption}\n\n" if caption else "") + to_markdown(show, digits=digits)
+            text += f"\n\nThe whole table: `tables/{name}.csv`."
         display(Markdown(text))
 
     def finish(self, answer: str = "", figure: str = "", **facts: Any) -> None:

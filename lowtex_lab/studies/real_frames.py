@@ -5,29 +5,37 @@ was made by one call of `lowtex ablate`, which ``results/README.md`` states. 22 
 Eigen table: the rows say how the methods do on these, and no more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lowtex.errors import DataError
 from lowtex.evaluation.results import merge_rows, read_rows
+from lowtex.paths import shown
+from lowtex.progress import count
 from lowtex_lab.studies.evidence import REFERENCE
 from lowtex_lab.studies.rows import finished_labels, read_table
+from lowtex_lab.studies.stats.effect_rules import corrected
+from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.tables import in_words
 
 REAL = REFERENCE / "real"
 
 START = {
+    "miniature": "miniature alone",
     "scratch": "real pairs alone",
     "finetuned": "miniature, then real pairs",
-    "miniature": "miniature alone",
 }
-"""Folder below `REAL` -> what the networks in it had learnt from."""
+"""Folder below `REAL` -> what the networks in it had learnt from, in reading order."""
 
 REFERENCES = "references.csv"
 """Rows of what never looks at a picture (`lowtex_lab.studies.references`), on the same frames."""
 
 NO_PICTURE = "no picture at all"
+
+MAKE = "lowtex ablate --only named --profile study --data kitti_pairs=FOLDER --split all --data kitti_2015=FOLDER"
+"""What makes the rows of networks from scratch; ``results/README.md`` states the others."""
 
 
 def real_rows(folder: str | Path = REAL) -> pd.DataFrame:
@@ -44,7 +52,7 @@ def real_rows(folder: str | Path = REAL) -> pd.DataFrame:
     if (Path(folder) / REFERENCES).is_file():
         parts.append(read_rows(Path(folder) / REFERENCES).assign(start=NO_PICTURE))
     if not parts:
-        raise DataError(f"no rows of real frames in {folder}; results/README.md says how to make them")
+        raise DataError(f"no rows of real frames in {shown(folder)}; `{MAKE}` makes them")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -94,3 +102,96 @@ def real_table(
         lines[name], lines[f"{name}_sd"] = values.mean(), values.std()
     columns = [column for name in wanted for column in (name, f"{name}_sd")]
     return lines[[*columns, "images", "seeds"]].reset_index().rename(columns={"experiment": "method"})
+
+
+def real_effects(
+    protocol: str,
+    method: str = "ours",
+    reference: str = "baseline",
+    metric: str = "abs_rel",
+    folder: str | Path = REAL,
+    **options: object,
+) -> pd.DataFrame:
+    """One method's error over another's on real frames, a row a start (as ``effect``) and stratum; one family.
+
+    Frames are drawn one by one: each stands for a place of its own.
+
+    Args:
+        protocol: ``kitti_2015`` or ``improved``.
+        method, reference: experiments; a start without a seed of both is left out.
+        metric: a column of the scores of images.
+        folder: that of `real_rows`.
+        options: stratum_kind, strata and more of `lowtex_lab.studies.stats.effects.compare`.
+
+    Returns:
+        as `compare`, `corrected`; without rows where no start has both.
+    """
+    frames = []
+    for name, start in START.items():
+        if finished_labels(Path(folder) / name):
+            scores = real_scores(name, protocol, folder)
+            pair = [(method, reference)]
+            effects = compare(scores, pair, metric, skip_missing=True, clusters="image", **options)
+            frames.append(effects.assign(effect=start))
+    found = [frame for frame in frames if len(frame)]
+    return corrected(pd.concat(found, ignore_index=True)) if found else pd.DataFrame()
+
+
+def by_start(table: pd.DataFrame, metric: str = "abs_rel", digits: int = 3) -> pd.DataFrame:
+    """`real_table` to read: a line a method, a column a start with ``0.123 ± 0.004`` over seeds.
+
+    Args:
+        table: of `real_table`.
+        metric: one of its columns, ``low`` too.
+        digits: after the point.
+    """
+    values = zip(table[metric], table[f"{metric}_sd"], strict=True)
+    text = [f"{mean:.{digits}f}" + (f" ± {sd:.{digits}f}" if sd == sd else "") for mean, sd in values]
+    wide = table.assign(text=text).pivot(index="method", columns="start", values="text")
+    columns = [start for start in (*START.values(), NO_PICTURE) if start in wide]
+    return wide.loc[list(dict.fromkeys(table["method"])), columns].fillna("–").reset_index()
+
+
+def real_points(rows: pd.DataFrame, protocol: str, panels: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Every seed's value for `lowtex_lab.plots.line_panels`: a line a method over what its network had learnt from.
+
+    Args:
+        rows: of `real_rows`.
+        protocol: as in `real_table`.
+        panels: title -> (metric, stratum); ``all`` is the whole frame, else a stratum by the image's gradient.
+
+    Returns:
+        x (the start), y, name, panel, seed; the references, which have no start, are left out.
+    """
+    rows = rows[(rows["protocol"] == protocol) & (rows["start"] != NO_PICTURE)]
+    parts = []
+    for panel, (metric, stratum) in panels.items():
+        kind = "none" if stratum == "all" else "gradient"
+        chosen = (rows["metric"] == metric) & (rows["stratum_kind"] == kind) & (rows["stratum"] == stratum)
+        parts.append(rows[chosen].assign(panel=panel))
+    points = pd.concat(parts, ignore_index=True)
+    points = points.assign(x=points["start"], y=points["value"], name=points["experiment"])
+    return points[["x", "y", "name", "panel", "seed", "miniature"]]
+
+
+def real_answer(rows: pd.DataFrame, protocol: str, folder: str | Path = REAL) -> str:
+    """Two sentences on real frames, with their n: the smallest error beside what never looks at a picture, and `ours`
+    over `baseline` start by start.
+
+    Args:
+        rows: of `real_rows`.
+        protocol: as in `real_table`.
+        folder: that of the rows.
+    """
+    table = real_table(rows, protocol)
+    blind = table[table["start"] == NO_PICTURE].sort_values("abs_rel")
+    networks = table[table["start"] != NO_PICTURE]
+    best = networks.loc[networks["abs_rel"].idxmin()]
+    seen = f"{count(int(best['images']), 'real frame')}, {count(int(best['seeds']), 'seed')}"
+    said = f"The smallest AbsRel of {len(networks)} is {best['abs_rel']:.3f}, of `{best['method']}`, {best['start']}"
+    if len(blind):
+        said += f"; {blind['method'].iloc[0].replace('reference: ', 'a ')}, which sees no picture, scores "
+        said += f"{blind['abs_rel'].iloc[0]:.3f}"
+    effects = real_effects(protocol, folder=folder).to_dict("records")
+    ratios = "; ".join(f"{effect['effect']}, {in_words(effect)}" for effect in effects)
+    return f"{said} ({seen})." + (f" Beside the error of `baseline`, that of `ours` is: {ratios}." if ratios else "")

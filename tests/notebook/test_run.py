@@ -98,6 +98,14 @@ def test_table_is_rounded_for_reading_and_whole_for_programs(run, shows):
         run.table(pd.DataFrame({"a": []}), "10_none")
 
 
+def test_of_a_long_table_a_part_is_shown_and_all_is_saved(run, shows):
+    long = pd.DataFrame({"a": range(40)})
+    run.table(long, "10_long", "Caption.", show=long.head(2))
+    assert "| 39 |" in (run.run_dir / "tables" / "10_long.md").read_text()
+    assert shows[0].data.startswith("Caption.") and "| 39 |" not in shows[0].data
+    assert "`tables/10_long.csv`" in shows[0].data
+
+
 def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
     figure = Figure()
     figure.subplots().plot([0, 1, 2], [2, 0, 1])
