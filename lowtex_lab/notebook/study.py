@@ -7,6 +7,7 @@ and which are miniatures, and that no training reads a test scene.
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -126,11 +127,14 @@ class Study:
         if not plan:
             return
         steps = [task.experiment.schedule.steps if task.entries else task.experiment.feature_net.steps for task in plan]
-        self._say_once(
-            f"To be trained first: {'; '.join(spoken_label(task.label) for task in plan)}.\n"
-            f"{self._cost(plan, sum(steps))} What is trained is kept in {shown(self.run.experiments_dir)}\n"
-            "and found the next time. To avoid it, run notebook 04 first, or give a run_dir where it is trained."
+        # notebook 04 trains on the usual pairs alone
+        avoid = "run notebook 04 first, or " if self.train_on == "vkitti2" else ""
+        told = (
+            f"To be trained first: {'; '.join(spoken_label(task.label) for task in plan)}. "
+            f"{self._cost(plan, sum(steps))} What is trained is kept in {shown(self.run.experiments_dir)} and found "
+            f"the next time. To avoid it, {avoid}give a run_dir where it is trained."
         )
+        self._say_once(fill(told, 96, break_long_words=False))
 
     def _cost(self, plan: Sequence["Task"], steps: int) -> str:
         """A sentence on how long a plan takes on this machine."""
