@@ -39,7 +39,7 @@ def test_success_leaves_notebook_and_record_and_streams_progress(tmp_path):
     folder = tmp_path / "run" / "notebooks"
     assert sorted(path.name for path in folder.iterdir()) == ["04_training.ipynb", "04_training.result.json"]
     assert record == json.loads((folder / "04_training.result.json").read_text())
-    assert record["answer"] == 3 and record["parameters"] == {"answer": 3} and record["kernel"] == "python3"
+    assert record["given"] == 3 and record["parameters"] == {"answer": 3} and record["kernel"] == "python3"
     assert record["runner_wall_s"] > 0
     assert any(line.startswith("counting: done, 3 items in ") for line in lines)
     assert source.read_bytes() == before, "the source is never written to"
