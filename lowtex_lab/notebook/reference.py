@@ -30,9 +30,9 @@ from lowtex_lab.studies.rows import FOLDER, MEASURES, PACKED_RECORDS, finished_l
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
 
-COLOURS = 32
-WIDTH_PX = 560
-"""Pictures in kept notebooks are brought to this width; those of figures keep theirs."""
+COLOURS, WIDTH_PX = 32, 560
+"""Pictures in kept notebooks have as many colours and this width; those of figures keep their width, and 256 colours,
+or depth would show in steps."""
 
 KEPT = ("rows/*.csv", "rows/*.csv.gz", "tables/09_*", "tables/16_*", "notebooks/*.ipynb")
 """What is kept of a run, beside the figures that are asked for: the other tables stand in the notebooks."""
@@ -154,7 +154,7 @@ def _size(folder: Path) -> int:
 def _copy(path: Path, place: Path) -> None:
     with atomic_path(place) as temporary:
         if path.suffix == ".png":
-            temporary.write_bytes(fewer_colours(path.read_bytes()))
+            temporary.write_bytes(fewer_colours(path.read_bytes(), colours=256))
         elif path.suffix == ".ipynb":
             slim = slim_notebook(nbformat.read(path, as_version=4))
             temporary.write_text(json.dumps(slim, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -175,8 +175,8 @@ def _image_scores(path: Path) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
-def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:
-    """A PNG with at most `COLOURS` colours, and no wider than ``width_px``; the original where that is not smaller.
+def fewer_colours(png: bytes, width_px: int | None = None, colours: int = COLOURS) -> bytes:
+    """A PNG with at most ``colours`` colours, and no wider than ``width_px``; the original where that is not smaller.
 
     Raises:
         OSError: not a picture.
@@ -185,7 +185,7 @@ def fewer_colours(png: bytes, width_px: int | None = None) -> bytes:
     if width_px is not None and picture.width > width_px:
         picture = picture.resize((width_px, round(picture.height * width_px / picture.width)), Image.Resampling.LANCZOS)
     small = io.BytesIO()
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    picture.quantize(colours, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return min(small.getvalue(), png, key=len)
 
 
