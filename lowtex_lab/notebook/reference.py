@@ -31,8 +31,10 @@ LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
 
 COLOURS, WIDTH_PX = 32, 560
-"""Pictures in kept notebooks have as many colours and this width; those of figures keep their width, and 256 colours,
-or depth would show in steps."""
+"""Of pictures in kept notebooks."""
+
+FIGURE_COLOURS = 256
+"""Of kept figures, which keep their width too: in fewer colours depth would show in steps."""
 
 KEPT = ("rows/*.csv", "rows/*.csv.gz", "tables/09_*", "tables/16_*", "notebooks/*.ipynb")
 """What is kept of a run, beside the figures that are asked for: the other tables stand in the notebooks."""
@@ -154,7 +156,7 @@ def _size(folder: Path) -> int:
 def _copy(path: Path, place: Path) -> None:
     with atomic_path(place) as temporary:
         if path.suffix == ".png":
-            temporary.write_bytes(fewer_colours(path.read_bytes(), colours=256))
+            temporary.write_bytes(fewer_colours(path.read_bytes(), colours=FIGURE_COLOURS))
         elif path.suffix == ".ipynb":
             slim = slim_notebook(nbformat.read(path, as_version=4))
             temporary.write_text(json.dumps(slim, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
