@@ -36,7 +36,16 @@ from lowtex.progress import duration, reporter, say, track
 from lowtex.provenance import provenance
 from lowtex.training import LoopOptions, experiment_folder, is_finished, train_experiment, train_feature_net
 from lowtex_lab.studies import rows as files
-from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MEASURES, PROTOCOL, Entry, read_all_records, read_csv_gz
+from lowtex_lab.studies.rows import (
+    FOLDER,
+    IMAGE_DIGITS,
+    MEASURES,
+    PROTOCOL,
+    Entry,
+    read_all_records,
+    read_csv_gz,
+    read_record,
+)
 
 SPLITS = ("val", "test")
 """What a row is scored on; what is there to be chosen from, on validation scenes alone."""
@@ -133,7 +142,7 @@ class Place:
         if self.start is None:
             return experiment, None
         label = f"{experiment.name}-s{experiment.seed}"
-        record = read_all_records(self.start).get(label)
+        record = read_record(self.start, label)
         folder = record and experiment_folder(self.start / "experiments", Experiment.from_dict(record["experiment"]))
         if not record or not is_finished(folder):
             raise DataError(

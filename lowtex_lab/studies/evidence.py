@@ -23,15 +23,7 @@ from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
-from lowtex_lab.studies.rows import (
-    FOLDER,
-    MEASURES,
-    finished_labels,
-    has_table,
-    read_all_records,
-    read_records,
-    read_table,
-)
+from lowtex_lab.studies.rows import FOLDER, MEASURES, finished_labels, has_table, read_records, read_table
 
 REFERENCE = REPOSITORY / "results" / "reference"
 
@@ -151,12 +143,8 @@ class Evidence:
     @property
     def budget(self) -> str:
         """How long the rows of no group of their own were trained: ``200 steps``."""
-        steps = {
-            record["training"]["steps"]
-            for name, record in read_all_records(self.run_dir).items()
-            if name.rpartition("-s")[0] in NAMED
-        }
-        return counted(pd.Series(sorted(steps)), "step") if steps else "unknown steps"
+        records = self.records()
+        return counted(records.loc[records["experiment"].isin(list(NAMED)), "steps"], "step")
 
     def describe(self) -> str:
         """Where the rows come from and what stands behind them, in a few lines."""

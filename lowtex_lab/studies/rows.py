@@ -84,9 +84,7 @@ class Entry:
         Raises:
             DataError: its record is damaged.
         """
-        record = self.path(run_dir, "records")
-        packed = {} if record.is_file() else read_packed_records(run_dir)
-        found = read_json(record) if record.is_file() else packed.get(self.label, {})
+        found = read_record(run_dir, self.label)
         return all(found.get(name) == value for name, value in self.asked(how).items())
 
     def asked(self, how: Mapping[str, object]) -> dict[str, object]:
@@ -106,20 +104,26 @@ def read_all_records(run_dir: str | Path) -> dict[str, dict]:
         DataError: a file is damaged.
     """
     folder = Path(run_dir) / FOLDER
-    if (folder / PACKED_RECORDS).is_file():
-        return read_packed_records(run_dir)
+    if (packed := folder / PACKED_RECORDS).is_file():
+        return _packed_records(packed, _changed(packed))
     return {path.stem: read_json(path) for path in sorted((folder / "records").glob("*.json"))}
 
 
-def read_packed_records(run_dir: str | Path) -> dict[str, dict]:
-    """The same of a packed ablation; empty where there is none.
+def read_record(run_dir: str | Path, label: str) -> dict:
+    """The record of one entry; empty where there is none.
 
     Raises:
         DataError: the file is damaged.
     """
+    own = Path(run_dir) / FOLDER / "records" / f"{label}.json"
     packed = Path(run_dir) / FOLDER / PACKED_RECORDS
-    if not packed.is_file():
-        return {}
+    if own.is_file():
+        return read_json(own)
+    return _packed_records(packed, _changed(packed)).get(label, {}) if packed.is_file() else {}
+
+
+@lru_cache(maxsize=16)
+def _packed_records(packed: Path, changed: int) -> dict[str, dict]:
     try:
         return json.loads(gzip.decompress(packed.read_bytes()))
     except (OSError, EOFError, ValueError, zlib.error) as error:
