@@ -18,7 +18,8 @@ import yaml
 from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
 from lowtex.datasets.prepared import described
-from lowtex.errors import OptionError, require_choice
+from lowtex.datasets.splits import AVAILABLE
+from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.experiments import TRAINABLE, Experiment
 
@@ -58,6 +59,10 @@ PAIRS: dict[str, Mapping[str, object]] = _DATA["pairs"]
 """Reader options of stereo pairs to train on, by root (`lowtex.experiments.TRAINABLE`): ground truth is never read."""
 
 
+AUTO = "auto"
+"""The split of `open_test_set` that takes what a root holds."""
+
+
 def source_of(protocol: str | Protocol) -> Source:
     """Where a protocol's ground truth comes from."""
     return SOURCES[get_protocol(protocol).ground_truth]
@@ -84,7 +89,8 @@ def open_test_set(
     Args:
         protocol: name or value; its kind of ground truth decides what is read.
         roots: the folders; miniatures among them must have been written.
-        split: a split's name, or a text file; None = the source's.
+        split: a split's name, or a text file; None = the source's; `AUTO` is that where the root holds all its frames,
+            and otherwise ``available``.
         size: (height, width) of the images.
         options: of the reader, over the source's own, e.g. ``variation="fog"``.
 
@@ -92,6 +98,11 @@ def open_test_set(
         OptionError: an unknown protocol, split or option.
         DataError: the data set is not complete.
     """
+    if split == AUTO:
+        try:
+            return open_test_set(protocol, roots, None, size, **options)
+        except DataError:
+            return open_test_set(protocol, roots, AVAILABLE, size, **options)
     source = source_of(protocol)
     crop = {"crop": get_protocol(protocol).image_crop} if source.cropped else {}
     settings = {**source.options, **crop, **options}

@@ -16,6 +16,7 @@ from IPython.display import Markdown, display
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lowtex.catalog import AUTO
 from lowtex.datasets import KittiImproved, KittiRaw, StereoFolder
 from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import Frame
@@ -27,7 +28,6 @@ from lowtex.evaluation.protocols import Protocol, get_protocol
 from lowtex.files import write_text
 from lowtex.geometry import NOMINAL_BASELINE_M, disparity_to_depth, nominal_to_metres
 from lowtex.progress import count
-from lowtex_lab.notebook.study import AUTO
 from lowtex_lab.plots import prediction_panel
 from lowtex_lab.rig import match_densely
 from lowtex_lab.studies.batch import parse_numbers
@@ -204,7 +204,7 @@ def kitti_parts(
 
     A root (or miniature) that holds its train and test splits whole gives these. Any other gives lists of one drive
     (`learning_and_scoring_lists`), which needs the improved ground truth; without that nothing is
-    learnt from (None), and whatever there is can be scored (`lowtex_lab.notebook.study.AUTO`).
+    learnt from (None), and whatever there is can be scored (`lowtex.catalog.AUTO`).
 
     Args:
         target: folder for the lists.

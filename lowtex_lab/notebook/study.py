@@ -15,12 +15,12 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from lowtex.catalog import data_name, needed_roots, open_pairs, open_test_set, source_of, training_settings
+from lowtex.catalog import AUTO, data_name, needed_roots, open_pairs, open_test_set, source_of, training_settings
 from lowtex.checkpoints import load_feature_net, load_network
 from lowtex.datasets import CachedPairs, StereoReader
 from lowtex.datasets.splits import AVAILABLE
 from lowtex.devices import device_of
-from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError, require_choice
+from lowtex.errors import CheckpointError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import Evaluation, evaluate
 from lowtex.evaluation.protocols import Protocol
 from lowtex.evaluation.results import merge_rows, rows_from, write_rows
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 METHODS = ("baseline", "encoder", "encoder_features", "ours")
 """The rows of the paper's ablation, in their order: each changes something in the one before."""
-
-AUTO = "auto"
-"""The split of `Study.test_set` that takes what a root holds."""
 
 LOADERS = 8
 
@@ -269,18 +266,14 @@ class Study:
                 a line then says.
             options: of the reader, e.g. ``variation="fog"`` for Virtual KITTI 2.
         """
-        if split == AUTO:
-            try:
-                return self.test_set(protocol, None, **options)
-            except DataError:
-                dataset = self.test_set(protocol, AVAILABLE, **options)
-            usual = source_of(protocol).split
-            self._say_once(f"the root lacks frames of the {usual} split; used instead: {count(len(dataset), 'image')}")
-            return dataset
         for root in needed_roots(protocol):
             # writes the miniature where no folder is named
             self.run.root(root)
-        return open_test_set(protocol, self.run.roots, split, self.run.profile.size, **options)
+        dataset = open_test_set(protocol, self.run.roots, split, self.run.profile.size, **options)
+        if split == AUTO and dataset.split == AVAILABLE:
+            usual = source_of(protocol).split
+            self._say_once(f"the root lacks frames of the {usual} split; used instead: {count(len(dataset), 'image')}")
+        return dataset
 
     def score(
         self,

@@ -21,11 +21,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from lowtex.catalog import SOURCES, data_name, needed_roots, open_pairs, open_test_set, training_settings
+from lowtex.catalog import AUTO, SOURCES, data_name, needed_roots, open_pairs, open_test_set, training_settings
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import STREETS_FOLDER, Roots, is_miniature
 from lowtex.datasets import CachedPairs, StereoReader
-from lowtex.datasets.splits import AVAILABLE
 from lowtex.devices import resolve_device, set_precision
 from lowtex.errors import DataError, LowtexError, OptionError, require_choice
 from lowtex.evaluation.evaluate import evaluate
@@ -125,13 +124,8 @@ class Place:
             held_out = get_profile(self.profile).miniature_streets and is_miniature(self.root)
             root, before = (self.root.with_name(STREETS_FOLDER), "streets/") if held_out else (self.root, "")
             return {PROTOCOL: open_test_set(PROTOCOL, Roots({"vkitti2": root}), f"{before}{split}", size)}
-        roots, found = Roots(dict(self.tests), frozenset(self.tests)), {}
-        for protocol in self.protocols:
-            try:
-                found[protocol] = open_test_set(protocol, roots, None, size)
-            except DataError:
-                found[protocol] = open_test_set(protocol, roots, AVAILABLE, size)
-        return found
+        roots = Roots(dict(self.tests), frozenset(self.tests))
+        return {protocol: open_test_set(protocol, roots, AUTO, size) for protocol in self.protocols}
 
     def begun(self, experiment: Experiment) -> tuple[Experiment, Path | None]:
         """The experiment as it is trained here, and the folder of the training that it starts from.
