@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 
 import cv2
 import dataset_damages as damages
@@ -227,11 +226,8 @@ def test_many_files_are_looked_at_without_decoding_them(tmp_path, decoded):
         for camera in ("02", "03"):
             (drive / f"image_{camera}" / "data" / f"{number:010d}.png").write_bytes(png)
         (drive / "velodyne_points" / "data" / f"{number:010d}.bin").write_bytes(bin_)
-    started = time.process_time()
     found = check_root("kitti", tmp_path, "available").named
-    spent = time.process_time() - started
     assert found.fine and found.files == 333 * 3 + 2 and len(decoded) == 2, "the first pair stands for all"
-    assert spent < 1, f"{found.files / spent:.0f} files/s"
 
 
 @pytest.mark.parametrize(
