@@ -29,7 +29,7 @@ def main() -> int:
     target = REFERENCE / run_dir.name
     try:
         if run_dir.suffix == ".csv":
-            judged = claims.judge(claims.gather(Evidence(REFERENCE, "quick", own=False), None), title="judging")
+            judged = claims.judge(claims.gather([Evidence(REFERENCE, "quick", own=False)], None), title="judging")
             write_csv(target, judged.sentences()[["claim", "verdict", "sentence"]])
             size = target.stat().st_size
         elif finished_labels(run_dir) and not (run_dir / RUN_FILE).is_file():

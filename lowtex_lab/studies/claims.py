@@ -1,7 +1,7 @@
 """Every claim beside its evidence and a verdict, computed from numbers by a stated rule and never typed in.
 
 from lowtex_lab.studies import claims
-numbers = claims.gather(evidence, rows)       # the ablation's scores, its measures, a run's own rows
+numbers = claims.gather(batches, rows)        # the ablations' scores and measures, a run's own rows
 judged = claims.judge(numbers)
 print(claims.rule_text())
 judged.sentences()    # a line a claim: its mark, its verdict and one sentence with the numbers
@@ -243,39 +243,50 @@ class Numbers:
             any number of protocols.
         rows: tidy rows (`lowtex.evaluation.results.COLUMNS`).
         measured: measure -> its results, a row a number, with experiment and seed.
-        failed: (experiment, seed) of the trainings behind scores and measures that did not learn
+        failed: (experiment, seed, steps) of the trainings behind scores and measures that did not learn
             (`lowtex_lab.studies.learnt.STUCK`).
     """
 
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
     measured: dict[str, pd.DataFrame] = field(default_factory=dict)
-    failed: frozenset[tuple[str, int]] = frozenset()
+    failed: frozenset[tuple[str, int, object]] = frozenset()
 
 
-def gather(evidence: Evidence | None, rows: pd.DataFrame | None, claims: Iterable[Claim] = CLAIMS) -> Numbers:
-    """What an ablation and a run have on some claims; whatever is not there is left out.
+def gather(batches: Iterable[Evidence], rows: pd.DataFrame | None, claims: Iterable[Claim] = CLAIMS) -> Numbers:
+    """What ablations and a run have on some claims; whatever is not there is left out.
 
     Args:
-        evidence: of `lowtex_lab.studies.evidence.open_evidence`; None where there is none.
+        batches: of `lowtex_lab.studies.evidence.open_batches`; may be empty.
         rows: the run's own tidy rows, or None.
         claims: to be judged.
     """
-    numbers = Numbers()
+    tests = [test for claim in claims for test in claim.tests]
+    parts = [_of_batch(evidence, tests) for evidence in batches]
+    numbers = Numbers(failed=frozenset().union(*(part.failed for part in parts)))
     if rows is not None:
         # a run's own rows say no length; their profile has one
         lengths = {name: profile.schedule.steps for name, profile in PROFILES.items()}
         numbers.rows = rows.assign(steps=rows["profile"].map(lengths))
-    tests = [test for claim in claims for test in claim.tests]
-    present = evidence.present(dict.fromkeys(name for test in tests for name in test.trained)) if evidence else []
+    if any(len(part.scores) for part in parts):
+        numbers.scores = pd.concat([part.scores for part in parts], ignore_index=True)
+    for name in dict.fromkeys(name for part in parts for name in part.measured):
+        found = [part.measured[name] for part in parts if name in part.measured]
+        numbers.measured[name] = pd.concat(found, ignore_index=True)
+    return numbers
+
+
+def _of_batch(evidence: Evidence, tests: Sequence[Comparison]) -> Numbers:
+    """What one ablation has on some comparisons: scores, measures, and which trainings did not learn."""
+    present = evidence.present(dict.fromkeys(name for test in tests for name in test.trained))
     if not present:
-        return numbers
+        return Numbers()
     records = evidence.records()[["experiment", "seed", "steps"]]
     kinds = {"none", *(kind for test in tests for kind in test.kinds)}
     parts = [evidence.scores(present, split) for split in ("val", "test")]
     parts = [scores[scores["stratum_kind"].isin(kinds)].merge(records) for scores in parts]
-    stuck = outcomes_of(parts[0]).query("not learnt")
-    numbers.failed = frozenset(zip(stuck["experiment"], stuck["seed"], strict=True))
+    stuck = outcomes_of(parts[0]).query("not learnt").merge(records)
+    failed = frozenset(stuck[["experiment", "seed", "steps"]].itertuples(index=False, name=None))
     asked = {TRANSFER, *(test.measure for test in tests if test.measure)}
     found = {name: evidence.measured(name, present).merge(records) for name in asked if evidence.has_measure(name)}
     if MASK in found:
@@ -286,9 +297,8 @@ def gather(evidence: Evidence | None, rows: pd.DataFrame | None, claims: Iterabl
         parts.append(with_rivals(found.pop(TRANSFER)))
     # one ablation, one set of training pairs: a row of any of its networks says which
     learnt_from = evidence.rows(present[:1], "val")["train_data"].iloc[0]
-    numbers.scores = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(train_data=learnt_from)
-    numbers.measured = found
-    return numbers
+    scores = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(train_data=learnt_from)
+    return Numbers(scores=scores, measured=found, failed=failed)
 
 
 @dataclass(frozen=True)
@@ -361,8 +371,8 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
         """The set to take has the smallest."""
         images, seeds = int(one.context["images"]), len(one.seeds)
         last = (str(one.context[name]) for name in PLACES)
-        place = kinds.index(one.kind)
-        return seeds < least, bool(one.context["miniature"]), place, not one.of_images, -seeds, -images, *last
+        place, steps = kinds.index(one.kind), float(np.nan_to_num(pd.to_numeric(one.context["steps"], errors="coerce")))
+        return seeds < least, bool(one.context["miniature"]), place, not one.of_images, -steps, -seeds, -images, *last
 
     return sorted(found, key=rank), tuple(name for name in test.experiments if name not in seen)
 
@@ -523,11 +533,12 @@ def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times:
         left.append(f"seed {', '.join(map(str, taken.partial))} left out: not all experiments have it")
     whole = taken.scores[taken.scores["seed"].isin(taken.seeds)]
     effect = _effect(taken, test, whole, test.weights, rule, times)
-    bad = sorted((name, seed) for name, seed in numbers.failed if name in test.trained and seed in taken.seeds)
+    failed = {(name, seed) for name, seed, steps in numbers.failed if steps == taken.context["steps"]}
+    bad = sorted((name, seed) for name, seed in failed if name in test.trained and seed in taken.seeds)
     if bad and taken.of_images:
         names = f"did not learn: {', '.join(f'{name} seed {seed}' for name, seed in bad)}"
         if test.factor:
-            kept, what = _learnt_pairs(taken, test, numbers.failed)
+            kept, what = _learnt_pairs(taken, test, failed)
             weights = {"new": 1.0, "old": -1.0}
         else:
             kept, what = whole[~whole["seed"].isin([seed for _, seed in bad])], "these seeds are left out"
@@ -553,7 +564,7 @@ def _effect(taken: NumberSet, test: Comparison, scores: pd.DataFrame, weights: d
     return {**effect, **taken.context, "metric": test.quantity, **images}
 
 
-def _learnt_pairs(taken: NumberSet, test: Comparison, failed: frozenset) -> tuple[pd.DataFrame, str]:
+def _learnt_pairs(taken: NumberSet, test: Comparison, failed: set) -> tuple[pd.DataFrame, str]:
     """Scores of a factor's levels (`level_scores`) over the pairs of cells, alike but for it, of which both learnt."""
     scores = _stratum(taken.scores, taken.kind, test.stratum)
     found = scores[["experiment", "seed"]].drop_duplicates()

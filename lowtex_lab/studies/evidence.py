@@ -9,7 +9,7 @@ batch is committed in ``results/reference``. What is read, and from where, is sa
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
 from lowtex_lab.studies.rows import FOLDER, MEASURES, finished_labels, has_table, read_records, read_table
+from lowtex_lab.studies.stats.effect_rules import Rule
 
 REFERENCE = REPOSITORY / "results" / "reference"
 
@@ -186,44 +187,64 @@ def _several(what: str, values: pd.Series) -> str:
     return f"{what} {there[0]}" if len(there) == 1 else f"{len(there)} {what}s ({', '.join(there)})"
 
 
-def open_evidence(run: NotebookRun, names: Sequence[str] = ()) -> Evidence:
+def open_evidence(run: NotebookRun | None, names: Sequence[str] = ()) -> Evidence:
     """The ablation's rows that a notebook reads.
 
     Looked for in the run's own folder (``lowtex ablate --run-dir``), then where `lowtex ablate` writes by default (of
-    the real Virtual KITTI 2 first, where the run names it), then among the committed ones, of the run's profile first
-    and of quick otherwise. The first place that has rows of all ``names`` is taken whole; two are never mixed.
+    the real Virtual KITTI 2 first, where the run names it), then among the committed ones: those of the run's profile,
+    of ``study``, which trains longer, and of ``quick``. The first place that has rows of all ``names`` is taken whole;
+    of the committed ones, one whose seeds are too few for a verdict only where no other has more. Two are never mixed.
 
     Args:
-        run: the notebook's run. The smoke profile, whose own numbers would mean nothing, reads quick's.
+        run: the notebook's run; None looks among the committed ones alone. The smoke profile, whose own numbers would
+            mean nothing, reads quick's.
         names: experiments without which a place is passed over.
 
     Raises:
         DataError: there are no rows anywhere.
     """
-    passed_over = []
-    profile = "quick" if run.profile.name == "smoke" else run.profile.name
-    for place, of_profile, own in _places(run, profile):
-        if not finished_labels(place):
-            continue
-        found = Evidence(place, of_profile, own, tuple(passed_over))
-        if absent := found.missing(names):
-            passed_over.append(f"{shown(place)} was passed over: no rows of {', '.join(absent)} yet.")
-            continue
-        return found
+    passed_over, few = [], []
+    for one in _found(run):
+        found, absent = replace(one, passed_over=tuple(passed_over)), one.missing(names)
+        short = [] if one.own else [name for name in names if len(one.seeds(name)) < Rule().least]
+        if not absent and not short:
+            return found
+        if not absent:
+            few.append(found)
+        what = f"no rows of {', '.join(absent)}" if absent else f"fewer than {Rule().least} seeds of {', '.join(short)}"
+        passed_over.append(f"{shown(one.run_dir)} was passed over: {what} yet.")
+    if few:
+        return few[0]
+    profile = _profile(run)
+    own = f"neither in {shown(run.run_dir)} nor in {shown(ablation_dir(profile))} nor " if run else ""
     raise DataError(
-        f"no rows of the ablation: neither in {shown(run.run_dir)} nor in {shown(ablation_dir(profile))} nor in "
-        f"{shown(REFERENCE)}; `lowtex ablate --profile {profile}` makes them" + "".join(f"; {p}" for p in passed_over)
+        f"no rows of the ablation: {own}in {shown(REFERENCE)}; `lowtex ablate --profile {profile}` makes them"
+        + "".join(f"; {p}" for p in passed_over)
     )
 
 
-def _places(run: NotebookRun, profile: str) -> list[tuple[Path, str, bool]]:
-    """Folder, profile, made here; in the order they are looked into."""
-    reference = REFERENCE if profile == "quick" else REFERENCE / profile
-    places = [(ablation_dir(profile), profile, True), (reference, profile, False)]
-    if "vkitti2" in run.roots.named:
-        places.insert(0, (ablation_dir(profile, "vkitti2"), profile, True))
-    if run.profile.name == profile:
-        places.insert(0, (run.run_dir, profile, True))
-    if profile != "quick":
-        places.append((REFERENCE, "quick", False))
-    return places
+def open_batches(run: NotebookRun) -> list[Evidence]:
+    """The ablations that the claims are judged by: your own where there is one, else all that are committed.
+
+    Each comparison takes one of them (`lowtex_lab.studies.claims`), so they are not mixed either.
+    """
+    found = _found(run)
+    return [one for one in found if one.own][:1] or found
+
+
+def _profile(run: NotebookRun | None) -> str:
+    return "quick" if run is None or run.profile.name == "smoke" else run.profile.name
+
+
+def _found(run: NotebookRun | None) -> list[Evidence]:
+    """Every place that has rows, in the order they are looked into."""
+    profile, places = _profile(run), []
+    if run and run.profile.name == profile:
+        places.append((run.run_dir, profile, True))
+    if run and "vkitti2" in run.roots.named:
+        places.append((ablation_dir(profile, "vkitti2"), profile, True))
+    if run:
+        places.append((ablation_dir(profile), profile, True))
+    for name in dict.fromkeys([*([] if profile == "quick" else [profile]), "study", "quick"]):
+        places.append((REFERENCE if name == "quick" else REFERENCE / name, name, False))
+    return [Evidence(place, name, own) for place, name, own in places if finished_labels(place)]

@@ -2,7 +2,7 @@
 which claims hold. All of it is made of committed rows and tables, and nothing is typed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from lowtex_lab.studies.real_frames import NO_PICTURE, START, real_table
 from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, corrected
 from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.factorial import factorial_effects
-from lowtex_lab.studies.tables import design, error_table, missing_line
+from lowtex_lab.studies.tables import design, error_table, missing_line, setting
 
 _STORED = yaml.safe_load(Path(__file__).with_name("summary.yaml").read_text(encoding="utf-8"))
 ROWS, FIRST, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "first", "strata", "changes", "effects"))
@@ -89,10 +89,12 @@ def one_table(evidence: Evidence, real: pd.DataFrame | None) -> pd.DataFrame:
     return table.assign(row=[f"`{name}`" if name in FIRST else name for name in table["row"]])
 
 
-def answers(evidence: Evidence) -> list[str]:
+def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
     """What holds, where it comes from and what gets worse: three sentences with their n, of `ours` over `baseline`.
 
-    Without rows of both, or of all cells, the sentence says what is missing.
+    Args:
+        evidence: with rows of both.
+        factorial: where the sixteen cells are looked for; the sentence on them says what is missing.
     """
     told = []
     scores = evidence.scores(["ours", "baseline"])
@@ -101,22 +103,23 @@ def answers(evidence: Evidence) -> list[str]:
         for metric, stratum in (("abs_rel", "low"), ("rmse", "all"))
     )
     n = f"{low['seeds']} seeds, {low['images']} images of the miniature, {evidence.budget}"
+    rmse = f"RMSE, in which far places weigh most, is {_ratio(far)} times the baseline's: {SAYS[far['verdict']]}."
     told.append(
         f"In low texture the paper's method (`ours`) makes {_ratio(low)} times the error of the usual recipe "
         f"(`baseline`): {SAYS[low['verdict']]} ({n})."
     )
-    effects = effects_table(evidence)
+    effects = effects_table(factorial)
     if effects.empty:
-        return [*told, missing_line(evidence, design().experiments, "cells")]
+        return [*told, missing_line(factorial, design().experiments, "cells"), rmse]
     cells = effects.set_index("change")["AbsRel, low texture"]
     gains = [f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items() if cell.endswith(HELPS)]
     others = [change for change, cell in cells.items() if not cell.endswith(HELPS)]
     told.append(
         f"Of the four changes, averaged over all settings of the other three, {_and(gains) or 'none'} lowers the error "
-        f"in low texture; no gain can be shown for {_and(others) or 'none'}."
+        f"in low texture; no gain can be shown for {_and(others) or 'none'} ({effects['seeds'].min()} seeds, "
+        f"{effects['images'].max()} images, {factorial.budget})."
     )
-    told.append(f"RMSE, in which far places weigh most, is {_ratio(far)} times the baseline's: {SAYS[far['verdict']]}.")
-    return told
+    return [*told, rmse]
 
 
 def _ratio(effect: pd.Series) -> str:
@@ -146,22 +149,30 @@ def claims_list(claims: pd.DataFrame) -> str:
     return "\n".join([*lines, *folded, "", "</details>"])
 
 
-def readme_blocks(evidence: Evidence, claims: pd.DataFrame, real: pd.DataFrame | None = None) -> dict[str, dict]:
-    """File -> what its blocks hold, by name.
+def readme_blocks(
+    evidence_of: Callable[[Sequence[str]], Evidence], claims: pd.DataFrame, real: pd.DataFrame | None = None
+) -> dict[str, dict]:
+    """File -> what its blocks hold, by name; each table says below what it was measured on.
 
     Args:
-        evidence: the committed rows.
+        evidence_of: the committed rows to take for some experiments (`lowtex_lab.studies.evidence.open_evidence`).
         claims: of notebook 16.
         real: rows of real frames, or None.
     """
-    effects = effects_table(evidence)
-    told = {"answers": "\n".join(f"{n}. {told}" for n, told in enumerate(answers(evidence), 1))}
+    cells = evidence_of(design().experiments)
+
+    def below(table: pd.DataFrame, evidence: Evidence, names: Sequence[str] | None = None) -> str:
+        where = setting(evidence, names)
+        return f"{as_markdown(table)}\n\n{where[0].upper()}{where[1:]}."
+
+    first, main, effects = evidence_of(FIRST), evidence_of([*ROWS]), effects_table(cells)
+    told = {"answers": "\n".join(f"{n}. {told}" for n, told in enumerate(answers(first, cells), 1))}
     rows = {
-        "main table": as_markdown(main_table(evidence)),
-        "main effects": as_markdown(effects) if len(effects) else missing_line(evidence, design().experiments, "cells"),
+        "main table": below(main_table(main), main, [*ROWS]),
+        "main effects": below(effects, cells) if len(effects) else missing_line(cells, design().experiments, "cells"),
         "claims": claims_list(claims),
     }
-    return {"README.md": told | {"one table": as_markdown(one_table(evidence, real))}, "results/README.md": rows}
+    return {"README.md": told | {"one table": below(one_table(first, real), first, FIRST)}, "results/README.md": rows}
 
 
 def as_markdown(table: pd.DataFrame) -> str:

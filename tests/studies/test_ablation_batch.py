@@ -25,7 +25,7 @@ from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook.reference import keep_ablation
 from lowtex_lab.studies import evidence, rows
 from lowtex_lab.studies.batch import Place, carry_out, main, to_json
-from lowtex_lab.studies.evidence import Evidence, open_evidence
+from lowtex_lab.studies.evidence import Evidence, open_batches, open_evidence
 from lowtex_lab.studies.rows import (
     MINIATURE_STRATA,
     REAL_STRATA,
@@ -367,10 +367,22 @@ def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
     committed = open_evidence(_run(tmp_path / "run"))
     assert committed.run_dir == tmp_path / "reference" and not committed.own and committed.profile == "quick"
     assert "not trained in this run" in committed.describe()
+    # study trains longer, so its rows come first, but not where others have the seeds that a verdict needs
+    (tmp_path / "reference" / "study").mkdir()
+    (tmp_path / "reference" / "study" / "ablation").symlink_to(found.folder)
+    smoke = _run(tmp_path / "run")
+    assert [one.profile for one in open_batches(smoke)] == ["study", "quick"]
+    assert open_evidence(smoke).profile == open_evidence(smoke, ["ours"]).profile == "study", "no place has more seeds"
+    with monkeypatch.context() as patch:
+        patch.setattr(Evidence, "seeds", lambda one, name: (0, 1, 2) if one.profile == "quick" else (0, 1))
+        taken = open_evidence(smoke, ["ours"])
+    assert taken.profile == "quick" and "fewer than 3 seeds of ours" in taken.describe()
+    (tmp_path / "reference" / "study" / "ablation").unlink()
     # another profile has rows of its own, or is told that these are quick's
     assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"
     (tmp_path / "own-quick").symlink_to(found.run_dir)
     assert open_evidence(_run(tmp_path / "run")).own
+    assert [one.own for one in open_batches(_run(tmp_path / "run"))] == [True], "your own, not beside the committed"
     assert open_evidence(_run(found.run_dir, "quick")).run_dir == found.run_dir
     real = _run(tmp_path / "run", named=["vkitti2"])
     assert open_evidence(real).run_dir == tmp_path / "own-quick"

@@ -342,13 +342,38 @@ class MadeEvidence:
 
 def test_the_budget_is_that_of_the_records_and_of_a_rows_profile():
     claim = Claim("c", "t", "abstract", (OURS,))
-    numbers = claims.gather(MadeEvidence(), made_rows(GOOD), [claim])
+    numbers = claims.gather([MadeEvidence()], made_rows(GOOD), [claim])
     assert set(numbers.scores["steps"]) == {350} and set(numbers.scores["train_data"]) == {"streets"}
     assert set(numbers.rows["steps"]) == {PROFILES["quick"].schedule.steps}
-    assert numbers.failed == {("ours", 4)}
+    assert numbers.failed == {("ours", 4, 350)}
     [outcome] = claims.judge(numbers, [claim], times=200).outcomes.values()
     assert outcome.effect["steps"] == 350 and outcome.effect["seeds"] == 4
-    assert claims.gather(None, None).rows.empty
+    assert claims.gather([], None).rows.empty
+
+
+class LongerEvidence(MadeEvidence):
+    """The same trainings four times as long, with fewer seeds."""
+
+    def __init__(self, seeds):
+        self.seeds = range(seeds)
+
+    def records(self):
+        records = super().records().assign(steps=1400)
+        return records[records["seed"].isin(self.seeds)]
+
+    def scores(self, names, split):
+        return made_scores(BAD[: len(self.seeds)], split=f"eigen_like/{split}")
+
+
+def test_of_two_batches_the_longer_training_is_taken_where_it_has_seeds_enough():
+    claim = Claim("c", "t", "abstract", (OURS,))
+    for seeds, steps, others in ((3, 1400, 1), (2, 350, 1)):
+        numbers = claims.gather([MadeEvidence(), LongerEvidence(seeds)], None, [claim])
+        # the training that failed is one of 350 steps; its namesake of 1,400 did learn
+        assert numbers.failed == {("ours", 4, 350)}
+        [outcome] = claims.judge(numbers, [claim], times=200).outcomes.values()
+        assert outcome.effect["steps"] == steps and outcome.effect["seeds"] == (4 if steps == 350 else seeds)
+        assert sum(line.startswith("not taken") for line in outcome.left) == others
 
 
 def test_small_effects_are_a_second_family_and_never_of_a_share_that_is_asked_for():
@@ -440,12 +465,12 @@ def test_seeds_that_one_side_lacks_or_that_did_not_learn_are_told_and_left_out_w
     scores = made_scores([0.5, 0.5, 0.5, 0.9])
     outcome = look(scores=scores[(scores["seed"] < 3) | (scores["experiment"] == "ours")])
     assert outcome.effect["seeds"] == 3 and outcome.left == ("seed 3 left out: not all experiments have it",)
-    scores, failed = made_scores([0.8, 0.8, 0.8, 0.1]), frozenset({("baseline", 3)})
+    scores, failed = made_scores([0.8, 0.8, 0.8, 0.1]), frozenset({("baseline", 3, "not stated")})
     outcome = look(scores=scores, failed=failed)
     assert outcome.effect["ratio"] == pytest.approx(0.8) and outcome.effect["seeds"] == 3
     [told] = outcome.left
     assert "baseline seed 3" in told and f"with them the ratio is {(0.8**3 * 0.1) ** 0.25:.3f}" in told
-    few = look(scores=scores, failed=failed | {("ours", 0)})
+    few = look(scores=scores, failed=failed | {("ours", 0, "not stated")})
     assert few.effect["seeds"] == 4 and "counted all the same" in few.left[0]
     assert look(Comparison("other", "baseline"), scores, failed=failed).left == ()
 
@@ -470,7 +495,8 @@ def test_main_effects_are_those_of_the_factorial_without_the_pairs_that_did_not_
     # one cell fails in each seed, so that no seed is whole
     cells = ["resnet-pixels-first-plain", "resnet-pixels-both-plain", "iresnet-pixels-first-plain"]
     failing = frozenset((name, seed) for seed, name in enumerate([*cells, "iresnet-features-both-nested"]))
-    outcome = look(data_term, factorial_scores(failing), failed=failing)
+    failed = frozenset((*one, "not stated") for one in failing)
+    outcome = look(data_term, factorial_scores(failing), failed=failed)
     assert outcome.effect["ratio"] == pytest.approx(0.8, rel=1e-6) and outcome.says == "yes"
     assert "4 of 32 pairs" in outcome.left[0]
     assert look(data_term, factorial_scores(failing)).says == "undecided"

@@ -109,13 +109,15 @@ def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
                 one = rows_of({name: error * random.normal(1, 0.01, (1, 12))}, stratum, kind)
                 parts.append(one.assign(seed=seed, rmse=far * random.normal(1, 0.01, 12)))
     both = pd.concat(parts)
-    gain, changes, loss = summary.answers(made)
+    gain, changes, loss = summary.answers(made, made)
     assert "makes 0.70 (" in gain and gain.endswith("a gain (3 seeds, 12 images of the miniature, 200 steps).")
     assert "feature maps instead of pixels (0.7" in changes and changes.count("instead of") == 4
+    assert changes.endswith(" (3 seeds, 12 images, 200 steps).")
     assert changes.index("no gain can be shown") < changes.index("iResNet instead of ResNet")
     assert "is 1.10 (" in loss and loss.endswith("a loss.")
     made.lacking = "iresnet-features-both-nested"
-    assert summary.answers(made)[1].startswith("No rows yet of 1 of 16 cells")
+    assert summary.answers(made, made)[1].startswith("No rows yet of 1 of 16 cells")
+    assert summary.answers(made, made)[2] == loss
 
 
 def test_the_one_table_has_the_miniature_and_real_frames():
