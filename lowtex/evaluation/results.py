@@ -227,8 +227,12 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         raise DataError(f"{where} is not a table of rows: it {wrong}")
     checked = {}
     for name in COLUMNS:
-        column, text, kind = frame[name], frame[name].astype(str), _COLUMNS["kind"][name]
-        number = pd.to_numeric(column, errors="coerce")
+        column, kind = frame[name], _COLUMNS["kind"][name]
+        # each reading is slow on long tables, so only the one that is asked for
+        if kind in ("number", "whole", "count"):
+            number = pd.to_numeric(column, errors="coerce")
+        else:
+            text = column.astype(str)
         if kind == "flag":
             good, expected, values = text.isin(["True", "False"]), "True or False", text == "True"
         elif kind == "number":
