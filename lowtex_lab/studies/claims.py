@@ -156,10 +156,16 @@ class Comparison:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What is compared, and with what, as a sentence has it."""
+        """What is compared, and with what, as a sentence has it; cells of the factorial by what they are made of."""
         if self.factor:
-            old, new = FACTORS[self.factor]
-            return f"`{new}` ({self.factor}, main effect)", f"`{old}`"
+            old, new = (_WORDS["levels"][level] for level in FACTORS[self.factor])
+            return f"a network with {new} (mean over all settings of the other changes)", f"one with {old}"
+        if {self.better, self.than} <= set(factorial()):
+            pairs = zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True)
+            words = [tuple(_WORDS["levels"][level] for level in pair) for pair in pairs]
+            better, than = (" and ".join(pair[side] for pair in words if pair[0] != pair[1]) for side in (0, 1))
+            shared = ", ".join(one for one, other in words if one == other)
+            return f"a network with {better} ({shared})", f"one with {than}"
         names = (name.partition(": ")[::2] for name in (self.better, self.than))
         better, than = (f"`{name}` {_WORDS['pixels'].get(part, f'({part})') if part else ''}" for name, part in names)
         return better.strip(), than.strip()

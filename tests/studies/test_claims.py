@@ -319,6 +319,19 @@ def test_networks_of_different_lengths_are_never_compared():
     assert look(scores=other).says == "no numbers"
 
 
+def test_cells_are_named_by_what_they_are_made_of():
+    one = Comparison("iresnet-features-both-nested", "resnet-features-both-plain")
+    assert one.sides == (
+        "a network with iResNet and nested skips (a loss on feature maps, both orders of smoothness)",
+        "one with ResNet and plain skips",
+    )
+    effect = Comparison(factor="data term").sides
+    assert effect[0].startswith("a network with a loss on feature maps (mean over all") and effect[1] == (
+        "one with a loss on pixels"
+    )
+    assert Comparison("features-added", "iresnet-pixels-both-nested").sides[1] == "`iresnet-pixels-both-nested`"
+
+
 class MadeEvidence:
     """An ablation of two rows without measures, one of whose trainings did not learn."""
 
