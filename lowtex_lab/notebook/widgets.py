@@ -14,10 +14,12 @@ import matplotlib
 import numpy as np
 from IPython.display import Image, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from lowtex.errors import OptionError
 from lowtex.progress import headless
+from lowtex_lab.plots.images import depth_bar
 
 Control = tuple | list | range
 MOST_COLUMNS = 3
@@ -44,7 +46,7 @@ def explore(
             A pair of whole numbers gives a slider in whole steps. The name, with blanks for underscores, stands
             before the control.
         start: values to begin with, where the point shows; else the middle one. The nearest value of the control.
-        bar: label of a colour bar for the callback's image; empty draws none.
+        bar: label of a colour bar for the callback's points, or else its image; empty draws none.
 
     Raises:
         OptionError: a control is neither, or is empty, or ``start`` names none of them.
@@ -116,7 +118,11 @@ def _fit(figure: Figure, panels: np.ndarray, bar: str) -> None:
     tall_in = tile_in * panels.shape[0] + 0.1
     if bar:
         look = {"location": "bottom", "fraction": 0.05, "aspect": 40, "shrink": 0.6, "pad": 0.1 / tall_in}
-        scale = figure.colorbar(panels.flat[0].images[0], ax=panels.ravel().tolist(), **look)
+        [drawn, *_] = [*panels.flat[0].collections, panels.flat[0].images[0]]
+        look["ax"] = panels.ravel().tolist()
+        logarithmic = isinstance(drawn.norm, LogNorm)
+        ends = (drawn.norm.vmin, drawn.norm.vmax)
+        scale = depth_bar(figure, drawn, *ends, **look) if logarithmic else figure.colorbar(drawn, **look)
         scale.set_label(bar, fontsize=9)
         scale.ax.tick_params(labelsize=8.5)
     figure.set_size_inches(figure.get_figwidth(), tall_in + (0.6 if bar else 0.0))
