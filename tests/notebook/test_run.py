@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -258,6 +259,22 @@ def test_a_callback_may_return_a_figure():
 
     grid = widgets.grid(picture, n=[10, 200])
     assert [int(axes.images[0].get_array()[50, 50, 0]) for axes in grid.axes] == [10, 200]
+
+
+def test_the_colour_bar_is_of_the_points_and_a_depth_has_round_numbers():
+    def depths(ax, n):
+        ax.imshow(np.full((4, 8), 10.0), norm=LogNorm(3, 80))
+
+    def points(ax, n):
+        ax.imshow(np.full((4, 8), 10.0))
+        ax.scatter([1, 2], [1, 2], c=[0, 1], vmin=0, vmax=0.5)
+
+    def ends(callback):
+        bar = widgets.grid(callback, bar="depth, m", n=[1, 2]).axes[-1]
+        return [text.get_text() for text in bar.get_xticklabels()], bar.get_xlabel()
+
+    assert ends(depths) == (["3", "7", "15", "30", "80"], "depth, m")
+    assert ends(points)[0][-1] == "0.5"
 
 
 @pytest.mark.parametrize("control", [(3, 1), (0, 1, 0), (1,), "ab", []])
