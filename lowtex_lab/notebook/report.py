@@ -29,7 +29,7 @@ from lowtex.paths import RUN_FILE
 from lowtex.progress import count
 from lowtex_lab.notebook.reference import RECORDS
 from lowtex_lab.plots.run_figures import comparable_groups, draw_all, run_rows, texture_kind
-from lowtex_lab.plots.tidy import is_miniature
+from lowtex_lab.plots.tidy import is_miniature, without_hash
 
 SUMMARY = "summary_"
 """Beginning of the names of standing figures and tables."""
@@ -245,6 +245,14 @@ def table_html(path: Path) -> str:
     return mistune.create_markdown(escape=True, plugins=["table"])(path.read_text(encoding="utf-8"))
 
 
+def table_heading(path: Path) -> str:
+    """What a table of `write_standing_tables` holds, from its first line."""
+    line = pd.read_csv(path.with_suffix(".csv"), nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    scaled = "" if line["scaling"] == "none" else f", scaled by {line['scaling']}"
+    name, miniature, _ = line["eval_data"].partition(" (miniature)")
+    return f"{without_hash(name)}{miniature}, {Path(line['split']).name} images, by {line['protocol']}{scaled}"
+
+
 def _templates(root: Path) -> jinja2.Environment:
     """The page's templates; their links are relative to ``root``."""
     templates = jinja2.Environment(
@@ -253,7 +261,7 @@ def _templates(root: Path) -> jinja2.Environment:
     templates.filters |= {
         "link": lambda path: quote(Path(os.path.relpath(path, root)).as_posix()),
         "page": lambda notebook: notebook.with_suffix(".html"),
-        "heading": lambda path: path.stem.removeprefix(SUMMARY).replace("_", " "),
+        "heading": table_heading,
         "sentence": sentence_html,
         "table": table_html,
     }

@@ -171,6 +171,7 @@ def test_main_tables_are_folded(page):
     assert "AbsRel" in folded and "0.080" not in page.source.replace("0.0803", "")
     assert "0.103 ± 0.003" in folded  # baseline, all pixels: mean and deviation of 0.100, 0.103, 0.106
     assert "measured, MINIATURE" in folded
+    assert "<summary>vkitti2 (miniature), test images, by vkitti2_dense</summary>" in folded
 
 
 def test_the_banner_says_miniature_and_the_facts_say_where_from(page):
