@@ -10,6 +10,8 @@ import pandas as pd
 import yaml
 
 from lowtex.evaluation.results import markdown_table
+from lowtex.experiments import BUDGETS
+from lowtex_lab.plots.tidy import number_range
 from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.real_frames import NO_PICTURE, START, real_table
@@ -90,7 +92,7 @@ def one_table(evidence: Evidence, real: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
-    """What holds, where it comes from and what gets worse: three sentences with their n, of `ours` over `baseline`.
+    """What holds, where it comes from, what gets worse and what longer training does: sentences with their n.
 
     Args:
         evidence: with rows of both.
@@ -110,7 +112,7 @@ def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
     )
     effects = effects_table(factorial)
     if effects.empty:
-        return [*told, missing_line(factorial, design().experiments, "cells"), rmse]
+        return [*told, missing_line(factorial, design().experiments, "cells"), rmse, *by_length(evidence)]
     cells = effects.set_index("change")["AbsRel, low texture"]
     gains = [f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items() if cell.endswith(HELPS)]
     others = [change for change, cell in cells.items() if not cell.endswith(HELPS)]
@@ -119,7 +121,30 @@ def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
         f"in low texture; no gain can be shown for {_and(others) or 'none'} ({effects['seeds'].min()} seeds, "
         f"{effects['images'].max()} images, {factorial.budget})."
     )
-    return [*told, rmse]
+    return [*told, rmse, *by_length(evidence)]
+
+
+def by_length(evidence: Evidence) -> list[str]:
+    """How the error of `ours` over that of `baseline` in low texture goes with the length of training, in one sentence.
+
+    Nothing where there are rows of one length alone.
+    """
+    records = evidence.records()
+    usual = int(records.loc[records["experiment"] == "ours", "steps"].iloc[0])
+    pairs = {steps: (f"ours-{steps}-steps", f"baseline-{steps}-steps") for steps in BUDGETS}
+    pairs[usual] = ("ours", "baseline")
+    pairs = {steps: pair for steps, pair in sorted(pairs.items()) if not evidence.missing(pair)}
+    if len(pairs) < 2:
+        return []
+    low = {"stratum_kind": "known", "strata": ("low",), "skip_missing": True}
+    found = {steps: compare(evidence.scores(pair), [pair], **low).iloc[0] for steps, pair in pairs.items()}
+    each = _and([f"{one['ratio']:.2f} after {steps:,} steps" for steps, one in found.items()])
+    seeds = number_range(pd.Series([one["seeds"] for one in found.values()]))
+    images = max(one["images"] for one in found.values())
+    return [
+        f"The length of training decides what one sees: in low texture the error of `ours` over that of `baseline` is "
+        f"{each} ({seeds} seeds, {images} images)."
+    ]
 
 
 def _ratio(effect: pd.Series) -> str:

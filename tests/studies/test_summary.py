@@ -109,6 +109,8 @@ def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
                 one = rows_of({name: error * random.normal(1, 0.01, (1, 12))}, stratum, kind)
                 parts.append(one.assign(seed=seed, rmse=far * random.normal(1, 0.01, 12)))
     both = pd.concat(parts)
+    made.records = lambda: pd.DataFrame({"experiment": ["ours"], "steps": [200]})
+    made.missing = lambda names: [name for name in names if name.endswith("-steps") or name == made.lacking]
     gain, changes, loss = summary.answers(made, made)
     assert "makes 0.70 (" in gain and gain.endswith("a gain (3 seeds, 12 images of the miniature, 200 steps).")
     assert "feature maps instead of pixels (0.7" in changes and changes.count("instead of") == 4
@@ -118,6 +120,23 @@ def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
     made.lacking = "iresnet-features-both-nested"
     assert summary.answers(made, made)[1].startswith("No rows yet of 1 of 16 cells")
     assert summary.answers(made, made)[2] == loss
+
+
+def test_rows_of_several_lengths_are_one_sentence():
+    made = MadeFactorial()
+    made.records = lambda: pd.DataFrame({"experiment": ["ours"], "steps": [800]})
+    made.missing = lambda names: [name for name in names if "-1600-" in name or "-3200-" in name]
+    share = {"ours": 0.9, "ours-200-steps": 0.7, "ours-400-steps": 0.8}
+
+    def scores(names):
+        parts = [rows_of({name: np.full((1, 12), share.get(name, 1) / 5)}, "low", "known") for name in names]
+        return pd.concat(one.assign(seed=seed) for one in parts for seed in (0, 1))
+
+    made.scores = scores
+    [told] = summary.by_length(made)
+    assert "0.70 after 200 steps, 0.80 after 400 steps and 0.90 after 800 steps (2 seeds, 12 images)." in told
+    made.missing = lambda names: [name for name in names if "-steps" in name]
+    assert summary.by_length(made) == []
 
 
 def test_the_one_table_has_the_miniature_and_real_frames():
