@@ -85,7 +85,7 @@ def one_table(evidence: Evidence, real: pd.DataFrame | None) -> pd.DataFrame:
         spread = [f" ± {sd:.3f}" if np.isfinite(sd) else "" for sd in lines[f"{name}_sd"]]
         lines[head] = [f"{mean:.3f}{sd}" for mean, sd in zip(lines[name], spread, strict=True)]
     lines = lines[list(names.values())].reset_index().rename(columns={"method": "row"})
-    table = table.merge(lines, "outer", on="row", sort=False).astype(object).fillna("–")
+    table = table.astype(str).merge(lines, "outer", on="row", sort=False).fillna("–")
     order = [*FIRST, *(name for name in table["row"] if name not in FIRST)]
     table = table.set_index("row").loc[[name for name in order if name in set(table["row"])]].reset_index()
     return table.assign(row=[f"`{name}`" if name in FIRST else name for name in table["row"]])

@@ -154,6 +154,7 @@ def test_the_one_table_has_the_miniature_and_real_frames():
     assert (
         first["real: AbsRel"] == "0.190" and first["real: low texture"] == "0.180" and first["real: D1-all"] == "0.400"
     )
+    assert (first["seeds"], last["seeds"]) == ("2", "–")
     assert second["real: AbsRel"] == "–" == last["low texture"] and last["real: AbsRel"] == "0.183"
 
 
