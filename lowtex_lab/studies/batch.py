@@ -49,6 +49,9 @@ from lowtex_lab.studies.rows import (
 SPLITS = ("val", "test")
 """What a row is scored on; what is there to be chosen from, on validation scenes alone."""
 
+BY_STREET = ("edges", "mask", "smoothness")
+"""Measures of images, which are taken on the streets that are scored; the others choose their own."""
+
 POLL_S = 0.1
 WATCH_S = 0.5
 CHECKPOINT_EVERY = 50
@@ -113,6 +116,12 @@ class Place:
             return files.SPARSE_STRATA
         return files.MINIATURE_STRATA if is_miniature(self.root) else files.REAL_STRATA
 
+    @property
+    def held_out(self) -> tuple[Path, str]:
+        """Root of the streets that are scored where no data set is named for it, and how the names of splits begin."""
+        apart = get_profile(self.profile).miniature_streets and is_miniature(self.root)
+        return (self.root.with_name(STREETS_FOLDER), "streets/") if apart else (self.root, "")
+
     def test_sets(self, split: str, size: tuple[int, int]) -> dict[str, StereoReader]:
         """Protocol -> the images that it scores.
 
@@ -121,8 +130,7 @@ class Place:
         own split, or all that the root has of it where some are missing; the rows then say ``available``.
         """
         if not self.tests:
-            held_out = get_profile(self.profile).miniature_streets and is_miniature(self.root)
-            root, before = (self.root.with_name(STREETS_FOLDER), "streets/") if held_out else (self.root, "")
+            root, before = self.held_out
             return {PROTOCOL: open_test_set(PROTOCOL, Roots({"vkitti2": root}), f"{before}{split}", size)}
         roots = Roots(dict(self.tests), frozenset(self.tests))
         return {protocol: open_test_set(protocol, roots, AUTO, size) for protocol in self.protocols}
@@ -519,7 +527,12 @@ def _take(place: Place, record: dict, measure: str) -> pd.DataFrame:
         raise DataError(f"{folder} is not there any more, only its rows are; `lowtex ablate` trains it again")
     network = load_network(folder)[0].to(resolve_device(place.device)).eval()
     module = importlib.import_module(MEASURES[measure])
-    frame = module.measure(network, place.root, get_profile(place.profile).size)
+    size = get_profile(place.profile).size
+    if measure in BY_STREET:
+        root, before = place.held_out
+        frame = module.measure(network, root, size, split=f"{before}test")
+    else:
+        frame = module.measure(network, place.root, size)
     if frame.empty or set(files.ADDED) & set(frame.columns):
         raise OptionError(f"measure {measure!r} gave no rows, or columns named like one of: {', '.join(files.ADDED)}")
     facts = (experiment.name, record["key"], experiment.seed, place.profile, is_miniature(place.root))

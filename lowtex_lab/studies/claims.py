@@ -248,14 +248,14 @@ class Numbers:
         scores: of single images, as `studies.stats.effects.compare` takes them, with train_data where it is known; of
             any number of protocols.
         rows: tidy rows (`lowtex.evaluation.results.COLUMNS`).
-        measured: measure -> its results, a row a number, with experiment and seed.
+        measured: measure -> its results of each ablation, a row a number, with experiment and seed.
         failed: (experiment, seed, steps) of the trainings behind scores and measures that did not learn
             (`lowtex_lab.studies.learnt.STUCK`).
     """
 
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
     rows: pd.DataFrame = field(default_factory=pd.DataFrame)
-    measured: dict[str, pd.DataFrame] = field(default_factory=dict)
+    measured: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
     failed: frozenset[tuple[str, int, object]] = frozenset()
 
 
@@ -277,8 +277,7 @@ def gather(batches: Iterable[Evidence], rows: pd.DataFrame | None, claims: Itera
     if any(len(part.scores) for part in parts):
         numbers.scores = pd.concat([part.scores for part in parts], ignore_index=True)
     for name in dict.fromkeys(name for part in parts for name in part.measured):
-        found = [part.measured[name] for part in parts if name in part.measured]
-        numbers.measured[name] = pd.concat(found, ignore_index=True)
+        numbers.measured[name] = [frame for part in parts for frame in part.measured.get(name, [])]
     return numbers
 
 
@@ -304,7 +303,7 @@ def _of_batch(evidence: Evidence, tests: Sequence[Comparison]) -> Numbers:
     # one ablation, one set of training pairs: a row of any of its networks says which
     learnt_from = evidence.rows(present[:1], "val")["train_data"].iloc[0]
     scores = pd.concat([part for part in parts if len(part)], ignore_index=True).assign(train_data=learnt_from)
-    return Numbers(scores=scores, measured=found, failed=failed)
+    return Numbers(scores=scores, measured={name: [frame] for name, frame in found.items()}, failed=failed)
 
 
 @dataclass(frozen=True)
@@ -386,8 +385,9 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
 def _fitting(numbers: Numbers, test: Comparison) -> Iterator[tuple[pd.DataFrame, bool]]:
     """A comparison's numbers as scores of images, and whether they are; means over images stand as those of one."""
     if test.measure:
-        if test.measure in numbers.measured:
-            yield _of_measure(numbers.measured[test.measure], test)
+        # the networks of each ablation are a set of their own
+        for frame in numbers.measured.get(test.measure, []):
+            yield _of_measure(frame, test)
         return
     protocol, split = get_protocol(test.protocol), test.split or source_of(test.protocol).split
     for frame, of_images in ((numbers.scores, True), (numbers.rows, False)):

@@ -24,7 +24,7 @@ from lowtex_lab import cli
 from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook.reference import keep_ablation
 from lowtex_lab.studies import evidence, rows
-from lowtex_lab.studies.batch import Place, carry_out, main, to_json
+from lowtex_lab.studies.batch import Place, carry_out, main, take_measures, to_json
 from lowtex_lab.studies.evidence import Evidence, open_batches, open_evidence
 from lowtex_lab.studies.rows import (
     MINIATURE_STRATA,
@@ -101,6 +101,10 @@ def test_held_out_streets_are_scored_where_the_profile_has_them(world, batch, tm
     assert images.loc[images["split"] == "streets/test", "image"].nunique() == 12
     assert rows["eval_data"].str.startswith("vkitti2 clone").all()
     assert set(rows["stratum_kind"]) == {"none", *MINIATURE_STRATA}
+    assert take_measures(place, ["mask", "edges"], ["ours"], [0]) == {}
+    for measure in ("mask", "edges"):
+        looked_at = set(read_table(place.run_dir, measure, ["ours-s0"])["image"])
+        assert looked_at == set(images.loc[images["split"] == "streets/test", "image"]), "the streets that are scored"
     (folder / "vkitti2" / ROOT_MANIFEST).unlink()
     (folder / MINIATURE_MANIFEST).unlink()
     [real] = place.test_sets("val", SMOKE.size).values()

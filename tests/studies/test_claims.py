@@ -522,17 +522,17 @@ def test_measures_are_judged_by_image_where_they_have_images_and_by_training_els
     edges = edges[["experiment", "seed", "image", "quantity", "stratum", "value"]].assign(miniature=True)
     select = (("quantity", "off_px"), ("stratum", "all"))
     test = Comparison(**PAIR, measure="edges", metric="value", select=select)
-    outcome = look(test, measured={"edges": edges})
+    outcome = look(test, measured={"edges": [edges]})
     assert outcome.effect["ratio"] == pytest.approx(0.5)
     assert (outcome.over, outcome.effect["images"]) == ("seeds and images", 12)
     assert outcome.numbers().startswith("0.500 [")
     gap = edges[~((edges["experiment"] == "ours") & (edges["seed"] == 0) & edges["image"].str.contains("00003"))]
-    assert look(test, measured={"edges": gap}).effect["images"] == 11, "an image counts where all have it"
-    plain = look(test, measured={"edges": edges.drop(columns="image")})
+    assert look(test, measured={"edges": [gap]}).effect["images"] == 11, "an image counts where all have it"
+    plain = look(test, measured={"edges": [edges.drop(columns="image")]})
     assert plain.effect["ratio"] == pytest.approx(0.5) and plain.over == "seeds"
     assert look(test).missing == ("ours", "baseline")
     with pytest.raises(DataError, match="no column 'quantity'; it has: .*value"):
-        look(test, measured={"edges": edges.drop(columns="quantity")})
+        look(test, measured={"edges": [edges.drop(columns="quantity")]})
 
 
 def test_the_rule_is_told_with_its_numbers_and_every_verdict():

@@ -166,15 +166,16 @@ def edge_errors(sample: StereoSample, inverse: np.ndarray) -> list[dict]:
     return lines
 
 
-def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
+def measure(network: DepthNet, root: Path, size: tuple[int, int], split: str = "test") -> pd.DataFrame:
     """The measure ``edges`` of `lowtex_lab.studies.rows`: `edge_errors` of all test images as one table.
 
     Args:
         network: in evaluation mode.
         root: Virtual KITTI 2, or its miniature.
         size: (h, w) the network sees.
+        split: of its images.
     """
-    dataset, lines = VirtualKitti2(root, split="test", size=size, views=False), []
+    dataset, lines = VirtualKitti2(root, split=split, size=size, views=False), []
     for start in range(0, len(dataset), 8):
         samples = [dataset[index] for index in range(start, min(start + 8, len(dataset)))]
         for sample, inverse in zip(samples, predict(network, samples), strict=True):

@@ -37,13 +37,14 @@ def ignored(sample: StereoSample, depth_m: torch.Tensor) -> np.ndarray:
     return ~auto_mask(error, identity_threshold(photometric_error(image, other)))[0, 0].numpy()
 
 
-def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
+def measure(network: DepthNet, root: Path, size: tuple[int, int], split: str = "test") -> pd.DataFrame:
     """The measure ``mask`` of `lowtex_lab.studies.rows`: shares of pixels ignored, a row an image and stratum.
 
     Args:
         network: in evaluation mode, on its device.
         root: Virtual KITTI 2 or its miniature.
         size: (height, width) the network sees.
+        split: of its images.
 
     Returns:
         image, stratum_kind (``known`` contrast, or ``gradient`` where it is not known), stratum, pixels, ignored: the
@@ -52,7 +53,7 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     Raises:
         DataError: files are missing, or no pixel of any image counts.
     """
-    dataset = VirtualKitti2(root, split="test", size=size)
+    dataset = VirtualKitti2(root, split=split, size=size)
     lines = []
     for sample in (dataset[index] for index in range(len(dataset))):
         depth = torch.from_numpy(1 / predict(network, [sample]))[:, None].float()

@@ -206,13 +206,14 @@ def shape_rows(inverse: np.ndarray, sample: StereoSample) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFrame:
+def measure(network: DepthNet, root: Path, size: tuple[int, int], split: str = "test") -> pd.DataFrame:
     """`shape_rows` of every test image.
 
     Args:
         network: in evaluation mode, on its device.
         root: Virtual KITTI 2 or its miniature.
         size: ``(H, W)`` the network sees.
+        split: of its images.
 
     Returns:
         its rows, images one after the other.
@@ -220,7 +221,7 @@ def measure(network: DepthNet, root: Path, size: tuple[int, int]) -> pd.DataFram
     Raises:
         DataError: files are missing, or a prediction is not finite and positive.
     """
-    dataset = VirtualKitti2(root, split="test", size=size, views=False)
+    dataset = VirtualKitti2(root, split=split, size=size, views=False)
     samples = (dataset[index] for index in range(len(dataset)))
     return pd.concat([shape_rows(predict(network, [s])[0], s) for s in samples], ignore_index=True)
 
