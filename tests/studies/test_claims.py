@@ -528,6 +528,9 @@ def test_measures_are_judged_by_image_where_they_have_images_and_by_training_els
     assert outcome.numbers().startswith("0.500 [")
     gap = edges[~((edges["experiment"] == "ours") & (edges["seed"] == 0) & edges["image"].str.contains("00003"))]
     assert look(test, measured={"edges": [gap]}).effect["images"] == 11, "an image counts where all have it"
+    later = edges.assign(steps=800, value=np.where(edges["experiment"] == "ours", 3 * edges["value"], edges["value"]))
+    both = look(test, measured={"edges": [edges.assign(steps=200), later]})
+    assert both.effect["ratio"] == pytest.approx(1.5) and both.effect["steps"] == 800, "two ablations, the longer one"
     plain = look(test, measured={"edges": [edges.drop(columns="image")]})
     assert plain.effect["ratio"] == pytest.approx(0.5) and plain.over == "seeds"
     assert look(test).missing == ("ours", "baseline")
