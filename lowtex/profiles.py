@@ -28,7 +28,7 @@ class Profile:
         miniature_stereo: pairs in the miniature of a folder of one's own.
         miniature_streets: frames of each of the 16 streets that are held out from everything, in a root of their own
             (splits ``streets/val`` and ``streets/test`` of Virtual KITTI 2's layout); 0 writes none.
-        finetune_steps: optimiser steps of a fine-tuning (notebooks 10, 11 and 14).
+        finetune_steps: optimiser steps of a fine-tuning (notebooks 11, 14 and 17, and `--init`).
         transfer_steps: optimiser steps of the training on Cityscapes (notebook 14).
     """
 
