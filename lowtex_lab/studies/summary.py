@@ -142,8 +142,8 @@ def by_length(evidence: Evidence) -> list[str]:
     seeds = number_range(pd.Series([one["seeds"] for one in found.values()]))
     images = max(one["images"] for one in found.values())
     return [
-        f"The length of training decides what one sees: in low texture the error of `ours` over that of `baseline` is "
-        f"{each} ({seeds} seeds, {images} images)."
+        f"By length of training, the error of `ours` over that of `baseline` in low texture is {each} "
+        f"({seeds} seeds, {images} images)."
     ]
 
 
