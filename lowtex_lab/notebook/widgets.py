@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from IPython.display import Image, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -118,7 +119,8 @@ def _fit(figure: Figure, panels: np.ndarray, bar: str) -> None:
     tall_in = tile_in * panels.shape[0] + 0.1
     if bar:
         look = {"location": "bottom", "fraction": 0.05, "aspect": 40, "shrink": 0.6, "pad": 0.1 / tall_in}
-        [drawn, *_] = [*panels.flat[0].collections, panels.flat[0].images[0]]
+        points = [one for one in panels.flat[0].collections if isinstance(one, PathCollection)]
+        [drawn, *_] = [*points, panels.flat[0].images[0]]
         look["ax"] = panels.ravel().tolist()
         logarithmic = isinstance(drawn.norm, LogNorm)
         ends = (drawn.norm.vmin, drawn.norm.vmax)

@@ -267,6 +267,7 @@ def test_the_colour_bar_is_of_the_points_and_a_depth_has_round_numbers():
 
     def points(ax, n):
         ax.imshow(np.full((4, 8), 10.0))
+        ax.contour(np.eye(4, 8), [0.5])
         ax.scatter([1, 2], [1, 2], c=[0, 1], vmin=0, vmax=0.5)
 
     def ends(callback):
@@ -274,7 +275,7 @@ def test_the_colour_bar_is_of_the_points_and_a_depth_has_round_numbers():
         return [text.get_text() for text in bar.get_xticklabels()], bar.get_xlabel()
 
     assert ends(depths) == (["3", "7", "15", "30", "80"], "depth, m")
-    assert ends(points)[0][-1] == "0.5"
+    assert ends(points)[0][-1] == "0.5", "of the points, and not of outlines"
 
 
 @pytest.mark.parametrize("control", [(3, 1), (0, 1, 0), (1,), "ab", []])
