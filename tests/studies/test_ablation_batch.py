@@ -313,7 +313,7 @@ def mean_disparity(found, monkeypatch):
     module = ModuleType("lowtex_test_measure")
     module.calls, module.fails = [], 0
 
-    def measure(network, root, size):
+    def measure(network, root, size, split):
         module.calls.append(root)
         if len(module.calls) <= module.fails:
             raise DataError("that root cannot be measured")
