@@ -203,18 +203,18 @@ def open_evidence(run: NotebookRun | None, names: Sequence[str] = ()) -> Evidenc
     Raises:
         DataError: there are no rows anywhere.
     """
-    passed_over, few = [], []
+    passed_over, few = [], None
     for one in _found(run):
         found, absent = replace(one, passed_over=tuple(passed_over)), one.missing(names)
         short = [] if one.own else [name for name in names if len(one.seeds(name)) < Rule().least]
         if not absent and not short:
             return found
         if not absent:
-            few.append(found)
+            few = few or found
         what = f"no rows of {', '.join(absent)}" if absent else f"fewer than {Rule().least} seeds of {', '.join(short)}"
         passed_over.append(f"{shown(one.run_dir)} was passed over: {what} yet.")
     if few:
-        return few[0]
+        return few
     profile = _profile(run)
     own = f"neither in {shown(run.run_dir)} nor in {shown(ablation_dir(profile))} nor " if run else ""
     raise DataError(
