@@ -96,9 +96,3 @@ def random_outputs():
         return [(value / WIDTH).to(dtype).requires_grad_() for value in values]
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These tensors are too small to share between threads; waiting for each other costs more on a busy machine."""
-    torch.set_num_threads(1)
