@@ -319,23 +319,16 @@ def _curve() -> dict[str, Variant]:
     }
 
 
-def course_name(base: str, course: str | int) -> str:
-    """Name of an experiment at another course of the learning rate, or another length: ``ours-cosine-2e-3``,
-    ``ours-400-steps``."""
-    return f"{base}-{course}-steps" if isinstance(course, int) else f"{base}-{course}"
-
-
 def _courses(group: str, courses: Mapping[str | int, dict]) -> dict[str, Variant]:
-    rows = [(base, course, parts) for course, parts in courses.items() for base in _DATA[group]["experiments"]]
-    return {
-        course_name(base, course): Variant(
-            f"{base}, trained for {course} steps" if isinstance(course, int) else f"{base}, learning rate {course}",
-            _changes({"schedule": parts}),
-            base,
-            why="a change may only speed learning up, and then its gain fades with training",
-        )
-        for base, course, parts in rows
-    }
+    """Other courses of the learning rate, or other lengths: ``ours-cosine-2e-3``, ``ours-400-steps``."""
+    why = "a change may only speed learning up, and then its gain fades with training"
+    rows = {}
+    for (course, parts), base in itertools.product(courses.items(), _DATA[group]["experiments"]):
+        name, what = f"{base}-{course}", f"{base}, learning rate {course}"
+        if isinstance(course, int):
+            name, what = f"{name}-steps", f"{base}, trained for {course} steps"
+        rows[name] = Variant(what, _changes({"schedule": parts}), base, why=why)
+    return rows
 
 
 BUDGETS: tuple[int, ...] = tuple(_DATA["budget"]["steps"])
