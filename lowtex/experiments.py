@@ -10,9 +10,7 @@ written out row by row stands in ``experiments.yaml``; what follows a rule is bu
 """
 
 import difflib
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from lowtex.data_paths import content_digest
+from lowtex.data_paths import content_digest, values_digest
 from lowtex.errors import OptionError, require_choice
 from lowtex.options import NonNegativeInt, check_types, types_of
 from lowtex.profiles import Profile, get_profile
@@ -118,7 +116,7 @@ class Experiment:
         parts = {name: hashed_content(v) if is_dataclass(v) else v for name, v in vars(self).items() if name != "name"}
         if self.start_from:
             parts["fine_tuning"] = FINE_TUNING_VERSION
-        return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
+        return values_digest({"version": TRAINING_VERSION, **parts, **self._joint})
 
     @property
     def beginning_key(self) -> str:
@@ -140,7 +138,7 @@ class Experiment:
             raise OptionError(f"experiment {self.name!r} has no feature network")
         parts = {"feature_net": hashed_content(self.feature_net), "data": hashed_content(self.data)}
         parts |= {"precision": self.feature_net_precision} if self.feature_net_precision != "fp32" else {}
-        return _hash({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
+        return values_digest({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
 
     @property
     def _joint(self) -> dict[str, int]:
@@ -407,7 +405,3 @@ def listing() -> str:
         for name, row in rows.items():
             lines.append(f"  {name:{width}}  {row.what}{f' [{row.dossier}]' if row.dossier else ''}")
     return "\n".join(lines)
-
-
-def _hash(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
