@@ -124,14 +124,6 @@ def test_equals_the_readers_own_samples(every, name, split, size, options):
         assert option in SAME_SAMPLE or option.endswith("_root") or hasattr(reader, option)
 
 
-def test_equals_the_readers_own_real_samples(real_data):
-    reader = KittiRaw(real_data / "kitti_raw", "available", (96, 320), views=False)
-    kept = PreparedPairs(quiet(reader))
-    assert sum(sample.depth is not None for sample in kept) == 4
-    for index in (0, 5, 7):
-        assert_same(kept[index], reader[index])
-
-
 @pytest.mark.parametrize(
     "values",
     [
