@@ -27,11 +27,6 @@ from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
 
 
-def test_devices():
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @pytest.mark.parametrize(
     ("device", "line"),
     [
