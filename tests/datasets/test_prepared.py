@@ -419,10 +419,6 @@ def test_the_command(kitti, base, capsys):
     [
         (["--size", "640"], "--size '640' must read WIDTHxHEIGHT"),
         (["--size", "0x192"], "--size '0x192' must read"),
-        (["--workers", "0"], "--workers: '0' must be a whole number >= 1"),
-        (["--protocol", "nonsense"], "nonsense"),
-        (["--data", "nonsense=."], "nonsense"),
-        (["--reader", "crop=c1"], "no option 'crop'"),
     ],
 )
 def test_wrong_options_of_the_command(words, message, kitti, capsys):

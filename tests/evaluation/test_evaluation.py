@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.errors import DataError, OptionError
+from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import compare, evaluate, predict, score
 from lowtex.evaluation.protocols import Protocol
 from lowtex.geometry import StereoRig
@@ -127,15 +127,6 @@ def test_the_mirrored_image_comes_with_its_own_principal_point():
     samples[0].rig = StereoRig(focal_px=60.0, baseline_m=0.5, cx=40.0, cy=15.0, width=WIDTH, height=HEIGHT)
     predict(network, samples, flip=True)
     assert [float(rig.cx) for rig in network.rigs] == [40.0, 55.0]
-
-
-def test_options_reach_the_protocol():
-    network, samples = perfect(1)
-    assert evaluate(network, samples, "eigen_raw", flip=True, scaling="median").protocol.row()["flip"] is True
-    with pytest.raises(OptionError, match="scaling='best'"):
-        evaluate(network, samples, "eigen_raw", scaling="best")
-    with pytest.raises(OptionError, match="strata='colour'"):
-        evaluate(network, samples, "eigen_raw", strata="colour")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
+from lowtex.evaluation.protocols import PROTOCOLS, Protocol
 
 
 def test_options_are_stated_in_the_row():
@@ -75,11 +75,6 @@ def test_a_fixed_factor_is_a_scaling(given, stated):
 def test_other_scalings_are_refused(scaling):
     with pytest.raises(OptionError, match="is not known; choose one of: none, median, or a factor such as x5.4"):
         PROTOCOLS["eigen_raw"].changed(scaling=scaling)
-
-
-def test_unknown_protocol_lists_the_known_ones():
-    with pytest.raises(OptionError, match="eigen_raw.*improved"):
-        get_protocol("eigen")
 
 
 def test_which_pixels_count():
