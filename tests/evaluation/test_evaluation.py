@@ -42,14 +42,8 @@ class Told(nn.Module):
     def depth(self, image, rig):
         self.rigs.append(rig)
         self.training_while_called.append(self.training)
-        out = []
-        for one in image:
-            for known, depth in self.known:
-                if torch.equal(one, known):
-                    out.append(depth)
-                elif torch.equal(one, known.flip(-1)):
-                    out.append(depth.flip(-1))
-        return torch.stack(out)
+        both = self.known + [(known.flip(-1), depth.flip(-1)) for known, depth in self.known]
+        return torch.stack([next(depth for known, depth in both if torch.equal(one, known)) for one in image])
 
 
 def perfect(count=3, **parts):
