@@ -103,13 +103,13 @@ def gradient_strata(
     return _three(np.sqrt(gradient_energy(sample.image, window_px)), low, high, _size(sample, size))
 
 
-def contrast_strata(sample: StereoSample, size: Size = None, *, low=LOW_CONTRAST, high=HIGH_CONTRAST) -> Masks:
+def contrast_strata(sample: StereoSample, size: Size = None) -> Masks:
     """``low``, ``middle`` and ``high`` texture by the surface's known contrast (miniatures only).
 
     Raises:
         DataError: the sample's contrast is not known.
     """
-    return _three(_plane(sample, "texture_contrast", NO_CONTRAST), low, high, _size(sample, size))
+    return _three(_plane(sample, "texture_contrast", NO_CONTRAST), LOW_CONTRAST, HIGH_CONTRAST, _size(sample, size))
 
 
 def contrast_bins(sample: StereoSample, size: Size = None) -> Masks:
