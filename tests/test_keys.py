@@ -67,14 +67,9 @@ def test_every_setting_is_one_of_the_first_or_in_the_table(part):
     ("part", "name", "value"),
     [
         ("loss", "pixel_error", "census"),
-        ("loss", "pixel_window", 5),
-        ("loss", "pixel_l1_eps", 1e-3),
-        ("loss", "features_until", 0.5),
         ("network", "nominal_baseline", 0.015),
         ("feature_net", "decoder_padding", "reflect"),
-        ("feature_net", "pixel_l1_eps", 1e-3),
         ("schedule", "decay", "cosine"),
-        ("schedule", "warm_up_steps", 5),
     ],
 )
 def test_a_later_setting_counts_once_it_is_set(part, name, value):
