@@ -165,8 +165,7 @@ def test_feature_maps_first_and_pixels_later(tmp_path, data_term):
     assert change(first, schedule__steps=12).beginning_key == first.beginning_key
 
 
-@pytest.mark.parametrize("decay", ["drop", "linear"])
-@pytest.mark.parametrize("kind", ["", "joint"])
+@pytest.mark.parametrize(("decay", "kind"), [("drop", "joint"), ("linear", "")])
 def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, watched, decay, kind):
     settings = {"schedule__decay": decay, "schedule__warm_up_steps": 2, "schedule__learning_rate": 1e-3}
     experiment = change(with_features(kind=kind, learning_rate=1e-2) if kind else tiny("baseline"), **settings)
