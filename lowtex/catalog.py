@@ -4,9 +4,7 @@ The one table of it (``catalog.yaml``). Studies and the commands ``train`` and `
 that a data set is read the same way whoever asks.
 """
 
-import hashlib
 import inspect
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import NamedTuple
 
 import yaml
 
-from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature
+from lowtex.data_paths import Roots, content_digest, fingerprint, profile_of_miniature, values_digest
 from lowtex.datasets import PreparedPairs, StereoReader, open_dataset
 from lowtex.datasets.prepared import described
 from lowtex.datasets.splits import AVAILABLE
@@ -176,7 +174,7 @@ def _identify(dataset: StereoReader) -> Identity:
     if isinstance(dataset, PreparedPairs):
         # the files that they were made of may be gone
         kept = zip(*(dataset.checksums(index) for index in range(len(dataset))), strict=True)
-        targets, others, beside = (_hash(list(part)) for part in kept)
+        targets, others, beside = (values_digest(list(part)) for part in kept)
     else:
         needed = [dataset.needed(index) for index in range(len(dataset))]
         if profile_of_miniature(root) and all(path.is_relative_to(root.parent) for path in needed[0]):
@@ -184,16 +182,12 @@ def _identify(dataset: StereoReader) -> Identity:
         targets = content_digest(files[0] for files in needed)
         others = content_digest(files[1] for files in needed) if views else ""
         beside = content_digest(path for files in needed for path in files[1 + views :])
-    return Identity(fingerprint(root, names, targets), _hash([beside, _options(dataset)]), others)
+    return Identity(fingerprint(root, names, targets), values_digest([beside, _options(dataset)]), others)
 
 
 def _options(dataset: StereoReader) -> dict[str, object]:
     """The reader's options that decide over its images and rigs, beside those that names and files show."""
     return dataset.header["options"] if isinstance(dataset, PreparedPairs) else described(dataset)["options"]
-
-
-def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | None = None) -> str:
@@ -221,7 +215,7 @@ def data_name(dataset: StereoReader, root: str, network_size: tuple[int, int] | 
             return " ".join(words)
     kind = identity.images.partition(":")[0]
     # the other views are not looked at
-    return " ".join([*words, f"{kind}:{_hash([identity.images, identity.beside, options])}"])
+    return " ".join([*words, f"{kind}:{values_digest([identity.images, identity.beside, options])}"])
 
 
 def training_settings(
@@ -237,7 +231,7 @@ def training_settings(
     """
     told = [f"{name}={value}" for name, value in sorted(options.items()) if name != "variation"]
     identity = identity_of(dataset)
-    rest = [_hash([identity.beside, identity.others])] if identity.beside else []
+    rest = [values_digest([identity.beside, identity.others])] if identity.beside else []
     source = " ".join(["-".join([identity.images, *rest]), *told])
     settings = {"data__dataset": root, "data__split": dataset.split, "data__source": source}
     if root == "vkitti2":

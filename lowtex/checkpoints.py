@@ -86,8 +86,6 @@ def load_feature_net(path: str | Path) -> FeatureNet:
     """
     path, header, tensors = _read(path, "feature_net")
     experiment = _experiment(path, header)
-    if experiment.feature_net is None:
-        raise CheckpointError(f"{path} names no feature network settings; delete it so that it is made again")
     network = build_feature_net(experiment.feature_net)
     fill(network, tensors, path)
     return network.freeze().to(memory_format=torch.channels_last)

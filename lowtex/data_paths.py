@@ -1,6 +1,7 @@
 """Which folder holds which data set: real roots where the user names them, miniatures everywhere else."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -118,6 +119,11 @@ def fingerprint(root: str | Path, names: Iterable[str], content: str = "") -> st
         digest.update(manifest.read_bytes())
     digest.update(content.encode())
     return f"{'real' if manifest is None else 'miniature'}:{digest.hexdigest()[:12]}"
+
+
+def values_digest(values: object) -> str:
+    """Twelve hex digits of plain values, whatever the order of names in a mapping; other objects by their text."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def content_digest(files: Iterable[str | Path], root: str | Path | None = None) -> str:

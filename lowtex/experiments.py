@@ -10,9 +10,7 @@ written out row by row stands in ``experiments.yaml``; what follows a rule is bu
 """
 
 import difflib
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from lowtex.data_paths import content_digest
+from lowtex.data_paths import content_digest, values_digest
 from lowtex.errors import OptionError, require_choice
 from lowtex.options import NonNegativeInt, check_types, types_of
 from lowtex.profiles import Profile, get_profile
@@ -118,7 +116,7 @@ class Experiment:
         parts = {name: hashed_content(v) if is_dataclass(v) else v for name, v in vars(self).items() if name != "name"}
         if self.start_from:
             parts["fine_tuning"] = FINE_TUNING_VERSION
-        return _hash({"version": TRAINING_VERSION, **parts, **self._joint})
+        return values_digest({"version": TRAINING_VERSION, **parts, **self._joint})
 
     @property
     def beginning_key(self) -> str:
@@ -140,7 +138,7 @@ class Experiment:
             raise OptionError(f"experiment {self.name!r} has no feature network")
         parts = {"feature_net": hashed_content(self.feature_net), "data": hashed_content(self.data)}
         parts |= {"precision": self.feature_net_precision} if self.feature_net_precision != "fp32" else {}
-        return _hash({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
+        return values_digest({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
 
     @property
     def _joint(self) -> dict[str, int]:
@@ -319,23 +317,16 @@ def _curve() -> dict[str, Variant]:
     }
 
 
-def course_name(base: str, course: str | int) -> str:
-    """Name of an experiment at another course of the learning rate, or another length: ``ours-cosine-2e-3``,
-    ``ours-400-steps``."""
-    return f"{base}-{course}-steps" if isinstance(course, int) else f"{base}-{course}"
-
-
 def _courses(group: str, courses: Mapping[str | int, dict]) -> dict[str, Variant]:
-    rows = [(base, course, parts) for course, parts in courses.items() for base in _DATA[group]["experiments"]]
-    return {
-        course_name(base, course): Variant(
-            f"{base}, trained for {course} steps" if isinstance(course, int) else f"{base}, learning rate {course}",
-            _changes({"schedule": parts}),
-            base,
-            why="a change may only speed learning up, and then its gain fades with training",
-        )
-        for base, course, parts in rows
-    }
+    """Other courses of the learning rate, or other lengths: ``ours-cosine-2e-3``, ``ours-400-steps``."""
+    why = "a change may only speed learning up, and then its gain fades with training"
+    rows = {}
+    for (course, parts), base in itertools.product(courses.items(), _DATA[group]["experiments"]):
+        name, what = f"{base}-{course}", f"{base}, learning rate {course}"
+        if isinstance(course, int):
+            name, what = f"{name}-steps", f"{base}, trained for {course} steps"
+        rows[name] = Variant(what, _changes({"schedule": parts}), base, why=why)
+    return rows
 
 
 BUDGETS: tuple[int, ...] = tuple(_DATA["budget"]["steps"])
@@ -414,7 +405,3 @@ def listing() -> str:
         for name, row in rows.items():
             lines.append(f"  {name:{width}}  {row.what}{f' [{row.dossier}]' if row.dossier else ''}")
     return "\n".join(lines)
-
-
-def _hash(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -109,8 +109,6 @@ class StereoRig:
     @classmethod
     def stack(cls, rigs: Sequence["StereoRig"]) -> "StereoRig":
         """One rig whose fields are float32 tensors ``(B,)``; a field that any rig lacks becomes None."""
-        if not rigs:
-            raise ValueError("StereoRig.stack needs at least one rig")
         columns = {}
         for f in fields(cls):
             values = [rig.fy if f.name == "focal_y_px" else getattr(rig, f.name) for rig in rigs]

@@ -217,8 +217,6 @@ def _check(experiment: Experiment, dataset: Dataset):
     if len(dataset) == 0:
         raise DataError(f"the training set of {experiment.name!r} is empty; check --data and the split")
     sample = dataset[0]
-    if sample.other is None:
-        raise DataError(f"{sample.name} has no second view; stereo training needs both cameras")
     if tuple(sample.image.shape[-2:]) != experiment.data.size:
         raise DataError(
             f"{sample.name} is {tuple(sample.image.shape[-2:])}, but {experiment.name!r} trains at "

@@ -27,11 +27,6 @@ from lowtex.provenance import commit, provenance
 from lowtex.training import make_accelerator
 
 
-def test_devices():
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-
-
 @pytest.mark.parametrize(
     ("device", "line"),
     [
@@ -98,15 +93,11 @@ def test_a_device_that_the_launcher_does_not_give_is_refused(monkeypatch):
 def test_the_c_library_is_told_where_it_can_be(monkeypatch):
     told = []
 
-    class Mallopt:
-        def __call__(self, parameter: int, value: int) -> int:
-            told.append((parameter, value))
-            return 1
+    def mallopt(parameter: int, value: int) -> int:
+        told.append((parameter, value))
+        return 1
 
-    class Library:
-        mallopt = Mallopt()
-
-    monkeypatch.setattr("ctypes.CDLL", lambda name: Library)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     assert keep_freed_memory.__wrapped__()
     # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
     assert told == [(-3, 32 * 1024 * 1024), (-1, 2**31 - 1)]

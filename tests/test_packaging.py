@@ -191,14 +191,6 @@ def test_the_names_that_others_call():
             assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_setup_installs_from_the_lock(repository):
-    script = (repository / "tools" / "setup.sh").read_text(encoding="utf-8")
-    assert "--requirement requirements.lock" in script
-    assert "--no-deps --no-build-isolation --editable ." in script
-    rule = re.search(r"^\$\(STAMP\): (.*)$", (repository / "Makefile").read_text(encoding="utf-8"), re.M).group(1)
-    assert {"requirements.lock", "pyproject.toml"} <= set(rule.split())
-
-
 def test_version_is_the_packages(project):
     import lowtex
 

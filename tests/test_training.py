@@ -18,14 +18,14 @@ import torch
 
 from lowtex import training
 from lowtex.checkpoints import load_feature_net, load_network, load_state, load_weights_into
-from lowtex.datasets.sample import StereoSample, as_bytes, collate
+from lowtex.datasets.sample import StereoSample, as_bytes
 from lowtex.errors import CheckpointError, DataError, LowtexError, OptionError
 from lowtex.experiments import Experiment, change, named_experiment
 from lowtex.geometry import StereoRig, warp_horizontal
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net
 from lowtex.seeding import generator
-from lowtex.settings import FeatureNetSettings, ScheduleSettings
-from lowtex.training import LoopOptions, augment, make_accelerator, pairs_of_steps, training_loader
+from lowtex.settings import FeatureNetSettings
+from lowtex.training import LoopOptions, pairs_of_steps, training_loader
 
 SIZE = (64, 96)
 RIG = StereoRig(60.0, 0.5, cx=47.5, cy=31.5, width=96, height=64)
@@ -89,7 +89,9 @@ def test_a_finished_training_is_found_where_nothing_can_be_written(tmp_path, mon
 
     for name in ("lowtex.distributed.FileLock", "pathlib.Path.mkdir"):
         monkeypatch.setattr(name, refuse)
-    assert training.train_experiment(tiny(steps=1), Pairs(), tmp_path, options=CPU) == folder
+    for name in ("ours", "the same by another name"):
+        experiment = replace(tiny(steps=1), name=name)
+        assert training.train_experiment(experiment, Pairs(), tmp_path, options=CPU) == folder
     assert training.train_feature_net(tiny(steps=1), Pairs(), tmp_path).name.startswith("feature_net-s0-")
     assert training._feature_net_of_start(again, folder, tmp_path).name.startswith("feature_net-s0-")
     with pytest.raises(OSError, match="Read-only"):
@@ -116,28 +118,11 @@ training.train_experiment(tiny('baseline'), Pairs(), {str(tmp_path / "killed")!r
     assert_same(weights(whole), weights(resumed))
 
 
-def test_a_finished_experiment_is_not_trained_again(tmp_path, monkeypatch):
-    folder = training.train_experiment(tiny(), Pairs(), tmp_path, options=CPU)
-    monkeypatch.setattr(training, "run_loop", lambda *a, **k: pytest.fail("trained twice"))
-    assert training.train_experiment(tiny(), Pairs(), tmp_path, options=CPU) == folder
-    renamed = replace(tiny(), name="the same by another name")
-    assert training.train_experiment(renamed, Pairs(), tmp_path, options=CPU) == folder
-
-
-def test_experiments_share_their_feature_network(tmp_path):
-    training.train_experiment(tiny("ours"), Pairs(), tmp_path, options=CPU)
-    training.train_experiment(tiny("encoder_features"), Pairs(), tmp_path, options=CPU)
-    assert len(list(tmp_path.glob("feature_net-*"))) == 1
-
-
-@pytest.mark.parametrize("kind", ["random", "joint"])
-def test_other_feature_networks(kind, tmp_path):
+def test_a_random_feature_network_is_compared_and_never_trained(tmp_path):
     experiment = tiny("ours")
-    experiment = replace(experiment, feature_net=replace(experiment.feature_net, kind=kind))
+    experiment = replace(experiment, feature_net=replace(experiment.feature_net, kind="random"))
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
-    assert training.is_finished(folder)
-    columns = (folder / "log.csv").read_text().splitlines()[0].split(",")
-    assert ("reconstruction" in columns) == (kind == "joint")
+    assert training.is_finished(folder) and "reconstruction" not in pd.read_csv(folder / "log.csv")
 
 
 def test_a_joint_feature_network_learns_whole_and_is_compared_at_one_scale(tmp_path, monkeypatch):
@@ -165,20 +150,6 @@ def test_a_joint_feature_network_learns_whole_and_is_compared_at_one_scale(tmp_p
     assert (whole / "log.csv").read_text() == (parted / "log.csv").read_text()
 
 
-def test_the_log_holds_every_term_of_every_step(tmp_path):
-    import pandas as pd
-
-    experiment = tiny("ours", schedule__drop_at=0.5)
-    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
-    log = pd.read_csv(folder / "log.csv")
-    assert log.step.tolist() == list(range(6))
-    assert log.learning_rate.tolist() == pytest.approx([1e-3] * 3 + [1e-4] * 3)
-    loss = experiment.loss
-    total = log.data + loss.smooth_first * log.smooth_first + loss.smooth_second * log.smooth_second
-    assert log.total.tolist() == pytest.approx(total.tolist(), rel=1e-4)
-    assert (log.smooth_second > 0).all() and (log.pixel == 0).all()
-
-
 @pytest.mark.parametrize(("nominal", "unit"), [(0.1, 5.0), (0.015, 0.5 / 0.015)])
 def test_a_checkpoint_knows_its_experiment_and_scale(nominal, unit, tmp_path):
     experiment = tiny("baseline", network__nominal_baseline=nominal)
@@ -189,19 +160,9 @@ def test_a_checkpoint_knows_its_experiment_and_scale(nominal, unit, tmp_path):
     assert network.reference_focal == pytest.approx(60 / 96)
     depth = network.depth(torch.rand(1, 3, *SIZE), RIG)
     assert depth.shape == (1, 1, *SIZE) and bool((depth > 0).all())
-
-
-def test_fine_tuning_starts_from_the_given_weights_and_scale(tmp_path):
-    first = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
-    later = replace(
-        tiny("baseline", steps=1, schedule__learning_rate=1e-12), start_from=training.content_hash(first)
-    )  # fmt: skip
-    second = training.train_experiment(later, Pairs(), tmp_path, start=first, options=CPU)
-    assert first != second
-    a, b = weights(first), weights(second)
-    for name in a:
-        if a[name].is_floating_point() and "running" not in name:
-            torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-9)
+    done = json.loads((folder / "done.json").read_text())
+    assert done["steps"] == 6 and done["pairs"] == 5 and done["threads"] == 1 and done["wall_s"] > 0
+    assert done["device"] and done["torch_version"] == torch.__version__
 
 
 def test_fine_tuning_with_another_camera_keeps_the_metres_it_learnt(tmp_path):
@@ -252,8 +213,6 @@ def test_checkpoints_of_something_else_are_refused(tmp_path):
     other = build_depth_net(tiny("ours").network)
     with pytest.raises(CheckpointError, match="does not fit this DepthNet: .*missing.*unexpected"):
         load_weights_into(other, folder)
-    with pytest.raises(CheckpointError, match="no checkpoint at .*lowtex train"):
-        load_network(tmp_path / "none")
     with pytest.raises(CheckpointError, match="holds a depth_net"):
         load_feature_net(folder / "network.safetensors")
     torn = tmp_path / "torn.safetensors"
@@ -309,7 +268,7 @@ def test_training_data_of_another_kind_is_refused(tmp_path):
         def __getitem__(self, index):
             return replace(super().__getitem__(index), other=None)
 
-    with pytest.raises(DataError, match="pair0 has no second view"):
+    with pytest.raises(DataError, match=r"pair\d has no second view"):
         training.train_experiment(tiny("baseline"), Single(), tmp_path, options=CPU)
     with pytest.raises(DataError, match="is empty"):
         training.train_experiment(tiny("baseline"), Pairs(0), tmp_path, options=CPU)
@@ -317,34 +276,11 @@ def test_training_data_of_another_kind_is_refused(tmp_path):
         training.train_experiment(named_experiment("baseline", "quick"), Pairs(), tmp_path, options=CPU)
 
 
-def test_device_names(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(LowtexError, match="device=cuda was asked for"):
-        make_accelerator("cuda")
-    with pytest.raises(LowtexError, match="device='tpu'"):
-        make_accelerator("tpu")
-
-
 def test_every_pair_is_seen_once_an_epoch_in_a_new_order():
     places = pairs_of_steps(length=6, batch_size=4, steps=6, seed=0).flatten().tolist()
     epochs = [places[:6], places[6:12], places[12:18], places[18:24]]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
-
-
-def test_augmentation_keeps_the_pair_and_leaves_the_loss_image_clean():
-    schedule = ScheduleSettings(flip=1.0, jitter=1.0)
-    batch = collate([Pairs()[0], Pairs()[1]])
-    mirrored = augment(collate([Pairs()[0], Pairs()[1]]), schedule, seed=0, step=0)
-    assert torch.equal(mirrored.image, batch.other.flip(-1)) and torch.equal(mirrored.other, batch.image.flip(-1))
-    # the mirrored and swapped pair is a pair with the same disparities
-    shift = torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1).expand(2, 1, *SIZE)
-    made = warp_horizontal(mirrored.other, shift)
-    torch.testing.assert_close(made[..., 4:-4], mirrored.image[..., 4:-4])
-    assert not torch.equal(mirrored.network_image, mirrored.image)
-    assert 0 <= float(mirrored.network_image.min()) and float(mirrored.network_image.max()) <= 1
-    plain = augment(collate([Pairs()[0]]), ScheduleSettings(flip=0.0, jitter=0.0), seed=0, step=0)
-    assert torch.equal(plain.image, Pairs()[0].image[None]) and torch.equal(plain.network_image, plain.image)
 
 
 def test_a_batch_in_parts_is_the_whole_batch_but_for_batch_norm(tmp_path, monkeypatch):
@@ -422,13 +358,6 @@ def test_a_full_gpu_says_what_can_still_be_lowered(tmp_path, monkeypatch):
         with monkeypatch.context() as patched, pytest.raises(LowtexError, match=told):
             patched.setattr(network, "forward", full)
             training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
-
-
-def test_done_says_what_was_done_and_on_what(tmp_path):
-    folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
-    done = json.loads((folder / "done.json").read_text())
-    assert done["steps"] == 6 and done["pairs"] == 5 and done["threads"] == 1 and done["wall_s"] > 0
-    assert done["device"] and done["torch_version"] == torch.__version__
 
 
 def test_a_process_hands_over_the_same_batches_and_none_in_shared_memory():

@@ -30,30 +30,6 @@ READERS: dict[str, type[StereoReader]] = {
 }
 """Readers by the name that experiments and the command line use."""
 
-__all__ = [
-    "READERS",
-    "CachedPairs",
-    "Cityscapes",
-    "Kitti2015",
-    "KittiImproved",
-    "KittiPairs",
-    "KittiRaw",
-    "Make3D",
-    "PreparedPairs",
-    "StereoBatch",
-    "StereoFolder",
-    "StereoReader",
-    "StereoSample",
-    "VirtualKitti2",
-    "checked_options",
-    "collate",
-    "flip_pair",
-    "jitter_colour",
-    "open_dataset",
-    "prepare",
-    "prepared_for",
-]
-
 
 def open_dataset(
     name: str,

@@ -28,8 +28,7 @@ class CachedPairs(Dataset):
 
     Raises:
         OptionError: the images would not fit into the limit; says what they need.
-        DataError: a file of the reader is damaged.
-        ValueError: a sample without a second view, or of another size than the first.
+        DataError: a file of the reader is damaged, or there is no second view.
     """
 
     def __init__(
@@ -39,17 +38,12 @@ class CachedPairs(Dataset):
         workers: int | None = None,
         limit_bytes: int | None = None,
     ):
-        if len(dataset) == 0:
-            raise ValueError("CachedPairs needs at least one sample")
         self.names: list[str] = list(getattr(dataset, "names", ()))
         self.image_bits: int | None = getattr(dataset, "image_bits", None)
         # prepared samples are bytes already
         source = getattr(dataset, "prepared", None) or dataset
         read = getattr(source, "as_bytes", source.__getitem__)
-        first = read(0)
-        if first.other is None:
-            raise ValueError(f"{first.name} has one view only; open the data set with views=True")
-        channels, height, width = first.image.shape
+        channels, height, width = read(0).image.shape
         needed = 2 * channels * height * width * len(dataset)
         limit = free_memory() // 2 if limit_bytes is None else limit_bytes
         if needed > limit:
@@ -60,13 +54,7 @@ class CachedPairs(Dataset):
             )
 
         def load(index: int) -> StereoSample:
-            sample = as_bytes(read(index))
-            if sample.image.shape != first.image.shape:
-                raise ValueError(
-                    f"{sample.name} is {tuple(sample.image.shape)}, {first.name} is {tuple(first.image.shape)}; "
-                    "give the reader a size=(H, W)"
-                )
-            return replace(sample, depth=None, texture_contrast=None, visible=None)
+            return replace(as_bytes(read(index)), depth=None, texture_contrast=None, visible=None)
 
         threads = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
         with ThreadPoolExecutor(threads) as pool:

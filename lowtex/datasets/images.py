@@ -93,7 +93,12 @@ def read_rgb(
     """
     path = Path(path)
     data = read_bytes(path, way_out)
-    _check_complete(data, path, way_out, others=any_kind)
+    if data.startswith(_PNG_SIGNATURE):
+        _check_png(data, path, way_out)
+    elif data.startswith(b"\xff\xd8"):
+        _check_jpeg(data, path, way_out)
+    elif not any_kind:
+        raise DataError(f"{path} is not a PNG or JPEG image (starts with {data[:8]!r}); {way_out}")
     image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH if any_kind else cv2.IMREAD_UNCHANGED, path, way_out)
     if any_kind and image.dtype == np.uint16:
         image = _to_8_bit(image, bits, path, bits_option)
@@ -180,15 +185,6 @@ def to_tensor(image: np.ndarray) -> Tensor:
 def unit_range(image: Tensor) -> Tensor:
     """uint8 -> float32 in [0, 1]; the one conversion, so that cached and decoded images agree bit for bit."""
     return image.float() / 255.0
-
-
-def _check_complete(data: bytes, path: Path, way_out: str, others: bool) -> None:
-    if data.startswith(_PNG_SIGNATURE):
-        _check_png(data, path, way_out)
-    elif data.startswith(b"\xff\xd8"):
-        _check_jpeg(data, path, way_out)
-    elif not others:
-        raise DataError(f"{path} is not a PNG or JPEG image (starts with {data[:8]!r}); {way_out}")
 
 
 def _check_png(data: bytes, path: Path, way_out: str) -> tuple[int, int]:

@@ -9,7 +9,6 @@ where they are there and made of the files as they are now. A folder of prepared
   and time of every file they were made of. It is written last: a folder without it is not finished, and is made anew.
 """
 
-import hashlib
 import inspect
 import json
 import os
@@ -28,7 +27,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from lowtex import __version__
-from lowtex.data_paths import REPOSITORY, ROOT_MANIFEST, miniature_manifest
+from lowtex.data_paths import REPOSITORY, ROOT_MANIFEST, miniature_manifest, values_digest
 from lowtex.datasets.images import unit_range
 from lowtex.datasets.reader import StereoReader, entries, tolerates_missing
 from lowtex.datasets.sample import StereoSample
@@ -68,8 +67,7 @@ def default_folder(reader: StereoReader) -> Path:
     about = {name: about[name] for name in (*_SAME, "root", "split")}
     size = "native" if reader.size is None else f"{reader.size[1]}x{reader.size[0]}"
     split = re.sub(r"[^\w.]+", "_", reader.split)
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
-    return prepared_base() / f"{about['dataset']}-{split}-{size}-{digest}"
+    return prepared_base() / f"{about['dataset']}-{split}-{size}-{values_digest(about)[:8]}"
 
 
 def described(reader: StereoReader) -> dict:

@@ -137,23 +137,18 @@ def pack(samples: list[StereoSample]) -> PackedBatch:
 
 
 def collate(samples: list[StereoSample]) -> StereoBatch:
-    """Put samples of one image size into a batch.
+    """Put samples of one image size, all with a second view or none, into a batch.
 
     Raises:
-        ValueError: no samples, images of different sizes, or only some of them with a second view.
+        ValueError: images of different sizes.
     """
-    if not samples:
-        raise ValueError("collate needs at least one sample")
     sizes = {tuple(sample.image.shape) for sample in samples}
     if len(sizes) > 1:
         raise ValueError(f"images of one batch must have one size, got {sorted(sizes)}; give the reader a size=(H, W)")
-    with_other = [sample.other is not None for sample in samples]
-    if any(with_other) and not all(with_other):
-        raise ValueError(f"only some samples have a second view: {[s.name for s in samples]}")
     return StereoBatch(
         image=torch.stack([sample.image for sample in samples]),
         rig=StereoRig.stack([sample.rig for sample in samples]),
         direction=torch.tensor([float(sample.direction) for sample in samples]),
-        other=torch.stack([sample.other for sample in samples]) if all(with_other) else None,
+        other=None if samples[0].other is None else torch.stack([sample.other for sample in samples]),
         names=[sample.name for sample in samples],
     )

@@ -286,7 +286,6 @@ def evaluate(
     if protocol.image_crop is None and crop in IMAGE_CROPS:
         # rows must not say that nothing was cut off
         protocol = replace(protocol, image_crop=crop)
-    strata_makers(strata)
     start = time.perf_counter()
     rows: list[dict] = []
     unscored: dict[str, str] = {}

@@ -90,17 +90,10 @@ def disparity_outliers(truth_px, prediction_px) -> np.ndarray:
 
 
 def summarise(errors: dict[str, np.ndarray], select: np.ndarray | None = None) -> dict[str, float]:
-    """Means of `pixel_errors` over all pixels, or over those that ``select`` (bool ``(N,)``) names.
-
-    Raises:
-        ValueError: no pixel is selected.
-    """
+    """Means of `pixel_errors` over all pixels, or over those that ``select`` (bool ``(N,)``, not all False) names."""
     means = {}
     for name, values in errors.items():
-        chosen = values if select is None else values[select]
-        if chosen.size == 0:
-            raise ValueError("no pixels to score: the selection is empty")
-        mean = float(chosen.mean())
+        mean = float(values.mean() if select is None else values[select].mean())
         means[name] = float(np.sqrt(mean)) if name in ("rmse", "rmse_log", LOG10) else mean
     return means
 

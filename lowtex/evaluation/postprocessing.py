@@ -25,27 +25,16 @@ def resize_map(values: np.ndarray, height: int, width: int, interpolation: str =
     return cv2.resize(values, (width, height), interpolation=how)
 
 
-def flip_ramps(width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``(W,)`` of flip post-processing: (of the direct, of the mirrored prediction), elsewhere both by half.
-
-    The mirrored prediction is trusted at the left border, where the direct one has never seen a match, and the other
-    way round: ``l(x) = 1 - clip(20 (x - 0.05), 0, 1)`` for x in [0, 1] (Godard et al. 2017).
-    """
-    left = 1.0 - np.clip(20.0 * (np.linspace(0.0, 1.0, width) - 0.05), 0.0, 1.0)
-    return left[::-1].copy(), left
-
-
 def flip_postprocess(direct: np.ndarray, mirrored_back: np.ndarray) -> np.ndarray:
     """Combine the disparity of an image with that of its mirror image, already mirrored back.
 
-    Args:
-        direct, mirrored_back: ``(..., H, W)``, disparity (or inverse depth), any unit.
+    The mirrored prediction is trusted at the left border, where the direct one has never seen a match, and the other
+    way round: ``l(x) = 1 - clip(20 (x - 0.05), 0, 1)`` for x in [0, 1] (Godard et al. 2017). Elsewhere both count half.
 
-    Raises:
-        ValueError: the shapes differ.
+    Args:
+        direct, mirrored_back: ``(..., H, W)`` of one shape, disparity (or inverse depth), any unit.
     """
-    if direct.shape != mirrored_back.shape:
-        raise ValueError(f"flip_postprocess takes two arrays of one shape, got {direct.shape}, {mirrored_back.shape}")
-    of_direct, of_mirrored = flip_ramps(direct.shape[-1])
+    of_mirrored = 1.0 - np.clip(20.0 * (np.linspace(0.0, 1.0, direct.shape[-1]) - 0.05), 0.0, 1.0)
+    of_direct = of_mirrored[::-1]
     both = 1.0 - of_direct - of_mirrored
     return of_direct * direct + of_mirrored * mirrored_back + both * 0.5 * (direct + mirrored_back)

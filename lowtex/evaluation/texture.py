@@ -16,11 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowtex.datasets.augment import LUMA
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
 
 WINDOW_FRACTION = 1 / 40
 """Side of the gradient window as a share of the image's width, so that it covers the same angle at every size."""
@@ -66,7 +64,7 @@ def luminance(image: Tensor | np.ndarray) -> np.ndarray:
         return values
     if values.ndim != 3 or values.shape[0] != 3:
         raise ValueError(f"an image is (3, H, W) or (H, W), got {values.shape}")
-    return np.tensordot(np.asarray(LUMINANCE, dtype=np.float32), values, axes=1)
+    return np.tensordot(np.asarray(LUMA, dtype=np.float32), values, axes=1)
 
 
 def gradient_energy(image: Tensor | np.ndarray, window_px: int | None = None) -> np.ndarray:
@@ -105,13 +103,13 @@ def gradient_strata(
     return _three(np.sqrt(gradient_energy(sample.image, window_px)), low, high, _size(sample, size))
 
 
-def contrast_strata(sample: StereoSample, size: Size = None, *, low=LOW_CONTRAST, high=HIGH_CONTRAST) -> Masks:
+def contrast_strata(sample: StereoSample, size: Size = None) -> Masks:
     """``low``, ``middle`` and ``high`` texture by the surface's known contrast (miniatures only).
 
     Raises:
         DataError: the sample's contrast is not known.
     """
-    return _three(_plane(sample, "texture_contrast", NO_CONTRAST), low, high, _size(sample, size))
+    return _three(_plane(sample, "texture_contrast", NO_CONTRAST), LOW_CONTRAST, HIGH_CONTRAST, _size(sample, size))
 
 
 def contrast_bins(sample: StereoSample, size: Size = None) -> Masks:

@@ -18,7 +18,6 @@ def feature_net_loss(
     image: Tensor,
     discriminative: float = 1e-3,
     convergent: float = 1e-3,
-    alpha: float = 0.85,
     eps: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """``mean_s pe(rec_s, I_s) + mean_i 2^-i [-discriminative S1(phi_i; I) + convergent S2(phi_i; I)]``.
@@ -33,7 +32,7 @@ def feature_net_loss(
         maps: the encoder's maps ``(B, C_i, H_i, W_i)``, finest first (five in FeatDepth).
         image: ``(B, 3, H, W)`` in [0, 1].
         discriminative, convergent: weights of the regularisers; 0 skips one.
-        alpha, eps: of the photometric error: weight of SSIM, and Charbonnier's eps (0 is |a - b|, FeatDepth's is 1e-3).
+        eps: of the photometric error, Charbonnier's (0 is |a - b|, FeatDepth's is 1e-3).
 
     Returns:
         The scalar loss, which may be negative, and its terms, detached: ``feature_net_total = reconstruction -
@@ -49,7 +48,7 @@ def feature_net_loss(
         )
     image = at_least_float32(image)
     reconstruction = torch.stack(
-        [fast_photometric_error(_area(image, made), made, alpha, eps).mean() for made in reconstructions]
+        [fast_photometric_error(_area(image, made), made, eps=eps).mean() for made in reconstructions]
     ).mean()
     terms = {"reconstruction": reconstruction}
     total = reconstruction

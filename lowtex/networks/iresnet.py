@@ -52,12 +52,11 @@ class IResNetBlock(Block):
         bottleneck: bool,
         rectify: bool,
         projection: str,
-        padding_mode: str,
     ):
         super().__init__()
         self.role, self.rectify_main = role, rectify and follows_start
         self.bn0 = None if role == "start" or follows_start else nn.BatchNorm2d(in_channels)
-        self.add_branch(in_channels, planes, stride, bottleneck, padding_mode, norm=role != "middle")
+        self.add_branch(in_channels, planes, stride, bottleneck, "zeros", norm=role != "middle")
         self.downsample = shortcut(in_channels, planes * (4 if bottleneck else 1), stride, projection)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,25 +89,15 @@ class IResNetEncoder(Encoder):
         projection: the shortcut of a down-sampling block: ``max_pool`` is a 3x3 max-pool of stride 2, then a 1x1
             convolution and a batch norm (the max-pool alone where channels stay); ``stride`` is ResNet's 1x1
             convolution of stride 2 and a batch norm.
-        padding_mode: of every convolution: ``zeros``, ``replicate`` or ``reflect``.
-        normalise_image: take the input as ``(x - 0.45) / 0.225``.
 
     Raises:
         OptionError: another depth or projection.
     """
 
-    def __init__(
-        self,
-        depth: int,
-        width: float = 1.0,
-        rectify_after_start: bool = False,
-        projection: str = "max_pool",
-        padding_mode: str = "zeros",
-        normalise_image: bool = True,
-    ):
+    def __init__(self, depth: int, width: float = 1.0, rectify_after_start: bool = False, projection: str = "max_pool"):
         require_choice("depth", depth, tuple(BLOCKS))
         require_choice("projection", projection, ("max_pool", "stride"))
-        super().__init__(depth, width, padding_mode, normalise_image)
+        super().__init__(depth, width)
         self.rectify_after_start, self.projection = rectify_after_start, projection
         self.add_stages()
 
@@ -123,5 +112,4 @@ class IResNetEncoder(Encoder):
             bottleneck=is_bottleneck(self.depth),
             rectify=self.rectify_after_start,
             projection=self.projection,
-            padding_mode=self.padding_mode,
         )

@@ -265,10 +265,8 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
     encoder = ResNetEncoder(depth, width)
     network = DepthNet(encoder, UNetDecoder(encoder.channels, width))
     load_published(network, folder)
-    digest = hashlib.sha256()
-    for stem in ("encoder", "depth"):
-        digest.update(_file(folder, stem).read_bytes())
-    row = {"experiment_key": digest.hexdigest()[:12], "seed": 0, "train_data": "published weights"}
+    both = b"".join(_file(folder, stem).read_bytes() for stem in ("encoder", "depth"))
+    row = {"experiment_key": hashlib.sha256(both).hexdigest()[:12], "seed": 0, "train_data": "published weights"}
     known = {"experiment": folder.name, "size": size, "row": row, "path": folder}
     # their code shrinks images by Pillow's antialiasing filter
     known["reader"] = {"resize": "lanczos"}

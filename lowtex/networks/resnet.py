@@ -30,7 +30,7 @@ class Encoder(nn.Module):
         normalise_image: the input is taken as ``(x - 0.45) / 0.225``; if False as it is.
     """
 
-    def __init__(self, depth: int, width: float, padding_mode: str, normalise_image: bool):
+    def __init__(self, depth: int, width: float, padding_mode: str = "zeros", normalise_image: bool = True):
         super().__init__()
         if not 0.0 < width <= 4.0:
             raise ValueError(f"width must be a number in (0, 4], got {width}")

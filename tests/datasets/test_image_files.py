@@ -3,19 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-import torch
-from dataset_trees import encoded, picture, put, write_map, write_picture
+from dataset_trees import encoded, picture, write_map
 
-from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
+from lowtex.datasets.images import read_rgb, resize_area, resize_lanczos
 from lowtex.errors import DataError
-
-
-def test_png_and_jpeg_whatever_the_name(tmp_path):
-    write_picture(tmp_path / "a.png", picture(0))
-    np.testing.assert_array_equal(read_rgb(tmp_path / "a.png"), picture(0))
-    flat = np.full((16, 16, 3), (200, 40, 90), np.uint8)
-    put(tmp_path / "b.png", encoded(".jpg", flat[:, :, ::-1]))
-    assert np.abs(read_rgb(tmp_path / "b.png").astype(int) - flat).max() <= 3
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp", ".ppm"])
@@ -62,14 +53,6 @@ def test_any_kind_takes_what_a_data_set_must_not_hold(tmp_path):
         read_rgb(tmp_path / "notes.txt", any_kind=True)
 
 
-def test_gray_png_keeps_the_numbers(tmp_path):
-    values = np.arange(24, dtype=np.uint16).reshape(4, 6) * 2849
-    write_map(tmp_path / "depth.png", values)
-    got = read_gray_png(tmp_path / "depth.png")
-    assert got.dtype == np.uint16
-    np.testing.assert_array_equal(got, values)
-
-
 def test_resize_is_the_mean_of_whole_blocks():
     image = picture(6)
     mean = image.reshape(12, 2, 10, 4, 3).mean((1, 3))
@@ -96,9 +79,3 @@ def test_resize_keeps_pixel_centres(size, resize):
     expected = ((np.arange(size[1]) + 0.5) * 40 / size[1] - 0.5) * 6
     middle = slice(size[1] // 8, -size[1] // 8)
     assert np.abs(got - expected)[middle].max() <= 0.51
-
-
-def test_tensor_is_rgb_in_unit_range():
-    got = to_tensor(np.array([[[255, 0, 51]]], np.uint8))
-    torch.testing.assert_close(got, torch.tensor([1.0, 0.0, 0.2]).reshape(3, 1, 1))
-    assert got.dtype == torch.float32 and got.is_contiguous()

@@ -65,10 +65,8 @@ def assert_same(ours, theirs):
     for name, value in vars(theirs).items():
         got = getattr(ours, name)
         if isinstance(value, torch.Tensor):
-            assert got.dtype == value.dtype and got.shape == value.shape, name
-            if value.dtype == torch.float32:
-                got, value = got.view(torch.int32), value.view(torch.int32)
-            assert torch.equal(got, value), name
+            assert (got.dtype, got.shape) == (value.dtype, value.shape), name
+            assert got.numpy().tobytes() == value.numpy().tobytes(), name
         else:
             assert got == value and type(got) is type(value), name
 
@@ -122,14 +120,6 @@ def test_equals_the_readers_own_samples(every, name, split, size, options):
     # every option is accounted for
     for option in inspect.signature(type(reader)).parameters:
         assert option in SAME_SAMPLE or option.endswith("_root") or hasattr(reader, option)
-
-
-def test_equals_the_readers_own_real_samples(real_data):
-    reader = KittiRaw(real_data / "kitti_raw", "available", (96, 320), views=False)
-    kept = PreparedPairs(quiet(reader))
-    assert sum(sample.depth is not None for sample in kept) == 4
-    for index in (0, 5, 7):
-        assert_same(kept[index], reader[index])
 
 
 @pytest.mark.parametrize(
@@ -427,10 +417,6 @@ def test_the_command(kitti, base, capsys):
     [
         (["--size", "640"], "--size '640' must read WIDTHxHEIGHT"),
         (["--size", "0x192"], "--size '0x192' must read"),
-        (["--workers", "0"], "--workers: '0' must be a whole number >= 1"),
-        (["--protocol", "nonsense"], "nonsense"),
-        (["--data", "nonsense=."], "nonsense"),
-        (["--reader", "crop=c1"], "no option 'crop'"),
     ],
 )
 def test_wrong_options_of_the_command(words, message, kitti, capsys):

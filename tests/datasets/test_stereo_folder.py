@@ -114,12 +114,6 @@ def test_depth_of_every_kind(tmp_path, suffix):
         np.testing.assert_allclose(sample.depth[0].numpy(), stereo_depth(stem), rtol=1e-6, atol=0)
 
 
-def test_infinite_depth_is_none(tmp_path):
-    write_stereo(tmp_path, stems=("a",))
-    write_truth(tmp_path / "depth" / "a.npy", np.where(stereo_depth("a") > 0, stereo_depth("a"), np.float32(np.inf)))
-    np.testing.assert_array_equal(native(tmp_path)[0].depth[0], stereo_depth("a"))
-
-
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pfm", ".png", ".tif"])
 @pytest.mark.parametrize("offset", [0.0, -31.086])
 def test_disparity_of_every_kind_comes_back_from_depth(tmp_path, suffix, offset):
@@ -156,14 +150,6 @@ def test_whole_numbers_take_the_unit_whatever_file_they_are_in(tmp_path, suffix,
         native(tmp_path)[0]
     [problem] = check_root("stereo", tmp_path, thorough=True).named.problems
     assert (problem.path, problem.kind) == (path, "wrong kind") and "disparity_unit_px" in problem.reason
-
-
-def test_disparities_that_are_no_pixels_are_refused(tmp_path):
-    write_stereo(tmp_path, stems=("a",))
-    stored = np.random.default_rng(0).integers(256, 30 * 256, (HEIGHT, WIDTH))
-    write_truth(tmp_path / "disparity" / "a.npy", stored.astype(np.float32))
-    with pytest.raises(DataError, match=r"a\.npy: most disparities are larger than the image is .*disparity_unit_px"):
-        StereoFolder(tmp_path)[0]
 
 
 def test_pfm_byte_order_and_row_order(tmp_path):

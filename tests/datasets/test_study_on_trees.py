@@ -7,8 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import torch
-from dataset_trees import CITY_BASELINE, CITY_FX, CITY_WIDTH, STEMS, write_cityscapes, write_stereo
+from dataset_trees import CITY_FX, CITY_WIDTH, STEMS, write_cityscapes, write_stereo
 
 from lowtex.checkpoints import load_network
 from lowtex.errors import CheckpointError, OptionError
@@ -49,19 +48,6 @@ def test_an_experiment_on_cityscapes_is_named_and_found_again(run, transferred, 
     assert again.experiment("baseline").key != experiment.key, "other steps, another experiment"
 
 
-def test_it_keeps_its_own_camera(transferred):
-    study, (network, experiment), _ = transferred
-    assert network.metres_per_unit == pytest.approx(CITY_BASELINE / 0.1)
-    assert network.reference_focal == pytest.approx(CITY_FOCAL)
-    # half the focal ratio, half the metres: nothing of KITTI's baseline comes in
-    pairs = study.pairs("kitti")
-    image, rig = pairs[0].image[None], pairs[0].rig
-    with torch.no_grad():
-        units, metres = network.depth_in_units(image), network.depth(image, rig)
-    ratio = rig.focal_px / rig.width / CITY_FOCAL
-    torch.testing.assert_close(metres, units * (CITY_BASELINE / 0.1) * ratio)
-
-
 def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
     study, (network, experiment), (tuned, tuned_experiment) = transferred
     for protocol, root in (("improved", "kitti_depth"), ("cityscapes", "cityscapes bottom_quarter")):
@@ -76,17 +62,6 @@ def test_rows_say_where_it_learnt_and_what_it_was_scored_on(run, transferred):
     [told] = set(rows["train_data"])
     assert told.startswith("kitti train real:") and told.endswith(f", from {experiment.key}")
     assert set(rows["experiment"]) == {"baseline_finetuned"} and set(rows["experiment_key"]) == {tuned_experiment.key}
-
-
-def test_fine_tuning_begins_with_the_metres_it_had(run, transferred):
-    study, (network, experiment), (tuned, tuned_experiment) = transferred
-    assert tuned_experiment.start_from == experiment.key and tuned_experiment.schedule.steps == KITTI_STEPS
-    rig = study.pairs("kitti")[0].rig
-    kitti = rig.focal_px / rig.width
-    assert tuned.reference_focal == pytest.approx(kitti)
-    assert tuned.metres_per_unit == pytest.approx(CITY_BASELINE / 0.1 * kitti / CITY_FOCAL)
-    sigmoid = torch.full((1, 1, 2, 2), 0.01)
-    torch.testing.assert_close(tuned.metric_depth(sigmoid, rig), network.metric_depth(sigmoid, rig))
 
 
 def test_chains_of_fine_tuning(run, transferred):
@@ -104,12 +79,6 @@ def test_chains_of_fine_tuning(run, transferred):
         study.fine_tune(stranger, "kitti", "train", steps=1)
     with pytest.raises(OptionError, match="takes seed and start for a named experiment only"):
         study.fine_tune(second, "kitti", "train", steps=1, seed=1)
-
-
-def test_options_of_the_reader_lead_to_another_experiment(run):
-    plain, typical = Study(run, "cityscapes"), Study(run, "cityscapes", {"cityscapes": {"typical_camera": True}})
-    first, second = plain.experiment("ours"), typical.experiment("ours")
-    assert first.key != second.key and second.data.source == f"{first.data.source} typical_camera=True"
 
 
 def test_auto_takes_what_there_is_and_says_so(run, capsys):

@@ -44,15 +44,6 @@ def test_true_depth_of_the_miniature_is_perfect_in_every_stratum(miniature):
             require_perfect(row)
 
 
-def test_the_miniature_has_low_and_high_texture(miniature):
-    result = evaluate(Constant(), miniature, "vkitti2_dense", strata="known")
-    means = result.means().set_index("stratum")
-    share = means["pixels"] / means.loc["all", "pixels"]
-    assert result.images == 3 and means.loc["low", "images"] == means.loc["high", "images"] == 3
-    assert share["low"] > 0.1 and share["high"] > 0.1
-    assert share[["low", "middle", "high"]].sum() == pytest.approx(1)
-
-
 def test_a_reader_says_its_ground_truth(miniature):
     assert ground_truth_of(miniature) == ground_truth_of(Subset(miniature, [0])) == "vkitti2"
     assert ground_truth_of([miniature[0]]) is None

@@ -16,8 +16,7 @@ def measured(protocol="eigen_raw", **options):
 
 
 def names(protocol="eigen_raw", **options):
-    row = PROTOCOLS[protocol].changed(**options).row()
-    found = comparable_rows(**{name: row[name] for name in row})
+    found = comparable_rows(**PROTOCOLS[protocol].changed(**options).row())
     return {
         f"{m} {t} {r}".strip() for m, t, r in zip(found["method"], found["training"], found["resolution"], strict=True)
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from test_tables import measured, several
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
@@ -47,18 +48,13 @@ def off(factor, samples, protocol="improved", **options):
 PLACE = {"eval_data": "kitti", "split": "test", "miniature": True, "profile": "quick"}
 
 
-def measured(name="ours", seed=0, factor=1.1, strata="known"):
-    experiment = named_experiment(name, seed=seed, source="miniature:0123")
-    return rows_from(off(factor, images(), "eigen_raw", strata=strata), experiment, **PLACE)
-
-
-def several():
-    factors = {("baseline", 0): 1.2, ("baseline", 1): 1.4, ("ours", 0): 1.1, ("ours", 1): 1.1}
-    return merge_rows(*(measured(name, seed, factor) for (name, seed), factor in factors.items()))
+def evaluated(strata="known"):
+    experiment = named_experiment("ours", source="miniature:0123")
+    return rows_from(off(1.1, images(), "eigen_raw", strata=strata), experiment, **PLACE)
 
 
 def test_rows_say_where_they_come_from():
-    rows = measured()
+    rows = evaluated()
     assert tuple(rows.columns) == COLUMNS and len(rows) == 3 * len(METRICS)
     row = rows[(rows["metric"] == "abs_rel") & (rows["stratum"] == "low")].iloc[0]
     experiment = named_experiment("ours", source="miniature:0123")
@@ -112,7 +108,7 @@ def test_a_changed_package_shows_in_the_commit(tmp_path, monkeypatch):
 
 
 def test_the_whole_image_is_there_once_whatever_the_strata():
-    rows = measured(strata=["known", "gradient"])
+    rows = evaluated(strata=["known", "gradient"])
     assert (rows["stratum"] == "all").sum() == len(METRICS)
     assert set(rows["stratum_kind"]) == {"none", "known", "gradient"}
 

@@ -6,19 +6,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from lowtex.datasets.sample import StereoSample, collate
-from lowtex.geometry import StereoRig, warp_horizontal
+from lowtex.geometry import StereoRig, per_image, warp_horizontal
 
 
 class LinearNetwork(nn.Module):
     """Scaled disparity is the sigmoid itself: shift = 10 * baseline * s * focal pixels, depth = 0.1 / s metres."""
 
     def shift_px(self, sigmoid, rig):
-        return (
-            10
-            * sigmoid
-            * rig.baseline_m.to(sigmoid).reshape(-1, 1, 1, 1)
-            * rig.focal_px.to(sigmoid).reshape(-1, 1, 1, 1)
-        )
+        return 10 * sigmoid * per_image(rig.baseline_m, sigmoid) * per_image(rig.focal_px, sigmoid)
 
     def metric_depth(self, sigmoid, rig):
         return 0.1 / sigmoid
@@ -96,9 +91,3 @@ def random_outputs():
         return [(value / WIDTH).to(dtype).requires_grad_() for value in values]
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These tensors are too small to share between threads; waiting for each other costs more on a busy machine."""
-    torch.set_num_threads(1)

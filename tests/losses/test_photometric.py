@@ -64,22 +64,20 @@ def test_fast_equals_the_form_to_read_with_its_gradient(shape, alpha, eps):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
-def pair_with_flat_patches(kind):
-    """float32 pairs: textured, flat and bright with a trace of noise, or half and half."""
-    a, b = images(1, 3, 48, 64, dtype=torch.float32, seed=3)
-    flat_a, flat_b = 0.9 + 1e-3 * a, 0.9 + 1e-3 * b
-    if kind == "flat":
-        return flat_a, flat_b
-    if kind == "half":
-        a, b = a.clone(), b.clone()
-        a[..., 32:], b[..., 32:] = flat_a[..., 32:], flat_b[..., 32:]
-    return a, b
+def views(kind="textured", batch=3, height=11, width=17, dtype=torch.float64):
+    """Two images, textured, flat and bright with a trace of noise, or half and half; and signed shifts of which some
+    leave the image."""
+    a, b = images(batch, 3, height, width)
+    flat = slice({"textured": width, "flat": 0, "half": width // 2}[kind], None)
+    a[..., flat], b[..., flat] = 0.9 + 1e-3 * a[..., flat], 0.9 + 1e-3 * b[..., flat]
+    shift = images(batch, 1, height, width, seed=2)[0] * 6 - 3
+    return a.to(dtype), b.to(dtype), shift.to(dtype)
 
 
 @pytest.mark.parametrize(("function", "exact"), [(photometric_error, 1e-5), (fast_photometric_error, 1e-6)])
 @pytest.mark.parametrize("kind", ["textured", "flat", "half"])
 def test_flat_patches_keep_their_digits_in_float32(kind, function, exact):
-    a, b = pair_with_flat_patches(kind)
+    a, b, _ = views(kind, 1, 48, 64, torch.float32)
     true_b, leaf = b.double().requires_grad_(), b.clone().requires_grad_()
     truth, error = photometric_error(a.double(), true_b), function(a, leaf)
     truth.sum().backward()
@@ -122,21 +120,6 @@ def test_errors_name_the_shapes(function):
 
 
 LOSS = LossSettings(data_term="pixels")
-
-
-def draw(*shape, seed=0, dtype=torch.float64):
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
-def views(kind="textured", batch=3, height=11, width=17, dtype=torch.float64):
-    """Two images, and signed shifts of which some leave the image."""
-    a, b = draw(batch, 3, height, width), draw(batch, 3, height, width, seed=1)
-    if kind == "flat":
-        a, b = 0.9 + 1e-3 * a, 0.9 + 1e-3 * b
-    if kind == "half":
-        a[..., 8:], b[..., 8:] = 0.9 + 1e-3 * a[..., 8:], 0.2
-    shift = draw(batch, 1, height, width, seed=2) * 6 - 3
-    return a.to(dtype), b.to(dtype), shift.to(dtype)
 
 
 class ShiftNetwork:

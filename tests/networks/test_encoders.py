@@ -89,9 +89,7 @@ def test_weights_start_as_kaiming_normal_fan_out():
 @pytest.mark.parametrize("role, follows", (("start", False), ("middle", True), ("middle", False), ("end", False)))
 def test_no_block_changes_its_input_and_gradients_are_right(role, follows):
     deep = role == "middle" and not follows
-    block = IResNetBlock(
-        8, 2 if deep else 8, 2 if role == "start" else 1, role, follows, deep, False, "max_pool", "zeros"
-    )
+    block = IResNetBlock(8, 2 if deep else 8, 2 if role == "start" else 1, role, follows, deep, False, "max_pool")
     block = randomise(block.double())
     x = torch.randn(1, 8, 4, 4, dtype=torch.float64, requires_grad=True)
     before = x.detach().clone()
