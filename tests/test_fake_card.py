@@ -113,7 +113,7 @@ def test_prediction_scoring_and_the_looks_into_networks_keep_to_one_device(card)
 
 
 def test_a_tensor_on_the_wrong_device_is_caught(card):
-    assert "device" in card["caught"]
+    assert card["caught"] == ["auto-mask noise", "rig", "feature scale"]
 
 
 def tiny(name: str, **changes):
@@ -202,15 +202,17 @@ def on_the_fake_card() -> dict:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     from lowtex import training
+    from lowtex.datasets.sample import PackedBatch
     from lowtex.evaluation import evaluate as evaluation
     from lowtex.evaluation.evaluate import predict_photo
     from lowtex.experiments import VARIANTS
+    from lowtex.geometry import StereoRig
     from lowtex.losses import StereoObjective, masks
     from lowtex.networks import DepthNet, build_depth_net, build_feature_net
     from lowtex_lab.studies.loss_analysis import error_terms
 
     sys.path.insert(0, str(Path(__file__).parent))
-    from test_training import SIZE, Pairs
+    from test_training import RIG, SIZE, Pairs
 
     card = torch.device("cuda:0")
 
@@ -349,7 +351,7 @@ def on_the_fake_card() -> dict:
 
     folder, options = Path(tempfile.mkdtemp()), training.LoopOptions(compile="off", stop_after=2)
     watches, networks, losses = [], set(), set()
-    found = {"trained": [], "steps": {}, "loss": {}, "used": [], "caught": ""}
+    found = {"trained": [], "steps": {}, "loss": {}, "used": [], "caught": []}
     alone = []
     with FakeTensorMode(allow_non_fake_inputs=True):
         # the fake card has no event to wait for
@@ -415,12 +417,31 @@ def on_the_fake_card() -> dict:
                 assert term(image, other)(torch.ones(1, 1, *SIZE)).device == image.device
             found["used"].append("error_terms")
 
-        # a tensor left on the CPU, on purpose
-        masks.share_of_draw = lambda draw, shape: torch.randn(shape)
-        try:
-            train(tiny("baseline", loss__auto_mask=True), whole=False)
-        except RuntimeError as error:
-            found["caught"] = str(error)
+        def caught(fault: str, owner, name: str, changed) -> None:
+            before = getattr(owner, name)
+            setattr(owner, name, changed)
+            try:
+                train(tiny("baseline" if fault != "feature scale" else "ours", loss__auto_mask=True), whole=False)
+            except RuntimeError as error:
+                assert "device" in str(error), error
+                found["caught"].append(fault)
+            finally:
+                setattr(owner, name, before)
+
+        unpack = PackedBatch.unpack
+
+        def rig_left_behind(batch, device):
+            return replace(unpack(batch, device), rig=StereoRig.stack([RIG, RIG]))
+
+        caught("auto-mask noise", masks, "share_of_draw", lambda draw, shape: torch.randn(shape))
+        caught("rig", PackedBatch, "unpack", rig_left_behind)
+        scaled = type(net)._scaled
+        caught(
+            "feature scale",
+            type(net),
+            "_scaled",
+            lambda self, x, level: scaled(self, x, level) * torch.ones(1, 1, 1, 1),
+        )
     return found
 
 
