@@ -10,7 +10,7 @@ import re
 import shlex
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -492,15 +492,6 @@ def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
     frame = pd.DataFrame(rows, columns=["data", "split", "kind", "file", "reason"]).drop_duplicates("file")
     write_csv(Path(path), frame)
     return len(frame)
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
-    """Rows of a table as lines of text; columns are set to the right, but for those in ``left``."""
-    columns = []
-    for number, column in enumerate(zip(*rows, strict=True)):
-        width = max(map(len, column))
-        columns.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
-    return ["  ".join(row) for row in zip(*columns, strict=True)]
 
 
 def wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:
