@@ -156,10 +156,8 @@ class Study:
             threads=1,
             pair_options=self.pair_options.get(self.train_on, {}),
         )
-        chosen = [(name, seed) for name in names for seed in seeds]
-        return place, tasks_of(
-            place, [Entry(name, self.experiment(name, seed, **changes), ()) for name, seed in chosen]
-        )
+        entries = [Entry(name, self.experiment(name, seed, **changes), ()) for name in names for seed in seeds]
+        return place, tasks_of(place, entries)
 
     def train_side_by_side(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Path]:
         """The folders of trained experiments by name and seed; trains only what is not finished.
