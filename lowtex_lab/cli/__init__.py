@@ -56,16 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if arguments is None else arguments)
     only = next((word for word in words if word in COMMANDS), None)
+    several, only_main_prints, report_failure = False, nullcontext, _print_error
     try:
-        several = _several_processes()
-    except OptionError as error:
-        _print_error(f"lowtex: {error}")
-        return BAD_INPUT
-    if several:
-        from lowtex_lab.cli.several_processes import only_main_prints, report_failure, reported_already
-    else:
-        only_main_prints, report_failure = nullcontext, _print_error
-    try:
+        if several := _several_processes():
+            from lowtex_lab.cli.several_processes import only_main_prints, report_failure, reported_already
         with _terminated_like_interrupted(), only_main_prints():
             options = build_parser(only).parse_args(words)
             if several and options.command != "train":

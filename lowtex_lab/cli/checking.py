@@ -10,9 +10,9 @@ import re
 import shlex
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -194,7 +194,7 @@ def check_root(
 def _check_split(
     name: str, root: Path, split: str, thorough: bool, one_view: bool, raw_root: Path | None, looks: "_Looks"
 ) -> SplitCheck:
-    official = official_frames(name, root, split)
+    found = SplitCheck(name, root, split, one_view, thorough, official_frames(name, root, split))
     try:
         if is_prepared(root):
             raise DataError(f"{root} holds samples prepared by lowtex; name the folder of the data set itself")
@@ -202,20 +202,17 @@ def _check_split(
         with tolerating_missing():
             needed = [reader.needed(index) for index in range(len(reader))]
     except DataError as error:
-        return SplitCheck(name, root, split, one_view, thorough, official, failure=str(error))
+        return replace(found, failure=str(error))
     looks.over(reader, needed, thorough)
     files = {path for paths in needed for path in paths}
     problems = {path: problem for path, problem in looks.problems.items() if path in files}
     problems |= {path: Problem(path, "missing", "is a folder of the split and missing") for path in reader.absent}
     whole = [not problems.keys() & paths for paths in needed]
     truths = [any(role_of(name, path) in TRUTHS for path in paths) for paths in needed]
-    return SplitCheck(
-        data=name,
-        root=root,
+    return replace(
+        found,
         split=reader.split,
-        one_view=one_view,
-        thorough=thorough,
-        expected=max(len(reader), official),
+        expected=max(len(reader), found.expected),
         frames=len(reader),
         complete=sum(whole),
         with_truth=sum(map(min, whole, truths)),
@@ -492,15 +489,6 @@ def write_list(path: str | Path, checks: Iterable[RootCheck]) -> int:
     frame = pd.DataFrame(rows, columns=["data", "split", "kind", "file", "reason"]).drop_duplicates("file")
     write_csv(Path(path), frame)
     return len(frame)
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
-    """Rows of a table as lines of text; columns are set to the right, but for those in ``left``."""
-    columns = []
-    for number, column in enumerate(zip(*rows, strict=True)):
-        width = max(map(len, column))
-        columns.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
-    return ["  ".join(row) for row in zip(*columns, strict=True)]
 
 
 def wrapped(text: str, indent: int, hanging: int | None = None) -> list[str]:

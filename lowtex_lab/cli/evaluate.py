@@ -5,6 +5,8 @@ import io
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.cli.options import reader_options
 
@@ -32,8 +34,6 @@ def evaluate(options: argparse.Namespace) -> int:
       lowtex evaluate --checkpoint mono+stereo_640x192/ --data kitti=~/kitti_raw --scaling x5.4
     """
     import warnings
-
-    import pandas as pd
 
     from lowtex.catalog import TRUTH_FILES, data_name, learnt_from, source_of
     from lowtex.checkpoints import load_network
@@ -118,8 +118,6 @@ def _read_images(path: Path | None):
     Raises:
         DataError: a file that is not such a table.
     """
-    import pandas as pd
-
     if path is None or not path.is_file():
         return None
     try:
@@ -134,8 +132,6 @@ def _read_images(path: Path | None):
 
 def _write_images(path: Path, earlier, frame) -> None:
     """Add scores of single images to those of `_read_images`; of two of one image and stratum the later stays."""
-    import pandas as pd
-
     from lowtex.evaluation.results import write_csv
 
     if earlier is not None:

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from lowtex.datasets.images import read_text
+from lowtex.datasets.kitti import KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
 from lowtex.errors import DataError, OptionError, require_choice
 
 KITTI = yaml.safe_load((files("lowtex_lab.cli") / "kitti_archives.yaml").read_text(encoding="utf-8"))
 IMPROVED = KITTI["kinds"]["improved"]["name"]
-SPLIT_ALIASES = {"train": "eigen_full/train", "val": "eigen_full/val", "test": "eigen/test"}
 
 _DRIVE_AS_TYPED = re.compile(r"(?:\d{4}_\d{2}_\d{2}/)?(\d{4}_\d{2}_\d{2}_drive_\d{4})(?:_sync)?/?")
 _ADDRESS = re.compile(r"https?://[\w.-]+(:\d+)?(/|$)")
@@ -123,8 +123,8 @@ def split_drives(split: str) -> list[str]:
     Raises:
         OptionError: there is no such split.
     """
-    require_choice("--split", split, [*SPLIT_ALIASES, *KITTI_SPLITS])
-    frames = packaged_frames(SPLIT_ALIASES.get(split, split))
+    require_choice("--split", split, [*KittiRaw.aliases, *KITTI_SPLITS])
+    frames = packaged_frames(KittiRaw.aliases.get(split, split))
     return sorted({frame.folder.split("/")[1] for frame in frames})
 
 

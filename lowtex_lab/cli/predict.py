@@ -4,14 +4,14 @@ import argparse
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import DataError, OptionError
 from lowtex.files import atomic_path
 
 PNG_UNITS = 256.0
@@ -47,12 +47,10 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[Path]:
+def find_photos(paths: list[Path]) -> list[Path]:
     """The files named, and the images directly inside the folders named, in natural order.
 
-    Args:
-        paths: files and folders.
-        tell: gets a line about the files of a folder that are no images.
+    Files of a folder that are no images are told in a line.
 
     Raises:
         DataError: a path does not exist, or a folder holds no image.
@@ -73,7 +71,7 @@ def find_photos(paths: list[Path], tell: Callable[[str], None] = print) -> list[
                     f"{f', but {told}' if told else ''}; name the folder the photos are in, or save them as PNG or JPEG"
                 )
             if told:
-                tell(f"note: left out of {path}, because they are no images of a kind that is read here: {told}")
+                print(f"note: left out of {path}, because they are no images of a kind that is read here: {told}")
             photos += sorted(inside, key=lambda file: _natural(file.name))
         elif path.is_file():
             photos.append(path)
@@ -97,28 +95,26 @@ def predict_files(
     image_bits: int | None = None,
     device: str = "auto",
     existing: str = "refuse",
-    tell: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Predict several photos; see `lowtex predict --help` for what is written.
+    """Predict several photos, and print warnings; see `lowtex predict --help` for what is written.
 
     Args:
         photos: image files with different stems.
         checkpoint: see `lowtex.checkpoints.load_network`.
         out: folder to write to.
-        focal_px: of the camera at the photos' size; None is the training camera's, with a warning.
+        focal_px: of the camera at the photos' size, > 0; None is the training camera's, with a warning.
         image_bits: that the camera fills in 16-bit photos, 8 to 16; None is what the checkpoint was trained with, if
             its rig said so.
         device: ``auto``, ``cpu`` or ``cuda``.
         existing: what becomes of a photo with a file in ``out`` already: ``refuse`` raises an error before any work is
             done, ``skip`` leaves the photo out, ``overwrite`` replaces the file.
-        tell: gets the warnings and a line a photo.
 
     Returns:
         The ``.npy`` files that were written.
 
     Raises:
         CheckpointError: no such checkpoint, or it is damaged.
-        OptionError: the focal length is not positive, or an output would overwrite a photo or another output.
+        OptionError: an output would overwrite a photo or another output.
         DataError: the disk is full; or photos that can't be read, or that the focal length can't be of, after all
             others are done; names the first.
     """
@@ -129,11 +125,8 @@ def predict_files(
     from lowtex.geometry import implausible_focal
     from lowtex.progress import Progress
 
-    if focal_px is not None and not 0 < focal_px < float("inf"):
-        raise OptionError(f"--focal {focal_px} must be a positive number of pixels")
-    require_choice("existing", existing, ("refuse", "skip", "overwrite"))
     out = Path(out)
-    photos = _free_to_write(photos, out, existing, tell)
+    photos = _free_to_write(photos, out, existing)
     if not photos:
         return []
     network, known = load_network(checkpoint)
@@ -145,7 +138,7 @@ def predict_files(
     if focal_px is None:
         if focal_over_width is None:
             raise OptionError("the checkpoint does not name its camera, so --focal is needed")
-        tell(
+        print(
             "warning: the focal length is unknown, so the photos are taken to come from the training camera "
             f"(focal length = {focal_over_width:.3f} x image width). If they do not, all depths are wrong by one "
             "common factor: give --focal in pixels"
@@ -164,19 +157,19 @@ def predict_files(
                 continue
             stretch = (image.shape[1] / image.shape[0]) / (size[1] / size[0])
             if not 1 / ODD_SHAPE < stretch < ODD_SHAPE:
-                tell(
+                print(
                     f"warning: {photo.name} is {image.shape[1]}x{image.shape[0]}; the network saw {size[1]}x{size[0]} "
                     "in training, and squeezes photos of another shape: crop it to that shape for better depth"
                 )
             written.append(write_depth(out / photo.stem, depth, image))
             progress.update()
-    tell(f"{len(written)} of {len(photos)} photos done, in {out}: metres in .npy, metres x {PNG_UNITS:g} in .png")
+    print(f"{len(written)} of {len(photos)} photos done, in {out}: metres in .npy, metres x {PNG_UNITS:g} in .png")
     if failed:
         raise DataError(f"{len(failed)} of {len(photos)} photos could not be predicted; the first: {failed[0]}")
     return written
 
 
-def _free_to_write(photos: Sequence[Path], out: Path, existing: str, tell: Callable[[str], None]) -> list[Path]:
+def _free_to_write(photos: Sequence[Path], out: Path, existing: str) -> list[Path]:
     """The photos to predict, so that no photo, no other output and, unasked, no earlier file is overwritten."""
     sources = {photo.resolve(): photo for photo in photos}
     writers: dict[Path, Path] = {}
@@ -194,7 +187,7 @@ def _free_to_write(photos: Sequence[Path], out: Path, existing: str, tell: Calla
             "--overwrite to replace it, --skip-existing to predict only the others, or choose another folder with --out"
         )
     if done and existing == "skip":
-        tell(f"{len(done)} of {len(photos)} photos left out: their depth is in {out}")
+        print(f"{len(done)} of {len(photos)} photos left out: their depth is in {out}")
         return [photo for photo in photos if photo not in done]
     return list(photos)
 

@@ -10,24 +10,14 @@ from typing import NamedTuple
 from lowtex.data_paths import DATASETS, MINIATURE_FOLDERS, REPOSITORY, is_miniature, miniature_folder
 from lowtex.datasets.cityscapes import CITYSCAPES_COUNTS
 from lowtex.datasets.prepared import is_prepared, prepared_base, read_header
-from lowtex.datasets.reader import tolerating_missing
+from lowtex.datasets.reader import WAYS_OUT, tolerating_missing
 from lowtex.datasets.splits import AVAILABLE, KITTI_SPLITS, own_lists
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, LowtexError
 from lowtex.files import shown_size
 from lowtex.paths import shown
 from lowtex.progress import count
-from lowtex_lab.cli.checking import (
-    RULES,
-    TRUTHS,
-    VIEWS,
-    WAYS_OUT,
-    aligned,
-    official_frames,
-    open_tolerantly,
-    role_of,
-    wrapped,
-)
+from lowtex_lab.cli.checking import RULES, TRUTHS, VIEWS, official_frames, open_tolerantly, role_of, wrapped
 
 _NAMED_SPLITS = {
     "vkitti2": tuple(name for name in VKITTI2_SPLITS if name.startswith("eigen_like/")),
@@ -92,7 +82,12 @@ def print_status(named: Mapping[str, Path], profile: str = "quick") -> list[str]
             shown_numbers = (f"{number:,}" if data.splits else number for number in numbers)
             rows.append((*first, name, *shown_numbers, last))
             first, last = ("", ""), ""
-    print("\n".join(f"  {line}".rstrip() for line in aligned(rows, left=(0, 1, 2, 7))))
+    # numbers are set to the right, texts to the left
+    columns = []
+    for number, column in enumerate(zip(*rows, strict=True)):
+        width = max(map(len, column))
+        columns.append([cell.rjust(width) if 3 <= number <= 6 else cell.ljust(width) for cell in column])
+    print("\n".join("  ".join(("", *row)).rstrip() for row in zip(*columns, strict=True)))
     folders = [(data.data, _place(data, profile)) for data in found]
     absent = [(data.data, WAYS_OUT[data.data]) for data in found if data.kind in ("miniature", "none")]
     prepared = [("prepared", f"{text}, in {shown(folder)}") for folder, text in prepared_folders()]

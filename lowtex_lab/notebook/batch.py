@@ -12,6 +12,7 @@ from lowtex.data_paths import MINIATURE_MANIFEST, folder_digest, miniature_folde
 from lowtex.errors import OptionError, require_choice
 from lowtex.experiments import get_profile
 from lowtex.files import read_json, write_json
+from lowtex.options import typed
 from lowtex.paths import RUN_FILE, default_run_dir, from_root, notebooks_folder, shown, training_run_dir
 from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.runner import check_parameters, parameters_of
@@ -56,18 +57,16 @@ class Settings:
         get_profile(profile)
         device = str(config.get("device") or "auto")
         require_choice("device", device, ("auto", "cpu", "cuda"))
-        seed = str(config.get("seed") or 0)
-        if not seed.removeprefix("-").isdecimal():
-            raise OptionError(f"seed={seed!r} is not a whole number")
+        seed = typed("seed", str(config.get("seed") or 0), int, from_text=True)
         roots = parse_roots(config.get("data_root") or "")
         named = config.get("run_dir")
-        run_dir = from_root(named) if named else default_run_dir(profile, int(seed), roots)
+        run_dir = from_root(named) if named else default_run_dir(profile, seed, roots)
         source = config.get("checkpoints_from")
         settings = cls(
             profile=profile,
-            seed=int(seed),
+            seed=seed,
             run_dir=run_dir,
-            checkpoints_from=from_root(source) if source else training_run_dir(run_dir, profile, int(seed), roots),
+            checkpoints_from=from_root(source) if source else training_run_dir(run_dir, profile, seed, roots),
             data_root=";".join(f"{name}={roots[name]}" for name in sorted(roots)),
             device=device,
             only=tuple(n.name for n in graph.select(_words(config.get("only")), ())) if config.get("only") else (),
@@ -222,9 +221,7 @@ def miniature_content(profile: str) -> str:
 
 
 def _words(value: Any) -> list[str]:
-    if value is None or value == "":
-        return []
-    items = value if isinstance(value, list | tuple) else str(value).split(",")
+    items = value if isinstance(value, list | tuple) else str(value or "").split(",")
     return [str(item).strip() for item in items if str(item).strip()]
 
 

@@ -113,11 +113,8 @@ def left_out(data_names: Iterable[str]) -> dict[Node, str]:
 
 def with_upstream(nodes: Iterable[Node]) -> tuple[Node, ...]:
     """``nodes`` and everything they need, in the table's order."""
-    wanted: set[str] = set()
-    waiting = [n.number for n in nodes]
-    while waiting:
-        number = waiting.pop()
-        if number not in wanted:
-            wanted.add(number)
-            waiting.extend(node(number).needs)
-    return tuple(n for n in NOTEBOOKS if n.number in wanted)
+    wanted = set(nodes)
+    needed = {node(number) for n in wanted for number in n.needs}
+    if needed <= wanted:
+        return tuple(n for n in NOTEBOOKS if n in wanted)
+    return with_upstream(wanted | needed)

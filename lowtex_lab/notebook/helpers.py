@@ -103,16 +103,15 @@ def show(networks: Mapping[str, object], dataset: Dataset, names: Sequence[str],
     return shown
 
 
-def ranked(evaluation: Evaluation, metric: str = "abs_rel") -> pd.DataFrame:
-    """Whole images from the best to the worst: image, pixels, scale and the metrics."""
+def ranked(evaluation: Evaluation) -> pd.DataFrame:
+    """Whole images from the best to the worst by AbsRel: image, pixels, scale and the metrics."""
     whole = evaluation.per_image[evaluation.per_image["stratum_kind"] == "none"]
-    best_first = metric not in ("d1", "d2", "d3")
-    return whole.sort_values(metric, ascending=best_first, kind="stable").reset_index(drop=True)
+    return whole.sort_values("abs_rel", kind="stable").reset_index(drop=True)
 
 
-def best_and_worst(evaluation: Evaluation, metric: str = "abs_rel") -> list[str]:
-    """Names of the best and the worst image; one name where only one image was scored."""
-    order = ranked(evaluation, metric)["image"].tolist()
+def best_and_worst(evaluation: Evaluation) -> list[str]:
+    """Names of the best and the worst image by AbsRel; one name where only one image was scored."""
+    order = ranked(evaluation)["image"].tolist()
     return order[:1] + order[1:][-1:]
 
 
@@ -127,12 +126,11 @@ def short_name(name: str) -> str:
     return " ".join(str(int(part)) if part.isdecimal() else part for part in parts)
 
 
-def matched_depth(sample: StereoSample, reach: float = REACH) -> Tensor:
+def matched_depth(sample: StereoSample) -> Tensor:
     """Depth of a left view by semi-global matching, ``(1, H, W)`` float32 metres at the views' size, 0 = no match.
 
     Args:
         sample: a pair, best at native size; its own ground truth is not looked at.
-        reach: largest disparity looked for, as a share of the width.
 
     Raises:
         DataError: a sample without a second view, or whose target is the right one.
@@ -141,7 +139,7 @@ def matched_depth(sample: StereoSample, reach: float = REACH) -> Tensor:
         raise DataError(f"{sample.name}: matching needs both views and the left one as the target")
     left, right = ((view * 255).round().byte().permute(1, 2, 0).numpy() for view in (sample.image, sample.other))
     infinity = float(sample.rig.cx_offset_px)
-    found = match_densely(left, right, reach * left.shape[1] + infinity, infinity)
+    found = match_densely(left, right, REACH * left.shape[1] + infinity, infinity)
     # no disparity gives depth 0
     disparity = torch.from_numpy(np.where(np.isfinite(found), found, infinity).astype(np.float32))[None]
     return disparity_to_depth(disparity, sample.rig)

@@ -53,9 +53,7 @@ KEPT_DIGITS = 4
 all strata of seed 0), and a ninth of the room is saved."""
 
 
-def keep_run(
-    run_dir: str | Path, target: str | Path, figures: Collection[str] = (), limit_bytes: int = LIMIT_BYTES
-) -> int:
+def keep_run(run_dir: str | Path, target: str | Path, figures: Collection[str] = ()) -> int:
     """Replace ``target`` by the small copy of a run; returns its bytes.
 
     The copy is made beside and moved into place whole; if it is too large or a file is damaged, the old one stays.
@@ -64,10 +62,9 @@ def keep_run(
         run_dir: a finished run.
         target: folder of the copy; what it held is dropped.
         figures: names of figures whose picture is kept.
-        limit_bytes: more than this is refused.
 
     Raises:
-        DataError: not a run, a notebook of it failed, a file is damaged, or it is too large.
+        DataError: not a run, a notebook of it failed, a file is damaged, or it takes more than `LIMIT_BYTES`.
     """
     run_dir, target = Path(run_dir), Path(target)
     if not (run_dir / RUN_FILE).is_file():
@@ -88,9 +85,9 @@ def keep_run(
             except (OSError, ValueError, KeyError) as error:
                 raise DataError(f"{path} is damaged ({error}); run its notebook again") from error
         size = _size(copy)
-        if size > limit_bytes:
+        if size > LIMIT_BYTES:
             raise DataError(
-                f"the copy of {run_dir} takes {size:,} bytes, more than {limit_bytes:,}; keep fewer notebooks"
+                f"the copy of {run_dir} takes {size:,} bytes, more than {LIMIT_BYTES:,}; keep fewer notebooks"
             )
         if target.exists():
             shutil.rmtree(target)

@@ -12,7 +12,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,54 +49,11 @@ HEADLINE = {
 }
 """The claims whose sentences are the answer of the page, each under what a stranger would ask."""
 
-UNSETTLED = "?○–"
-"""Marks of verdicts that decide nothing; they are folded."""
-
 STREET, CELLS = "00_one_street", "09_cells"
 """The page's two large figures."""
 
 LARGE_PX, CARD_PX = 1350, 840
 """Widths of the pictures on the page: twice what they are shown at, at most."""
-
-
-@dataclass
-class Picture:
-    """A picture of the page.
-
-    Attributes:
-        source: the picture itself, as a ``data:`` address.
-        caption: what is said of it in words, for whoever cannot read what stands in the picture.
-        file: the whole picture, if it is a file.
-    """
-
-    source: str
-    caption: str = ""
-    file: Path | None = None
-
-
-@dataclass
-class Chapter:
-    """One notebook on the page.
-
-    Attributes:
-        notebook: the executed notebook.
-        title, question: from its first cell.
-        answer: from the record that its last cell wrote; empty without one.
-        picture: the figure it names, else the first one in it.
-        above: name of the figure it names, where that stands large on the page already.
-    """
-
-    notebook: Path
-    title: str
-    question: str = ""
-    answer: str = ""
-    picture: Picture | None = None
-    above: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """The notebook did not run to its end."""
-        return self.notebook.name.endswith(FAILED)
 
 
 def write_report(run_dir: str | Path) -> Path:
@@ -109,28 +65,25 @@ def write_report(run_dir: str | Path) -> Path:
     """
     run_dir = Path(run_dir)
     problems = []
-    for work in (write_standing_tables, _export_missing):
-        try:
-            work(run_dir)
-        except LowtexError as error:
-            problems += [] if str(error) in problems else [str(error)]
+    try:
+        write_standing_tables(run_dir)
+    except LowtexError as error:
+        problems.append(str(error))
+    problems += _export_missing(run_dir)
     page = write_index(run_dir, problems)
     if problems:
         raise DataError(f"{page} is written, but: " + "; ".join(problems))
     return page
 
 
-def write_standing_tables(run_dir: str | Path) -> list[Path]:
-    """The main tables of a run, one for each protocol and data set, from its rows alone; returns the Markdown files."""
+def write_standing_tables(run_dir: str | Path) -> None:
+    """Write the main tables of a run, one for each protocol and data set, from its rows alone."""
     from lowtex.evaluation.results import table, write_table
 
-    run_dir = Path(run_dir)
-    written = []
     for name, rows in comparable_groups(run_rows(run_dir)):
         kind = texture_kind(rows) or "none"
         frame = table(rows, stratum_kind=kind, reported=not is_miniature(rows))
-        written.append(write_table(run_dir / "tables" / f"{SUMMARY}{name}", frame)[0])
-    return written
+        write_table(Path(run_dir) / "tables" / f"{SUMMARY}{name}", frame)
 
 
 def write_index(run_dir: str | Path, problems: Sequence[str] = ()) -> Path:
@@ -151,35 +104,33 @@ def write_index(run_dir: str | Path, problems: Sequence[str] = ()) -> Path:
         rows = run_rows(run_dir)
     except LowtexError as error:
         rows = pd.DataFrame()
-        problems += [] if str(error) in " ".join(problems) else [str(error)]
+        problems.append(str(error))
     records = dict(_read(run_dir / RECORDS, problems)) if (run_dir / RECORDS).is_file() else {}
     records |= {p.name.split(".")[0]: _read(p, problems) for p in _files(run_dir / "notebooks", "*.result.json")}
     notebooks = sorted(_files(run_dir / "notebooks", "*.ipynb"), key=lambda p: (p.name.endswith(FAILED), p))
-    chapters = [_chapter(run_dir, path, records.get(path.name.split(".")[0], {}), problems) for path in notebooks]
+    chapters = [_chapter(run_dir, path, records, problems) for path in notebooks]
     listed = {name: _files(run_dir / name, ending) for name, ending in (("figures", "*.png"), ("tables", "*.csv"))}
     listed["rows"] = sorted({*_files(run_dir, "rows*.csv"), *_files(run_dir, "rows/*.csv")})
     if not (chapters or len(rows) or any(listed.values())):
         raise DataError(f"{run_dir} holds no rows, figures, tables or notebooks; `lowtex run` makes them")
     street, cells = (_figure(run_dir / "figures" / f"{name}.png", LARGE_PX, problems) for name in (STREET, CELLS))
-    verdicts = _verdicts(run_dir, problems)
-    text = (
-        _templates(run_dir)
-        .get_template("index.html")
-        .render(
-            answers={asked: verdicts.pop(claim) for claim, asked in HEADLINE.items() if claim in verdicts},
-            verdicts=[line for line in verdicts.values() if line["mark"] not in UNSETTLED],
-            unsettled=[line for line in verdicts.values() if line["mark"] in UNSETTLED],
-            street=street,
-            cells=cells,
-            chapters=chapters,
-            failed=[chapter.title for chapter in chapters if chapter.failed],
-            problems=problems,
-            data=_data(run_dir, rows),
-            facts=_facts(run_dir, rows, records),
-            main_tables=_files(run_dir / "tables", f"{SUMMARY}*.md"),
-            listed=listed,
-            settings=run_dir / RUN_FILE,
-        )
+    template = _templates(run_dir).get_template("index.html")
+    text = template.render(
+        headline=HEADLINE,
+        verdicts=_verdicts(run_dir, problems),
+        street=street,
+        cells=cells,
+        chapters=chapters,
+        data=_data(run_dir, rows),
+        rows=rows,
+        records=records,
+        roots={f"{name}: {folder}" for r in records.values() for name, folder in (r.get("data_root") or {}).items()},
+        seconds=sum(float(r.get("runner_wall_s") or r.get("wall_s") or 0) for r in records.values()),
+        profile=_read(run_dir / RUN_FILE, []).get("profile"),
+        main_tables=_files(run_dir / "tables", f"{SUMMARY}*.md"),
+        listed=listed,
+        settings=run_dir / RUN_FILE,
+        problems=dict.fromkeys(problems),
     )
     files.write_text(run_dir / "index.html", text)
     return run_dir / "index.html"
@@ -212,15 +163,15 @@ def export_notebook(path: str | Path) -> Path:
     return page
 
 
-def _export_missing(run_dir: Path) -> None:
+def _export_missing(run_dir: Path) -> list[str]:
+    """Export the notebooks whose page is missing or older; returns what went wrong."""
     # imported once, before `draw_all` forks
     import nbconvert  # noqa: F401
 
     pages = [(path, path.with_suffix(".html")) for path in _files(run_dir / "notebooks", "*.ipynb")]
     old = [path for path, page in pages if not page.is_file() or page.stat().st_mtime < path.stat().st_mtime]
     outcomes = draw_all([partial(export_notebook, path) for path in old])
-    if failures := [str(outcome) for outcome in outcomes if isinstance(outcome, LowtexError)]:
-        raise DataError("; ".join(failures))
+    return [str(outcome) for outcome in outcomes if isinstance(outcome, LowtexError)]
 
 
 def with_mathml(markdown: str) -> str:
@@ -260,7 +211,7 @@ def _templates(root: Path) -> jinja2.Environment:
     )
     templates.filters |= {
         "link": lambda path: quote(Path(os.path.relpath(path, root)).as_posix()),
-        "page": lambda notebook: notebook.with_suffix(".html"),
+        "count": count,
         "heading": table_heading,
         "sentence": sentence_html,
         "table": table_html,
@@ -296,33 +247,41 @@ def _verdicts(run_dir: Path, problems: list[str]) -> dict[str, dict[str, str]]:
     return {line["claim"]: line for line in lines.to_dict("records")}
 
 
-def _chapter(run_dir: Path, notebook: Path, record: dict[str, Any], problems: list[str]) -> Chapter:
-    """What the page says of a notebook."""
+def _chapter(run_dir: Path, notebook: Path, records: dict[str, dict], problems: list[str]) -> dict[str, Any]:
+    """What the page says of a notebook: ``notebook``, whether it ``failed``, ``title`` and ``question`` from its first
+    cell, the ``answer`` of its record, and the ``picture`` that this names (else the first one in it), or ``above``:
+    the name of that picture, where it stands large on the page already."""
     name, cells = notebook.name.split(".")[0], _read(notebook, problems).get("cells", [])
-    first = "".join(cells[0]["source"]) if cells else ""
+    record, first = records.get(name, {}), "".join(cells[0]["source"]) if cells else ""
     title = re.search(r"^# +(.+)", first, re.MULTILINE) or ["", name.replace("_", " ")]
     question = re.search(r"^\*\*Question\.\*\* *(.+)", first, re.MULTILINE) or ["", ""]
-    chapter = Chapter(notebook, title[1], question[1].replace("*", ""), record.get("answer", ""))
+    chapter = {
+        "notebook": notebook,
+        "failed": notebook.name.endswith(FAILED),
+        "title": title[1],
+        "question": question[1].replace("*", ""),
+        "answer": record.get("answer"),
+    }
     named = run_dir / (record.get("figure") or "none")
     if not named.is_file():
         outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
         found = next((data["image/png"] for data in outputs if "image/png" in data), None)
-        chapter.picture = Picture(_shrunk(base64.b64decode("".join(found)), CARD_PX)) if found else None
-    elif named.stem in (STREET, CELLS):
-        chapter.above = named.stem
-    else:
-        chapter.picture = _figure(named, CARD_PX, problems)
-    return chapter
+        picture = {"source": _shrunk(base64.b64decode("".join(found)), CARD_PX)} if found else None
+        return chapter | {"picture": picture}
+    if named.stem in (STREET, CELLS):
+        return chapter | {"above": named.stem}
+    return chapter | {"picture": _figure(named, CARD_PX, problems)}
 
 
-def _figure(path: Path, width_px: int, problems: list[str]) -> Picture | None:
-    """A saved figure with the title and the caption that were saved beside it; None without one."""
+def _figure(path: Path, width_px: int, problems: list[str]) -> dict[str, Any] | None:
+    """A saved figure: its ``file``, the ``source`` to show and, for whoever cannot read what stands in it, a
+    ``caption`` of what was saved beside it in words; None without one."""
     if not path.is_file():
         return None
     card = _read(path.with_suffix(".json"), [])
     caption = ". ".join(" ".join(str(card[name]).split()) for name in ("title", "caption") if card.get(name))
     try:
-        return Picture(_shrunk(path.read_bytes(), width_px), caption, path)
+        return {"source": _shrunk(path.read_bytes(), width_px), "caption": caption, "file": path}
     except OSError as error:
         problems.append(f"{path} is no picture ({error}); run its notebook again")
         return None
@@ -348,29 +307,3 @@ def _data(run_dir: Path, rows: pd.DataFrame) -> str:
         return "the miniature" if any(str(card.get("title")).endswith("miniature data") for card in cards) else ""
     kinds = {True: "the miniature", False: "real data"}
     return " and ".join(kinds[kind] for kind in (True, False) if (rows["miniature"].astype(bool) == kind).any())
-
-
-def _facts(run_dir: Path, rows: pd.DataFrame, records: dict[str, dict]) -> dict[str, str]:
-    """Where the numbers come from; what is not known is empty."""
-
-    def told(key: str) -> str:
-        values = [record[key] for record in records.values() if record.get(key) not in (None, "", {})]
-        if not values and key in rows.columns:
-            values = list(rows[key].unique())
-        return ", ".join(dict.fromkeys(map(str, values)))
-
-    seconds = sum(float(r.get("runner_wall_s") or r.get("wall_s") or 0) for r in records.values())
-    data = {f"{name}: {folder}" for r in records.values() for name, folder in (r.get("data_root") or {}).items()}
-    versions = {"lowtex": told("lowtex_version"), "torch": told("torch_version"), "Python": told("python_version")}
-    return {
-        "Done": count(len(records), "notebook"),
-        "Measured rows": f"{len(rows):,}" if len(rows) else "none yet",
-        "Profile": _read(run_dir / RUN_FILE, []).get("profile") or told("profile"),
-        "Seeds in the rows": ", ".join(map(str, sorted(rows["seed"].unique()))) if len(rows) else "",
-        "Data": ", ".join(sorted(data)) or "the kit's miniatures",
-        "Device": told("device") + (f", {told('threads')} threads" if told("threads") else ""),
-        "Commit": told("commit"),
-        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
-        "Notebooks' wall time": f"{seconds / 60:.1f} min in all" if seconds else "",
-        "Finished": max((str(r.get("finished", "")) for r in records.values()), default=""),
-    }

@@ -116,9 +116,7 @@ class NotebookRun:
         from lowtex_lab.plots.saving import save_figure
 
         path = save_figure(figure, self.run_dir / "figures" / name, data)
-        if "matplotlib.pyplot" in sys.modules:
-            # a figure made through pyplot would be shown a second time at the end of the cell
-            sys.modules["matplotlib.pyplot"].close(figure)
+        forget(figure)
         self.files.append(path)
         display(Image(filename=str(path), width=900))
 
@@ -189,7 +187,7 @@ class NotebookRun:
         write_json(Path(named) if named else self.run_dir / "notebooks" / f"{self.name}.result.json", record)
         # what is nested is for programs, which find it in the record
         told = {name: value for name, value in record["facts"].items() if not isinstance(value, dict | list)}
-        lines = [f"- {name.replace('_', ' ')}: {_readable(value)}" for name, value in told.items()]
+        lines = [f"- {name.replace('_', ' ')}: {readable(value)}" for name, value in told.items()]
         lines += [f"- `{shown(self.run_dir / name)}`" for name in record["files"]]
         display(Markdown(f"**{self.name} is done.** It left in `{shown(self.run_dir)}`:\n\n" + "\n".join(lines)))
 
@@ -255,7 +253,14 @@ def _experiments_dir(run_dir: Path, profile: str, seed: int, data_names: Iterabl
     return training_run_dir(run_dir, profile, seed, data_names) / "experiments"
 
 
-def _readable(value: Any) -> str:
+def forget(figure: "Figure") -> None:
+    """A figure made through pyplot would be shown a second time at the end of its cell."""
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(figure)
+
+
+def readable(value: Any) -> str:
+    """A number with three digits, anything else as it is."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

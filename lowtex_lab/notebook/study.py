@@ -156,10 +156,8 @@ class Study:
             threads=1,
             pair_options=self.pair_options.get(self.train_on, {}),
         )
-        chosen = [(name, seed) for name in names for seed in seeds]
-        return place, tasks_of(
-            place, [Entry(name, self.experiment(name, seed, **changes), ()) for name, seed in chosen]
-        )
+        entries = [Entry(name, self.experiment(name, seed, **changes), ()) for name in names for seed in seeds]
+        return place, tasks_of(place, entries)
 
     def train_side_by_side(self, names: Sequence[str], seeds: Sequence[int]) -> dict[tuple[str, int], Path]:
         """The folders of trained experiments by name and seed; trains only what is not finished.
@@ -215,20 +213,14 @@ class Study:
         data: str,
         split: str,
         steps: int | None = None,
-        seed: int | None = None,
-        start: Mapping[str, object] = MappingProxyType({}),
-        **changes: object,
     ) -> tuple[DepthNet, Experiment]:
         """Go on training a network on other stereo pairs, without any ground truth.
 
         Args:
-            name: the named experiment to start from; or an experiment that this returned, for a chain of them.
+            name: the named experiment to start from; or an experiment of this run: one with changes, or one that this
+                returned, for a chain of them.
             data, split: the pairs, e.g. ``kitti`` and a text file that lists frames.
             steps: optimiser steps; None = the profile's.
-            seed: of the named experiment; None = the run's.
-            start: changes of the named experiment that it starts from, as `train` takes them, e.g.
-                ``{"schedule__steps": run.profile.transfer_steps}``; they hold for the fine-tuning too, but its steps.
-            changes: further settings of the fine-tuning, e.g. ``schedule__learning_rate=1e-5``.
 
         Returns:
             The network on the run's device, and its experiment (named ``<name>_finetuned``).
@@ -237,11 +229,9 @@ class Study:
             CheckpointError: an experiment is given that was not trained in this run.
         """
         if isinstance(name, Experiment):
-            if seed is not None or start:
-                raise OptionError("fine_tune takes seed and start for a named experiment only; an experiment has both")
             before, first = name, self._trained(name)
         else:
-            before, first = self.experiment(name, seed, **start), self.train(name, seed, **start)
+            before, first = self.experiment(name), self.train(name)
         dataset, settings = self._open_pairs(data, split)
         experiment = change(
             before,
@@ -249,7 +239,6 @@ class Study:
             start_from=before.key,
             schedule__steps=steps or self.run.profile.finetune_steps,
             **settings,
-            **changes,
         )
         options = self.run.loop_options(f"fine-tuning {before.name} on {count(len(dataset), 'pair')}")
         place = self.run.run_dir / "experiments"
@@ -283,7 +272,6 @@ class Study:
         dataset: StereoReader,
         protocol: str | Protocol,
         *,
-        eval_data: str | None = None,
         train_data: str = "not stated",
         **options: object,
     ) -> tuple[pd.DataFrame, Evaluation]:
@@ -291,7 +279,6 @@ class Study:
 
         Args:
             experiment: what the rows are filed under; a name where no training stands behind the predictions.
-            eval_data: the data set's name in the rows; None = what `lowtex.catalog.data_name` says.
             train_data: what stands behind the predictions where ``experiment`` is a name.
             options: of `lowtex.evaluation.evaluate.evaluate`: ``flip``, ``scaling``, ``strata``.
         """
@@ -306,7 +293,7 @@ class Study:
         rows = rows_from(
             result,
             experiment,
-            eval_data=eval_data or data_name(dataset, root, size),
+            eval_data=data_name(dataset, root, size),
             split=dataset.split,
             miniature=self.run.is_miniature(root),
             profile=self.run.profile.name,

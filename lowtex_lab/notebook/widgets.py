@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
+from itertools import product
 from types import MappingProxyType
 
-import matplotlib
 import numpy as np
 from IPython.display import Image, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from lowtex.errors import OptionError
 from lowtex.progress import headless
+from lowtex_lab.notebook.run import forget, readable
 from lowtex_lab.plots.images import depth_bar
 
 Control = tuple | list | range
@@ -81,30 +82,25 @@ def grid(
     """
     if not controls:
         raise OptionError("explore() needs at least one control, e.g. shift=(0, 20)")
-    names = list(controls)
+    first, *others = controls
     values = {name: _values(name, control) for name, control in controls.items()}
-    begin = {name: _start(values[name], start.get(name)) for name in names}
-    columns = _spread(values[names[0]], MOST_COLUMNS, begin[names[0]])
-    rows = _spread(values[names[1]], MOST_ROWS, begin[names[1]]) if len(names) > 1 else [None]
-    fixed = {name: begin[name] for name in names[2:]}
+    begin = {name: _start(values[name], start.get(name)) for name in controls}
+    columns = [{first: value} for value in _spread(values[first], MOST_COLUMNS, begin[first])]
+    rows = [{name: value} for name in others[:1] for value in _spread(values[name], MOST_ROWS, begin[name])] or [{}]
+    fixed = {name: begin[name] for name in others[1:]}
     figure = Figure(figsize=(TILE_IN[0] * len(columns), TILE_IN[1] * len(rows) + 0.3), layout="compressed")
-    panels = np.atleast_2d(figure.subplots(len(rows), len(columns), squeeze=False))
-    for row, down in enumerate(rows):
-        for column, across in enumerate(columns):
-            chosen = {names[0]: across, **({names[1]: down} if len(names) > 1 else {}), **fixed}
-            axes = panels[row, column]
-            if _draws_into_axes(callback):
-                callback(axes, **chosen)
-            else:
-                axes.imshow(_pixels(callback(**chosen)))
-                axes.set_axis_off()
-            shown = [f"{name.replace('_', ' ')} = {_text(chosen[name])}" for name in names[:2]]
-            own = axes.get_title()
-            axes.set_title(", ".join(shown) + (f"\n{own}" if own else ""), fontsize=9)
+    panels = figure.subplots(len(rows), len(columns), squeeze=False)
+    for axes, (down, across) in zip(panels.flat, product(rows, columns), strict=True):
+        if _draws_into_axes(callback):
+            callback(axes, **across, **down, **fixed)
+        else:
+            axes.imshow(_pixels(callback(**across, **down, **fixed)))
+            axes.set_axis_off()
+        own = axes.get_title()
+        axes.set_title(_said(across | down) + (f"\n{own}" if own else ""), fontsize=9)
     _fit(figure, panels, bar)
     if fixed:
-        said = ", ".join(f"{name.replace('_', ' ')} = {_text(value)}" for name, value in fixed.items())
-        figure.suptitle(said, fontsize=9)
+        figure.suptitle(_said(fixed), fontsize=9)
     return figure
 
 
@@ -119,12 +115,13 @@ def _fit(figure: Figure, panels: np.ndarray, bar: str) -> None:
     tall_in = tile_in * panels.shape[0] + 0.1
     if bar:
         look = {"location": "bottom", "fraction": 0.05, "aspect": 40, "shrink": 0.6, "pad": 0.1 / tall_in}
-        points = [one for one in panels.flat[0].collections if isinstance(one, PathCollection)]
-        [drawn, *_] = [*points, panels.flat[0].images[0]]
         look["ax"] = panels.ravel().tolist()
-        logarithmic = isinstance(drawn.norm, LogNorm)
-        ends = (drawn.norm.vmin, drawn.norm.vmax)
-        scale = depth_bar(figure, drawn, *ends, **look) if logarithmic else figure.colorbar(drawn, **look)
+        points = (one for one in panels.flat[0].collections if isinstance(one, PathCollection))
+        drawn = next(points, panels.flat[0].images[0])
+        if isinstance(drawn.norm, LogNorm):
+            scale = depth_bar(figure, drawn, drawn.norm.vmin, drawn.norm.vmax, **look)
+        else:
+            scale = figure.colorbar(drawn, **look)
         scale.set_label(bar, fontsize=9)
         scale.ax.tick_params(labelsize=8.5)
     figure.set_size_inches(figure.get_figwidth(), tall_in + (0.6 if bar else 0.0))
@@ -141,15 +138,14 @@ def _picture(callback: Callable, values: dict, bar: str) -> Figure:
 
 
 def _draws_into_axes(callback: Callable) -> bool:
-    names = list(inspect.signature(callback).parameters)
-    return bool(names) and names[0] in ("ax", "axes")
+    return next(iter(inspect.signature(callback).parameters), "") in ("ax", "axes")
 
 
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
     # cut where the picture ends: an image of a fixed shape leaves white bands
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-    _forget(figure)
+    forget(figure)
     return buffer.getvalue()
 
 
@@ -157,15 +153,8 @@ def _pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = np.asarray(canvas.buffer_rgba()).copy()
-    _forget(figure)
+    forget(figure)
     return picture
-
-
-def _forget(figure: Figure) -> None:
-    """A figure made through pyplot would be shown a second time at the end of its cell."""
-    pyplot = matplotlib.__dict__.get("pyplot")
-    if pyplot is not None:
-        pyplot.close(figure)
 
 
 def _values(name: str, control: Control) -> list:
@@ -201,13 +190,14 @@ def _start(values: list, wanted: object):
     return values[len(values) // 2]
 
 
-def _text(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _said(values: Mapping[str, object]) -> str:
+    """``shift px = 3, kind = a``."""
+    return ", ".join(f"{name.replace('_', ' ')} = {readable(value)}" for name, value in values.items())
 
 
 def _widget(ipywidgets, name: str, control: Control, start: Mapping[str, object]):
     values = _values(name, control)
-    options = [(_text(value), value) for value in values]
+    options = [(readable(value), value) for value in values]
     if isinstance(control, tuple):
         kind = partial(ipywidgets.SelectionSlider, continuous_update=False)
     else:

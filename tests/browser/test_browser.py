@@ -12,7 +12,6 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import psutil
 import pytest
 from selenium import webdriver
@@ -187,19 +186,9 @@ def _move(browser, control) -> str:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory, repository) -> Path:
-    """The committed run as a page, and one of its notebooks; what a run has by now and it lacks is made up."""
+    """The committed run as a page, and one of its notebooks."""
     folder = tmp_path_factory.mktemp("page") / "quick"
     shutil.copytree(repository / "results" / "reference" / "quick", folder)
-    sentence = (
-        "In low texture `ours` has 0.71 times the error of `baseline` (0.60 to 0.85; 5 seeds, 40 images of 2 streets "
-        "of the miniature), and over all pixels 0.86 times (0.76 to 0.98): holds after 200 steps."
-    )
-    sentences, street = folder / "tables" / report.SENTENCES, folder / "figures" / f"{report.STREET}.png"
-    if not sentences.is_file():
-        lines = [(claim, "✓", "holds", sentence) for claim in (*report.HEADLINE, *map(str, range(12)))]
-        pd.DataFrame(lines, columns=["claim", "mark", "verdict", "sentence"]).to_csv(sentences, index=False)
-    if not street.is_file():
-        shutil.copy(folder / "figures" / f"{report.CELLS}.png", street)
     report.write_standing_tables(folder)
     report.export_notebook(folder / "notebooks" / "03_losses.ipynb")
     report.write_index(folder)

@@ -6,10 +6,12 @@ import stat
 import threading
 import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
+from dataset_trees import DATE, DRIVE, FOLDER, write_kitti
 
 
 @dataclass
@@ -143,10 +145,7 @@ def _handler(server: DownloadServer):
     return Handler
 
 
-DRIVE = "2011_09_26_drive_0001_sync"
-DATE = DRIVE[:10]
 OTHER = "2011_09_26_drive_0002_sync"
-FRAMES = 3
 
 
 def zip_bytes(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -158,34 +157,24 @@ def zip_bytes(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-def drive_files(drive: str = DRIVE, frames: int = FRAMES) -> dict[str, bytes]:
-    """What a drive's archive holds, by name: pictures of both colour cameras, scans and times."""
-    import cv2
+@cache
+def _kitti(frames: int) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        write_kitti(Path(folder), frames=range(frames), scans=range(frames))
+        return tree(Path(folder))
 
-    generator = np.random.default_rng(int(drive[17:21]))
+
+def drive_files(drive: str = DRIVE, frames: int = 3) -> dict[str, bytes]:
+    """What a drive's archive holds, by name: pictures of both colour cameras, scans and times."""
     top = f"{drive[:10]}/{drive}"
-    files = {}
-    for frame in range(frames):
-        for camera in ("02", "03"):
-            picture = generator.integers(0, 255, (40, 120, 3), dtype=np.uint8)
-            files[f"{top}/image_{camera}/data/{frame:010d}.png"] = cv2.imencode(".png", picture)[1].tobytes()
-        points = generator.uniform((5, -2, -1, 0), (30, 2, 1, 1), (200, 4)).astype("<f4")
-        files[f"{top}/velodyne_points/data/{frame:010d}.bin"] = points.tobytes()
+    files = {name.replace(FOLDER, top): content for name, content in _kitti(frames).items() if FOLDER in name}
     return files | {f"{top}/image_02/timestamps.txt": b"2011-09-26 13:02:25.964389445\n" * frames}
 
 
 def calibration_files(date: str = DATE) -> dict[str, bytes]:
-    """What a date's calibration archive holds: made-up cameras of 120x40 pixels."""
-    identity = "1 0 0 0 1 0 0 0 1"
-    cameras = [f"calib_time: 09-Jan-2012 13:57:47\nR_rect_00: {identity}"]
-    for number, shift in (("02", 4.0), ("03", -28.0)):
-        cameras.append(f"S_rect_{number}: 120 40\nP_rect_{number}: 60 0 60 {shift} 0 60 20 0 0 0 1 0")
-    axes = "R: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 0\n"
-    return {
-        f"{date}/calib_cam_to_cam.txt": ("\n".join(cameras) + "\n").encode(),
-        f"{date}/calib_velo_to_cam.txt": f"calib_time: 15-Mar-2012 11:37:16\n{axes}".encode(),
-        f"{date}/calib_imu_to_velo.txt": f"calib_time: 25-May-2012 16:47:16\n{axes}".encode(),
-    }
+    """What a date's calibration archive holds."""
+    files = {name.replace(DATE, date): content for name, content in _kitti(0).items()}
+    return files | {f"{date}/calib_imu_to_velo.txt": b"R: 0 -1 0 0 0 -1 1 0 0\nT: 0 0 0\n"}
 
 
 def drive_path(drive: str = DRIVE) -> str:

@@ -1,20 +1,13 @@
 """`lowtex data check` finds every damage that the readers refuse: once, under the name of the damaged file."""
 
+from functools import partial
 from pathlib import Path
 
+import dataset_trees as trees
 import pytest
 from dataset_damages import TABLES
-from dataset_trees import (
-    FOLDER,
-    IDS,
-    write_cityscapes,
-    write_kitti,
-    write_kitti_2015,
-    write_kitti_depth,
-    write_make3d,
-    write_vkitti2,
-    write_world_maps,
-)
+from dataset_trees import a_list, frames
+from layouts import write_improved
 
 from lowtex_lab.cli.checking import SplitCheck, check_root
 
@@ -31,56 +24,16 @@ ONLY_DECODING_TELLS = {
 }
 
 
-TWO = f"{FOLDER} 1 l\n{FOLDER} 0 l\n"
+CITY = partial(trees.write_cityscapes, frames={"train": {"ulm": (0, 5)}})
 
-
-def listed(root: Path, split: str, lines: str) -> Path:
-    (root / "splits").mkdir(exist_ok=True)
-    (root / "splits" / f"{split}.txt").write_text(lines)
-    return root
-
-
-def kitti(root: Path) -> Path:
-    write_kitti(root, frames=(0, 1), scans=(0, 1))
-    return listed(root, "test", TWO)
-
-
-def kitti_depth(root: Path) -> Path:
-    write_kitti(root.parent / "kitti_raw", frames=(0, 1), scans=())
-    write_kitti_depth(root, frames=(0, 1))
-    return listed(root, "test", TWO)
-
-
-def kitti_2015(root: Path) -> Path:
-    write_kitti_2015(root)
-    # a list, so that the official 200 frames are not asked for
-    return listed(root, "test", "000007\n000000\n")
-
-
-def vkitti2(root: Path) -> Path:
-    write_vkitti2(root, {"Scene01": 2, "Scene20": 1})
-    write_world_maps(root, (0, 1))
-    return root
-
-
-def whole_cityscapes(root: Path) -> Path:
-    write_cityscapes(root, {"train": {"ulm": (0, 5)}})
-    # a list, so that the official 2,975 frames are not asked for
-    return listed(root, "train", "ulm/ulm_000003_000005 l\nulm/ulm_000003_000000 l\n")
-
-
-def whole_make3d(root: Path) -> Path:
-    write_make3d(root)
-    return listed(root, "test", "".join(f"{name}\n" for name in IDS))
-
-
+# how the tree is written, and which frames are looked at: they are listed, so that no official number is asked for
 WRITERS = {
-    "kitti": (kitti, "test"),
-    "kitti_depth": (kitti_depth, "test"),
-    "kitti_2015": (kitti_2015, "test"),
-    "vkitti2": (vkitti2, "test"),
-    "cityscapes": (whole_cityscapes, "train"),
-    "make3d": (whole_make3d, "test"),
+    "kitti": (partial(trees.write_kitti, frames=(0, 1), scans=(0, 1)), "test", frames(1, 0)),
+    "kitti_depth": (partial(write_improved, raw_frames=(0, 1), frames=(0, 1)), "test", frames(1, 0)),
+    "kitti_2015": (trees.write_kitti_2015, "test", "000007\n000000\n"),
+    "vkitti2": (partial(trees.write_vkitti2, scenes={"Scene01": 2, "Scene20": 1}), "test", ""),
+    "cityscapes": (CITY, "train", "ulm/ulm_000003_000005 l\nulm/ulm_000003_000000 l\n"),
+    "make3d": (trees.write_make3d, "test", "".join(f"{name}\n" for name in trees.IDS)),
 }
 OTHERS_ARE_NAMED = {
     # calibration and images contradict each other; the images are named, because a resized copy is what happens
@@ -91,13 +44,23 @@ OTHERS_ARE_NAMED = {
 CASES = [(name, case) for name in WRITERS for case in TABLES[name]]
 
 
+def written(folder: Path, name: str) -> Path:
+    root, (write, split, lines) = folder / name, WRITERS[name]
+    write(root)
+    if lines:
+        a_list(root, lines, split)
+    if name == "vkitti2":
+        trees.write_world_maps(root, (0, 1))
+    return root
+
+
 def checked(name: str, root: Path, thorough: bool = False, split: str | None = None) -> SplitCheck:
     return check_root(name, root, split or WRITERS[name][1], thorough).named
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_an_undamaged_one_is_fine(tmp_path, name):
-    root = WRITERS[name][0](tmp_path / name)
+    root = written(tmp_path, name)
     for thorough in (False, True):
         result = checked(name, root, thorough)
         assert result.fine and result.problems == () and result.complete == result.frames == result.with_truth > 0
@@ -106,12 +69,12 @@ def test_an_undamaged_one_is_fine(tmp_path, name):
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}: {case}" for name, case in CASES])
 def test_every_damage_is_found_once_and_named(tmp_path, name, case):
     where, inflict, _ = TABLES[name][case]
-    root = WRITERS[name][0](tmp_path / name)
+    root = written(tmp_path, name)
     # scoring does without right views; a list to learn from needs them
     split = None
     if "right" in case and name in ("kitti", "vkitti2"):
         split = "mine"
-        listed(root, split, TWO if name == "kitti" else "Scene01/clone 0 l\nScene01/clone 1 l\n")
+        a_list(root, frames(1, 0) if name == "kitti" else "Scene01/clone 0 l\nScene01/clone 1 l\n")
     whole = checked(name, root, split=split)
     inflict(root / where)
     if split is not None:

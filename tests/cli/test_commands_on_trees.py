@@ -132,28 +132,6 @@ def test_rows_of_different_images_stand_side_by_side(trees, trained, tmp_path, c
     assert len(read_rows(rows)) == 7 * len(calls), "a copy of the same images is the same measurement"
 
 
-def test_a_changed_rig_or_pair_is_trained_anew(trees, tmp_path, capsys):
-    """The folder names and all other settings are the same; a copy elsewhere is found, trained before."""
-    place = tmp_path / "a"
-    shutil.copytree(trees / "stereo", place / "stereo")
-    first = train(place, tmp_path / "out", "stereo", "--steps", "1")
-    shutil.copytree(place / "stereo", tmp_path / "copy" / "stereo")
-    assert train(tmp_path / "copy", tmp_path / "out", "stereo", "--steps", "1") == first
-
-    def trained_now():
-        words = ["train", "baseline", "--profile", "smoke", "--device", "cpu", "--out", str(tmp_path / "out")]
-        assert cli.main([*words, "--steps", "1", "--data", f"stereo={place / 'stereo'}"]) == 0
-        return list((tmp_path / "out").glob("baseline*"))
-
-    rig = place / "stereo" / "rig.yaml"
-    rig.write_text(rig.read_text().replace("0.1", "0.2"))
-    [second] = set(trained_now()) - {first}
-    assert [load_network(folder)[0].metres_per_unit for folder in (first, second)] == pytest.approx([1.0, 2.0])
-    for side in ("left", "right"):
-        shutil.copy(place / "stereo" / side / "1.png", place / "stereo" / side / "2.png")
-    assert len(trained_now()) == 3
-
-
 def test_references_stand_beside_the_network(trees, trained, tmp_path, capsys):
     rows, images = tmp_path / "rows.csv", tmp_path / "images.csv"
     call = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--out", str(rows), "--per-image", str(images)]

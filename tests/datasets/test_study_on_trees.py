@@ -10,7 +10,7 @@ import pytest
 from dataset_trees import CITY_FX, CITY_WIDTH, STEMS, write_cityscapes, write_stereo
 
 from lowtex.checkpoints import load_network
-from lowtex.errors import CheckpointError, OptionError
+from lowtex.errors import CheckpointError
 from lowtex.experiments import change, get_profile
 from lowtex.profiles import PROFILES
 from lowtex_lab.miniature import write_kitti as write_miniature
@@ -32,7 +32,7 @@ def transferred(run):
     """The study, the network from Cityscapes and the one that went on with KITTI, with their experiments."""
     study, steps = Study(run, "cityscapes"), {"schedule__steps": run.profile.transfer_steps}
     before = study.network("baseline", **steps), study.experiment("baseline", **steps)
-    after = study.fine_tune("baseline", "kitti", "train", steps=KITTI_STEPS, start=steps)
+    after = study.fine_tune(before[1], "kitti", "train", steps=KITTI_STEPS)
     return study, before, after
 
 
@@ -77,8 +77,6 @@ def test_chains_of_fine_tuning(run, transferred):
     stranger = change(second, schedule__steps=77)
     with pytest.raises(CheckpointError, match="baseline_finetuned .* has not been trained in this run"):
         study.fine_tune(stranger, "kitti", "train", steps=1)
-    with pytest.raises(OptionError, match="takes seed and start for a named experiment only"):
-        study.fine_tune(second, "kitti", "train", steps=1, seed=1)
 
 
 def test_auto_takes_what_there_is_and_says_so(run, capsys):

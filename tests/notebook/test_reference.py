@@ -90,12 +90,13 @@ def test_a_picture_that_would_grow_stays_as_it_is():
     assert reference.fewer_colours(plain.getvalue()) == plain.getvalue()
 
 
-def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path):
+def test_the_old_copy_stays_where_the_new_one_cannot_be_made(run_dir, tmp_path, monkeypatch):
     target = tmp_path / "kept"
     reference.keep_run(run_dir, target)
     (run_dir / "rows" / "12.csv").write_text("experiment,value\nours,0.2\n")
-    with pytest.raises(DataError, match="more than 1,000"):
-        reference.keep_run(run_dir, target, limit_bytes=1000)
+    with monkeypatch.context() as small, pytest.raises(DataError, match="more than 1,000"):
+        small.setattr(reference, "LIMIT_BYTES", 1000)
+        reference.keep_run(run_dir, target)
     (run_dir / "figures" / "12.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="12.png is damaged"):
         reference.keep_run(run_dir, target, ["12"])

@@ -53,14 +53,6 @@ def test_start_fills_in_folders(tmp_path):
     assert notebook.start("10", run_dir=tmp_path / "own").experiments_dir == tmp_path / "other" / "experiments"
 
 
-def test_start_refuses_what_it_does_not_know():
-    known = {"number": "10"}
-    for wrong in ({"number": "99"}, {"profile": "huge"}, {"device": "tpu"}, {"data_root": "kitty=."}):
-        [value] = wrong.values()
-        with pytest.raises(OptionError, match=f"'{value.partition('=')[0]}'"):
-            notebook.start(**known | wrong)
-
-
 @pytest.mark.parametrize("pyplot", [False, True])
 def test_figure_is_saved_with_its_data_and_shown_once(run, shows, pyplot):
     figure = plt.figure() if pyplot else Figure()
