@@ -282,8 +282,9 @@ def _figure(path: Path, width_px: int, problems: list[str]) -> dict[str, Any] | 
     caption = ". ".join(" ".join(str(card[name]).split()) for name in ("title", "caption") if card.get(name))
     try:
         return {"source": _shrunk(path.read_bytes(), width_px), "caption": caption, "file": path}
-    except OSError as error:
-        problems.append(f"{path} is no picture ({error}); run its notebook again")
+    except OSError:
+        # Pillow's own message names the bytes by their address, another one each time
+        problems.append(f"{path} is no picture or damaged; run its notebook again")
         return None
 
 
