@@ -87,7 +87,8 @@ def keep_run(run_dir: str | Path, target: str | Path, figures: Collection[str] =
         size = _size(copy)
         if size > LIMIT_BYTES:
             raise DataError(
-                f"the copy of {run_dir} takes {size:,} bytes, more than {LIMIT_BYTES:,}; keep fewer notebooks, figures or tables"
+                f"the copy of {run_dir} takes {size:,} bytes, more than {LIMIT_BYTES:,}; "
+                "keep fewer notebooks, figures or tables"
             )
         if target.exists():
             shutil.rmtree(target)
