@@ -40,14 +40,12 @@ from lowtex_lab.studies.rows import (
     IMAGE_DIGITS,
     MEASURES,
     PROTOCOL,
+    SPLITS,
     Entry,
     read_all_records,
     read_csv_gz,
     read_record,
 )
-
-SPLITS = ("val", "test")
-"""What a row is scored on; what is there to be chosen from, on validation scenes alone."""
 
 BY_STREET = ("edges", "mask", "smoothness")
 """Measures of images, which are taken on the streets that are scored; the others choose their own."""
@@ -406,7 +404,11 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
     options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
     folder = experiment_folder(place.experiments, experiment)
     if not splits or not is_finished(folder):
-        pairs, options.workers = _in_memory(learnt_from)
+        try:
+            pairs = CachedPairs(learnt_from, workers=1)
+        except OptionError:
+            # too many for the memory
+            pairs, options.workers = learnt_from, LOADERS
         if not splits:
             train_feature_net(experiment, pairs, place.experiments, options=options)
             return
@@ -442,13 +444,6 @@ def _pairs(place: Place, experiment: Experiment):
             "call the batch again"
         )
     return reader
-
-
-def _in_memory(reader):
-    try:
-        return CachedPairs(reader, workers=1), 0
-    except OptionError:
-        return reader, LOADERS
 
 
 def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
