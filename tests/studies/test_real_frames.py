@@ -18,7 +18,6 @@ from lowtex_lab.studies.real_frames import (
     real_effects,
     real_points,
     real_rows,
-    real_scores,
     real_table,
 )
 from lowtex_lab.studies.references import MEAN_MAP
@@ -79,9 +78,8 @@ def test_rows_say_what_their_networks_learnt_from(folder, tmp_path):
     assert set(rows.loc[rows["start"] == NO_PICTURE, "experiment"]) == {MEAN_MAP}
     with pytest.raises(DataError, match="lowtex ablate .*kitti_pairs=FOLDER"):
         real_rows(tmp_path)
-    assert set(real_scores("scratch", "improved", folder)["protocol"]) == {"improved"}
     with pytest.raises(DataError, match="no scores by make3d_c1"):
-        real_scores("scratch", "make3d_c1", folder)
+        real_effects("make3d_c1", folder=folder)
 
 
 def test_a_line_a_start_and_method_with_its_spread_over_seeds(folder):

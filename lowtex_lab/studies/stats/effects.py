@@ -213,13 +213,18 @@ def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
     require(effects, (*COLUMNS, "stratum", verdict))
     lines = []
     for row in effects.to_dict("records"):
-        known = np.isfinite(row["low"]) and np.isfinite(row["high"])
-        interval = f"[{row['low']:.2f}, {row['high']:.2f}]" if known else "[no interval]"
-        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": f"{row['ratio']:.3f} {interval}"}
+        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": ratio_text(row)}
         line |= {"change": f"{100 * (row['ratio'] - 1):+.1f} %", "verdict": row[verdict]}
         line |= {"seeds": row["seeds"], "images": row["images"]}
         lines.append(line | {"drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}"})
     return pd.DataFrame(lines)
+
+
+def ratio_text(effect: Mapping[str, float], digits: int = 2) -> str:
+    """``0.532 [0.48, 0.59]``, or that there is no interval; ``digits`` are those of its ends."""
+    low, high = effect["low"], effect["high"]
+    known = np.isfinite(low) and np.isfinite(high)
+    return f"{effect['ratio']:.3f} " + (f"[{low:.{digits}f}, {high:.{digits}f}]" if known else "[no interval]")
 
 
 def _plural(cluster: str, number: int) -> str:
