@@ -146,14 +146,6 @@ def test_a_line_an_effect_and_a_column_a_stratum(evidence):
     assert list(lacking["low"])[1] == "–"
 
 
-def test_errors_with_their_deviation_over_seeds(evidence):
-    table = tables.error_table(evidence, ["census", "featdepth", "ours"], stratum_kind="known", strata=["all", "low"])
-    assert list(table["row"]) == ["census", "ours"] and list(table["seeds"]) == [5, 5]
-    mean, _, deviation = table.loc[1, "all pixels"].partition(" ± ")
-    assert float(mean) == pytest.approx(0.1, abs=1e-3) and float(deviation) < 0.002
-    assert float(table.loc[1, "low"].split()[0]) == pytest.approx(0.1, abs=1e-3)
-
-
 def test_the_design_and_the_pairs_of_one_factor():
     made = tables.design()
     assert set(made.experiments) == set(factorial()) and made.factors["data term"] == ("pixels", "features")
