@@ -88,27 +88,19 @@ def real_table(rows: pd.DataFrame, protocol: str = "kitti_2015") -> pd.DataFrame
     return lines[[*columns, "images", "seeds"]].reset_index().rename(columns={"experiment": "method"})
 
 
-def real_effects(
-    protocol: str,
-    method: str = "ours",
-    reference: str = "baseline",
-    metric: str = "abs_rel",
-    folder: str | Path = REAL,
-    **options: object,
-) -> pd.DataFrame:
-    """One method's error over another's on real frames, a row a start (as ``effect``) and stratum; one family.
+def real_effects(protocol: str, metric: str = "abs_rel", folder: str | Path = REAL, **options: object) -> pd.DataFrame:
+    """The error of `ours` over that of `baseline` on real frames, a row a start (``effect``) and stratum; one family.
 
     Frames are drawn one by one: each stands for a place of its own.
 
     Args:
         protocol: ``kitti_2015`` or ``improved``.
-        method, reference: experiments; a start without a seed of both is left out.
         metric: a column of the scores of images.
         folder: that of `real_rows`.
         options: stratum_kind, strata and more of `lowtex_lab.studies.stats.effects.compare`.
 
     Returns:
-        as `compare`, `corrected`; without rows where no start has both.
+        as `compare`, `corrected`; a start without a seed of both is left out, without rows where none has.
 
     Raises:
         DataError: a start without scores by that protocol.
@@ -120,7 +112,7 @@ def real_effects(
             scores = scores[scores["protocol"] == protocol]
             if scores.empty:
                 raise DataError(f"no scores by {protocol} in {Path(folder) / name}")
-            pair = [(method, reference)]
+            pair = [("ours", "baseline")]
             effects = compare(scores, pair, metric, skip_missing=True, clusters="image", **options)
             if len(effects):
                 found.append(effects.assign(effect=start))
@@ -152,8 +144,7 @@ def real_points(rows: pd.DataFrame, protocol: str, panels: Mapping[str, tuple[st
         kind = "none" if stratum == "all" else "gradient"
         chosen = (rows["metric"] == metric) & (rows["stratum_kind"] == kind) & (rows["stratum"] == stratum)
         parts.append(rows[chosen].assign(panel=panel))
-    points = pd.concat(parts, ignore_index=True)
-    points = points.assign(x=points["start"], y=points["value"], name=points["experiment"])
+    points = pd.concat(parts, ignore_index=True).rename(columns={"start": "x", "value": "y", "experiment": "name"})
     return points[["x", "y", "name", "panel", "seed", "miniature"]]
 
 

@@ -246,15 +246,16 @@ def by_stratum(effects: pd.DataFrame, label: str = "effect") -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def error_table(evidence: Evidence, names: Iterable[str], *, split: str = "test", **options: object) -> pd.DataFrame:
+def error_table(evidence: Evidence, names: Iterable[str], **options: object) -> pd.DataFrame:
     """Mean error of each row by stratum, ``0.123 ± 0.004``, with the deviation over seeds, and n; a line a row.
 
-    Rows that are not there are left out. Lines may stand on different seeds, so a difference between two lines is not
-    yet an effect: that is `against`. ``options`` are those of `lowtex_lab.studies.stats.effects.seed_errors`.
+    Errors are those of test images. Rows that are not there are left out. Lines may stand on different seeds, so a
+    difference between two lines is not yet an effect: that is `against`. ``options`` are those of
+    `lowtex_lab.studies.stats.effects.seed_errors`.
     """
     lines = []
     for name in evidence.present(names):
-        errors, cells = seed_errors(evidence.scores([name], split), [name], **options), {}
+        errors, cells = seed_errors(evidence.scores([name]), [name], **options), {}
         for stratum in in_order(errors["stratum"]):
             own = errors.loc[errors["stratum"] == stratum, "error"]
             cells[_pixels(stratum)] = mean_text(own.mean(), own.std()) + (" (one seed)" if len(own) == 1 else "")
