@@ -354,31 +354,6 @@ def test_the_budget_is_that_of_the_records_and_of_a_rows_profile():
     assert claims.gather([], None).rows.empty
 
 
-class LongerEvidence(MadeEvidence):
-    """The same trainings four times as long, with fewer seeds."""
-
-    def __init__(self, seeds):
-        self.seeds = range(seeds)
-
-    def records(self):
-        records = super().records().assign(steps=1400)
-        return records[records["seed"].isin(self.seeds)]
-
-    def scores(self, names, split):
-        return made_scores(BAD[: len(self.seeds)], split=f"eigen_like/{split}")
-
-
-def test_of_two_batches_the_longer_training_is_taken_where_it_has_seeds_enough():
-    claim = Claim("c", "t", "abstract", (OURS,))
-    for seeds, steps, others in ((3, 1400, 1), (2, 350, 1)):
-        numbers = claims.gather([MadeEvidence(), LongerEvidence(seeds)], None, [claim])
-        # the training that failed is one of 350 steps; its namesake of 1,400 did learn
-        assert numbers.failed == {("ours", 4, 350)}
-        [outcome] = claims.judge(numbers, [claim], times=200).outcomes.values()
-        assert outcome.effect["steps"] == steps and outcome.effect["seeds"] == (4 if steps == 350 else seeds)
-        assert sum(line.startswith("not taken") for line in outcome.left) == others
-
-
 def test_small_effects_are_a_second_family_and_never_of_a_share_that_is_asked_for():
     near = [0.96, 0.985, 0.975, 0.97, 0.965]
     [small] = settled((OURS, near))
@@ -458,6 +433,9 @@ def test_the_set_of_most_use_is_taken_and_the_others_are_told():
     outcome = look(rows=pd.concat([lonely, many]))
     assert outcome.effect["ratio"] == pytest.approx(0.5) and outcome.effect["miniature"], "but not one seed of them"
     assert "real data" in outcome.left[0] and "1 seed" in outcome.left[0]
+    lengths = pd.concat([few.assign(steps=1400), many.assign(steps=350)])
+    assert look(rows=lengths).effect["steps"] == 1400, "the longer training, where it has seeds enough"
+    assert look(rows=lengths[(lengths["steps"] == 350) | (lengths["seed"] < 2)]).effect["steps"] == 350
     outcome = look(scores=made_scores([0.8] * 3), rows=many)
     assert outcome.effect["ratio"] == pytest.approx(0.8) and outcome.over == "seeds and images"
     known, gradient = (made_scores([ratio] * 3, "low", kind) for kind, ratio in (("known", 0.5), ("gradient", 0.9)))
@@ -477,6 +455,7 @@ def test_seeds_that_one_side_lacks_or_that_did_not_learn_are_told_and_left_out_w
     few = look(scores=scores, failed=failed | {("ours", 0, "not stated")})
     assert few.effect["seeds"] == 4 and "counted all the same" in few.left[0]
     assert look(Comparison("other", "baseline"), scores, failed=failed).left == ()
+    assert look(scores=scores.assign(steps=1400), failed=failed).left == (), "its namesake of another length did learn"
 
 
 def factorial_scores(failing=(), images=20) -> pd.DataFrame:
