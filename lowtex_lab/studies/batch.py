@@ -40,14 +40,12 @@ from lowtex_lab.studies.rows import (
     IMAGE_DIGITS,
     MEASURES,
     PROTOCOL,
+    SPLITS,
     Entry,
     read_all_records,
     read_csv_gz,
     read_record,
 )
-
-SPLITS = ("val", "test")
-"""What a row is scored on; what is there to be chosen from, on validation scenes alone."""
 
 BY_STREET = ("edges", "mask", "smoothness")
 """Measures of images, which are taken on the streets that are scored; the others choose their own."""
@@ -105,11 +103,6 @@ class Place:
         return {protocol: root for root, protocol in first.items()}
 
     @property
-    def splits(self) -> tuple[str, ...]:
-        """What a row is scored on, where nothing is to be chosen from it."""
-        return SPLITS[1:] if self.tests else SPLITS
-
-    @property
     def strata(self) -> tuple[str, ...]:
         """Kinds of strata that the images can be split into."""
         if self.tests:
@@ -159,10 +152,6 @@ class Place:
         """How rows are scored here, as their records say it."""
         return {"protocol": "+".join(self.protocols), "strata": list(self.strata)}
 
-    def feature_net(self, experiment: Experiment) -> Path:
-        """Folder of the feature network that an experiment shares with others."""
-        return self.experiments / f"feature_net-s{experiment.seed}-{experiment.feature_net_key}"
-
 
 @dataclass(frozen=True)
 class Task:
@@ -177,7 +166,7 @@ class Task:
 
     @property
     def label(self) -> str:
-        """For people and for the log's name."""
+        """For people and for the log's name; of a feature network, its folder's name too."""
         if not self.entries:
             return f"feature_net-s{self.experiment.seed}-{self.experiment.feature_net_key}"
         return self.entries[0].label
@@ -194,9 +183,11 @@ def splits_of(name: str, place: Place) -> tuple[str, ...]:
     Raises:
         OptionError: it is there to be chosen from, and there are no images to choose by.
     """
-    if name in TO_CHOOSE and place.tests:
+    if name not in TO_CHOOSE:
+        return SPLITS[1:] if place.tests else SPLITS
+    if place.tests:
         raise OptionError(f"{name} is judged on validation scenes alone, and {', '.join(place.tests)} have none")
-    return SPLITS[:1] if name in TO_CHOOSE else place.splits
+    return SPLITS[:1]
 
 
 def select(groups: Iterable[str] = (), names: Iterable[str] = ()) -> list[str]:
@@ -283,7 +274,7 @@ def _missing_network(place: Place, experiment: Experiment) -> str:
     # and a fine-tuning takes that of its start
     if experiment.feature_net is None or experiment.feature_net.kind != "autoencoder" or experiment.start_from:
         return ""
-    folders = experiment_folder(place.experiments, experiment), place.feature_net(experiment)
+    folders = experiment_folder(place.experiments, experiment), place.experiments / Task(experiment).label
     return "" if any(map(is_finished, folders)) else experiment.feature_net_key
 
 
@@ -406,7 +397,11 @@ def carry_out(place: Place, experiment: Experiment, splits: Mapping[str, tuple[s
     options.report = reporter(f"training {experiment.name}, seed {experiment.seed}")
     folder = experiment_folder(place.experiments, experiment)
     if not splits or not is_finished(folder):
-        pairs, options.workers = _in_memory(learnt_from)
+        try:
+            pairs = CachedPairs(learnt_from, workers=1)
+        except OptionError:
+            # too many for the memory
+            pairs, options.workers = learnt_from, LOADERS
         if not splits:
             train_feature_net(experiment, pairs, place.experiments, options=options)
             return
@@ -444,13 +439,6 @@ def _pairs(place: Place, experiment: Experiment):
     return reader
 
 
-def _in_memory(reader):
-    try:
-        return CachedPairs(reader, workers=1), 0
-    except OptionError:
-        return reader, LOADERS
-
-
 def _facts(place: Place, experiment: Experiment, folder: Path) -> dict:
     """How the training went, and that of the feature network it shares with others."""
     features, training = None, read_json(folder / "done.json")
@@ -479,9 +467,7 @@ def _write(place: Place, entry: Entry, scored: dict, facts: dict) -> None:
     write_json(record, {"experiment": entry.experiment.as_dict(), **entry.asked(place.asked), **facts})
 
 
-def take_measures(
-    place: Place, measures: Sequence[str], names: Iterable[str], seeds: Iterable[int], tell: Callable[[str], None] = say
-) -> dict[str, str]:
+def take_measures(place: Place, measures: Sequence[str], names: Iterable[str], seeds: Iterable[int]) -> dict[str, str]:
     """Measure every finished training of some experiments and seeds; returns ``label: measure`` -> what went wrong.
 
     What has been measured is not measured again, unless the training has changed since.
@@ -490,7 +476,6 @@ def take_measures(
         place: the ablation; its root is measured on.
         measures: of `MEASURES`.
         names, seeds: which trainings; those that are not finished are left out, and a line says how many.
-        tell: gets lines about what was done.
 
     Raises:
         OptionError: an unknown measure.
@@ -505,7 +490,7 @@ def take_measures(
         path = place.run_dir / FOLDER / measure / f"{label}.csv.gz"
         if not path.is_file() or set(read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
             todo.append((label, measure, path))
-    tell(
+    say(
         f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "
         f"{len(finished) * len(measures) - len(todo)} measurements done before, {len(todo)} to come"
     )

@@ -37,10 +37,10 @@ from lowtex_lab.studies.level_scores import level_scores
 from lowtex_lab.studies.rows import PROTOCOL
 from lowtex_lab.studies.stats.effect_rules import CANNOT as UNKNOWN
 from lowtex_lab.studies.stats.effect_rules import EITHER_WAY, HELPS, MORE_SEEDS, OPEN, POWER, SAME, SMALL, Rule, adjust
-from lowtex_lab.studies.stats.effects import contrast_effects
+from lowtex_lab.studies.stats.effects import contrast_effects, ratio_text
 from lowtex_lab.studies.stats.image_scores import error_name
 from lowtex_lab.studies.stats.resampling import TIMES, scene_of
-from lowtex_lab.studies.tables import ablate_command, design, factor_pairs, ratio_text
+from lowtex_lab.studies.tables import ablate_command, behind, design, factor_pairs
 
 LESS, EQUAL = "less", "same"
 """What a claim expects of a comparison: a smaller error, or no difference."""
@@ -504,14 +504,14 @@ class Outcome:
         effect = self.effect
         streets = f" of {count(effect['streets'], 'street')}" if effect["streets"] > 1 else ""
         data = "the miniature" if effect["miniature"] else "real data"
-        return f"{count(effect['seeds'], 'seed')}, {count(effect['images'], 'image')}{streets} of {data}"
+        return f"{behind(pd.DataFrame([effect]))}{streets} of {data}"
 
     def numbers(self) -> str:
         """Ratio and interval in one text."""
         if self.says == NOTHING:
             return NOTHING
         asked = f", asked for below {self.test.times:g}" if self.test.times != 1 else ""
-        return ratio_text(*(self.effect[name] for name in ("ratio", "low", "high"))) + asked
+        return ratio_text(self.effect, 3) + asked
 
 
 def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times: int = TIMES) -> Outcome:

@@ -23,12 +23,10 @@ from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
-from lowtex_lab.studies.rows import FOLDER, MEASURES, finished_labels, has_table, read_records, read_table
+from lowtex_lab.studies.rows import FOLDER, MEASURES, SPLITS, finished_labels, has_table, read_records, read_table
 from lowtex_lab.studies.stats.effect_rules import Rule
 
 REFERENCE = REPOSITORY / "results" / "reference"
-
-SPLITS = ("test", "val")
 
 
 def ablation_dir(profile: str, data: str = "") -> Path:

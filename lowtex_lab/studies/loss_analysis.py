@@ -99,7 +99,7 @@ def error_between(name: str, net: nn.Module | None, image: Tensor, other: Tensor
             target, moving = (F.avg_pool2d(view, 2) if name == HALF_SIZE else view for view in views)
             parts.append((loss.pixel_weight, moving, partial(pixel_error, loss, target)))
         if loss.uses_features:
-            target, moving = (lowest_map(net, view) for view in views)
+            target, moving = (net.lowest(view.to(device_of(net))).to(view.device) for view in views)
             error = partial(feature_map_error, target, distance=loss.feature_distance, alpha=loss.ssim_alpha)
             parts.append((loss.feature_weight, moving, error))
 
@@ -108,11 +108,6 @@ def error_between(name: str, net: nn.Module | None, image: Tensor, other: Tensor
         return torch.stack(errors).sum(0) if len(errors) > 1 else errors[0]
 
     return error_of
-
-
-def lowest_map(net: nn.Module, image: Tensor) -> Tensor:
-    """A feature network's lowest map of ``image``, made where the network is and brought to where the image is."""
-    return net.lowest(image.to(device_of(net))).to(image.device)
 
 
 def _moved(maps: Tensor, shift_px: Tensor | float, size: tuple[int, int]) -> Tensor:

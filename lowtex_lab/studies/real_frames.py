@@ -5,7 +5,7 @@ was made by one call of `lowtex ablate`, which ``results/README.md`` states. 22 
 Eigen table: the rows say how the methods do on these, and no more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +18,7 @@ from lowtex_lab.studies.evidence import REFERENCE
 from lowtex_lab.studies.rows import finished_labels, read_table
 from lowtex_lab.studies.stats.effect_rules import corrected
 from lowtex_lab.studies.stats.effects import compare
-from lowtex_lab.studies.tables import in_words
+from lowtex_lab.studies.tables import in_words, mean_text
 
 REAL = REFERENCE / "real"
 
@@ -36,6 +36,10 @@ NO_PICTURE = "no picture at all"
 
 MAKE = "lowtex ablate --only named --profile study --data kitti_pairs=FOLDER --split all --data kitti_2015=FOLDER"
 """What makes the rows of networks from scratch; ``results/README.md`` states the others."""
+
+
+METRICS = ("abs_rel", "rmse", "d1_all")
+"""Of `real_table`, those that the rows have."""
 
 
 def real_rows(folder: str | Path = REAL) -> pd.DataFrame:
@@ -56,32 +60,16 @@ def real_rows(folder: str | Path = REAL) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def real_scores(start: str, protocol: str, folder: str | Path = REAL) -> pd.DataFrame:
-    """Scores of single images of one folder of `START` by one protocol, for `lowtex_lab.studies.stats.effects`.
-
-    Raises:
-        DataError: there are none.
-    """
-    scores = read_table(Path(folder) / start, "images", finished_labels(Path(folder) / start))
-    scores = scores[scores["protocol"] == protocol] if len(scores) else scores
-    if scores.empty:
-        raise DataError(f"no scores by {protocol} in {Path(folder) / start}")
-    return scores
-
-
-def real_table(
-    rows: pd.DataFrame, protocol: str = "kitti_2015", metrics: Sequence[str] = ("abs_rel", "rmse", "d1_all")
-) -> pd.DataFrame:
+def real_table(rows: pd.DataFrame, protocol: str = "kitti_2015") -> pd.DataFrame:
     """A line a start and method: mean and deviation over seeds on the frames of one protocol.
 
     Args:
         rows: of `real_rows`.
         protocol: ``kitti_2015`` (19 frames) or ``improved`` (3 frames; without ``d1_all``).
-        metrics: that the rows have; the others are left out.
 
     Returns:
-        start, method, each metric and its ``…_sd``, ``low`` and ``low_sd`` (AbsRel where the image's gradient is low),
-        images, seeds.
+        start, method, each of `METRICS` and its ``…_sd``, ``low`` and ``low_sd`` (AbsRel where the image's gradient is
+        low), images, seeds.
 
     Raises:
         DataError: no rows by that protocol.
@@ -89,65 +77,52 @@ def real_table(
     rows = rows[rows["protocol"] == protocol]
     if rows.empty:
         raise DataError(f"no rows of real frames by {protocol}")
-    whole = rows[rows["stratum_kind"] == "none"]
-    lines = whole.groupby(["start", "experiment"], sort=False).agg(
-        images=("images", "first"), seeds=("seed", "nunique")
-    )
+    whole, by = rows[rows["stratum_kind"] == "none"], ["start", "experiment"]
     low = rows[(rows["stratum_kind"] == "gradient") & (rows["stratum"] == "low") & (rows["metric"] == "abs_rel")]
-    wanted = {name: whole[whole["metric"] == name] for name in metrics if (whole["metric"] == name).any()} | {
-        "low": low
-    }
-    for name, values in wanted.items():
-        values = values.groupby(["start", "experiment"])["value"]
+    lines = whole.groupby(by, sort=False).agg(images=("images", "first"), seeds=("seed", "nunique"))
+    wanted = {name: whole[whole["metric"] == name] for name in METRICS if name in set(whole["metric"])} | {"low": low}
+    for name, own in wanted.items():
+        values = own.groupby(by)["value"]
         lines[name], lines[f"{name}_sd"] = values.mean(), values.std()
     columns = [column for name in wanted for column in (name, f"{name}_sd")]
     return lines[[*columns, "images", "seeds"]].reset_index().rename(columns={"experiment": "method"})
 
 
-def real_effects(
-    protocol: str,
-    method: str = "ours",
-    reference: str = "baseline",
-    metric: str = "abs_rel",
-    folder: str | Path = REAL,
-    **options: object,
-) -> pd.DataFrame:
-    """One method's error over another's on real frames, a row a start (as ``effect``) and stratum; one family.
+def real_effects(protocol: str, metric: str = "abs_rel", folder: str | Path = REAL, **options: object) -> pd.DataFrame:
+    """The error of `ours` over that of `baseline` on real frames, a row a start (``effect``) and stratum; one family.
 
     Frames are drawn one by one: each stands for a place of its own.
 
     Args:
         protocol: ``kitti_2015`` or ``improved``.
-        method, reference: experiments; a start without a seed of both is left out.
         metric: a column of the scores of images.
         folder: that of `real_rows`.
         options: stratum_kind, strata and more of `lowtex_lab.studies.stats.effects.compare`.
 
     Returns:
-        as `compare`, `corrected`; without rows where no start has both.
+        as `compare`, `corrected`; a start without a seed of both is left out, without rows where none has.
+
+    Raises:
+        DataError: a start without scores by that protocol.
     """
-    frames = []
+    found = []
     for name, start in START.items():
-        if finished_labels(Path(folder) / name):
-            scores = real_scores(name, protocol, folder)
-            pair = [(method, reference)]
+        if labels := finished_labels(Path(folder) / name):
+            scores = read_table(Path(folder) / name, "images", labels)
+            scores = scores[scores["protocol"] == protocol]
+            if scores.empty:
+                raise DataError(f"no scores by {protocol} in {Path(folder) / name}")
+            pair = [("ours", "baseline")]
             effects = compare(scores, pair, metric, skip_missing=True, clusters="image", **options)
-            frames.append(effects.assign(effect=start))
-    found = [frame for frame in frames if len(frame)]
+            if len(effects):
+                found.append(effects.assign(effect=start))
     return corrected(pd.concat(found, ignore_index=True)) if found else pd.DataFrame()
 
 
-def by_start(table: pd.DataFrame, metric: str = "abs_rel", digits: int = 3) -> pd.DataFrame:
-    """`real_table` to read: a line a method, a column a start with ``0.123 ± 0.004`` over seeds.
-
-    Args:
-        table: of `real_table`.
-        metric: one of its columns, ``low`` too.
-        digits: after the point.
-    """
-    values = zip(table[metric], table[f"{metric}_sd"], strict=True)
-    text = [f"{mean:.{digits}f}" + (f" ± {sd:.{digits}f}" if sd == sd else "") for mean, sd in values]
-    wide = table.assign(text=text).pivot(index="method", columns="start", values="text")
+def by_start(table: pd.DataFrame) -> pd.DataFrame:
+    """AbsRel of `real_table` to read: a line a method, a column a start with ``0.123 ± 0.004`` over seeds."""
+    text = map(mean_text, table["abs_rel"], table["abs_rel_sd"])
+    wide = table.assign(text=list(text)).pivot(index="method", columns="start", values="text")
     columns = [start for start in (*START.values(), NO_PICTURE) if start in wide]
     return wide.loc[list(dict.fromkeys(table["method"])), columns].fillna("–").reset_index()
 
@@ -169,8 +144,7 @@ def real_points(rows: pd.DataFrame, protocol: str, panels: Mapping[str, tuple[st
         kind = "none" if stratum == "all" else "gradient"
         chosen = (rows["metric"] == metric) & (rows["stratum_kind"] == kind) & (rows["stratum"] == stratum)
         parts.append(rows[chosen].assign(panel=panel))
-    points = pd.concat(parts, ignore_index=True)
-    points = points.assign(x=points["start"], y=points["value"], name=points["experiment"])
+    points = pd.concat(parts, ignore_index=True).rename(columns={"start": "x", "value": "y", "experiment": "name"})
     return points[["x", "y", "name", "panel", "seed", "miniature"]]
 
 

@@ -32,6 +32,9 @@ FOLDER = "ablation"
 PROTOCOL = "vkitti2_dense"
 """Dense truth for every pixel nearer than 80 m, no scaling."""
 
+SPLITS = ("val", "test")
+"""What a row is scored on; what is there to be chosen from, on validation scenes alone."""
+
 MINIATURE_STRATA = ("known", "contrast", "distance", "known*distance", "visibility", "edges")
 """Kinds of strata (`lowtex.evaluation.texture.STRATA`) where the texture of each surface is known."""
 
@@ -136,22 +139,13 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
     ``feature_net_key`` and ``feature_net_s`` are of the feature network, which several experiments share, as several
     names may share a ``key``: count each once.
     """
-    lines = []
-    for record in read_all_records(run_dir).values():
-        training, features = record["training"], record["feature_net"] or {}
-        lines.append(
-            {
-                "experiment": record["experiment"]["name"],
-                "seed": record["experiment"]["seed"],
-                "key": record["key"],
-                "steps": record["experiment"]["schedule"]["steps"],
-                **{name: training[name] for name in ("threads", "device", "commit", "created", "wall_s")},
-                "score_s": record["score_s"],
-                "feature_net_key": features.get("key", ""),
-                "feature_net_s": features.get("wall_s", 0.0),
-            }
-        )
-    return pd.DataFrame(lines)
+    columns = {"experiment.name": "experiment", "experiment.seed": "seed", "key": "key"}
+    columns |= {"experiment.schedule.steps": "steps"}
+    columns |= {f"training.{name}": name for name in ("threads", "device", "commit", "created", "wall_s")}
+    columns |= {"score_s": "score_s", "feature_net.key": "feature_net_key", "feature_net.wall_s": "feature_net_s"}
+    none, records = {"key": "", "wall_s": 0.0}, read_all_records(run_dir).values()
+    table = pd.json_normalize([record | {"feature_net": none | (record["feature_net"] or {})} for record in records])
+    return table.reindex(columns=columns).rename(columns=columns)
 
 
 def has_table(run_dir: str | Path, kind: str) -> bool:

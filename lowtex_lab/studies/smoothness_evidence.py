@@ -8,14 +8,12 @@ from lowtex_lab.studies.learnt import outcomes_of, sound_seeds
 from lowtex_lab.studies.stats.effects import seed_errors
 
 
-def curve_sweep(
-    evidence: Evidence, *, stratum_kind: str = "none", stratum: str = "all", learnt_only: bool = False
-) -> pd.DataFrame:
-    """Validation error against the weight of both orders of smoothness, for `studies.stats.tuning.chosen_weights`.
+def curve_sweep(evidence: Evidence, *, learnt_only: bool = False) -> pd.DataFrame:
+    """Validation error, over all pixels, against the weight of both orders of smoothness, for
+    `lowtex_lab.studies.stats.tuning.chosen_weights`.
 
     Args:
         evidence: rows; weights without any are left out.
-        stratum_kind, stratum: which pixels.
         learnt_only: leave out a seed of a method that failed to learn at any weight.
 
     Returns:
@@ -33,7 +31,7 @@ def curve_sweep(
         if learnt_only:
             seeds &= set(sound_seeds(outcomes_of(scores), names))
         for name in names:
-            errors = seed_errors(scores, [name], stratum_kind=stratum_kind, strata=(stratum,))
+            errors = seed_errors(scores, [name])
             frames.append(errors[errors["seed"].isin(seeds)].assign(method=method, weight=weight_of[name]))
     columns = ["method", "weight", "seed", "error", "images"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)

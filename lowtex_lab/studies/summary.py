@@ -5,7 +5,6 @@ which claims hold. All of it is made of committed rows and tables, and nothing i
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -16,9 +15,9 @@ from lowtex_lab.studies.claims import VERDICTS
 from lowtex_lab.studies.evidence import Evidence
 from lowtex_lab.studies.real_frames import NO_PICTURE, START, real_table
 from lowtex_lab.studies.stats.effect_rules import HARMS, HELPS, OPEN, SAME, Rule, corrected
-from lowtex_lab.studies.stats.effects import compare
+from lowtex_lab.studies.stats.effects import compare, ratio_text
 from lowtex_lab.studies.stats.factorial import factorial_effects
-from lowtex_lab.studies.tables import design, error_table, missing_line, setting
+from lowtex_lab.studies.tables import design, error_table, mean_text, missing_line, setting
 
 _STORED = yaml.safe_load(Path(__file__).with_name("summary.yaml").read_text(encoding="utf-8"))
 ROWS, FIRST, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "first", "strata", "changes", "effects"))
@@ -55,8 +54,7 @@ def effects_table(evidence: Evidence) -> pd.DataFrame:
         effects = factorial_effects(scores, cells, metric, stratum_kind="known", strata=(stratum,), rule=Rule())
         found[title] = effects[effects["order"] == 1]
     family = corrected(pd.concat(found, names=["column"]).reset_index(level="column"))
-    lines = family.to_dict("records")
-    text = [f"{o['ratio']:.3f} [{o['low']:.2f}, {o['high']:.2f}] {o['verdict_corrected']}" for o in lines]
+    text = [f"{ratio_text(effect)} {effect['verdict_corrected']}" for effect in family.to_dict("records")]
     table = family.assign(text=text).pivot(index="effect", columns="column", values="text")
     counts = family.groupby("effect").agg(seeds=("seeds", "min"), images=("images", "max"))
     table = table.loc[list(CHANGES), list(EFFECTS)].join(counts)
@@ -82,8 +80,7 @@ def one_table(evidence: Evidence, real: pd.DataFrame | None) -> pd.DataFrame:
     lines = frames[frames["start"].isin([START["scratch"], NO_PICTURE])].set_index("method")
     names = {"abs_rel": "real: AbsRel", "low": "real: low texture", "d1_all": "real: D1-all"}
     for name, head in names.items():
-        spread = [f" ± {sd:.3f}" if np.isfinite(sd) else "" for sd in lines[f"{name}_sd"]]
-        lines[head] = [f"{mean:.3f}{sd}" for mean, sd in zip(lines[name], spread, strict=True)]
+        lines[head] = list(map(mean_text, lines[name], lines[f"{name}_sd"]))
     lines = lines[list(names.values())].reset_index().rename(columns={"method": "row"})
     table = table.astype(str).merge(lines, "outer", on="row", sort=False).fillna("–")
     order = [*FIRST, *(name for name in table["row"] if name not in FIRST)]

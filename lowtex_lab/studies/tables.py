@@ -27,7 +27,7 @@ from lowtex_lab.studies.learnt import outcomes
 from lowtex_lab.studies.level_scores import level_scores
 from lowtex_lab.studies.rows import read_all_records
 from lowtex_lab.studies.stats.effect_rules import corrected
-from lowtex_lab.studies.stats.effects import compare, seed_errors
+from lowtex_lab.studies.stats.effects import compare, ratio_text, seed_errors
 from lowtex_lab.studies.stats.factorial import Factorial
 
 PARTS = ("network", "loss", "feature_net", "schedule")
@@ -239,29 +239,26 @@ def by_stratum(effects: pd.DataFrame, label: str = "effect") -> pd.DataFrame:
     verdict = "verdict_corrected" if "verdict_corrected" in effects else "verdict"
     lines = []
     for name, own in effects.groupby(label, sort=False):
-        cells = {
-            _pixels(row["stratum"]): f"{ratio_text(row['ratio'], row['low'], row['high'])} {row[verdict]}"
-            for row in own.to_dict("records")
-        }
+        cells = {_pixels(row["stratum"]): f"{ratio_text(row, 3)} {row[verdict]}" for row in own.to_dict("records")}
         columns = {_pixels(stratum): "–" for stratum in in_order(effects["stratum"])}
         counts = {count: number_range(own[count]) for count in ("seeds", "images")}
         lines.append({label: name, **columns, **cells, **counts})
     return pd.DataFrame(lines)
 
 
-def error_table(evidence: Evidence, names: Iterable[str], *, split: str = "test", **options: object) -> pd.DataFrame:
+def error_table(evidence: Evidence, names: Iterable[str], **options: object) -> pd.DataFrame:
     """Mean error of each row by stratum, ``0.123 ± 0.004``, with the deviation over seeds, and n; a line a row.
 
-    Rows that are not there are left out. Lines may stand on different seeds, so a difference between two lines is not
-    yet an effect: that is `against`. ``options`` are those of `lowtex_lab.studies.stats.effects.seed_errors`.
+    Errors are those of test images. Rows that are not there are left out. Lines may stand on different seeds, so a
+    difference between two lines is not yet an effect: that is `against`. ``options`` are those of
+    `lowtex_lab.studies.stats.effects.seed_errors`.
     """
     lines = []
     for name in evidence.present(names):
-        errors, cells = seed_errors(evidence.scores([name], split), [name], **options), {}
+        errors, cells = seed_errors(evidence.scores([name]), [name], **options), {}
         for stratum in in_order(errors["stratum"]):
             own = errors.loc[errors["stratum"] == stratum, "error"]
-            deviation = f" ± {own.std(ddof=1):.3f}" if len(own) > 1 else " (one seed)"
-            cells[_pixels(stratum)] = f"{own.mean():.3f}{deviation}"
+            cells[_pixels(stratum)] = mean_text(own.mean(), own.std()) + (" (one seed)" if len(own) == 1 else "")
         images = number_range(errors["images"])
         lines.append({"row": name, **cells, "seeds": errors["seed"].nunique(), "images": images})
     return pd.DataFrame(lines)
@@ -338,10 +335,9 @@ def _pixels(stratum: object) -> str:
     return "all pixels" if stratum == "all" else str(stratum)
 
 
-def ratio_text(ratio: float, low: float, high: float) -> str:
-    """``0.532 [0.481, 0.588]``, or that there is no interval."""
-    known = np.isfinite(low) and np.isfinite(high)
-    return f"{ratio:.3f} [{low:.3f}, {high:.3f}]" if known else f"{ratio:.3f} [no interval]"
+def mean_text(mean: float, deviation: float) -> str:
+    """``0.123 ± 0.004``; the mean alone where one value is behind it, which has no deviation."""
+    return f"{mean:.3f} ± {deviation:.3f}" if np.isfinite(deviation) else f"{mean:.3f}"
 
 
 def _said(value: object) -> str:

@@ -146,14 +146,6 @@ def test_a_line_an_effect_and_a_column_a_stratum(evidence):
     assert list(lacking["low"])[1] == "–"
 
 
-def test_errors_with_their_deviation_over_seeds(evidence):
-    table = tables.error_table(evidence, ["census", "featdepth", "ours"], stratum_kind="known", strata=["all", "low"])
-    assert list(table["row"]) == ["census", "ours"] and list(table["seeds"]) == [5, 5]
-    mean, _, deviation = table.loc[1, "all pixels"].partition(" ± ")
-    assert float(mean) == pytest.approx(0.1, abs=1e-3) and float(deviation) < 0.002
-    assert float(table.loc[1, "low"].split()[0]) == pytest.approx(0.1, abs=1e-3)
-
-
 def test_the_design_and_the_pairs_of_one_factor():
     made = tables.design()
     assert set(made.experiments) == set(factorial()) and made.factors["data term"] == ("pixels", "features")
@@ -186,24 +178,16 @@ def test_an_effect_in_words_takes_the_corrected_verdict():
 
 def test_effects_of_a_factor_are_pooled_over_its_pairs_and_split_by_another():
     """Nested skips make 0.5 times the error with features and 0.8 times with pixels; one training is stuck."""
-    rng, design = np.random.default_rng(0), tables.design()
-    frames = []
-    for name, levels in design.cells.items():
+    rng, table = np.random.default_rng(0), {}
+    for name, levels in tables.design().cells.items():
         ratio = {"plain": 1.0, "nested": 0.5 if levels["data term"] == "features" else 0.8}[levels["skips"]]
-        frames += [
-            rows_of({name: 0.1 * ratio * np.exp(rng.normal(0, 1e-3, (1, IMAGES)))}).assign(seed=seed)
-            for seed in range(3)
-        ]
-    scores = pd.concat(frames, ignore_index=True)
+        table[name] = 0.1 * ratio * np.exp(rng.normal(0, 1e-3, (3, IMAGES)))
+    scores = rows_of(table)
     found = scores[["experiment", "seed"]].drop_duplicates().assign(learnt=True)
     found.loc[(found["experiment"] == "resnet-pixels-first-nested") & (found["seed"] == 0), "learnt"] = False
     effects = tables.factor_effects("skips", scores, found, settings=(tables.EVERYWHERE, "features", "pixels", "both"))
     ratios = effects.set_index("effect")["ratio"]
     assert np.allclose(ratios[["features", "pixels"]], [0.5, 0.8], atol=0.01) and 0.5 < ratios["both"] < 0.8
-    assert effects.set_index("effect")["pairs"].to_dict() == {
-        "all settings": 23,
-        "features": 12,
-        "pixels": 11,
-        "both": 12,
-    }
+    pairs = {"all settings": 23, "features": 12, "pixels": 11, "both": 12}
+    assert effects.set_index("effect")["pairs"].to_dict() == pairs
     assert tables.factor_effects("skips", scores.iloc[:0], found).empty

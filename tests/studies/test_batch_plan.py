@@ -1,16 +1,13 @@
 """The ablation's plan and its processes: what is to be done, in which order, what a failure stops; no training."""
 
-import json
 import time
-from pathlib import Path
 
 import pytest
 
 from lowtex.errors import OptionError
-from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile, named_experiment
+from lowtex.experiments import GROUPS, VARIANTS, factorial, get_profile
 from lowtex_lab.studies import batch as ablation_batch
-from lowtex_lab.studies.batch import Place, Task, make_plan, parse_numbers, run_plan, select, splits_of, to_json
-from lowtex_lab.studies.rows import Entry
+from lowtex_lab.studies.batch import Place, make_plan, parse_numbers, run_plan, select, splits_of
 
 SMOKE = get_profile("smoke")
 
@@ -133,11 +130,3 @@ def test_an_interrupted_batch_ends_its_processes(fake, tmp_path):
         fake(["baseline", "encoder"], 2, interrupt)
     assert time.monotonic() - began < 20
     assert "end encoder" not in (tmp_path / "told").read_text()
-
-
-def test_a_task_is_told_by_its_first_name_or_its_feature_network():
-    experiment = named_experiment("ours", "smoke", 2)
-    assert Task(experiment).label == f"feature_net-s2-{experiment.feature_net_key}" and Task(experiment).gives
-    task = Task(experiment, (Entry("ours", experiment, ("val",)),))
-    assert (task.label, task.gives) == ("ours-s2", "")
-    assert json.loads(to_json(Place(Path("a"), Path("b"), "smoke"), experiment, {}))["splits"] == {}

@@ -149,17 +149,6 @@ def test_sky_counts_as_far_and_a_slanted_plane_has_no_edges():
     assert not edges.edge_strength(plane)[:, 10:-10].any() and edges.edge_errors(sample_of(plane), plane) == []
 
 
-def test_profiles_and_strongest_edges_by_hand():
-    rows = np.tile(np.arange(12.0), (2, 1))
-    found = edges.profiles(rows, np.array([[0, 5], [1, 6]]), np.array([1, -1]), 2)
-    assert found.tolist() == [[4, 5, 6, 7], [8, 7, 6, 5]], "from far to near"
-    rows = np.ones((1, 60))
-    rows[:, 20:] += 0.1
-    rows[:, 40:] += 0.5
-    assert np.argwhere(edges.strongest_edges(rows, 1)).tolist() == [[0, 39]]
-    assert np.argwhere(edges.strongest_edges(rows, 9)).tolist() == [[0, 19], [0, 39]], "never more than there are"
-
-
 def test_what_cannot_be_measured_is_refused_by_name():
     for bad in (np.ones((4, 4)), np.zeros((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), np.nan)):
         with pytest.raises(DataError, match=r"Scene01/clone/00000/l.*\(48, 320\)"):

@@ -78,18 +78,13 @@ def test_one_seed_or_one_scene_is_never_judged():
     one = noisy(-1.0)
     one = one[one["image"].str.startswith("Scene01")]
     assert compare(one, [("ours", "baseline")], clusters="scene")["verdict"].item() == "cannot be judged: one scene"
+    two = compare(noisy(-1.0), [("ours", "baseline")], clusters="scene").iloc[0]
+    assert two["verdict"] == "cannot be judged: 2 scenes" and two["low"] < two["ratio"] < two["high"]
     assert compare(one, [("ours", "baseline")])["verdict"].item() == "helps", "but it has several stretches"
     both = compare(one[one["seed"] == 0], [("ours", "baseline")], clusters="scene").iloc[0]
     assert both["verdict"] == "cannot be judged: one seed and one scene"
     said = effect_lines(both.to_frame().T)
     assert "[no interval]" in said["ratio"].item() and said["drawn as"].item() == "1 scene"
-
-
-def test_two_scenes_say_little_of_other_scenes():
-    narrow, wide = (compare(noisy(-0.2), [("ours", "baseline")], clusters=unit).iloc[0] for unit in (None, "scene"))
-    assert (narrow["clusters"], wide["clusters"]) == (10, 2)
-    assert wide["verdict"] == "cannot be judged: 2 scenes" and wide["low"] < wide["ratio"] < wide["high"]
-    assert narrow["verdict"] == "helps"
 
 
 @pytest.mark.parametrize(("low", "high", "verdict"), CASES["verdicts"])
@@ -172,20 +167,6 @@ def test_false_discovery_rate_by_hand_and_rows_without_interval_are_no_compariso
         corrected(effects.drop(columns="df"))
 
 
-def verdicts(effect: float, noise: float, times: int, **rule) -> list[str]:
-    """Of so many made-up studies."""
-    options = {"times": 300, "rule": Rule(**rule)}
-    made = (noisy(effect, noise=noise, seed=number) for number in range(times))
-    return [compare(scores, [("ours", "baseline")], **options)["verdict"].item() for scores in made]
-
-
-def test_true_effects_are_found_and_null_ones_rarely_called():
-    assert verdicts(-0.15, 0.02, 10).count("helps") >= 9
-    null = verdicts(0.0, 0.05, 20)
-    assert null.count("helps") + null.count("harms") <= 1
-    assert verdicts(0.0, 0.001, 1) == ["no difference seen"]
-
-
 def test_same_call_same_numbers_another_start_almost():
     first, again, other = (compare(noisy(-0.1), [("ours", "baseline")], seed=s).iloc[0] for s in (0, 0, 1))
     assert first.equals(again)
@@ -219,8 +200,8 @@ KNOWN = {"stratum_kind": "known"}
         (lambda s: pd.concat([s, s.iloc[:1]]), {}, "two scores of image Scene01/clone/00000/l"),
         (lambda s: s.assign(abs_rel=-1.0), {}, "an error is never negative"),
         (lambda s: s.assign(abs_rel=0.0), {}, "error is 0"),
-        (lambda s: s.drop(columns="pixels"), {}, "lack the columns pixels"),
-        (lambda s: s.iloc[:0], {}, "no scores of images"),
+        (lambda s: s.drop(columns="pixels"), {}, "scores of images .* needs the column pixels"),
+        (lambda s: s.iloc[:0], {}, "scores of images .* got no rows"),
         (lambda s: s, KNOWN, "stratum_kind='known'.*there are: none"),
         (lambda s: hand_made(), KNOWN | {"strata": ["mid"]}, "strata=mid: 'known' has: all, low"),
         (lambda s: s, {"metric": "rmse"}, "metric='rmse'.*they have: abs_rel$"),

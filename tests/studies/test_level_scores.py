@@ -17,19 +17,13 @@ SEEDS, IMAGES = 4, 12
 
 def made(ratio=0.9, noise=0.01, features=1.0):
     """Scores of all cells whose nested skips multiply the error by ``ratio``, by that times ``features`` with them."""
-    random = np.random.default_rng(0)
-    lines = []
-    for name in CELLS:
-        cell = design().cells[name]
+    random, table = np.random.default_rng(0), {}
+    for name, cell in design().cells.items():
         error = 3.0 if cell["data term"] == "pixels" else 0.5
         error *= ratio * (features if cell["data term"] == "features" else 1) if cell["skips"] == "nested" else 1
-        for seed in range(SEEDS):
-            values = error * (1 + 0.2 * np.arange(IMAGES) / IMAGES) * np.exp(noise * random.standard_normal(IMAGES))
-            images = [f"Scene01/clone/{i:05d}/l" for i in range(IMAGES)]
-            lines.append(pd.DataFrame({"experiment": name, "seed": seed, "image": images, "abs_rel": values}))
-    return pd.concat(lines, ignore_index=True).assign(
-        stratum_kind="none", stratum="all", pixels=100, d1=0.5, profile="quick"
-    )
+        noisy = np.exp(noise * random.standard_normal((SEEDS, IMAGES)))
+        table[name] = error * (1 + 0.2 * np.arange(IMAGES) / IMAGES) * noisy
+    return rows_of(table, d1=0.5)
 
 
 def outcomes_of(stuck=()):

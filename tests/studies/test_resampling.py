@@ -97,15 +97,6 @@ def test_equal_experiments_differ_by_exactly_nothing():
     assert np.array(spread.interval()).tolist() == [[0.0], [0.0]]
 
 
-def test_a_ratio_of_nothing_is_refused_and_the_draws_are_repeatable():
-    scores = draws().uniform(1, 2, (2, 4, 6))
-    first, second = (estimate_contrasts(scores, np.arange(6), PAIR, draws(7)).interval() for _ in range(2))
-    assert np.array_equal(first, second)
-    scores[1, 2] = 0.0
-    with pytest.raises(DataError, match="error is 0"):
-        estimate_contrasts(scores, np.arange(6), PAIR, draws())
-
-
 def simulated(rng, effect=0.0, seeds=5, clusters=10, frames=4, seed_noise=0.05, place_noise=0.05, noise=0.05):
     """Two experiments: log errors with streets that both see, noise of training, of places and of single scores."""
     street = rng.normal(0, 0.5, (1, 1, clusters * frames))
@@ -131,25 +122,6 @@ def test_95_percent_intervals_hold_the_truth_in_about_95_percent_of_simulations(
         inside.append(low[0] <= truth <= high[0])
     # 300 coins of 0.95 fall outside 0.91 to 0.985 less than once in 300 times; some excess is the method's own
     assert 0.915 <= np.mean(inside) <= 0.995
-
-
-def test_pairing_by_image_narrows_the_interval():
-    """Streets differ by far more than methods; only what is scored on the same ones shows the difference."""
-    rng = draws(4)
-    scores, labels = simulated(rng, -0.1)
-    paired = estimate_contrasts(scores, labels, PAIR, draws(), times=1000).se[0]
-    other, _ = simulated(rng, -0.1)
-    alone = [estimate_contrasts(s[:1], labels, np.ones((1, 1)), draws(), times=1000).se[0] for s in (scores, other)]
-    assert paired < 0.5 * np.hypot(*alone)
-
-
-def test_pairing_by_seed_narrows_the_interval_where_seeds_matter_to_both():
-    rng = draws(5)
-    scores, labels = simulated(rng, seed_noise=0.01)
-    scores = scores * np.exp(rng.normal(0, 0.3, (1, 5, 1)))
-    in_step = estimate_contrasts(scores, labels, PAIR, draws(), times=1000).se_seeds[0]
-    mixed = np.stack([scores[0], np.roll(scores[1], 2, axis=0)])
-    assert in_step < 0.2 * estimate_contrasts(mixed, labels, PAIR, draws(), times=1000).se_seeds[0]
 
 
 def test_copies_of_images_buy_nothing_where_places_are_drawn():

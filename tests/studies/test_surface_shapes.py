@@ -18,7 +18,6 @@ from lowtex_lab.studies.diagnostics.surface_shapes import (
     relative_slope,
     shape_rows,
     shape_scores,
-    slopes,
     surface_strata,
 )
 
@@ -49,15 +48,6 @@ def test_normals_of_planes(normal, step):
     true = (np.asarray(normal, float) / np.linalg.norm(normal))[:, None, None]
     assert np.abs(found - true)[:, judged].max() < 1e-6
     assert np.nanmax(bend) < 1e-9
-
-
-def test_slopes_are_relative_to_the_value_and_free_of_scale():
-    inverse = inverse_depth(plane((0, 1, 0), 1.6))
-    x, y = slopes(inverse)
-    row = 40
-    assert y[row, 30] == pytest.approx(1 / (row - RIG.cy)) and x[row, 30] == pytest.approx(0, abs=1e-12)
-    assert np.allclose(slopes(7 * inverse), slopes(inverse), equal_nan=True)
-    assert np.isnan(y[0]).all() and np.isnan(y[-1]).all()
 
 
 def test_bends_by_hand():

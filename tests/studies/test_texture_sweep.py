@@ -24,13 +24,6 @@ def root(written, tmp_path):
     return shutil.copytree(written, tmp_path / "vkitti2")
 
 
-def test_factor_one_is_the_world_as_it_is():
-    pair = render(Scene("Scene01"), 3, SIZE, "morning")
-    (left, depth_left), (right, depth_right) = sweep.rerender(Scene("Scene01"), 3, "1", SIZE, "morning", views=True)
-    assert torch.equal(left, pair.left) and torch.equal(right, pair.right)
-    assert torch.equal(depth_left, pair.depth_left) and torch.equal(depth_right, pair.depth_right)
-
-
 def test_only_texture_changes():
     pair = render(Scene("Scene02"), 5, (96, 320))
     found = {level: sweep.rerender(Scene("Scene02"), 5, level, (96, 320))[0] for level in sweep.LEVELS}

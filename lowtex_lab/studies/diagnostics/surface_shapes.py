@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
 from lowtex.datasets import VirtualKitti2
@@ -102,10 +103,7 @@ def bends(inverse: np.ndarray, step_px: int = 1) -> np.ndarray:
 
 def _shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
     """The value that lies ``down`` rows below and ``right`` columns to the right of each place; NaN outside."""
-    height, width = values.shape
-    reach = max(abs(down), abs(right))
-    padded = np.pad(values, reach, constant_values=np.nan)
-    return padded[reach + down : reach + down + height, reach + right : reach + right + width]
+    return ndimage.shift(values, (-down, -right), order=0, cval=np.nan)
 
 
 def normals(inverse: np.ndarray, rig: StereoRig, step_px: int = 1) -> np.ndarray:

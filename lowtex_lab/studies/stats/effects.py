@@ -46,7 +46,7 @@ def contrast_effects(
     stratum_kind: str = "none",
     strata: Sequence[str] | None = None,
     rule: Rule | None = None,
-    clusters: str | Clusters | None = None,
+    clusters: str | None = None,
     times: int = TIMES,
     seed: int = 0,
     details: Mapping[str, Mapping[str, object]] | None = None,
@@ -61,8 +61,7 @@ def contrast_effects(
         stratum_kind: its strata are looked at, and the whole image; ``none`` for the whole image alone.
         strata: which of them, e.g. ``("all", "low")``; None = all.
         rule: when an effect counts; None = `Rule` with a margin of 2 %.
-        clusters: what images are drawn as, one of `stats.resampling.UNITS`, or clusters of more images than these;
-            None = scenes, or stretches of few scenes.
+        clusters: what images are drawn as, one of `stats.resampling.UNITS`; None = scenes, or stretches of few scenes.
         times: draws.
         seed: of the draws.
         details: effect -> further columns.
@@ -87,7 +86,7 @@ def contrast_effects(
     if absent and not common_seeds:
         raise DataError(f"no training is left of {', '.join(absent)}: none has learnt, or there are no rows")
     scores = scores[scores["experiment"].isin(experiments)]
-    grouping = clusters if isinstance(clusters, Clusters) else cluster_images(scores["image"].astype(str), clusters)
+    grouping = cluster_images(scores["image"].astype(str), clusters)
     contrasts = np.array([[own.get(name, 0.0) for name in experiments] for own in weights.values()])
     more = pd.DataFrame([details.get(name, {}) for name in weights])
     frames = []
@@ -213,13 +212,18 @@ def effect_lines(effects: pd.DataFrame) -> pd.DataFrame:
     require(effects, (*COLUMNS, "stratum", verdict))
     lines = []
     for row in effects.to_dict("records"):
-        known = np.isfinite(row["low"]) and np.isfinite(row["high"])
-        interval = f"[{row['low']:.2f}, {row['high']:.2f}]" if known else "[no interval]"
-        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": f"{row['ratio']:.3f} {interval}"}
+        line = {"effect": row["effect"], "pixels": row["stratum"], "ratio": ratio_text(row)}
         line |= {"change": f"{100 * (row['ratio'] - 1):+.1f} %", "verdict": row[verdict]}
         line |= {"seeds": row["seeds"], "images": row["images"]}
         lines.append(line | {"drawn as": f"{row['clusters']} {_plural(row['cluster'], row['clusters'])}"})
     return pd.DataFrame(lines)
+
+
+def ratio_text(effect: Mapping[str, float], digits: int = 2) -> str:
+    """``0.532 [0.48, 0.59]``, or that there is no interval; ``digits`` are those of its ends."""
+    low, high = effect["low"], effect["high"]
+    known = np.isfinite(low) and np.isfinite(high)
+    return f"{effect['ratio']:.3f} " + (f"[{low:.{digits}f}, {high:.{digits}f}]" if known else "[no interval]")
 
 
 def _plural(cluster: str, number: int) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import ALL_METRICS, HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
-from lowtex_lab.plots.tidy import in_order
+from lowtex_lab.plots.tidy import in_order, require_columns
 
 CONTEXT = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile", "miniature")
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
@@ -138,12 +138,7 @@ def paired_scores(
 
 def require(scores: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise `DataError` where columns or rows are missing."""
-    if missing := [name for name in columns if name not in scores]:
-        raise DataError(
-            f"scores of images lack the columns {', '.join(missing)}; take lowtex.evaluation.results.per_image_rows"
-        )
-    if scores.empty:
-        raise DataError("there are no scores of images: evaluate something first")
+    require_columns(scores, columns, "a comparison of scores of images (lowtex.evaluation.results.per_image_rows)")
 
 
 def _refuse_mixture(chosen: pd.DataFrame, where: str) -> None:

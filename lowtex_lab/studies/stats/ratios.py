@@ -1,7 +1,5 @@
 """One method's error as a share of another's, seed by seed: the form in which a claim of "better by" is made."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from lowtex.errors import DataError
@@ -50,17 +48,4 @@ def ratio_table(
     columns |= {"ratio_min": ("ratio", "min"), "ratio_max": ("ratio", "max")}
     columns |= {"images": ("images", "max"), "seeds": ("seed", "nunique")}
     table = pairs.groupby("stratum").agg(**columns)
-    # crossed strata (``low/<10 m``) part by part
-    heads, tails = (in_order(name.partition("/")[part] for name in table.index) for part in (0, 2))
-    order = sorted(table.index, key=lambda n: (heads.index(n.partition("/")[0]), tails.index(n.partition("/")[2])))
-    return table.loc[order].reset_index()
-
-
-def say_ratio(line: pd.Series, methods: Sequence[str] = ("ours", "baseline")) -> str:
-    """One line of `ratio_table` in words, with what stands behind it."""
-    spread = f" ({line['ratio_min']:.2f} to {line['ratio_max']:.2f})" if line["seeds"] > 1 else ""
-    return (
-        f"{line['stratum']}: {methods[0]} / {methods[1]} = {line['ratio']:.2f}{spread}, "
-        f"{line[methods[0]]:.3f} against {line[methods[1]]:.3f}; {line['images']} images, {line['seeds']} seed"
-        + ("s" if line["seeds"] > 1 else "")
-    )
+    return table.loc[in_order(table.index)].reset_index()
