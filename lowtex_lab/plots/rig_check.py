@@ -47,7 +47,6 @@ def rig_check(
 
     Args: as the attributes of `lowtex_lab.rig.RigCheck`, which `draw_rig_check` hands over.
     """
-    left, right, disparity = np.asarray(left), np.asarray(right), np.asarray(disparity, np.float32)
     plots = [_shifts, _rows] + ([_scale] if truth is not None and len(truth) else [])
     image_in = (WIDTH_IN / 2 - 0.1) * left.shape[0] / left.shape[1] + 0.42
     # under the second row of pictures lie their colour bars
