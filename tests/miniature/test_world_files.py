@@ -16,7 +16,7 @@ DRIVE = "2011_09_26_drive_9201_sync"
 @pytest.fixture(scope="module")
 def vkitti2_root(tmp_path_factory):
     return write_vkitti2(
-        tmp_path_factory.mktemp("v") / "root", {"Scene02": 2, "Scene20": 1}, SIZE, ("clone", "fog"), progress=False
+        tmp_path_factory.mktemp("v") / "root", {"Scene02": 2}, SIZE, variation_frames={"Scene02": 2}, progress=False
     )
 
 
