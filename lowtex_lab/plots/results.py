@@ -160,7 +160,7 @@ def _over_bins(rows: pd.DataFrame, kind: str, axis: str, title: str, what: str):
         high=("value", "max"),
         seeds=("seed", "nunique"),
         images=("images", "max"),
-        **({"pixels": ("pixels", "max")} if "pixels" in chosen else {}),
+        pixels=("pixels", "max"),
     )
     if errors["seeds"].max() == 1:
         errors[["low", "high"]] = np.nan
@@ -186,7 +186,7 @@ def errors_over_bins(
 
     Args:
         errors: of `studies.level_scores.errors_by_stratum`: rows ``experiment, stratum, metric, error, low,
-            high, seeds, images`` and ``pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each.
+            high, seeds, images, pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each.
         ratios: of `studies.stats.effects.compare`, of the same strata: ``method, stratum, ratio, low, high``.
         axis: what the bins are of.
         reference: of the ratios.
@@ -196,7 +196,7 @@ def errors_over_bins(
         DataError: missing columns, no rows, too many panels, or two rows of one method in one bin.
     """
     what = "errors_over_bins"
-    needed = ("experiment", "stratum", "metric", "error", "low", "high", "seeds", "images")
+    needed = ("experiment", "stratum", "metric", "error", "low", "high", "seeds", "images", "pixels")
     tidy.require_columns(errors, needed, what)
     if ratios is not None and not ratios.empty:
         tidy.require_columns(ratios, ("method", "stratum", "ratio", "low", "high"), what)
@@ -219,15 +219,14 @@ def errors_over_bins(
 def _draw_bins(
     errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, what: str, reference: str = ""
 ) -> style.Figure:
-    """A column a panel: errors over bins, ratios where there are any, and where known the share of pixels in a bin."""
+    """A column a panel: errors over bins, ratios where there are any, and the share of pixels in a bin."""
     panels, bins = tidy.in_order(errors["panel"]), tidy.in_order(errors["bin"])
     if len(panels) > MOST_PANELS or errors.duplicated(["experiment", "panel", "bin"]).any():
         raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(panels)} given), each method once in a bin")
     tables = {"error": errors}
     if ratios is not None:
         tables["ratio"] = ratios[ratios["panel"].isin(panels) & ratios["bin"].isin(bins)]
-    heights = {"error": 3.2, "ratio": 2.3}
-    heights = [heights[part] for part in tables] + [0.8] * ("pixels" in errors)
+    heights = [*[3.2, 2.3][: len(tables)], 0.8]
     figure = style.new_figure(1.2 + 0.92 * sum(heights))
     options = {"sharex": True, "sharey": "row", "squeeze": False, "height_ratios": heights}
     grid = figure.subplots(len(heights), len(panels), **options)
@@ -238,9 +237,8 @@ def _draw_bins(
             for axes, (part, table) in zip(column, tables.items(), strict=False):
                 own = table[(table["panel"] == panel) & (table["experiment"] == method)]
                 _curve(axes, own.set_index("bin").reindex(bins), part, shift, look)
-        if "pixels" in errors:
-            share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
-            column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
+        share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
+        column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
         column[0].set_title(style.stratum_title(panel))
         crowded = len(panels) > 1 and len(bins) > 3
         texts = [tidy.bin_text(name.removesuffix(" m")) for name in bins]
@@ -257,9 +255,8 @@ def _draw_bins(
         ends = tables["ratio"][["ratio", "low", "high"]].to_numpy(float).ravel()
         style.log_axis(grid[1, 0].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
         grid[1, 0].set_ylabel(f"ratio to {style.method_styles([reference])[reference].label}\n(below 1 is better)")
-    if "pixels" in errors:
-        grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        grid[-1, 0].set_ylabel("share of\npixels")
+    grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    grid[-1, 0].set_ylabel("share of\npixels")
     style.legend_row(figure, 4)
     return figure
 
