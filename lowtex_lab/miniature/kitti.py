@@ -26,7 +26,8 @@ from torch import Tensor
 from lowtex.files import atomic_path, write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.render import Scene, World, beside, one_thread, render, world_at
+from lowtex_lab.miniature.render import Scene, beside, one_thread, render, world_at
+from lowtex_lab.miniature.shading import World
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 

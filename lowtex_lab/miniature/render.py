@@ -15,7 +15,7 @@ from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig
 from lowtex.seeding import generator, numpy_generator
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.shading import Lit, Rays, shade
+from lowtex_lab.miniature.shading import Rays, World, shade
 from lowtex_lab.miniature.solids import COLUMNS, Solids
 from lowtex_lab.miniature.street import BLOCK_M, block, plan
 from lowtex_lab.miniature.weather import sun_direction, turn, weather
@@ -96,14 +96,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@dataclass
-class World:
-    """The part of a scene that one place can see."""
-
-    solids: Solids
-    lit: Lit
-
-
 @torch.no_grad()
 @one_thread()
 def render(
@@ -169,7 +161,8 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
     blocks = [block(scene.seed, scene.name, k) for k in numbers]
     solids = Solids.join([b.solids for b in blocks])
     rng = numpy_generator(scene.seed, "miniature", scene.name, "clouds", variation)
-    lit = Lit(
+    return World(
+        solids=solids,
         table=solids.table.T.contiguous(),
         low=torch.cat([b.low for b in blocks]),
         crown=torch.cat([b.crown for b in blocks]),
@@ -180,7 +173,6 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
         sun=sun_direction(scene.seed, scene.name, variation),
         cloud_shift=tuple(rng.random(2).tolist()),
     )
-    return World(solids, lit)
 
 
 def view(world: World, origin, heading, rig: StereoRig, height: int, width: int):
@@ -203,7 +195,7 @@ def view(world: World, origin, heading, rig: StereoRig, height: int, width: int)
     quad_t = t.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
     quad_face = face.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
     cx_dir, cz_dir, centre_slope = directions(1)
-    depth, centre_face = _centre(world.lit.table, origin, cx_dir, cz_dir, centre_slope, quad_t, quad_face)
+    depth, centre_face = _centre(world.table, origin, cx_dir, cz_dir, centre_slope, quad_t, quad_face)
 
     mixed = (quad_face != quad_face[:1]).any(0)
     edge = mixed.reshape(-1).nonzero()[:, 0]
@@ -219,7 +211,7 @@ def view(world: World, origin, heading, rig: StereoRig, height: int, width: int)
         per_column=(cos / fx, 0.0, -sin / fx),
         per_row=(0.0, -1.0 / fy, 0.0),
     )
-    rgb, contrast = shade(world.lit, rays)
+    rgb, contrast = shade(world, rays)
     pixels = height * width
     image = rgb[:, :pixels]
     image[:, edge] = rgb[:, pixels:].reshape(3, 4, -1).mean(1)
