@@ -326,7 +326,9 @@ def factorial_cells(
     """
     what = "factorial_cells"
     tidy.require_columns(errors, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
-    strata = tidy.require_few_strata(errors, what)
+    strata = tidy.in_order(errors["stratum"])
+    if len(strata) > 3 or errors["metric"].nunique() > 1:
+        raise DataError(f"{what} takes one metric and at most 3 strata ({len(strata)} given)")
     if absent := [name for name in cells if name not in set(errors["experiment"])]:
         raise DataError(f"{what}: no rows of {', '.join(absent)}")
     learnt = errors["learnt"].astype(bool) if "learnt" in errors else pd.Series(True, errors.index)

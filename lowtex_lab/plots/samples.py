@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from matplotlib.colors import to_rgb
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
 from lowtex_lab.plots.images import as_map, as_picture, image_grid, thicken
-from lowtex_lab.plots.style import NO_DATA
 
 
 def warped_by_truth(
@@ -69,11 +67,6 @@ def warp_differences(sample: StereoSample, added_px: Sequence[float]) -> np.ndar
         warped, judged = warped_by_truth(sample, float(added))
         left_over.append(np.abs(warped - picture).mean(-1)[judged].mean() if judged.any() else np.nan)
     return np.array(left_over, float)
-
-
-def hide_unjudged(picture: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """The picture, grey where ``judged`` is False."""
-    return np.where(judged[..., None], picture, np.array(to_rgb(NO_DATA), np.float32))
 
 
 def stereo_anaglyph(sample: StereoSample, miniature: bool = False):

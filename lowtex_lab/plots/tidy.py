@@ -157,18 +157,6 @@ def seed_count(rows: pd.DataFrame) -> str:
     return f"{count(int(rows['seed'].nunique()), 'seed')}, {counted(rows['images'], 'image')}"
 
 
-def require_few_strata(rows: pd.DataFrame, what: str, most: int = 3) -> list[str]:
-    """The strata of rows of one metric, in reading order.
-
-    Raises:
-        DataError: several metrics, or more than ``most`` strata.
-    """
-    strata = in_order(rows["stratum"])
-    if len(strata) > most or rows["metric"].nunique() > 1:
-        raise DataError(f"{what} takes one metric and at most {most} strata ({len(strata)} given)")
-    return strata
-
-
 def is_miniature(rows: pd.DataFrame) -> bool:
     """Any row was measured on the kit's own small world."""
     return "miniature" in rows.columns and bool(rows["miniature"].astype(str).str.lower().isin(["true", "1"]).any())
