@@ -229,20 +229,18 @@ def measured(options: argparse.Namespace, work: Path) -> int:
         raise DataError(f"--real {options.real} is not a folder; give one with kitti_raw, kitti_depth, … in it")
     device = resolve_device(options.device).type
     out = from_root(options.out)
-    read_rows(out / ROWS)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     conditions = Conditions(device, options.smoke, real, work, torch.get_num_threads())
+    run = Run(conditions, out, options.repeats)
     if not all(root_of(name, conditions).is_dir() for name in DATASETS):
         ensure_miniature(miniature_profile(conditions))
-    run = Run(conditions, out, options.repeats)
     rows = run.everything([word for word in options.only.split(",") if word.strip()])
     text = report(rows)
     write_text(out / "table.md", text)
     files = [ROWS, "table.md"]
     own = rows[(rows["device_kind"] == device) & (rows["device"] == device_name(device))]
     if "profile_ms" in set(own["metric"]) or "yardstick" in set(own["contestant"]):
-        title = "The kit beside a plain formulation of the same"
-        save_figure(benchmark_overview(own, title), out / "overview")
+        save_figure(benchmark_overview(own), out / "overview")
         files.append("overview.png")
     print(f"\n{text}")
     print(f"in {shown(out)}: {', '.join(files)}")

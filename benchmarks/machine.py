@@ -44,10 +44,9 @@ def rates(conditions: Conditions) -> dict[tuple[str, str], float]:
         best = 0.0
         shapes = GPU_SHAPES if conditions.device == "cuda" else SHAPES
         for batch, channels, height, width in SMOKE_SHAPES if conditions.smoke else shapes:
-            x = torch.rand(batch, channels, height, width, device=conditions.device).to(dtype)
-            x = x.contiguous(memory_format=torch.channels_last)
-            weight = torch.rand(channels, channels, 3, 3, device=conditions.device).to(dtype)
-            weight = weight.contiguous(memory_format=torch.channels_last)
+            layout = {"dtype": dtype, "memory_format": torch.channels_last}
+            x = torch.rand(batch, channels, height, width, device=conditions.device).to(**layout)
+            weight = torch.rand(channels, channels, 3, 3, device=conditions.device).to(**layout)
             flop = 2 * 9 * channels**2 * batch * height * width
             best = max(best, flop / _seconds(lambda x=x, w=weight: F.conv2d(x, w, padding=1), conditions))
         found["convolution", name] = best

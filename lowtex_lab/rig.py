@@ -137,7 +137,6 @@ class RigCheck:
         points: matched points of all pairs at native size: ``pair``, ``left_column``, ``left_row``, ``right_column``,
             ``right_row``, ``row_agrees``.
         truth: ``depth_m``, ``disparity_px`` (native) of matched points with ground truth, all pairs; may have no rows.
-        fitted: (k, offset in px) that ground truth asks for, at native size, or None.
         name: of the pair shown.
         pairs: how many were looked at.
         left, right: ``(H, W, 3)`` uint8.
@@ -150,7 +149,6 @@ class RigCheck:
     findings: pd.DataFrame
     points: pd.DataFrame
     truth: pd.DataFrame
-    fitted: tuple[float, float] | None
     name: str
     pairs: int
     left: np.ndarray
@@ -241,17 +239,16 @@ def _judge(pairs: list[_Pair], truth_kind: str | None, miniature: bool) -> RigCh
         nearest = float(min(1.1 * reach + 8, 0.8 * native.width))
     dense = {pair.name: _match_small(pair, nearest) for pair in pairs}
     truth = _truth(pairs, agreeing, {name: disparity for name, (*_, disparity) in dense.items()})
-    fitted, scale = None, [Finding("scale", UNKNOWN, "first mend order and rows")]
+    scale = [Finding("scale", UNKNOWN, "first mend order and rows")]
     if WRONG not in (order.verdict, rows.verdict):
         depths = [_depths(rig, disparity) for _, _, rig, disparity in dense.values()]
-        scale, fitted = judge_scale(truth, native, truth_kind, np.concatenate(depths))
+        scale = judge_scale(truth, native, truth_kind, np.concatenate(depths))
     findings = [order, rows, *scale, judge_numbers(native), judge_views(pairs)]
     left, right, rig, disparity = dense[worst]
     return RigCheck(
         findings=pd.DataFrame(findings),
         points=points[["pair", *names, "row_agrees"]],
         truth=truth,
-        fitted=fitted,
         name=worst,
         pairs=len(pairs),
         left=left,
@@ -381,9 +378,7 @@ def judge_rows(fit: RowFit, name: str, worst: RowFit) -> Finding:
     return Finding("rows", fit.verdict, f"{why}. Measured: {measured}")
 
 
-def judge_scale(
-    truth: pd.DataFrame, rig: StereoRig, kind: str | None, depths_m: np.ndarray
-) -> tuple[list[Finding], tuple[float, float] | None]:
+def judge_scale(truth: pd.DataFrame, rig: StereoRig, kind: str | None, depths_m: np.ndarray) -> list[Finding]:
     """Are focal x baseline and the principal points right? Only depth measured otherwise can tell.
 
     Ground truth asks for disparity = k / depth + offset; k should be focal x baseline.
@@ -396,7 +391,7 @@ def judge_scale(
         depths_m: what the rig makes of the matched disparities.
 
     Returns:
-        The findings on scale, principal points and ground truth, and the fitted (k, offset) or None.
+        The findings on scale, principal points and ground truth.
     """
     told, far = "Too little could be matched to say at which distances things would lie", ""
     if depths_m.size >= MIN_DENSE:
@@ -409,17 +404,16 @@ def judge_scale(
     text = f"a pair alone shows them only where something very far is in view{far}"
     unseen = Finding("principal points", UNKNOWN, text)
     if kind is None:
-        return [Finding("scale", UNKNOWN, f"a pair alone can't show focal x baseline. {told}"), unseen], None
+        return [Finding("scale", UNKNOWN, f"a pair alone can't show focal x baseline. {told}"), unseen]
     if len(truth) < MIN_TRUTH:
         text = f"only {len(truth)} matched points have ground truth; {MIN_TRUTH} are needed"
-        return [Finding("scale", UNKNOWN, f"{text}. {told}"), unseen], None
+        return [Finding("scale", UNKNOWN, f"{text}. {told}"), unseen]
     inverse = 1 / truth.depth_m.to_numpy()
     low, high = np.percentile(inverse, [5, 95])
     varied = high / low >= MIN_VARIETY
     columns = np.column_stack([inverse, np.ones(inverse.size)])[:, : 2 if varied else 1]
     solution, _ = fit_robustly(columns, truth.disparity_px.to_numpy() - rig.cx_offset_px)
     k, extra = float(solution[0]), float(solution[1]) if varied else 0.0
-    wanted = extra + rig.cx_offset_px
     ratio = k / (rig.focal_px * rig.baseline_m)
     scale_verdict = by_size(abs(ratio - 1), SCALE)
     offset_verdict = by_size(abs(extra), OFFSET_PX) if varied else UNKNOWN
@@ -429,7 +423,7 @@ def judge_scale(
         if (verdict := worse(scale_verdict, offset_verdict)) != RIGHT:
             text += ". Look at disparity_unit_px, cx_right, and at which image the disparities belong to"
         unsaid = f"disparities as ground truth can't show focal x baseline. {told}"
-        return [Finding("scale", UNKNOWN, unsaid), Finding("ground truth", verdict, text)], (k, wanted)
+        return [Finding("scale", UNKNOWN, unsaid), Finding("ground truth", verdict, text)]
     text = f"ground truth in {inverse.size:,} points asks for {ratio:.3f} times the focal x baseline of rig.yaml"
     if scale_verdict != RIGHT:
         text += (
@@ -438,8 +432,9 @@ def judge_scale(
         )
     points = "all depths are alike, so ground truth can't tell them from the scale"
     if varied:
+        wanted = extra + rig.cx_offset_px
         points = f"ground truth asks for cx - cx_right = {wanted:z.1f} px, rig.yaml says {rig.cx_offset_px:z.1f} px"
-    return [Finding("scale", scale_verdict, text), Finding("principal points", offset_verdict, points)], (k, wanted)
+    return [Finding("scale", scale_verdict, text), Finding("principal points", offset_verdict, points)]
 
 
 def judge_numbers(rig: StereoRig) -> Finding:

@@ -17,7 +17,7 @@ from benchmarks.subjects.steps import (
     plain_depth_net,
 )
 from benchmarks.yardstick.geometry import ViewSynthesis
-from benchmarks.yardstick.losses import SSIM, FeatureObjective, PixelObjective
+from benchmarks.yardstick.losses import FeatureObjective, PixelObjective, ssim
 from lowtex.datasets.sample import StereoBatch
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import StereoObjective, fast_photometric_error
@@ -74,7 +74,6 @@ def _plain(conditions: Conditions, what: str, batch: StereoBatch, leaves: list[T
     if what == WARP:
         synthesis = ViewSynthesis(*batch.image[:, 0].shape, batch.rig, batch.direction, batch.image)
         return lambda: synthesis(batch.other, network.depth_m(leaves[0], batch.rig.baseline_m)).square().mean()
-    ssim = SSIM()
     return lambda: ssim(leaves[0], batch.image).mean()
 
 

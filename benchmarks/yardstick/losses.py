@@ -14,19 +14,20 @@ from lowtex.datasets.sample import StereoBatch
 NOISE = 1e-5
 
 
-class SSIM(nn.Module):
-    """``clamp((1 - SSIM) / 2, 0, 1)`` over 3x3 windows, ``(B, C, H, W)``, by five average pools (Wang et al. 2004)."""
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """``clamp((1 - SSIM) / 2, 0, 1)`` over 3x3 windows, ``(B, C, H, W)``, by five average pools (Wang et al. 2004).
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Two images ``(B, C, H, W)`` in [0, 1]."""
-        x, y = F.pad(x, (1, 1, 1, 1), mode="reflect"), F.pad(y, (1, 1, 1, 1), mode="reflect")
-        mean_x, mean_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
-        variance_x = F.avg_pool2d(x**2, 3, 1) - mean_x**2
-        variance_y = F.avg_pool2d(y**2, 3, 1) - mean_y**2
-        covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
-        above = (2 * mean_x * mean_y + 0.01**2) * (2 * covariance + 0.03**2)
-        below = (mean_x**2 + mean_y**2 + 0.01**2) * (variance_x + variance_y + 0.03**2)
-        return torch.clamp((1 - above / below) / 2, 0, 1)
+    Args:
+        x, y: images ``(B, C, H, W)`` in [0, 1].
+    """
+    x, y = F.pad(x, (1, 1, 1, 1), mode="reflect"), F.pad(y, (1, 1, 1, 1), mode="reflect")
+    mean_x, mean_y = F.avg_pool2d(x, 3, 1), F.avg_pool2d(y, 3, 1)
+    variance_x = F.avg_pool2d(x**2, 3, 1) - mean_x**2
+    variance_y = F.avg_pool2d(y**2, 3, 1) - mean_y**2
+    covariance = F.avg_pool2d(x * y, 3, 1) - mean_x * mean_y
+    above = (2 * mean_x * mean_y + 0.01**2) * (2 * covariance + 0.03**2)
+    below = (mean_x**2 + mean_y**2 + 0.01**2) * (variance_x + variance_y + 0.03**2)
+    return torch.clamp((1 - above / below) / 2, 0, 1)
 
 
 def along_x(a: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def normalised(disparity: Tensor) -> Tensor:
 
 
 class _Objective(nn.Module):
-    """What both objectives share: depth by scale, and smoothness."""
+    """What both objectives share: depth by scale, and smoothness; each has a data term ``data(outputs)`` of its own."""
 
     edge_decay = 1.0
     orders = (first_order,)
@@ -91,10 +92,6 @@ class _Objective(nn.Module):
                 total = total + self.weight * order(normalised(sigmoid), image, self.edge_decay) / 2**scale
         return total / len(outputs)
 
-    def data(self, outputs: list[Tensor]) -> Tensor:
-        """The data term alone."""
-        raise NotImplementedError
-
     def forward(self, outputs: list[Tensor]) -> Tensor:
         """Four sigmoid disparities, finest first -> the scalar to minimise."""
         return self.data(outputs) + self.smoothness(outputs)
@@ -111,15 +108,15 @@ class PixelObjective(_Objective):
         super().__init__(network, batch)
         count, _, height, width = batch.image.shape
         self.synthesis = ViewSynthesis(count, height, width, batch.rig, batch.direction, batch.image)
-        self.ssim, self.noise = SSIM(), noise
+        self.noise = noise
 
     def error(self, prediction: Tensor, target: Tensor) -> Tensor:
         """``(B, 1, H, W)``."""
         absolute = torch.abs(target - prediction).mean(1, True)
-        return 0.85 * self.ssim(prediction, target).mean(1, True) + 0.15 * absolute
+        return 0.85 * ssim(prediction, target).mean(1, True) + 0.15 * absolute
 
     def data(self, outputs: list[Tensor]) -> Tensor:
-        """See the base class."""
+        """The data term alone: four sigmoid disparities, finest first -> a scalar."""
         target, other, total = self.batch.image, self.batch.other, 0.0
         for sigmoid in outputs:
             warped = self.synthesis(other, self.depth(sigmoid, target.shape[2:]))
@@ -154,7 +151,7 @@ class FeatureObjective(_Objective):
         self._extractor = (extractor,)
 
     def data(self, outputs: list[Tensor]) -> Tensor:
-        """See the base class."""
+        """The data term alone: four sigmoid disparities, finest first -> a scalar."""
         total = 0.0
         for sigmoid in outputs:
             depth = self.depth(sigmoid, self.size)

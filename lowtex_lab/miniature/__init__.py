@@ -8,18 +8,3 @@ from lowtex_lab.miniature.render import VKITTI2_RIG, WORLD_VERSION, Scene, Stere
 from lowtex_lab.miniature.stereo_folder import write_stereo_folder
 from lowtex_lab.miniature.vkitti2 import write_vkitti2
 from lowtex_lab.miniature.weather import VARIATIONS
-
-__all__ = [
-    "VARIATIONS",
-    "VKITTI2_RIG",
-    "WORLD_VERSION",
-    "Scene",
-    "StereoPair",
-    "render",
-    "write_cityscapes",
-    "write_kitti",
-    "write_kitti_benchmarks",
-    "write_make3d",
-    "write_stereo_folder",
-    "write_vkitti2",
-]

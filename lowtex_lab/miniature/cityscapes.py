@@ -30,7 +30,6 @@ CITIES = {
     "val": {"ebenstadt": "overcast", "mattenau": "clone"},
 }
 """Cities of each split, and the light over each; their streets belong to no other layout."""
-DEFAULT_FRAMES = {"train": 80, "val": 16}
 TYPES = {"leftImg8bit": "png", "rightImg8bit": "png", "disparity": "png", "camera": "json"}
 FRAME = 19
 """Number of every annotated picture within its sequence in most of the official cities."""
@@ -57,7 +56,7 @@ where it is too near for the reach of the official matcher."""
 
 def write_cityscapes(
     root: str | Path,
-    frames: dict[str, int] | None = None,
+    frames: dict[str, int],
     size: tuple[int, int] = (320, 640),
     seed: int = 0,
     progress: bool = True,
@@ -68,7 +67,7 @@ def write_cityscapes(
 
     Args:
         root: folder to write, new, empty or written by this function before.
-        frames: number of pairs of each split, of "train", "val"; None means `DEFAULT_FRAMES`.
+        frames: number of pairs of each split, of "train", "val".
         size: (height, width) of the pictures, 1:2 as in the data set; the cameras are scaled to it.
         seed: of the whole world.
         progress: show a bar.
@@ -80,7 +79,7 @@ def write_cityscapes(
         OptionError: an option is out of range, or the folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames, CITIES)
+    frames = check_counts("frames", frames, CITIES)
     size = check_size(size)
     if size[1] != 2 * size[0]:
         raise OptionError(f"size must be (height, width) with a width of twice the height, e.g. (320, 640), got {size}")

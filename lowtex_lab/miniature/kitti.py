@@ -26,14 +26,14 @@ from torch import Tensor
 from lowtex.files import atomic_path, write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.render import Scene, World, beside, one_thread, render, world_at
+from lowtex_lab.miniature.render import Scene, beside, one_thread, render, world_at
+from lowtex_lab.miniature.shading import World
 from lowtex_lab.miniature.solids import COLUMNS
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 
 DATE = "2011_09_26"
 DRIVES = {"train": (9001, 9002), "val": (9101,), "test": (9201, 9202)}
 """Drive numbers of each split; its frames are dealt out to them in equal parts."""
-DEFAULT_FRAMES = {"train": 100, "val": 20, "test": 40}
 DENSER = 2.2
 """How much denser, each way, the accumulated pattern of the improved ground truth is than one scan's; gives about the
 real data's 19 % of the pixels."""
@@ -60,7 +60,7 @@ Unlike in the real data, every frame of a drive has one."""
 
 def write_kitti(
     root: str | Path,
-    frames: dict[str, int] | None = None,
+    frames: dict[str, int],
     size: tuple[int, int] = (96, 320),
     seed: int = 0,
     progress: bool = True,
@@ -71,7 +71,7 @@ def write_kitti(
 
     Args:
         root: folder that gets ``kitti_raw`` and ``kitti_depth``; those are new, empty, or written by this function.
-        frames: number of pairs of each split, of "train", "val", "test"; None means `DEFAULT_FRAMES`.
+        frames: number of pairs of each split, of "train", "val", "test".
         size: (height, width) of the images; the cameras are KITTI's, scaled to it.
         seed: of the whole world.
         progress: show a bar.
@@ -83,7 +83,7 @@ def write_kitti(
         OptionError: an option is out of range, or a folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames, DRIVES)
+    frames = check_counts("frames", frames, DRIVES)
     size, root = check_size(size), Path(root)
     parameters = {"frames": frames, "size": size, "seed": int(seed)}
     raw = Target(root / "kitti_raw", _RAW_README, [DATE, "splits"], layout="kitti_raw", **parameters)

@@ -12,14 +12,7 @@ import numpy as np
 
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
-from lowtex_lab.miniature.kitti import (
-    DEFAULT_FRAMES,
-    KITTI_RIG,
-    accumulated,
-    calibration_files,
-    frame_calibration,
-    seen,
-)
+from lowtex_lab.miniature.kitti import KITTI_RIG, accumulated, calibration_files, frame_calibration, seen
 from lowtex_lab.miniature.render import Scene, render
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, deal, fill, write_image
 
@@ -33,7 +26,7 @@ _STEREO_README = """Layout of KITTI stereo 2015 (disparity: uint16, pixels * 256
 
 def write_kitti_benchmarks(
     root: str | Path,
-    frames: dict[str, int] | None = None,
+    frames: dict[str, int],
     size: tuple[int, int] = (96, 320),
     seed: int = 0,
     progress: bool = True,
@@ -44,8 +37,7 @@ def write_kitti_benchmarks(
 
     Args:
         root: folder that gets ``kitti_pairs`` and ``kitti_2015``; those are new, empty, or written by this function.
-        frames: number of pairs of "train" and "val" (of ``kitti_pairs``) and of "test" (``kitti_2015``); None means
-            `lowtex_lab.miniature.kitti.DEFAULT_FRAMES`.
+        frames: number of pairs of "train" and "val" (of ``kitti_pairs``) and of "test" (``kitti_2015``).
         size: (height, width) of the images; the cameras are KITTI's, scaled to it.
         seed: of the whole world.
         progress: show a bar.
@@ -57,7 +49,7 @@ def write_kitti_benchmarks(
         OptionError: an option is out of range, or a folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames, STREETS)
+    frames = check_counts("frames", frames, STREETS)
     size, root = check_size(size), Path(root)
     parameters = {"frames": frames, "size": size, "seed": int(seed)}
     pairs = Target(root / "kitti_pairs", _PAIRS_README, ["training", "splits"], layout="kitti_pairs", **parameters)

@@ -15,7 +15,7 @@ from lowtex.errors import OptionError
 from lowtex.geometry import StereoRig
 from lowtex.seeding import generator, numpy_generator
 from lowtex_lab.miniature.raycast import cast
-from lowtex_lab.miniature.shading import Lit, Rays, shade
+from lowtex_lab.miniature.shading import Rays, World, shade
 from lowtex_lab.miniature.solids import COLUMNS, Solids
 from lowtex_lab.miniature.street import BLOCK_M, block, plan
 from lowtex_lab.miniature.weather import sun_direction, turn, weather
@@ -96,14 +96,6 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@dataclass
-class World:
-    """The part of a scene that one place can see."""
-
-    solids: Solids
-    lit: Lit
-
-
 @torch.no_grad()
 @one_thread()
 def render(
@@ -169,7 +161,8 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
     blocks = [block(scene.seed, scene.name, k) for k in numbers]
     solids = Solids.join([b.solids for b in blocks])
     rng = numpy_generator(scene.seed, "miniature", scene.name, "clouds", variation)
-    lit = Lit(
+    return World(
+        solids=solids,
         table=solids.table.T.contiguous(),
         low=torch.cat([b.low for b in blocks]),
         crown=torch.cat([b.crown for b in blocks]),
@@ -180,7 +173,6 @@ def world_at(scene: Scene, z: float, variation: str = "clone") -> World:
         sun=sun_direction(scene.seed, scene.name, variation),
         cloud_shift=tuple(rng.random(2).tolist()),
     )
-    return World(solids, lit)
 
 
 def view(world: World, origin, heading, rig: StereoRig, height: int, width: int):
@@ -191,33 +183,26 @@ def view(world: World, origin, heading, rig: StereoRig, height: int, width: int)
     cos, sin = heading
     fx, fy, cx, cy = rig.focal_px, rig.fy, rig.cx, rig.cy
 
-    def headings(columns: Tensor) -> tuple[Tensor, Tensor]:
+    def directions(per_pixel: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Headings (x, z) of so many rays a pixel's width, and slopes of as many a pixel's height."""
+        columns = (torch.arange(per_pixel * width, dtype=torch.float64) + 0.5) / per_pixel - 0.5
+        rows = (torch.arange(per_pixel * height, dtype=torch.float64) + 0.5) / per_pixel - 0.5
         xn = (columns - cx) / fx
-        return cos * xn + sin, cos - sin * xn
+        return (cos * xn + sin).float(), (cos - sin * xn).float(), (-(rows - cy) / fy).float()
 
-    columns = torch.arange(width, dtype=torch.float64)
-    rows = torch.arange(height, dtype=torch.float64)
-    fine_columns = (torch.arange(2 * width, dtype=torch.float64) + 0.5) / 2 - 0.5
-    fine_rows = (torch.arange(2 * height, dtype=torch.float64) + 0.5) / 2 - 0.5
-    hx, hz = (h.float() for h in headings(fine_columns))
-    slope = (-(fine_rows - cy) / fy).float()
+    hx, hz, slope = directions(2)
     t, face = cast(world.solids, origin, hx, hz, slope)
-
     quad_t = t.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
     quad_face = face.reshape(height, 2, width, 2).permute(1, 3, 0, 2).reshape(4, height, width)
-    cx_dir, cz_dir = (h.float() for h in headings(columns))
-    centre_slope = (-(rows - cy) / fy).float()
-    depth, centre_face = _centre(world.lit.table, origin, cx_dir, cz_dir, centre_slope, quad_t, quad_face)
+    cx_dir, cz_dir, centre_slope = directions(1)
+    depth, centre_face = _centre(world.table, origin, cx_dir, cz_dir, centre_slope, quad_t, quad_face)
 
     mixed = (quad_face != quad_face[:1]).any(0)
     edge = mixed.reshape(-1).nonzero()[:, 0]
-    direction = torch.stack(
-        [cx_dir.expand(height, width), centre_slope[:, None].expand(height, width), cz_dir.expand(height, width)]
-    ).reshape(3, -1)
-    corners = [(slope[i::2, None], hx[j::2], hz[j::2]) for i in range(2) for j in range(2)]
-    fine_direction = torch.stack(
-        [torch.stack([part.expand(height, width) for part in (x, up, z)]) for up, x, z in corners], 1
-    ).reshape(3, 4, -1)[:, :, edge]
+    direction = torch.stack(torch.broadcast_tensors(cx_dir, centre_slope[:, None], cz_dir)).reshape(3, -1)
+    corners = [(hx[j::2], slope[i::2, None], hz[j::2]) for i in range(2) for j in range(2)]
+    fine_direction = torch.stack([torch.stack(torch.broadcast_tensors(*corner)) for corner in corners], 1)
+    fine_direction = fine_direction.reshape(3, 4, -1)[:, :, edge]
     rays = Rays(
         direction=torch.cat([direction, fine_direction.reshape(3, -1)], 1),
         t=torch.cat([depth.reshape(-1), quad_t.reshape(4, -1)[:, edge].reshape(-1)]),
@@ -226,11 +211,11 @@ def view(world: World, origin, heading, rig: StereoRig, height: int, width: int)
         per_column=(cos / fx, 0.0, -sin / fx),
         per_row=(0.0, -1.0 / fy, 0.0),
     )
-    rgb, contrast = shade(world.lit, rays)
+    rgb, contrast = shade(world, rays)
     pixels = height * width
     image = rgb[:, :pixels]
     image[:, edge] = rgb[:, pixels:].reshape(3, 4, -1).mean(1)
-    metres = torch.where(torch.isfinite(depth), depth, torch.zeros_like(depth))
+    metres = torch.where(torch.isfinite(depth), depth, 0.0)
     return image.reshape(3, height, width), metres[None], contrast[:pixels].reshape(1, height, width), t
 
 
@@ -240,15 +225,9 @@ def _centre(table, origin, heading_x, heading_z, slope, quad_t, quad_face) -> tu
     The face is the nearest one that at least two of the four rays meet (else the nearest); on flat faces the depth
     follows from the plane itself, on curved ones from the mean inverse depth.
     """
-    best, face = None, None
-    for k in range(4):
-        same = sum((quad_face[k] == quad_face[j]).to(torch.uint8) for j in range(4))
-        rank = torch.where(same >= 2, quad_t[k], quad_t[k] + 1e6)
-        if best is None:
-            best, face = rank, quad_face[k]
-        else:
-            face = torch.where(rank < best, quad_face[k], face)
-            best = torch.minimum(rank, best)
+    shared = (quad_face[:, None] == quad_face).sum(1) >= 2
+    nearest = torch.where(shared, quad_t, quad_t + 1e6).argmin(0, keepdim=True)
+    face = quad_face.gather(0, nearest)[0]
     member = quad_face == face
     inverse = torch.where(member, 1 / quad_t, 0.0).sum(0) / member.sum(0)
     row = table[:6].index_select(1, face.reshape(-1)).reshape(6, *face.shape)
@@ -266,7 +245,7 @@ def _centre(table, origin, heading_x, heading_z, slope, quad_t, quad_face) -> tu
 def _visible(depth: Tensor, other_fine: Tensor, rig: StereoRig, sign: int) -> Tensor:
     """Whether the other camera sees the same point: its four nearest rays include one of about that disparity."""
     height, width = depth.shape[1:]
-    shift = torch.where(depth > 0, rig.focal_px * rig.baseline_m / depth.clamp(min=1e-3), torch.zeros_like(depth))[0]
+    shift = torch.where(depth > 0, rig.focal_px * rig.baseline_m / depth.clamp(min=1e-3), 0.0)[0]
     columns = torch.arange(width, dtype=torch.float32)
     position = columns - sign * shift
     inside = (position >= 0) & (position <= width - 1)

@@ -9,22 +9,18 @@ the point too). Layout: Cabon, Murray, Humenberger, arXiv 2001.10773.
 
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from torch import Tensor
 
-from lowtex.errors import OptionError, require_choice
+from lowtex.errors import OptionError
 from lowtex.files import write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature.render import VKITTI2_RIG, Scene, beside, render
 from lowtex_lab.miniature.weather import VARIATIONS
 from lowtex_lab.miniature.writing import Target, as_bgr8, check_counts, check_size, fill, write_image
-
-DEFAULT_FRAMES = {"Scene01": 40, "Scene02": 120, "Scene06": 30, "Scene18": 120, "Scene20": 40}
-"""Frames per scene when none are given: 240 to train (02, 18), 30 to validate (06), 80 to test (01, 20)."""
 
 CONTRAST_UNITS = 10000
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, 99, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
@@ -34,9 +30,8 @@ depth: lowtexContrast (uint16, 1/10000 of the standard deviation of albedo) and 
 
 def write_vkitti2(
     root: str | Path,
-    frames: dict[str, int] | None = None,
+    frames: dict[str, int],
     size: tuple[int, int] = (96, 320),
-    variations: Sequence[str] = ("clone",),
     seed: int = 0,
     progress: bool = True,
     variation_frames: dict[str, int] | None = None,
@@ -48,13 +43,12 @@ def write_vkitti2(
     Args:
         root: folder to write, new, empty or written by this function before.
         frames: number of frames of each scene, e.g. ``{"Scene02": 60}``; names are ``Scene`` and two digits.
-            None means `DEFAULT_FRAMES`.
         size: (height, width) of the images; the cameras are Virtual KITTI 2's, scaled to it.
-        variations: any of `lowtex_lab.miniature.VARIATIONS`; each scene has all its frames in all of them.
         seed: of the whole world.
         progress: show a bar.
-        variation_frames: number of frames, from the first one on, that these scenes have in every other variation.
-            A frame of one number shows the same place in all variations. None means no other variation.
+        variation_frames: number of frames, from the first one on, that these scenes have in every other one of
+            `lowtex_lab.miniature.VARIATIONS`; all scenes have all their frames in clone. A frame of one number shows
+            the same place in all variations. None means no other variation.
 
     Returns:
         ``root`` as a path.
@@ -63,25 +57,20 @@ def write_vkitti2(
         OptionError: an option is out of range, or the folder holds something else.
         DataError: the disk is full or the folder cannot be written.
     """
-    frames = check_counts("frames", DEFAULT_FRAMES if frames is None else frames)
+    frames = check_counts("frames", frames)
     more = check_counts("variation_frames", variation_frames) if variation_frames else {}
     for option, names in (("frames", frames), ("variation_frames", more)):
         for name in names:
             if not re.fullmatch(r"Scene\d\d", name):
                 raise OptionError(f"{option}: {name!r} is no scene name; Virtual KITTI 2 names are like Scene02")
-    if isinstance(variations, str) or not variations:
-        raise OptionError(f"variations must be a non-empty list of names, got {variations!r}")
-    for variation in variations:
-        require_choice("variation", variation, VARIATIONS)
-    size, variations = check_size(size), list(variations)
-    counts = {"frames": frames, "variations": variations, "variation_frames": more}
+    size = check_size(size)
+    counts = {"frames": frames, "variations": ["clone"], "variation_frames": more}
     target = Target(root, _README, ["Scene[0-9][0-9]"], layout="vkitti2", size=size, seed=int(seed), **counts)
     rig = VKITTI2_RIG.resized(size[1], size[0])
 
     def jobs() -> list[tuple]:
-        parts = [(name, variation, count) for name, count in frames.items() for variation in variations]
-        others = [variation for variation in VARIATIONS if variation not in variations]
-        parts += [(name, variation, count) for name, count in more.items() for variation in others]
+        parts = [(name, "clone", count) for name, count in frames.items()]
+        parts += [(name, other, count) for name, count in more.items() for other in VARIATIONS if other != "clone"]
         found = []
         for name, variation, count in parts:
             scene, folder = Scene(name, int(seed)), target.root / name / variation

@@ -9,7 +9,7 @@ What each function takes is kept when it is called, so that the saved figure can
 never changed. See `lowtex_lab.plots.saving` for how, `lowtex_lab.plots.style` for the common look.
 """
 
-from lowtex_lab.plots.curves import line_panels, loss_landscape, timeline, training_curves
+from lowtex_lab.plots.curves import line_panels, timeline
 from lowtex_lab.plots.diagrams import diagram_blocks, diagram_decoders, diagram_stereo_loop, diagram_white_wall
 from lowtex_lab.plots.effects import claim_effects, effect_forest, factorial_cells, interaction_plot, weight_curves
 from lowtex_lab.plots.images import (
@@ -29,7 +29,7 @@ from lowtex_lab.plots.results import (
     metric_bars,
 )
 from lowtex_lab.plots.rig_check import draw_rig_check, rig_check
-from lowtex_lab.plots.run_figures import draw_standing, redraw
+from lowtex_lab.plots.run_figures import redraw
 from lowtex_lab.plots.samples import stereo_anaglyph
 from lowtex_lab.plots.saving import PLOTS, plot, save_figure
 from lowtex_lab.plots.style import METHODS, method_styles, styled

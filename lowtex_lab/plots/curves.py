@@ -1,65 +1,13 @@
-"""Curves: training, anything over a common axis, what data terms see over the disparity; and when a run did what."""
+"""Lines over a common axis, and when a run did what."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
-from matplotlib.ticker import NullFormatter
 
-from lowtex.errors import DataError
 from lowtex.progress import count
 from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
-from lowtex_lab.plots.tidy import LOOK
-
-
-@plot
-def training_curves(
-    log: pd.DataFrame, terms: Sequence[str] | None = None, title: str = "How training went", miniature: bool = False
-):
-    """Every loss term over the optimiser's steps: light as logged, dark as a running mean.
-
-    Args:
-        log: a training's ``log.csv`` (a row a step, a column a term), or several put together with the columns
-            ``experiment`` and ``seed``.
-        terms: which columns to draw, in that order; None = those that have a name in ``look.yaml``.
-        title: replaces the standard one.
-        miniature: mark it as such.
-
-    Raises:
-        DataError: no ``step`` column, no row, or no such term.
-    """
-    tidy.require_columns(log, ["step"], "training_curves")
-    chosen = [term for term in LOOK["terms"] if term in log] if terms is None else list(terms)
-    unknown = [term for term in chosen if term not in log]
-    if unknown or not chosen:
-        found = ", ".join(map(str, log.columns))
-        raise DataError(f"training_curves: no term {', '.join(unknown) or 'at all'}; the log has: {found}")
-    keys = [column for column in ("experiment", "seed") if column in log]
-    runs = [(key[0], run) for key, run in log.groupby(keys, sort=False)] if keys else [("", log)]
-    named = "experiment" in keys
-    styles = style.method_styles(name for name, _ in runs) if named else {"": style.METHODS["ours"]}
-    figure, panels = style.panel_rows(len(chosen), 2.3, 2 if len(chosen) in (2, 4) else 3)
-    for axes, term in zip(panels, chosen, strict=True):
-        for name, run in runs:
-            look = styles[name if named else ""]
-            run = run[["step", term]].dropna().sort_values("step")
-            smooth = run[term].rolling(max(len(run) // 25, 1), min_periods=1, center=True).mean()
-            axes.plot(run["step"], run[term], color=look.color, alpha=0.25, linewidth=0.7)
-            label = look.label if named else None
-            axes.plot(run["step"], smooth, label=label, color=look.color, linestyle=look.linestyle, linewidth=1.7)
-        values = log[term].dropna()
-        if len(values) and values.min() > 0 and values.quantile(0.98) > 30 * values.quantile(0.02):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_title(LOOK["terms"].get(term, str(term).replace("_", " ")))
-        axes.set_xlabel("optimiser step")
-        axes.grid(True)
-    if named:
-        style.legend_row(figure)
-    said = f"{count(len(runs), 'training')} of {int(log['step'].max()) + 1:,} steps"
-    return style.finish(figure, title, said, "light: as logged, dark: running mean", miniature=miniature)
 
 
 @plot
@@ -130,7 +78,8 @@ def line_panels(
             axes.axvline(true, color=style.TRUTH, linestyle="--", linewidth=1.3, label=mark_label or None)
         if steps:
             axes.set_xticks(range(len(steps)), map(tidy.bin_text, steps), rotation=25 if len(steps) > 4 else 0)
-        axes.set_title(_in_panel(name, min(len(names), columns)))
+        # broken so that it fits over one of several panels side by side
+        axes.set_title(textwrap.fill(name, 114 // min(len(names), columns, 3), break_long_words=False))
         axes.set(xlabel=x_label, ylabel="" if index % columns else y_label)
         axes.grid(True)
     for axes, name in zip(panels, names, strict=True) if from_zero else ():
@@ -143,63 +92,12 @@ def line_panels(
     return style.finish(figure, title, caption, miniature=miniature or tidy.is_miniature(curves))
 
 
-def _in_panel(text: str, panels: int) -> str:
-    """Break a text so that it fits over or under one of several panels side by side."""
-    return textwrap.fill(text, 114 // min(panels, 3), break_long_words=False)
-
-
 @plot
-def loss_landscape(
-    curves: pd.DataFrame,
-    truth_px: float | None = None,
-    title: str = "What each loss sees as the disparity varies",
-    caption: str = "",
-    relative: bool = True,
-    miniature: bool = False,
-):
-    """A loss at one pixel (or patch) against the disparity tried there; a panel for each place.
-
-    Every curve is divided by the largest value that its loss takes in any panel, so that losses of different units
-    share an axis and a loss that is flat on a white wall looks flat.
-
-    Args:
-        curves: rows ``loss, disparity_px, value`` with, if there are several places, ``place`` and ``truth_px``.
-        truth_px: the true disparity, where the rows do not say.
-        title, caption: texts.
-        relative: False shows the values as they are.
-        miniature: mark it as such.
-
-    Raises:
-        DataError: missing columns or no rows.
-    """
-    tidy.require_columns(curves, ["loss", "disparity_px", "value"], "loss_landscape")
-    curves = curves.rename(columns={"loss": "name", "disparity_px": "x", "value": "y"})
-    curves = curves.assign(panel=curves["place"].astype(str) if "place" in curves.columns else "")
-    if relative:
-        curves = curves.assign(y=curves["y"] / curves.groupby("name")["y"].transform("max").replace(0.0, 1.0))
-    known = curves.groupby("panel")["truth_px"].first().to_dict() if "truth_px" in curves.columns else truth_px
-    return line_panels(
-        curves,
-        "disparity tried, in px",
-        "loss / its largest value\nin any panel" if relative else "loss",
-        title,
-        " · ".join(filter(None, ["triangle: smallest value of the curve", caption])),
-        mark_x=known,
-        mark_label="true disparity" if known is not None else "",
-        from_zero=relative,
-        share_y=relative,
-        lowest=True,
-        miniature=miniature,
-    )
-
-
-@plot
-def timeline(run: pd.DataFrame, title: str = "Where the time went"):
+def timeline(run: pd.DataFrame):
     """How long each task of a run took, and how much of it was training.
 
     Args:
         run: rows ``name, seconds, training_s``.
-        title: replaces the standard one.
 
     Raises:
         DataError: missing columns or no rows.
@@ -216,7 +114,7 @@ def timeline(run: pd.DataFrame, title: str = "Where the time went"):
     axes.set_xlabel("seconds")
     style.legend_row(figure)
     work = f"{_seconds(run['seconds'].sum())} of work, {_seconds(run['training_s'].sum())} of it training"
-    return style.finish(figure, title, count(len(run), "task"), work)
+    return style.finish(figure, "Where the time went", count(len(run), "task"), work)
 
 
 def _seconds(value: float) -> str:

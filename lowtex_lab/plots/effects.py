@@ -9,37 +9,11 @@ import pandas as pd
 
 from lowtex.errors import DataError
 from lowtex.progress import count
+from lowtex_lab.plots import style, tidy
 from lowtex_lab.plots.saving import plot
-from lowtex_lab.plots.style import (
-    INK,
-    METHODS,
-    MUTED,
-    MethodStyle,
-    finish,
-    legend_row,
-    log_axis,
-    loss_styles,
-    method_dots,
-    method_lines,
-    new_figure,
-    note,
-    strata_panels,
-    stratum_title,
-)
-from lowtex_lab.plots.tidy import (
-    LOOK,
-    counted,
-    is_miniature,
-    metric_label,
-    metric_name,
-    number_range,
-    require_columns,
-    require_few_strata,
-    seed_count,
-)
 from lowtex_lab.studies.stats.tuning import SWEEP, chosen_weights
 
-LOOKS = {verdict: MethodStyle(**look) for verdict, look in LOOK["verdicts"].items()}
+LOOKS = {verdict: style.MethodStyle(**look) for verdict, look in tidy.LOOK["verdicts"].items()}
 """Verdict on an effect, or what a comparison says of its claim -> how it is drawn: blue the error falls, or the claim
 is borne out; orange the contrary; filled a verdict, `HOLLOW` none."""
 
@@ -47,9 +21,6 @@ HOLLOW = ("undecided", "points to yes", "points to no")
 
 MOST_LINES = 45
 """Comparisons that one figure of claims can hold."""
-
-FAR_OFF = 2.2
-"""Times the median error: what lies above is marked at the top of `weight_curves`, with its value in the note."""
 
 
 @plot
@@ -75,14 +46,14 @@ def effect_forest(
         DataError: missing columns, no rows, too many strata, or an effect that comes twice in one stratum.
     """
     needed = "effect stratum ratio low high verdict seeds images clusters cluster metric"
-    require_columns(effects, needed.split(), "effect_forest")
+    tidy.require_columns(effects, needed.split(), "effect_forest")
     if effects.duplicated(["effect", "stratum"]).any():
         raise DataError("effect_forest takes each effect once in each stratum")
     names = list(dict.fromkeys(effects["effect"].astype(str)))
     judged = "verdict_corrected" if "verdict_corrected" in effects else "verdict"
     # of what cannot be judged the verdict says why
     effects = effects.assign(look=effects[judged].astype(str).str.partition(":")[0])
-    figure, panels = strata_panels(effects, "effect_forest", 1.75 + 0.27 * len(names), sharex=True)
+    figure, panels = style.strata_panels(effects, "effect_forest", 1.75 + 0.27 * len(names), sharex=True)
     first = next(iter(panels.values()))
     _keys(first, effects["look"])
     ends = [effects[name][np.isfinite(effects[name])] for name in ("ratio", "low", "high")]
@@ -97,33 +68,33 @@ def effect_forest(
             outer = {"helps": (row.low, -6, "right"), "harms": (row.high, 6, "left")}
             if row.look in outer:
                 end, shift, side = outer[row.look]
-                note(axes, f"{row.ratio:.2f}", (end, place), (shift, 0), ha=side, color=LOOKS[row.look].color)
+                style.note(axes, f"{row.ratio:.2f}", (end, place), (shift, 0), ha=side, color=LOOKS[row.look].color)
         if "order" in effects and (main := int((own["order"] == 1).sum())) < len(names):
             axes.axhline(main - 0.5, color="#bbbbbb", linewidth=0.8)
         _ratio_axis(axes, margin, [ends.min() / room, ends.max() * room], {1: 9, 2: 6, 3: 4}[len(panels)])
         axes.set_xlabel("ratio of errors (left of 1: better)")
     first.set_yticks(range(len(names)), names, fontsize=9)
     first.set_ylim(len(names) - 0.4, -0.6)
-    legend_row(figure, 6)
+    style.legend_row(figure, 6)
     said = [*_behind(effects), "ratio: error with the change / without it, with its 95% interval over seeds and images"]
     if "order" in effects and effects["order"].max() > 1:
         said.append("a × b below 1: the two together do more than each on its own says")
     if judged != "verdict":
         said.append(f"verdicts corrected for {count(int(effects['comparisons'].max()), 'comparison')}")
-    return finish(figure, title, *said, caption, miniature=miniature or is_miniature(effects))
+    return style.finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(effects))
 
 
 def _keys(axes, looks: pd.Series) -> None:
     """A line of the legend for each look that occurs."""
-    for name, style in LOOKS.items():
+    for name, verdict in LOOKS.items():
         if (looks == name).any():
-            _point(axes, [], [], name, label=style.label)
+            _point(axes, [], [], name, label=verdict.label)
 
 
 def _point(axes, x, y, name: str, **look: object) -> None:
-    style = LOOKS[name]
-    look = {"marker": style.marker, "color": style.color, "markersize": 5.5, "markeredgewidth": 1.5, **look}
-    axes.plot(x, y, linestyle="", markerfacecolor="white" if name in HOLLOW else style.color, **look)
+    verdict = LOOKS[name]
+    look = {"marker": verdict.marker, "color": verdict.color, "markersize": 5.5, "markeredgewidth": 1.5, **look}
+    axes.plot(x, y, linestyle="", markerfacecolor="white" if name in HOLLOW else verdict.color, **look)
 
 
 def _interval(axes, place: float, row, name: str, width: float = 2.2) -> None:
@@ -135,8 +106,8 @@ def _interval(axes, place: float, row, name: str, width: float = 2.2) -> None:
 def _ratio_axis(axes, margin: float, values, ticks: int) -> None:
     """A logarithmic axis of ratios around 1, with a band of changes that do not matter."""
     axes.axvspan(1 - margin, 1 + margin, color="#e9e9e9", linewidth=0, label=f"changes under {margin:.0%}", zorder=0)
-    axes.axvline(1, color=MUTED, linewidth=1, zorder=0)
-    log_axis(axes.xaxis, values, ticks)
+    axes.axvline(1, color=style.MUTED, linewidth=1, zorder=0)
+    style.log_axis(axes.xaxis, values, ticks)
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
 
@@ -144,12 +115,12 @@ def _ratio_axis(axes, margin: float, values, ticks: int) -> None:
 def _behind(effects: pd.DataFrame) -> list[str]:
     """Metric, seeds, images, and what was drawn."""
     unit = str(effects["cluster"].iloc[0])
-    images = counted(effects["images"], "image")
+    images = tidy.counted(effects["images"], "image")
     units = "stretches of street" if unit == "stretch" else f"{unit}s"
-    clusters = f"{images} drawn as {number_range(effects['clusters'])} {units}"
+    clusters = f"{images} drawn as {tidy.number_range(effects['clusters'])} {units}"
     drawn = {"fixed": f"{images}, images held fixed", "image": f"{images}, images drawn one by one"}.get(unit, clusters)
-    metric = ", ".join(metric_name(name) for name in dict.fromkeys(effects["metric"]))
-    return [metric, counted(effects["seeds"], "seed"), drawn]
+    metric = ", ".join(tidy.metric_name(name) for name in dict.fromkeys(effects["metric"]))
+    return [metric, tidy.counted(effects["seeds"], "seed"), drawn]
 
 
 @plot
@@ -168,7 +139,7 @@ def claim_effects(
         DataError: missing columns, no line with a ratio, or more lines than can be read.
     """
     needed = ["claim", "comparison", "place", "ratio", "low", "high", "asked", "says", "firm", "seeds", "images"]
-    require_columns(effects, [*needed, "miniature"], "claim_effects")
+    tidy.require_columns(effects, [*needed, "miniature"], "claim_effects")
     known = effects[np.isfinite(effects["ratio"].astype(float))]
     if known.empty or len(known) > MOST_LINES:
         raise DataError(
@@ -176,17 +147,17 @@ def claim_effects(
             "give it the claims of one source at a time"
         )
     claims = list(dict.fromkeys(known["claim"]))
-    figure = new_figure(1.6 + 0.26 * (len(known) + 1.15 * len(claims)))
+    figure = style.new_figure(1.6 + 0.26 * (len(known) + 1.15 * len(claims)))
     axes = figure.subplots()
     _keys(axes, known["says"])
-    stroke = {"linestyle": "", "marker": "|", "color": INK, "markersize": 9}
+    stroke = {"linestyle": "", "marker": "|", "color": style.INK, "markersize": 9}
     if (known["asked"] != 1).any():
         axes.plot([], [], label="share that is asked for", **stroke)
     least, most = _limits(known, margin)
     labels, at = {}, 0.0
     for claim in claims:
         look = {"xycoords": ("axes fraction", "data"), "ha": "right", "fontsize": 10, "fontweight": "bold"}
-        note(axes, claim, (0, at), (-6, 0), annotation_clip=False, **look)
+        style.note(axes, claim, (0, at), (-6, 0), annotation_clip=False, **look)
         for row in known[known["claim"] == claim].itertuples():
             at += 1
             labels[at] = f"{row.comparison} · {row.place}"
@@ -199,14 +170,14 @@ def claim_effects(
     axes.set_ylim(at - 0.5, -0.7)
     _ratio_axis(axes, margin, [least, most], 9)
     axes.set_xlabel("error as a share of the other's (left of 1: smaller)")
-    legend_row(figure, 4)
+    style.legend_row(figure, 4)
     absent = len(effects) - len(known)
-    said = [counted(known["seeds"], "seed"), counted(known["images"], "image"), "lines: 95% intervals"]
+    said = [tidy.counted(known["seeds"], "seed"), tidy.counted(known["images"], "image"), "lines: 95% intervals"]
     said.append(f"{count(absent, 'comparison')} without numbers left out" if absent else "")
     said.append("thick lines: firm, i.e. also by Holm's correction" if known["firm"].any() else "")
     points = known["says"].str.startswith("points").any()
     said.append("open marks in colour: the correction for many comparisons alone prevents a verdict" if points else "")
-    return finish(figure, title, *said, caption, miniature=bool(known["miniature"].all()))
+    return style.finish(figure, title, *said, caption, miniature=bool(known["miniature"].all()))
 
 
 def _limits(known: pd.DataFrame, margin: float) -> tuple[float, float]:
@@ -221,7 +192,7 @@ def _limits(known: pd.DataFrame, margin: float) -> tuple[float, float]:
 
 
 @plot
-def interaction_plot(means: pd.DataFrame, title: str = "", caption: str = "", miniature: bool = False):
+def interaction_plot(means: pd.DataFrame, title: str = "", caption: str = ""):
     """How two factors act together: the error at their four combinations, a panel a stratum; a dot a seed.
 
     On the logarithmic axis parallel lines say that each factor does the same whatever the other is set to.
@@ -230,75 +201,66 @@ def interaction_plot(means: pd.DataFrame, title: str = "", caption: str = "", mi
         means: of `studies.stats.factorial.interaction_means`: rows ``first, first_level, second, second_level, seed,
             stratum, metric, error, cells, images`` of one pair of factors, at most three strata.
         title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
 
     Raises:
         DataError: missing columns, no rows, too many strata, or several pairs of factors.
     """
     what = "interaction_plot"
     needed = ["first", "first_level", "second", "second_level", "seed", "stratum", "metric", "error", "cells", "images"]
-    require_columns(means, needed, what)
+    tidy.require_columns(means, needed, what)
     if len(means[["first", "second", "metric"]].drop_duplicates()) > 1:
         raise DataError(f"{what} takes one pair of factors and one metric")
     means = means.astype({"first_level": str, "second_level": str})
     first, second = means["first"].iloc[0], means["second"].iloc[0]
     levels, lines = (list(dict.fromkeys(means[f"{name}_level"])) for name in ("first", "second"))
-    figure, panels = strata_panels(means, what, 4.0)
+    figure, panels = style.strata_panels(means, what, 4.0)
     for stratum, axes in panels.items():
         ends = []
-        looks = ((METHODS["encoder"], "--", -1), (METHODS["ours"], "-", 1))
-        for line, (style, dashes, side) in zip(lines, looks, strict=True):
+        looks = ((style.METHODS["encoder"], "--", -1), (style.METHODS["ours"], "-", 1))
+        for line, (method, dashes, side) in zip(lines, looks, strict=True):
             own = means[(means["stratum"] == stratum) & (means["second_level"] == line)]
             own = own.assign(at=own["first_level"].map(levels.index) + 0.03 * side, log=np.log(own["error"]))
             dots = own.assign(at=own["at"] + 0.05 * side)
-            method_dots(axes, dots, "at", "error", style, marker="o", markersize=4, alpha=0.55, markeredgewidth=0)
+            dot = {"marker": "o", "markersize": 4, "alpha": 0.55, "markeredgewidth": 0}
+            style.method_dots(axes, dots, "at", "error", method, **dot)
             middle = np.exp(own.groupby("at")["log"].mean())
-            look = {"color": style.color, "marker": style.marker, "markersize": 7, "linestyle": dashes}
+            look = {"color": method.color, "marker": method.marker, "markersize": 7, "linestyle": dashes}
             axes.plot(middle.index, middle, label=f"{second}: {line}", **look)
             change = f"{100 * (middle.iloc[-1] / middle.iloc[0] - 1):+.0f} %"
-            ends.append((middle.iloc[-1], middle.index[-1], change, style.color))
+            ends.append((middle.iloc[-1], middle.index[-1], change, method.color))
         # the upper curve's number goes up and the lower one's down, so that they never meet
         for shift, (end, at, change, color) in zip((-7, 7), sorted(ends), strict=True):
-            note(axes, change, (at, end), (24, shift), fontsize=9.5, color=color, fontweight="bold")
+            style.note(axes, change, (at, end), (24, shift), fontsize=9.5, color=color, fontweight="bold")
         axes.set_xticks(range(len(levels)), levels)
         axes.set_xlim(-0.35, len(levels) - 1 + 0.6)
         axes.set_xlabel(str(first))
-        log_axis(axes.yaxis, means["error"])
+        style.log_axis(axes.yaxis, means["error"])
         axes.grid(True, axis="y")
-    next(iter(panels.values())).set_ylabel(metric_label(str(means["metric"].iloc[0])))
-    legend_row(figure)
+    next(iter(panels.values())).set_ylabel(tidy.metric_label(str(means["metric"].iloc[0])))
+    style.legend_row(figure)
     cells = int(means["cells"].max())
-    said = [seed_count(means), "small dots: single seeds" if means["seed"].nunique() > 1 else "no spread is known"]
+    said = [tidy.seed_count(means), "small dots: single seeds" if means["seed"].nunique() > 1 else "no spread is known"]
     if cells > 1:
         said.append(f"each point: geometric mean of {count(cells, 'combination')} of the other changes")
     said += [f"in colour: what {first} does there", caption]
     title = title or f"Do {first} and {second} act together?"
-    return finish(figure, title, *said, miniature=miniature or is_miniature(means))
+    return style.finish(figure, title, *said, miniature=tidy.is_miniature(means))
 
 
 @plot
-def weight_curves(
-    sweep: pd.DataFrame,
-    weight_name: str = "smoothness weight",
-    metric: str = "abs_rel",
-    title: str = "Each data term at its own best smoothness weight",
-    caption: str = "",
-    miniature: bool = False,
-):
-    """A validation error against a weight of the loss, a curve a method, the chosen weight marked.
+def weight_curves(sweep: pd.DataFrame, caption: str = "", miniature: bool = False):
+    """Validation AbsRel against the smoothness weight, a curve a method, the chosen weight marked.
 
     Args:
         sweep: rows ``method, weight, seed, error`` (`studies.stats.tuning.SWEEP`) and ``images`` if known; weight 0 is
             drawn left of the others.
-        weight_name: what is varied.
-        metric: of the errors.
-        title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
+        caption: text.
+        miniature: mark it as such.
 
     Raises:
         DataError: as `lowtex_lab.studies.stats.tuning.chosen_weights`; or no weight above 0.
     """
-    require_columns(sweep, SWEEP, "weight_curves")
+    tidy.require_columns(sweep, SWEEP, "weight_curves")
     chosen = chosen_weights(sweep).set_index("method")
     weights = sorted(set(sweep["weight"]))
     positive = [weight for weight in weights if weight > 0]
@@ -306,41 +268,36 @@ def weight_curves(
         raise DataError("weight_curves: no weight above 0 was tried")
     step = (positive[1] / positive[0]) if len(positive) > 1 else 3.0
     zero = positive[0] / max(step, 2.0) ** 1.3
-    figure = new_figure(4.2)
+    figure = style.new_figure(4.2)
     axes = figure.subplots()
-    # one training that did not learn would press all others together
-    top = FAR_OFF * float(sweep["error"].median())
-    beyond = sweep.loc[sweep["error"] > top, "error"]
     sweep = sweep.assign(at=sweep["weight"].where(sweep["weight"] > 0, zero), method=sweep["method"].astype(str))
-    for name, style in loss_styles(sweep["method"]).items():
+    for name, method in style.loss_styles(sweep["method"]).items():
         own, best = sweep[sweep["method"] == name], chosen.loc[name]
         behind = f", {count(int(best['seeds']), 'seed')}" if chosen["seeds"].nunique() > 1 else ""
-        label = f"{style.label}: {best['weight']:g} chosen ({best['error']:.3f}{behind})"
+        label = f"{method.label}: {best['weight']:g} chosen ({best['error']:.3f}{behind})"
         label += " at the end" if best["at_end"] else ""
-        method_dots(axes, own, "at", "error", style, marker="o", markersize=3.5, alpha=0.45, markeredgewidth=0)
-        far = own[own["error"] > top].assign(error=0.97 * top)
-        method_dots(axes, far, "at", "error", style, marker="^", markersize=8)
-        method_lines(axes, own, "at", "error", "method", {name: replace(style, label=label)})
+        style.method_dots(axes, own, "at", "error", method, marker="o", markersize=3.5, alpha=0.45, markeredgewidth=0)
+        style.method_lines(axes, own, "at", "error", "method", {name: replace(method, label=label)})
         place = best["weight"] if best["weight"] > 0 else zero
-        ring = {"markersize": 16, "markerfacecolor": "none", "markeredgecolor": style.color, "markeredgewidth": 1.8}
+        ring = {"markersize": 16, "markerfacecolor": "none", "markeredgecolor": method.color, "markeredgewidth": 1.8}
         axes.plot(place, best["error"], marker="o", **ring)
     axes.set_xscale("log")
     places = [weight if weight > 0 else zero for weight in weights]
     axes.set_xticks(places, [f"{weight:g}" for weight in weights])
     axes.set_xticks([], minor=True)
     axes.set_xlim(places[0] / 1.6, places[-1] * 1.6)
-    log_axis(axes.yaxis, [*sweep["error"].clip(upper=top), float(sweep["error"].min()) / 1.06])
-    if len(beyond):
-        axes.set_ylim(top=top)
+    style.log_axis(axes.yaxis, [*sweep["error"], float(sweep["error"].min()) / 1.06])
     axes.grid(True)
-    axes.set(xlabel=weight_name, ylabel=metric_label(metric).replace("\n", " on validation scenes\n"))
+    label = tidy.metric_label("abs_rel").replace("\n", " on validation scenes\n")
+    axes.set(xlabel="smoothness weight", ylabel=label)
     # each label holds a weight and an error: more than two in a row would not fit
-    legend_row(figure, 2)
-    said = [counted(chosen["seeds"], "seed"), count(int(sweep["images"].max()), "image") if "images" in sweep else ""]
+    style.legend_row(figure, 2)
+    images = count(int(sweep["images"].max()), "image") if "images" in sweep else ""
+    said = [tidy.counted(chosen["seeds"], "seed"), images]
     said += ["rings: the weight of the smallest mean over seeds", "small dots: single seeds"]
-    said.append(f"triangles: single seeds above the axis, up to {beyond.max():.2f}" if len(beyond) else "")
     said.append("at the end: a weight beyond those tried may be better" if chosen["at_end"].any() else "")
-    return finish(figure, title, *said, caption, miniature=miniature or is_miniature(sweep))
+    title = "Each data term at its own best smoothness weight"
+    return style.finish(figure, title, *said, caption, miniature=miniature)
 
 
 @plot
@@ -349,9 +306,7 @@ def factorial_cells(
     factors: Mapping[str, Sequence[str]],
     cells: Mapping[str, Mapping[str, str]],
     names: Mapping[str, str] | None = None,
-    title: str = "Every combination of the changes, best first",
     caption: str = "",
-    miniature: bool = False,
 ):
     """Each cell's error, a dot a seed and a bar their mean, a row a stratum; below, filled marks for new levels.
 
@@ -364,53 +319,55 @@ def factorial_cells(
         factors: factor -> (old level, new level).
         cells: experiment -> factor -> level.
         names: cell -> a name it is known by, written at its mark.
-        title, caption: texts.
-        miniature: mark it as such (also where the rows say so).
+        caption: text.
 
     Raises:
         DataError: missing columns, no rows, a cell without rows, several metrics, too many strata.
     """
     what = "factorial_cells"
-    require_columns(errors, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
-    strata = require_few_strata(errors, what)
+    tidy.require_columns(errors, ["experiment", "seed", "stratum", "metric", "error", "images"], what)
+    strata = tidy.in_order(errors["stratum"])
+    if len(strata) > 3 or errors["metric"].nunique() > 1:
+        raise DataError(f"{what} takes one metric and at most 3 strata ({len(strata)} given)")
     if absent := [name for name in cells if name not in set(errors["experiment"])]:
         raise DataError(f"{what}: no rows of {', '.join(absent)}")
     learnt = errors["learnt"].astype(bool) if "learnt" in errors else pd.Series(True, errors.index)
     good = errors[learnt]
     means = good[good["stratum"] == strata[0]].groupby("experiment")["error"].mean()
     # grey: all old, blue: all new
-    ends = {(True,): METHODS["ours"].color, (False,): METHODS["baseline"].color}
+    ends = {(True,): style.METHODS["ours"].color, (False,): style.METHODS["baseline"].color}
     new = {name: {cell[factor] == levels[1] for factor, levels in factors.items()} for name, cell in cells.items()}
     order = sorted(cells, key=lambda name: (float(means.get(name, np.inf)), name))
     colors = [ends.get(tuple(new[name]), "#7f8c99") for name in order]
     heights = [1.9] * len(strata) + [0.27 * len(factors) + 0.25]
-    figure = new_figure(1.1 + sum(heights))
+    figure = style.new_figure(1.1 + sum(heights))
     rows = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axes, stratum in zip(rows, strata, strict=False):
         own, fine = errors[errors["stratum"] == stratum], good[good["stratum"] == stratum]
-        log_axis(axes.yaxis, [*fine["error"], fine["error"].max() * 1.09])
+        style.log_axis(axes.yaxis, [*fine["error"], fine["error"].max() * 1.09])
         place, aside = _side_by_side(fine, order, 0.09)
         axes.scatter(place + aside, fine["error"], s=16, c=[colors[at] for at in place], alpha=0.8, linewidths=0)
         known = fine.groupby("experiment")["error"].agg(["mean", "max"]).reindex(order).reset_index().dropna()
         hues = [colors[at] for at in known.index]
         axes.hlines(known["mean"], known.index - 0.36, known.index + 0.36, colors=hues, linewidth=2.4, alpha=0.6)
         for at, _, mean, most in known.itertuples():
-            note(axes, f"{mean:.3f}", (at, most), (0, 5), ha="center", va="baseline", fontsize=8, color=INK)
+            style.note(axes, f"{mean:.3f}", (at, most), (0, 5), ha="center", va="baseline", fontsize=8, color=style.INK)
         failed = own[~own["learnt"].astype(bool)] if "learnt" in own else own.iloc[:0]
         look = {"marker": "x", "s": 36, "linewidths": 1.8, "color": LOOKS["harms"].color, "clip_on": False}
         crosses = sum(_side_by_side(failed, order, 0.18))
         axes.scatter(crosses, np.full(len(failed), 0.985), transform=axes.get_xaxis_transform(), **look)
-        axes.set_title(stratum_title(stratum))
-        axes.set_ylabel(metric_name(own["metric"].iloc[0]))
+        axes.set_title(style.stratum_title(stratum))
+        axes.set_ylabel(tidy.metric_name(own["metric"].iloc[0]))
         axes.grid(True, axis="y")
         axes.tick_params(axis="x", length=0)
     _marks(rows[-1], order, factors, cells, names or {})
-    said = [seed_count(errors), "dots: single seeds, bars and numbers: their means, logarithmic axis"]
+    said = [tidy.seed_count(errors), "dots: single seeds, bars and numbers: their means, logarithmic axis"]
     said.append("filled: the new level of a factor, open: the old one; grey: all old, blue: all new")
     if not learnt.all():
         trainings = errors[~learnt][["experiment", "seed"]].drop_duplicates()
         said.append(f"crosses: {count(len(trainings), 'training')} that did not learn, off the scale and in no mean")
-    return finish(figure, title, *said, caption, miniature=miniature or is_miniature(errors))
+    title = "Every combination of the changes, best first"
+    return style.finish(figure, title, *said, caption, miniature=tidy.is_miniature(errors))
 
 
 def _side_by_side(rows: pd.DataFrame, order: Sequence[str], apart: float) -> tuple[np.ndarray, np.ndarray]:
@@ -425,11 +382,11 @@ def _marks(axes, order, factors, cells, names) -> None:
     for row, (factor, (old, new)) in enumerate(factors.items()):
         axes.axhline(row, color="#ececec", linewidth=8, zorder=0)
         for place, name in enumerate(order):
-            face = INK if cells[name][factor] == new else "white"
-            look = {"markersize": 8, "markeredgewidth": 1.3, "color": INK, "markerfacecolor": face}
+            face = style.INK if cells[name][factor] == new else "white"
+            look = {"markersize": 8, "markeredgewidth": 1.3, "color": style.INK, "markerfacecolor": face}
             axes.plot(place, row, linestyle="", marker="o", zorder=2, **look)
-        note(axes, f"{factor}: {new}", (0, row), (-8, 0), ha="right", **at)
-        note(axes, f"open: {old}", (1, row), (6, 0), ha="left", color=MUTED, **at)
+        style.note(axes, f"{factor}: {new}", (0, row), (-8, 0), ha="right", **at)
+        style.note(axes, f"open: {old}", (1, row), (6, 0), ha="left", color=style.MUTED, **at)
     axes.set_ylim(len(factors) - 0.4, -0.6)
     axes.set_xlim(-0.7, len(order) - 0.3)
     axes.set_yticks([])

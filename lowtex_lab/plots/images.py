@@ -9,27 +9,15 @@ from matplotlib.patches import Rectangle
 
 from lowtex.evaluation.postprocessing import resize_map
 from lowtex.progress import count
+from lowtex_lab.plots import style
 from lowtex_lab.plots.saving import plot, to_array
-from lowtex_lab.plots.style import (
-    NO_DATA,
-    TRUTH,
-    WIDTH_IN,
-    Figure,
-    depth_colormap,
-    depth_norm,
-    finish,
-    method_styles,
-    new_figure,
-    note,
-    place_image,
-)
 
 MOST_IMAGES = 4
 MAPS = {
-    "value": matplotlib.colormaps["cividis"].with_extremes(bad=NO_DATA),
-    "error": matplotlib.colormaps["OrRd"].with_extremes(bad=NO_DATA),
+    "value": matplotlib.colormaps["cividis"].with_extremes(bad=style.NO_DATA),
+    "error": matplotlib.colormaps["OrRd"].with_extremes(bad=style.NO_DATA),
     "channel": matplotlib.colormaps["viridis"],
-    "signed": matplotlib.colormaps["PuOr"].with_extremes(bad=NO_DATA),
+    "signed": matplotlib.colormaps["PuOr"].with_extremes(bad=style.NO_DATA),
 }
 """How a map is coloured that is not of depth: dark blue to yellow, white to red, dark blue to green to yellow, and
 orange below 0, violet above."""
@@ -95,7 +83,8 @@ def thicken(values: np.ndarray) -> np.ndarray:
 def show_depth(axes, depth: np.ndarray, near_m: float, far_m: float, title: str):
     """Show metres with the depth colours; 0 and not-a-number are drawn as no data."""
     known = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
-    return place_image(axes, thicken(known), title, cmap=depth_colormap(), norm=depth_norm(near_m, far_m))
+    look = {"cmap": style.depth_colormap(), "norm": style.depth_norm(near_m, far_m)}
+    return style.place_image(axes, thicken(known), title, **look)
 
 
 def depth_bar(figure, image, near_m: float, far_m: float, **options):
@@ -170,14 +159,14 @@ def image_grid(
             panel.text(0.5, 0.5, text, ha="center", va="center", transform=panel.transAxes, fontsize=9)
             continue
         if array.ndim == 3 or array.dtype == bool:
-            place_image(panel, array, text, cmap="gray", vmin=-0.35, vmax=1)
+            style.place_image(panel, array, text, cmap="gray", vmin=-0.35, vmax=1)
             _mark(panel, marks or {} if array.ndim == 3 else {})
         elif kind == "depth":
             scales[kind] = show_depth(panel, array, near, far, text)
         else:
             end = ends[kind] or 1.0
             look = {"cmap": MAPS[kind], "vmin": -end if kind == "signed" else 0, "vmax": end}
-            scales[kind] = place_image(panel, thicken(array), text, **look)
+            scales[kind] = style.place_image(panel, thicken(array), text, **look)
         if aspect is not None:
             panel.set_aspect(aspect * array.shape[1] / array.shape[0])
         _outline(panel, array, (boxes or {}).get(text, {}))
@@ -200,7 +189,7 @@ def image_grid(
             beyond = "both" if kind == "signed" else "max"
             look["extend"] = beyond if np.nanmax(np.abs(values[kind])) > ends[kind] else "neither"
             figure.colorbar(scales[kind], **look).set_label(labels[kind], fontsize=9)
-    return finish(figure, title, caption, "grey: no value" if holes else "", miniature=miniature)
+    return style.finish(figure, title, caption, "grey: no value" if holes else "", miniature=miniature)
 
 
 def _shown(picture) -> np.ndarray | None:
@@ -212,24 +201,25 @@ def _shown(picture) -> np.ndarray | None:
 
 def _panels(
     arrays: Sequence[np.ndarray | None], columns: int, aspect: float | None
-) -> tuple[Figure, np.ndarray, list[float]]:
+) -> tuple[style.Figure, np.ndarray, list[float]]:
     """A figure, its panels ``(rows, columns)``, and the height in inches that the first picture of a row asks for."""
     rows = [arrays[i : i + columns] for i in range(0, len(arrays), columns)]
     shapes = [next((array.shape for array in row if array is not None), (1, 2)) for row in rows]
-    heights_in = [WIDTH_IN / columns * (aspect or shape[0] / shape[1]) for shape in shapes]
-    figure = new_figure(sum(heights_in) + 0.3 * len(rows) + 1.6, layout="compressed")
+    heights_in = [style.WIDTH_IN / columns * (aspect or shape[0] / shape[1]) for shape in shapes]
+    figure = style.new_figure(sum(heights_in) + 0.3 * len(rows) + 1.6, layout="compressed")
     return figure, figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights_in), heights_in
 
 
 def _mark(panel, marks: Mapping[str, object]) -> None:
     for name, place in marks.items():
         x, y = (float(v) for v in to_array(place))
-        panel.plot(x, y, marker="o", markersize=9, markerfacecolor="none", markeredgecolor=TRUTH, markeredgewidth=2)
+        ring = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": style.TRUTH, "markeredgewidth": 2}
+        panel.plot(x, y, marker="o", **ring)
         # the label stays inside the picture
         right = x < 0.8 * panel.get_xlim()[1]
         look = {"fontsize": 9, "va": "baseline", "ha": "left" if right else "right"}
-        box = {"facecolor": NO_DATA, "edgecolor": "none", "alpha": 0.75, "pad": 1.2}
-        note(panel, name, (x, y), (7 if right else -7, 5), bbox=box, **look)
+        box = {"facecolor": style.NO_DATA, "edgecolor": "none", "alpha": 0.75, "pad": 1.2}
+        style.note(panel, name, (x, y), (7 if right else -7, 5), bbox=box, **look)
 
 
 def _outline(panel, array: np.ndarray, windows: Mapping[str, Sequence[float]]) -> None:
@@ -247,7 +237,7 @@ def _outline(panel, array: np.ndarray, windows: Mapping[str, Sequence[float]]) -
         place = (corner[0] + index % 2 * size[0], corner[1])
         box = {"facecolor": color, "edgecolor": "none", "alpha": 0.85, "pad": 1.2}
         shift, side = ((-3, -4), "right") if index % 2 else ((3, -4), "left")
-        note(panel, name, place, shift, va="top", ha=side, bbox=box)
+        style.note(panel, name, place, shift, va="top", ha=side, bbox=box)
 
 
 def encoder_maps(
@@ -296,7 +286,6 @@ def prediction_panel(
     truths: Sequence,
     predictions: Mapping[str, Sequence],
     names: Sequence[str] | None = None,
-    far_m: float | None = None,
     error_top: float = 0.4,
     title: str = "Predicted depth beside the truth",
     miniature: bool = False,
@@ -313,7 +302,6 @@ def prediction_panel(
         truths: a depth map ``(1,h,w)`` or ``(h,w)`` in metres for each image, 0 = none; or None where there is none.
         predictions: method name -> one depth map in metres for each image, at its truth's size (any size without).
         names: what to write above each image.
-        far_m: end of the depth colours; None = what the truths span, at most 80 m.
         error_top: relative error that gets the darkest colour.
         title: replaces the standard one.
         miniature: mark it as such.
@@ -330,7 +318,7 @@ def prediction_panel(
             raise ValueError(f"{len(images)} images, but {len(given)} maps in {what!r}")
     alone = len(images) == 1
     names = names or (["image"] if alone else [f"image {i + 1}" for i in range(len(images))])
-    labels = {method: style.label for method, style in method_styles(predictions).items()}
+    labels = {method: look.label for method, look in style.method_styles(predictions).items()}
     maps = [None if truth is None else as_map(truth).astype(np.float32) for truth in truths]
     maps = [truth if truth is not None and (truth > 0).any() else None for truth in maps]
     with_truth = any(truth is not None for truth in maps)
@@ -354,9 +342,9 @@ def prediction_panel(
     if any(map(is_sparse, maps)):
         said.append("points drawn larger")
     options = {"colors": [kind for *_, kind in cells], "bar": "relative error, |prediction − truth| / truth"}
-    if with_truth and far_m is None:
-        far_m = depth_range(np.concatenate([truth.ravel() for truth in maps if truth is not None]))[1]
-    options |= {"top": error_top, "miniature": miniature, "aspect": aspect, "far_m": far_m}
+    if with_truth:
+        options["far_m"] = depth_range(np.concatenate([truth.ravel() for truth in maps if truth is not None]))[1]
+    options |= {"top": error_top, "miniature": miniature, "aspect": aspect}
     columns = 2 if alone else len(images)
     return image_grid([cell[:2] for cell in cells], title, columns, " · ".join(said), **options)
 
@@ -380,7 +368,7 @@ def plainest_window(low, truth, share: tuple[float, float] = (0.3, 0.25)) -> tup
     return top, top + size[0] / counted.shape[0], left, left + size[1] / counted.shape[1]
 
 
-def one_street(image, truth, predictions: Mapping[str, object], low, title: str = "", miniature: bool = False):
+def one_street(image, truth, predictions: Mapping[str, object], low, miniature: bool = False):
     """One image, its ground truth, two methods' depths, and which of them is nearer to the truth, pixel by pixel.
 
     The plainest part of the street (`plainest_window`) is outlined; the caption tells both methods' errors in it and
@@ -391,7 +379,6 @@ def one_street(image, truth, predictions: Mapping[str, object], low, title: str 
         truth: metres ``(h,w)``, 0 = none.
         predictions: the two methods' names -> metres ``(h,w)``; the reference comes first.
         low: bool ``(h,w)``, pixels of low texture.
-        title: replaces the standard one.
         miniature: mark it as such.
 
     Raises:
@@ -409,10 +396,7 @@ def one_street(image, truth, predictions: Mapping[str, object], low, title: str 
     height, width = truth.shape
     rows, columns = (slice(round(a * n), round(b * n)) for a, b, n in ((*window[:2], height), (*window[2:], width)))
     off = {name: float(np.nanmean(error[rows, columns])) for name, error in errors.items()}
-    title = (
-        title
-        or f"In the plainest part of this street, {first} is off by {off[first]:.0%}, {second} by {off[second]:.0%}"
-    )
+    title = f"In the plainest part of this street, {first} is off by {off[first]:.0%}, {second} by {off[second]:.0%}"
     pictures = {
         "image": picture,
         "where texture is low": np.where(plain[..., None], picture, 0.12),
@@ -432,7 +416,7 @@ def one_street(image, truth, predictions: Mapping[str, object], low, title: str 
 
 def shorten(text: str, columns: int) -> str:
     """The end of a name that is too long to stand above one of several columns."""
-    room = int(WIDTH_IN / columns * 12.5) - 1
+    room = int(style.WIDTH_IN / columns * 12.5) - 1
     return text if len(text) <= room else "…" + text[-(room - 1) :]
 
 
@@ -443,14 +427,14 @@ def _relative_error(prediction: np.ndarray, truth: np.ndarray, method: str) -> n
     return np.where(known, np.abs(prediction - truth) / np.where(known, truth, 1), np.nan)
 
 
-def texture_strata_overlay(image, masks: Mapping[str, object], miniature: bool = False, title: str = ""):
+def texture_strata_overlay(image, masks: Mapping[str, object], miniature: bool, title: str):
     """Which pixels belong to which stratum: the picture, and for each stratum its pixels and their share.
 
     Args:
         image: ``(3,H,W)`` in [0, 1].
         masks: stratum name -> bool ``(H,W)`` or ``(1,H,W)`` at the image's size.
         miniature: mark it as such.
-        title: replaces the standard one.
+        title: text.
 
     Raises:
         ValueError: a mask of another size.
@@ -465,4 +449,4 @@ def texture_strata_overlay(image, masks: Mapping[str, object], miniature: bool =
         # what belongs to it keeps its colours
         shown = np.where(member[..., None], pictures["image"], 0.12)
         pictures[f"{name}: {member.mean():.0%} of pixels"] = shown
-    return image_grid(pictures, title or "Which pixels count as low texture", miniature=miniature)
+    return image_grid(pictures, title, miniature=miniature)

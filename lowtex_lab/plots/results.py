@@ -23,21 +23,13 @@ CONTRAST = "known texture contrast of the surface (deviation of its albedo)"
 
 
 @plot
-def metric_bars(
-    rows: pd.DataFrame,
-    metric: str = "abs_rel",
-    by: str = "stratum",
-    kind: str | None = None,
-    title: str = "",
-):
-    """One metric of every method as bars: the mean over seeds, each seed a dot, grouped by stratum or any column.
+def metric_bars(rows: pd.DataFrame, metric: str = "abs_rel", kind: str | None = None, title: str = ""):
+    """One metric of every method as bars: the mean over seeds, each seed a dot, grouped by stratum.
 
     Args:
-        rows: tidy rows (`evaluation.results.COLUMNS`); never mixes protocols, data sets or profiles unless ``by``
-            names it.
+        rows: tidy rows (`evaluation.results.COLUMNS`) of one protocol, data set and profile.
         metric: ``abs_rel``, ``rmse``, ``d1``, …
-        by: column that makes the groups along the axis.
-        kind: with ``by='stratum'``, the kind of strata, where the rows hold several.
+        kind: the kind of strata, where the rows hold several.
         title: replaces the standard one.
 
     Raises:
@@ -47,29 +39,20 @@ def metric_bars(
     # it brings scipy.stats, a second of processor time, so that it is imported where it draws
     import seaborn
 
-    what = "metric_bars"
-    chosen = tidy.select_metric(rows, metric, what)
-    tidy.require_columns(chosen, [by], what)
-    if by == "stratum":
-        chosen = tidy.select_kind(chosen, kind, what)
-    elif len(chosen[["stratum_kind", "stratum"]].drop_duplicates()) > 1:
-        chosen = chosen[chosen["stratum_kind"].astype(str).isin(["none", "all"])]
-        if chosen.empty:
-            raise DataError(f"{what}: by={by!r} compares whole images, but all rows are of strata; select one stratum")
-    tidy.require_comparable(chosen, what, free=[by, "eval_data", "split"] if by == "protocol" else [by])
-    values = tidy.per_seed(chosen.astype({by: str}), by, what)
-    groups = tidy.in_order(values[by])
+    values = tidy.comparable_values(rows, metric, kind, "metric_bars")
+    groups = tidy.in_order(values["stratum"])
     styles = style.method_styles(values["experiment"])
     several = bool((values.groupby("experiment")["seed"].nunique() > 1).any())
     figure = style.new_figure(3.9)
     axes = figure.subplots()
-    where = {"x": by, "y": "value", "hue": "experiment", "order": groups, "hue_order": list(styles), "legend": False}
+    where = {"x": "stratum", "y": "value", "hue": "experiment", "legend": False}
+    where |= {"order": groups, "hue_order": list(styles)}
     colors = {name: look.color for name, look in styles.items()}
     seaborn.barplot(values, **where, palette=colors, saturation=1, gap=0.08, errorbar=None, ax=axes)
     if several:
         look = {"palette": dict.fromkeys(styles, "white"), "edgecolor": style.INK, "linewidth": 0.8, "size": 4}
         seaborn.stripplot(values, **where, **look, dodge=len(styles) > 1, jitter=False, ax=axes)
-    highest = values.groupby(["experiment", by])["value"].max()
+    highest = values.groupby(["experiment", "stratum"])["value"].max()
     for (method, look), bars in zip(styles.items(), axes.containers, strict=True):
         bars.set_label(look.label)
         for bar in bars if len(styles) * len(groups) <= MOST_LABELLED else ():
@@ -79,19 +62,16 @@ def metric_bars(
     axes.set_ylim(0, float(values["value"].max()) * 1.14)
     # what is longer than its group is wide breaks at a space
     room = max(_LABEL_CHARACTERS // len(groups), 4)
-    short = [tidy.without_hash(group) for group in groups]
-    told = short if len(set(short)) == len(groups) else groups
-    texts = [tidy.bin_text(style.stratum_title(g)) if by == "stratum" else g.replace("_", " ") for g in told]
+    texts = [tidy.bin_text(style.stratum_title(group)) for group in groups]
     axes.set_xticks(range(len(groups)), [textwrap.fill(text, room, break_long_words=False) for text in texts])
     axes.tick_params(axis="x", length=0, labelsize=10)
     axes.grid(True, axis="y")
-    axes.set(xlabel=tidy.LOOK["group_axes"].get(by, by), ylabel=tidy.metric_label(metric))
+    axes.set(xlabel="", ylabel=tidy.metric_label(metric))
     style.legend_row(figure)
     seeds = "dots: single seeds, bars: their mean" if several else "one seed, so no spread is known"
-    kinds = [k for k in chosen["stratum_kind"].astype(str).unique() if k not in ("none", "all")]
-    split_by = kinds[0] if by == "stratum" and kinds else by
+    [split_by] = set(values["stratum_kind"]) - {"none", "all"} or {"none"}
     title = title or f"{tidy.metric_name(metric)} by {tidy.LOOK['groups'].get(split_by, split_by.replace('_', ' '))}"
-    return style.finish(figure, title, tidy.caption(chosen, seeds), miniature=tidy.is_miniature(chosen))
+    return style.finish(figure, title, tidy.caption(values, seeds), miniature=tidy.is_miniature(values))
 
 
 @plot
@@ -119,8 +99,6 @@ def case_dots(
         DataError: missing columns, or no rows.
     """
     tidy.require_columns(values, ["case", "name", "value"], "case_dots")
-    if values.empty:
-        raise DataError("case_dots: there are no rows to draw")
     cases, styles = list(dict.fromkeys(values["case"])), style.method_styles(values["name"])
     figure = style.new_figure(1.5 + 0.36 * len(cases))
     axes = figure.subplots()
@@ -148,33 +126,30 @@ def case_dots(
 
 
 @plot
-def error_vs_contrast(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "contrast", title: str = ""):
-    """A metric against the known texture contrast of the surface seen; see `error_by_distance`."""
-    return _over_bins(rows, metric, kind, CONTRAST, title or "Error against texture contrast", "error_vs_contrast")
+def error_vs_contrast(rows: pd.DataFrame):
+    """AbsRel against the known texture contrast of the surface seen; see `error_by_distance`."""
+    return _over_bins(rows, "contrast", CONTRAST, "Error against texture contrast", "error_vs_contrast")
 
 
 @plot
-def error_by_distance(rows: pd.DataFrame, metric: str = "abs_rel", kind: str = "distance", title: str = ""):
-    """A metric against true distance, a curve for each method; crossed strata (``known*distance``) get a panel each.
+def error_by_distance(rows: pd.DataFrame, kind: str = "distance"):
+    """AbsRel against true distance, a curve for each method; crossed strata (``known*distance``) get a panel each.
 
     Bars span the seeds. Below, the share of the scored pixels in each bin, without which a curve can mislead.
 
     Args:
         rows: tidy rows with strata of ``kind``: bins (``<10 m``, …) or crossed ones (``low/<10 m``, …).
-        metric, title: as in `metric_bars`.
         kind: the kind of strata.
 
     Raises:
         DataError: missing columns, no bins, or rows that cannot be compared.
         OptionError: no row of that kind.
     """
-    return _over_bins(rows, metric, kind, "true distance in m", title or "Error by distance", "error_by_distance")
+    return _over_bins(rows, kind, "true distance in m", "Error by distance", "error_by_distance")
 
 
-def _over_bins(rows: pd.DataFrame, metric: str, kind: str, axis: str, title: str, what: str):
-    chosen = tidy.select_kind(tidy.select_metric(rows, metric, what), kind, what)
-    tidy.require_comparable(chosen, what)
-    chosen = tidy.per_seed(chosen, "stratum", what)
+def _over_bins(rows: pd.DataFrame, kind: str, axis: str, title: str, what: str):
+    chosen = tidy.comparable_values(rows, "abs_rel", kind, what)
     chosen = chosen[[tidy.interval(name.rpartition("/")[2]) is not None for name in chosen["stratum"]]]
     if chosen.empty:
         raise DataError(f"{what}: the strata of kind {kind!r} are not bins such as '<10 m' or '0.01-0.02'")
@@ -185,7 +160,7 @@ def _over_bins(rows: pd.DataFrame, metric: str, kind: str, axis: str, title: str
         high=("value", "max"),
         seeds=("seed", "nunique"),
         images=("images", "max"),
-        **({"pixels": ("pixels", "max")} if "pixels" in chosen else {}),
+        pixels=("pixels", "max"),
     )
     if errors["seeds"].max() == 1:
         errors[["low", "high"]] = np.nan
@@ -203,8 +178,6 @@ def errors_over_bins(
     reference: str = "baseline",
     title: str = "Error against texture contrast",
     caption: str = "",
-    pixels: bool = True,
-    miniature: bool = False,
 ):
     """An error against a quantity cut into bins, a curve a method, with intervals; then its ratio to a reference.
 
@@ -213,20 +186,17 @@ def errors_over_bins(
 
     Args:
         errors: of `studies.level_scores.errors_by_stratum`: rows ``experiment, stratum, metric, error, low,
-            high, seeds, images`` and ``pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each,
-            or columns ``panel`` and ``bin`` say where a row belongs.
+            high, seeds, images, pixels``; ``all`` is left out. Crossed strata (``low/<10 m``) give a panel each.
         ratios: of `studies.stats.effects.compare`, of the same strata: ``method, stratum, ratio, low, high``.
         axis: what the bins are of.
         reference: of the ratios.
         title, caption: texts.
-        pixels: draw each bin's share of the scored pixels, without which a curve can mislead.
-        miniature: mark it as such (also where the rows say so).
 
     Raises:
         DataError: missing columns, no rows, too many panels, or two rows of one method in one bin.
     """
     what = "errors_over_bins"
-    needed = ("experiment", "stratum", "metric", "error", "low", "high", "seeds", "images")
+    needed = ("experiment", "stratum", "metric", "error", "low", "high", "seeds", "images", "pixels")
     tidy.require_columns(errors, needed, what)
     if ratios is not None and not ratios.empty:
         tidy.require_columns(ratios, ("method", "stratum", "ratio", "low", "high"), what)
@@ -234,8 +204,7 @@ def errors_over_bins(
     else:
         ratios = None
     errors = _placed(errors)
-    shown = errors if pixels else errors.drop(columns="pixels", errors="ignore")
-    figure = _draw_bins(shown, ratios, axis, what, reference)
+    figure = _draw_bins(errors, ratios, axis, what, reference)
     said = [f"n = {tidy.counted(errors['images'], 'image')}"]
     # a caption that tells the seeds is right about them: these rows may be a part of what it describes
     said += [] if "seed" in caption else [tidy.counted(errors["seeds"], "seed")]
@@ -244,21 +213,20 @@ def errors_over_bins(
     said += [f"{name} {errors[name].iloc[0]}" for name in ("protocol", "profile") if name in errors]
     if ratios is not None:
         said.append("ratios: within a seed and an image")
-    return style.finish(figure, title, *said, caption, miniature=miniature or tidy.is_miniature(errors))
+    return style.finish(figure, title, *said, caption, miniature=tidy.is_miniature(errors))
 
 
 def _draw_bins(
     errors: pd.DataFrame, ratios: pd.DataFrame | None, axis: str, what: str, reference: str = ""
 ) -> style.Figure:
-    """A column a panel: errors over bins, ratios where there are any, and where known the share of pixels in a bin."""
+    """A column a panel: errors over bins, ratios where there are any, and the share of pixels in a bin."""
     panels, bins = tidy.in_order(errors["panel"]), tidy.in_order(errors["bin"])
     if len(panels) > MOST_PANELS or errors.duplicated(["experiment", "panel", "bin"]).any():
         raise DataError(f"{what} takes at most {MOST_PANELS} panels ({len(panels)} given), each method once in a bin")
     tables = {"error": errors}
     if ratios is not None:
         tables["ratio"] = ratios[ratios["panel"].isin(panels) & ratios["bin"].isin(bins)]
-    heights = {"error": 3.2, "ratio": 2.3}
-    heights = [heights[part] for part in tables] + [0.8] * ("pixels" in errors)
+    heights = [*[3.2, 2.3][: len(tables)], 0.8]
     figure = style.new_figure(1.2 + 0.92 * sum(heights))
     options = {"sharex": True, "sharey": "row", "squeeze": False, "height_ratios": heights}
     grid = figure.subplots(len(heights), len(panels), **options)
@@ -269,9 +237,8 @@ def _draw_bins(
             for axes, (part, table) in zip(column, tables.items(), strict=False):
                 own = table[(table["panel"] == panel) & (table["experiment"] == method)]
                 _curve(axes, own.set_index("bin").reindex(bins), part, shift, look)
-        if "pixels" in errors:
-            share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
-            column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
+        share = errors[errors["panel"] == panel].groupby("bin")["pixels"].max().reindex(bins).fillna(0.0)
+        column[-1].bar(np.arange(len(bins)), share / max(share.sum(), 1), color="#a8adb5", width=0.7)
         column[0].set_title(style.stratum_title(panel))
         crowded = len(panels) > 1 and len(bins) > 3
         texts = [tidy.bin_text(name.removesuffix(" m")) for name in bins]
@@ -288,17 +255,14 @@ def _draw_bins(
         ends = tables["ratio"][["ratio", "low", "high"]].to_numpy(float).ravel()
         style.log_axis(grid[1, 0].yaxis, [*ends[np.isfinite(ends)], 1.0], 5)
         grid[1, 0].set_ylabel(f"ratio to {style.method_styles([reference])[reference].label}\n(below 1 is better)")
-    if "pixels" in errors:
-        grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        grid[-1, 0].set_ylabel("share of\npixels")
+    grid[-1, 0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    grid[-1, 0].set_ylabel("share of\npixels")
     style.legend_row(figure, 4)
     return figure
 
 
 def _placed(rows: pd.DataFrame) -> pd.DataFrame:
-    """With ``panel`` and ``bin``, as given or from the stratum's name (``low/<10 m``); the whole image is no bin."""
-    if {"panel", "bin"} <= set(rows.columns):
-        return rows.astype({"panel": str, "bin": str})
+    """With ``panel`` and ``bin``, from the stratum's name (``low/<10 m``); the whole image is no bin."""
     rows = rows[rows["stratum"] != "all"]
     if rows.empty:
         raise DataError("errors_over_bins: there are no strata beside 'all'")
@@ -321,14 +285,13 @@ _NEEDED = (*_SUBJECT, "contestant", "metric", "part", "value", "n", "device", "t
 
 
 @plot
-def benchmark_overview(rows: pd.DataFrame, title: str = "The kit beside a plain formulation"):
+def benchmark_overview(rows: pd.DataFrame):
     """Above, how many times faster than the yardstick everything is; below, a step's time by kind of operation.
 
     Args:
         rows: of ``python -m benchmarks``, one device: ``group, subject, network, batch, height, width, data,
             contestant, metric, part, value, n, device, threads, torch_version, commit``. Drawn are ``times_faster`` of
             what has a yardstick, and ``profile_ms`` with the step's ``floor_ms``.
-        title: text; device, versions and repeats are always said.
 
     Raises:
         DataError: missing columns, rows of several devices, or nothing of either kind.
@@ -356,7 +319,7 @@ def benchmark_overview(rows: pd.DataFrame, title: str = "The kit beside a plain 
         said.append(f"{name} {', '.join(sorted(set(rows[column].astype(str)) - {''}))}")
     if len(faster):
         said.append(f"medians of {tidy.number_range(faster['n'])} rounds, in turn")
-    return style.finish(figure, title, *said)
+    return style.finish(figure, "The kit beside a plain formulation of the same", *said)
 
 
 def _ratios(axes, faster: pd.DataFrame) -> None:

@@ -47,14 +47,13 @@ def rig_check(
 
     Args: as the attributes of `lowtex_lab.rig.RigCheck`, which `draw_rig_check` hands over.
     """
-    left, right, disparity = np.asarray(left), np.asarray(right), np.asarray(disparity, np.float32)
-    plots = [_shifts, _rows] + ([_scale] if truth is not None and len(truth) else [])
     image_in = (WIDTH_IN / 2 - 0.1) * left.shape[0] / left.shape[1] + 0.42
     # under the second row of pictures lie their colour bars
     heights_in = [image_in, image_in + BAR_IN, PLOTS_IN]
     figure = new_figure(sum(heights_in) + 1.0, width_in=WIDTH_IN)
     upper, lower = figure.add_gridspec(2, 1, height_ratios=[sum(heights_in[:2]), PLOTS_IN])
-    upper, lower = upper.subgridspec(2, 2, height_ratios=heights_in[:2]), lower.subgridspec(1, len(plots))
+    upper = upper.subgridspec(2, 2, height_ratios=heights_in[:2])
+    lower = lower.subgridspec(1, 2 if truth is None else 3)
     scale = rig.width / native_rig.width
     own = points[(points.pair == name) & points.row_agrees].sort_values("left_row")
     own = own.iloc[:: max(1, len(own) // _SHOWN_POINTS)]
@@ -76,9 +75,10 @@ def rig_check(
     near, far = depth_range(depth, far_m=float(np.nanquantile(depth, 0.95)) if np.isfinite(depth).any() else None)
     image = show_depth(axes, depth, near, far, "metres by rig.yaml: is it so?")
     depth_bar(figure, image, near, far, ax=axes, **look)
-    given = {_shifts: native_rig.cx_offset_px, _scale: native_rig}
-    for column, draw in enumerate(plots):
-        draw(figure.add_subplot(lower[0, column]), truth if draw is _scale else points, given.get(draw))
+    _shifts(figure.add_subplot(lower[0, 0]), points, native_rig.cx_offset_px)
+    _rows(figure.add_subplot(lower[0, 1]), points)
+    if truth is not None:
+        _scale(figure.add_subplot(lower[0, 2]), truth, native_rig)
     listed = {kind: ", ".join(findings.topic[findings.verdict == kind]) for kind in (RIGHT, DOUBTFUL, WRONG, UNKNOWN)}
     title = f"{TITLES[verdict]}: {listed[WRONG]}" if listed[WRONG] else TITLES[verdict]
     if verdict == RIGHT and listed[DOUBTFUL]:
@@ -110,7 +110,7 @@ def _shifts(axes, points: pd.DataFrame, infinity_px: float) -> None:
     axes.set_xlim(-1.05 * reach, 1.05 * reach)
 
 
-def _rows(axes, points: pd.DataFrame, _: None) -> None:
+def _rows(axes, points: pd.DataFrame) -> None:
     """How far each matched point lies off its row, against its column."""
     offset = (points.left_row - points.right_row).to_numpy()
     reach = max(3.0, 1.3 * float(np.percentile(np.abs(offset), 90))) if offset.size else 3.0

@@ -40,17 +40,18 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> tu
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise DataError(f"{run_dir} is not the folder of a run; `lowtex run` makes one")
-    drawn, kept, failures = [], [], []
+    drawn, kept, failures, draws = [], [], [], {}
     try:
-        drawn += draw_standing(run_dir, tell)
+        for name, draw in standing_figures(run_rows(run_dir), run_dir):
+            draws[run_dir / "figures" / f"{name}.json"] = partial(_draw_and_save, draw, run_dir / "figures" / name)
     except LowtexError as error:
         failures.append(str(error))
-    done = {path.with_suffix(".json") for path in drawn}
-    cards = sorted((run_dir / "figures").rglob("*.json"))
-    cards = [card for card in cards if card not in done and not card.name.startswith(".")]
-    for card, outcome in zip(cards, draw_all([partial(redraw_card, card) for card in cards]), strict=True):
+    for card in sorted((run_dir / "figures").rglob("*.json")):
+        if not card.name.startswith("."):
+            draws.setdefault(card, partial(redraw_card, card))
+    for card, outcome in zip(draws, draw_all(list(draws.values())), strict=True):
         if isinstance(outcome, LowtexError):
-            failures.append(str(outcome))
+            failures.append(f"{card.stem}: {outcome}")
             continue
         (drawn if outcome else kept).append(card.with_suffix(".png"))
         if tell is not None:
@@ -60,29 +61,6 @@ def redraw(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> tu
     if not drawn and not kept:
         raise DataError(f"{run_dir} holds neither figures nor rows; `lowtex run` makes them")
     return drawn, kept
-
-
-def draw_standing(run_dir: str | Path, tell: Callable[[str], None] | None = None) -> list[Path]:
-    """Draw the figures that every run has, from its rows and records; returns the pictures.
-
-    Args:
-        run_dir: a run's folder.
-        tell: called with a line for each figure drawn.
-
-    Raises:
-        DataError: rows are damaged, or a figure failed; names it.
-    """
-    run_dir = Path(run_dir)
-    to_draw = {}
-    for name, draw in standing_figures(run_rows(run_dir), run_dir):
-        picture = run_dir / "figures" / f"{name}.png"
-        to_draw[picture] = partial(_draw_and_save, draw, picture.with_suffix(""))
-    for picture, outcome in zip(to_draw, draw_all(list(to_draw.values())), strict=True):
-        if isinstance(outcome, LowtexError):
-            raise DataError(f"standing figure {picture.stem}: {outcome}") from outcome
-        if tell is not None:
-            tell(f"{picture.stem}: drawn from the rows")
-    return list(to_draw)
 
 
 def _draw_and_save(draw: Callable, path: Path) -> Path:
@@ -98,10 +76,11 @@ def standing_figures(rows: pd.DataFrame, run_dir: Path) -> Iterator[tuple[str, C
             if len(chosen):
                 yield f"summary_{metric}_{name}", partial(results.metric_bars, chosen, metric, kind=kind)
         for kind in ("contrast", "distance", "known*distance"):
-            draw = results.error_vs_contrast if kind == "contrast" else results.error_by_distance
             chosen = part[(part["stratum_kind"] == kind) & (part["metric"] == "abs_rel")]
             if len(chosen):
-                yield f"summary_{kind.replace('*', '_')}_{name}", partial(draw, chosen, kind=kind)
+                draw = partial(results.error_by_distance, chosen, kind)
+                draw = partial(results.error_vs_contrast, chosen) if kind == "contrast" else draw
+                yield f"summary_{kind.replace('*', '_')}_{name}", draw
     times = timeline_rows(run_dir)
     if len(times):
         yield "summary_timeline", partial(curves.timeline, times)
@@ -139,11 +118,8 @@ def run_rows(run_dir: str | Path) -> pd.DataFrame:
     """
     from lowtex.evaluation.results import COLUMNS, read_rows
 
-    return read_rows(run_dir) if _row_files(Path(run_dir)) else pd.DataFrame(columns=list(COLUMNS))
-
-
-def _row_files(run_dir: Path) -> list[Path]:
-    return [*run_dir.rglob("rows*.csv"), *run_dir.rglob("rows/*.csv")]
+    there = any(any(Path(run_dir).rglob(pattern)) for pattern in ("rows*.csv", "rows/*.csv"))
+    return read_rows(run_dir) if there else pd.DataFrame(columns=list(COLUMNS))
 
 
 def comparable_groups(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from matplotlib.colors import to_rgb
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
 from lowtex_lab.plots.images import as_map, as_picture, image_grid, thicken
-from lowtex_lab.plots.style import NO_DATA
 
 
 def warped_by_truth(
@@ -71,17 +69,12 @@ def warp_differences(sample: StereoSample, added_px: Sequence[float]) -> np.ndar
     return np.array(left_over, float)
 
 
-def hide_unjudged(picture: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """The picture, grey where ``judged`` is False."""
-    return np.where(judged[..., None], picture, np.array(to_rgb(NO_DATA), np.float32))
-
-
-def stereo_anaglyph(sample: StereoSample, miniature: bool | None = None):
+def stereo_anaglyph(sample: StereoSample, miniature: bool = False):
     """Both views in one red-cyan picture with lines along the rows: in a rectified pair, nothing moves off its row.
 
     Args:
         sample: with ``other``.
-        miniature: mark it as such; None = yes where the texture contrast is known.
+        miniature: mark it as such.
 
     Raises:
         ValueError: the sample has no second view.
@@ -93,5 +86,4 @@ def stereo_anaglyph(sample: StereoSample, miniature: bool | None = None):
     mixed = np.stack([left, right, right], axis=-1)
     mixed[len(mixed) // 8 :: len(mixed) // 8] += 0.4
     words = "left view red, right view cyan · a point and its match lie on one row"
-    miniature = sample.texture_contrast is not None if miniature is None else miniature
     return image_grid({sample.name: mixed.clip(0, 1)}, "Both views at once", 1, words, miniature=miniature)

@@ -88,13 +88,7 @@ def disparity_colormap() -> Colormap:
 
 
 def depth_norm(near_m: float, far_m: float) -> LogNorm:
-    """Logarithmic metres, so that the near half of a street does not share one colour.
-
-    Raises:
-        ValueError: not 0 < near_m < far_m.
-    """
-    if not 0 < near_m < far_m:
-        raise ValueError(f"a depth range needs 0 < near < far, got {near_m} and {far_m} m")
+    """Logarithmic metres, so that the near half of a street does not share one colour."""
     return LogNorm(near_m, far_m, clip=True)
 
 
@@ -185,15 +179,15 @@ def legend_row(figure: Figure, most: int = 5) -> None:
     figure.legend(handles.values(), handles.keys(), **columns)
 
 
-def strata_panels(rows: pd.DataFrame, what: str, height_in: float, most: int = 3, **options) -> tuple[Figure, dict]:
+def strata_panels(rows: pd.DataFrame, what: str, height_in: float, **options) -> tuple[Figure, dict]:
     """A row of panels, one for each stratum of ``rows`` in reading order: the figure, and stratum -> axes.
 
     Raises:
-        DataError: more than ``most`` strata.
+        DataError: more than three strata.
     """
     strata = in_order(rows["stratum"])
-    if len(strata) > most:
-        raise DataError(f"{what} takes at most {most} strata ({len(strata)} given)")
+    if len(strata) > 3:
+        raise DataError(f"{what} takes at most 3 strata ({len(strata)} given)")
     figure, panels = panel_rows(len(strata), height_in - 1.2, len(strata), sharey=True, **options)
     for axes, stratum in zip(panels, strata, strict=True):
         axes.set_title(stratum_title(stratum))

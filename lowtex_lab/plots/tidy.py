@@ -19,10 +19,7 @@ LOOK = yaml.safe_load(Path(__file__).with_name("look.yaml").read_text(encoding="
 PROTOCOL = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile")
 """What must be the same in all rows of one figure, because numbers that differ in it cannot be compared."""
 
-MOST_NAMED = 4
-"""Data sets that a caption names one by one."""
-
-NEEDED = ("experiment", "seed", "stratum_kind", "stratum", "metric", "value", "images")
+NEEDED = ("experiment", "experiment_key", "seed", "stratum_kind", "stratum", "metric", "value", "images", *PROTOCOL)
 
 _INTERVAL = re.compile(r"^(<|>=)?([\d.]+)(?:-([\d.]+))?\s*\D*$")
 
@@ -57,38 +54,44 @@ def require_columns(rows: pd.DataFrame, columns: Iterable[str], what: str) -> No
         raise DataError(f"{what} got no rows; evaluate something first, or widen the selection")
 
 
-def select_metric(rows: pd.DataFrame, metric: str, what: str) -> pd.DataFrame:
-    """The rows of one metric, checked.
+def comparable_values(rows: pd.DataFrame, metric: str, kind: str | None, what: str) -> pd.DataFrame:
+    """The rows of one metric and one kind of strata, one for each experiment, seed and stratum; checked.
+
+    Args:
+        rows: tidy rows.
+        metric, kind: which; see `select_kind`.
+        what: the figure's name, for the messages.
 
     Raises:
-        DataError: columns are missing, or no row has the metric.
+        DataError: columns are missing, no row has the metric, two rows claim the same place with different values, or
+            rows of different protocols, data or profiles would share one axis.
+        OptionError: as `select_kind`.
     """
     require_columns(rows, NEEDED, what)
     chosen = rows[rows["metric"] == metric]
     if chosen.empty:
         raise DataError(f"{what}: no row has metric {metric!r}; there are: {_listed(rows['metric'])}")
-    return chosen
-
-
-def require_comparable(rows: pd.DataFrame, what: str, free: Iterable[str] = ()) -> None:
-    """Raise `DataError` where rows of different protocols, data or profiles would share one axis.
-
-    Args:
-        rows: of one metric.
-        what: the figure's name, for the message.
-        free: columns that may differ because the figure tells them apart.
-    """
+    chosen = select_kind(chosen, kind, what).astype({"stratum": str})
     for column in PROTOCOL:
-        if column in rows.columns and column not in free and rows[column].nunique(dropna=False) > 1:
+        if chosen[column].nunique(dropna=False) > 1:
             raise DataError(
-                f"{what}: the rows differ in {column} ({_listed(rows[column])}) and cannot share an axis; "
-                f"keep one, e.g. rows[rows.{column} == {rows[column].iloc[0]!r}]"
+                f"{what}: the rows differ in {column} ({_listed(chosen[column])}) and cannot share an axis; "
+                f"keep one, e.g. rows[rows.{column} == {chosen[column].iloc[0]!r}]"
             )
-    if "experiment_key" in rows.columns:
-        keys = rows.groupby(["experiment", "seed"], dropna=False)["experiment_key"].nunique()
-        if (keys > 1).any():
-            name, seed = keys[keys > 1].index[0]
-            raise DataError(f"{what}: experiment {name!r}, seed {seed} stands for several settings (experiment_key)")
+    settings = chosen.groupby(["experiment", "seed"], dropna=False)["experiment_key"].nunique()
+    if (settings > 1).any():
+        name, seed = settings[settings > 1].index[0]
+        raise DataError(f"{what}: experiment {name!r}, seed {seed} stands for several settings (experiment_key)")
+    keys = ["experiment", "seed", "stratum"]
+    once = chosen.drop_duplicates([*keys, "value"])
+    twice = once[once.duplicated(keys, keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        raise DataError(
+            f"{what}: two values for experiment {first['experiment']!r}, seed {first['seed']}, stratum "
+            f"{first['stratum']!r}; keep one of them"
+        )
+    return once
 
 
 def select_kind(rows: pd.DataFrame, kind: str | None, what: str) -> pd.DataFrame:
@@ -154,67 +157,22 @@ def seed_count(rows: pd.DataFrame) -> str:
     return f"{count(int(rows['seed'].nunique()), 'seed')}, {counted(rows['images'], 'image')}"
 
 
-def require_few_strata(rows: pd.DataFrame, what: str, most: int = 3) -> list[str]:
-    """The strata of rows of one metric, in reading order.
-
-    Raises:
-        DataError: several metrics, or more than ``most`` strata.
-    """
-    strata = in_order(rows["stratum"])
-    if len(strata) > most or rows["metric"].nunique() > 1:
-        raise DataError(f"{what} takes one metric and at most {most} strata ({len(strata)} given)")
-    return strata
-
-
 def is_miniature(rows: pd.DataFrame) -> bool:
     """Any row was measured on the kit's own small world."""
     return "miniature" in rows.columns and bool(rows["miniature"].astype(str).str.lower().isin(["true", "1"]).any())
 
 
-def per_seed(rows: pd.DataFrame, group: str, what: str) -> pd.DataFrame:
-    """One value for each experiment, seed and group.
-
-    Raises:
-        DataError: two rows claim the same place with different values.
-    """
-    keys = ["experiment", "seed", group]
-    once = rows.drop_duplicates([*keys, "value"])
-    twice = once[once.duplicated(keys, keep=False)]
-    if len(twice):
-        first = twice.iloc[0]
-        raise DataError(
-            f"{what}: two values for experiment {first['experiment']!r}, seed {first['seed']}, {group} "
-            f"{first[group]!r}; keep one of them"
-        )
-    return once
-
-
-def caption(rows: pd.DataFrame, *more: str) -> str:
-    """What stands behind the rows: data, images, seeds, protocol, profile."""
-    parts = []
-    if {"eval_data", "split"} <= set(rows.columns):
-        places = rows[["eval_data", "split"]].drop_duplicates().astype(str)
-        if len(places) > MOST_NAMED:
-            parts.append(f"{count(places['eval_data'].nunique(), 'data set')}, {' + '.join(places['split'].unique())}")
-        else:
-            parts.append(" + ".join(places.agg(" ".join, axis=1)))
-    parts.append(f"n = {counted(rows['images'], 'image')}")
-    parts.append(counted(rows.groupby("experiment")["seed"].nunique(), "seed"))
-    if "protocol" in rows.columns:
-        parts.append(" + ".join(_protocol_text(some) for _, some in rows.groupby("protocol", sort=False)))
-    if "profile" in rows.columns:
-        parts.append("profile " + "/".join(map(str, rows["profile"].unique())))
-    return " · ".join([*parts, *more])
-
-
-def _protocol_text(rows: pd.DataFrame) -> str:
-    first, scalings = rows.iloc[0], {"none": "no scaling", "median": "median-scaled"}
-    words = [f"{first['crop']} crop".replace("none crop", "no crop")] if "crop" in rows else []
-    words += [f"cap {float(first['cap_m']):g} m"] if pd.notna(first.get("cap_m")) else []
-    if "scaling" in rows:
-        words.append(" and ".join(scalings.get(scaling, f"scaled {scaling}") for scaling in rows["scaling"].unique()))
-    words += ["flip-averaged"] if str(first.get("flip")).lower() == "true" else []
-    return f"protocol {first['protocol']} ({', '.join(words)})"
+def caption(rows: pd.DataFrame, more: str) -> str:
+    """What stands behind `comparable_values`: data, images, seeds, protocol, profile; then ``more``."""
+    first = rows.iloc[0]
+    crop = "no crop" if first["crop"] == "none" else f"{first['crop']} crop"
+    cap = f"cap {float(first['cap_m']):g} m" if pd.notna(first["cap_m"]) else ""
+    scaling = {"none": "no scaling", "median": "median-scaled"}.get(first["scaling"], f"scaled {first['scaling']}")
+    flip = "flip-averaged" if str(first["flip"]).lower() == "true" else ""
+    said = [f"{first['eval_data']} {first['split']}", f"n = {counted(rows['images'], 'image')}"]
+    said.append(counted(rows.groupby("experiment")["seed"].nunique(), "seed"))
+    said.append(f"protocol {first['protocol']} ({', '.join(filter(None, [crop, cap, scaling, flip]))})")
+    return " · ".join([*said, f"profile {first['profile']}", more])
 
 
 def _listed(values: pd.Series) -> str:

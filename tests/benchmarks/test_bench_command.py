@@ -48,15 +48,8 @@ def test_errors_are_one_clear_sentence(capsys, tmp_path, words, told):
 
 def test_damaged_rows_are_told_before_anything_is_measured(capsys, tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text("nonsense")
-    monkeypatch.setattr(command, "Run", None)
+    monkeypatch.setattr(command.Run, "everything", None)
     assert "rows.csv holds no rows of a benchmark" in refused(capsys, "--out", str(tmp_path))
-
-
-def test_help_has_an_example(capsys):
-    with pytest.raises(SystemExit):
-        command.main(["--help"])
-    out = capsys.readouterr().out
-    assert "example:" in out and "python -m benchmarks --only" in out
 
 
 def test_a_small_run_from_options_to_files(capsys, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Rows, a sample, a log and curves small enough that every figure is drawn in a fraction of a second."""
+"""Rows and a sample small enough that every figure is drawn in a fraction of a second."""
 
 import matplotlib.text
 import numpy as np
@@ -83,25 +83,6 @@ def make_sample(direction: float = 1.0, focal_error: float = 1.0) -> StereoSampl
         texture_contrast=torch.full((1, height, width), 0.05),
         visible=torch.ones(1, height, width, dtype=torch.bool),
     )
-
-
-def make_log() -> pd.DataFrame:
-    """A log of two trainings: a loss that falls, and a smoothness that spans decades."""
-    logs = []
-    for name, level in (("baseline", 1.0), ("ours", 2.0)):
-        log = pd.DataFrame({"step": np.arange(30), "experiment": name, "seed": 0, "learning_rate": 1e-4})
-        logs.append(log.assign(total=1 + level / (1 + log["step"]), smooth_first=1e-3 * 2.0 ** log["step"]))
-    return pd.concat(logs, ignore_index=True)
-
-
-def make_landscape() -> pd.DataFrame:
-    """Two losses over the disparity at a textured place A and a plain one B, both least at 8 px."""
-    tried, parts = np.linspace(0, 20, 41), []
-    for place, height in (("A", 1.0), ("B", 0.1)):
-        for loss, scale in (("pixels", 0.3), ("features", 40.0)):
-            value = scale * height * np.abs(tried - 8.0) / 12
-            parts.append(pd.DataFrame({"place": place, "loss": loss, "disparity_px": tried, "value": value}))
-    return pd.concat(parts, ignore_index=True).assign(truth_px=8.0)
 
 
 def make_errors(strata=("<0.01", "0.01-0.04", ">=0.04"), methods=("baseline", "ours"), seeds=5) -> pd.DataFrame:

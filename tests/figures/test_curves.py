@@ -1,9 +1,9 @@
-"""Curves, lines in panels, scatter and scan lines: what is drawn is what stands in the tables."""
+"""Lines in panels and the time of a run: what is drawn is what stands in the tables."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from figure_samples import make_landscape, make_log, texts
+from figure_samples import texts
 
 from lowtex.errors import DataError
 from lowtex_lab import plots as figures
@@ -18,21 +18,9 @@ def in_panels(figure, of):
     return {" ".join(axes.get_title(loc="left").split()): of(axes) for axes in figure.axes}
 
 
-def test_training_curves_draw_the_log_as_it_is():
-    log = make_log()
-    figure = figures.training_curves(log)
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), log[log.experiment == "baseline"].total)
-    # a term that spans decades gets a logarithmic axis
-    assert in_panels(figure, lambda a: a.get_yscale()) == {"total loss": "linear", "first-order smoothness": "log"}
-    assert in_panels(figures.training_curves(log, ["total"]), lambda axes: len(axes.lines)) == {"total loss": 4}
-
-
 @pytest.mark.parametrize(
     ("draw", "told"),
     [
-        (lambda: figures.training_curves(make_log(), ["nonsense"]), "no term nonsense; the log has: step, experiment"),
-        (lambda: figures.training_curves(pd.DataFrame({"loss": [1.0]})), "needs the column step"),
-        (lambda: figures.loss_landscape(pd.DataFrame()), "loss_landscape needs the columns loss, disparity_px, value"),
         (lambda: figures.timeline(RUN.drop(columns="seconds")), "timeline needs the column seconds"),
         (lambda: figures.line_panels(CURVES.drop(columns="name"), "x", "y"), "line_panels needs the column name"),
     ],
@@ -42,14 +30,6 @@ def test_refusals(draw, told):
         draw()
 
 
-def test_loss_landscape_marks_truth_and_minimum():
-    tried = np.linspace(0, 10, 11)
-    curves = pd.DataFrame({"loss": "pixels", "disparity_px": tried, "value": (tried - 4) ** 2})
-    lines = figures.loss_landscape(curves, truth_px=4.0, relative=False).axes[0].lines
-    assert any(np.allclose(line.get_xdata(), 4.0) and line.get_linestyle() == "--" for line in lines)
-    assert any(line.get_marker() == "v" and line.get_xdata()[0] == 4.0 for line in lines)
-
-
 def test_timeline_has_a_bar_a_task_and_its_training_within():
     figure = figures.timeline(RUN)
     assert [bar.get_width() for bar in figure.axes[0].patches] == [5.0, 20.0, 0.0, 12.0]
@@ -57,8 +37,10 @@ def test_timeline_has_a_bar_a_task_and_its_training_within():
 
 
 def test_lines_are_the_rows_given_and_the_truth_is_marked():
-    figure = figures.line_panels(CURVES, "shift", "error", "Title", mark_x=1.5, mark_label="truth")
+    figure = figures.line_panels(CURVES, "shift", "error", "Title", mark_x=1.5, mark_label="truth", lowest=True)
     drawn = {line.get_label(): line for line in figure.axes[0].lines}
+    lowest = {line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "v"}
+    assert lowest == {0, 2}
     assert list(drawn["falls"].get_ydata()) == [3.0, 2.0, 1.0] and list(drawn["truth"].get_xdata()) == [1.5, 1.5]
     assert {"shift", "error", "Title", "rises", "falls", "truth"} <= set(texts(figure).splitlines())
 
@@ -111,9 +93,3 @@ def test_every_term_has_a_look_of_its_own_whoever_stands_beside_it():
     assert len({(s.color, str(s.linestyle)) for s in styles.values()}) == len(TERMS)
     for name in TERMS:
         assert loss_styles([name])[name] == styles[name]
-
-
-def test_a_flat_loss_stays_flat_beside_its_value_elsewhere():
-    """The reason for one scale a loss: scaled by its own panel, a white wall would look like a textured facade."""
-    pixels = in_panels(figures.loss_landscape(make_landscape()), lambda axes: axes.lines[0].get_ydata().max())
-    assert pixels["A"] == pytest.approx(1.0) and pixels["B"] == pytest.approx(0.1)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from figure_samples import make_errors, make_landscape, make_log, make_rows, make_sample, texts, within
+from figure_samples import make_errors, make_rows, make_sample, texts, within
 
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.saving import refuse_blank
@@ -20,9 +20,13 @@ MAPS = [torch.rand(1, 8, 12 // 2**i, 36 // 2**i, generator=torch.Generator().man
 RUN = {"name": ["01_data", "04_training"], "seconds": [9.0, 130.0], "training_s": [0.0, 99.0]}
 
 CASES = {
-    "stereo_anaglyph": ([SAMPLE], {}, ["left view red, right view cyan", "miniature data", "Scene20/clone/00012/l"]),
+    "stereo_anaglyph": (
+        [SAMPLE, True],
+        {},
+        ["left view red, right view cyan", "miniature data", "Scene20/clone/00012/l"],
+    ),
     "texture_strata_overlay": (
-        [IMAGE, {"low": LOW, "high": ~LOW}],
+        [IMAGE, {"low": LOW, "high": ~LOW}, False, "Strata"],
         {},
         ["low: 25% of pixels", "high: 75% of pixels"],
     ),
@@ -41,8 +45,6 @@ CASES = {
         {"colors": {"b": "depth"}, "marks": {"here": (60, 9)}, "boxes": {"a": {"window": (0.2, 0.8, 0.1, 0.5)}}},
         ["A grid", "a", "b", "nothing here", "here", "window", "depth in m", "grey: no value"],
     ),
-    "training_curves": ([make_log()], {}, ["optimiser step", "total loss", "2 trainings of 30 steps"]),
-    "loss_landscape": ([make_landscape()], {}, ["disparity tried, in px", "true disparity", "A", "B"]),
     "timeline": ([pd.DataFrame(RUN)], {}, ["01_data", "2 min 10 s", "1 min 39 s of it training"]),
     "metric_bars": (
         [ROWS, "abs_rel"],

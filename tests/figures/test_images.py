@@ -49,7 +49,10 @@ def test_warp_differences_are_those_of_a_plain_loop():
         (lambda s: figures.prediction_panel([s.image], [NEAR], {"ours": [FAR[:6]]}), r"'ours' predicts \(6, 36\)"),
         (lambda s: figures.prediction_panel([s.image], [NEAR], {"ours": [NEAR] * 2}), "1 images, but 2 maps in 'ours'"),
         (lambda s: figures.prediction_panel([s.image] * 5, [NEAR] * 5, {"ours": [NEAR] * 5}), "1 to 4 images"),
-        (lambda s: figures.texture_strata_overlay(s.image, {"low": LOW}), r"'low' is \(2, 2\), the image \(24, 72\)"),
+        (
+            lambda s: figures.texture_strata_overlay(s.image, {"low": LOW}, False, ""),
+            r"'low' is \(2, 2\), the image \(24, 72\)",
+        ),
         (lambda s: figures.encoder_maps([FAR]), r"takes maps \(C,h,w\), got \[\(12, 36\)\]"),
         (lambda s: figures.one_street(s.image, s.depth, {"a": s.depth}, s.depth > 9), "1 methods, low texture"),
         (lambda s: figures.one_street(s.image, s.depth, {"a": s.depth, "b": s.depth}, LOW), r"low texture \(2, 2\)"),

@@ -28,11 +28,13 @@ def labels(axes):
     return [label.get_text() for label in axes.get_xticklabels()]
 
 
-def test_bars_are_means_over_seeds_and_dots_are_the_seeds(rows):
+def test_bars_are_means_over_seeds_and_dots_are_the_seeds():
     # a kind's own 'all' is not counted twice
-    again = rows[rows.stratum_kind == "none"].assign(stratum_kind="known")
-    axes = figures.metric_bars(pd.concat([rows, again]), "abs_rel", kind="known").axes[0]
-    chosen = rows[rows.stratum_kind.isin(["none", "known"]) & (rows.metric == "abs_rel")]
+    again = ROWS[ROWS.stratum_kind == "none"].assign(stratum_kind="known")
+    figure = figures.metric_bars(pd.concat([ROWS, again]).assign(scaling="x5.4", flip=True), "abs_rel", kind="known")
+    assert "(no crop, cap 80 m, scaled x5.4, flip-averaged)" in texts(figure)
+    axes = figure.axes[0]
+    chosen = ROWS[ROWS.stratum_kind.isin(["none", "known"]) & (ROWS.metric == "abs_rel")]
     means = chosen.groupby(["experiment", "stratum"])["value"].mean()
     assert labels(axes) == ["all pixels", "low texture", "middle texture", "high texture"]
     strata = ["all", "low", "middle", "high"]
@@ -42,23 +44,15 @@ def test_bars_are_means_over_seeds_and_dots_are_the_seeds(rows):
     np.testing.assert_allclose(dots, sorted(chosen.value))
 
 
-def test_bars_by_another_column_use_whole_images(rows):
-    both = pd.concat([rows, rows.assign(eval_data="kitti", value=rows.value * 2)])
-    axes = figures.metric_bars(both, by="eval_data").axes[0]
-    assert labels(axes) == ["vkitti2", "kitti"]
-    whole = rows[(rows.stratum_kind == "none") & (rows.metric == "abs_rel") & (rows.experiment == "baseline")]
-    assert bars(axes)[METHODS["baseline"].color.lower(), 1] == pytest.approx(2 * whole.value.mean())
-
-
-def test_curves_are_means_the_bars_span_the_seeds_and_pixel_shares_add_up(rows):
-    upper, lower = figures.error_vs_contrast(rows).axes
-    chosen = rows[(rows.stratum_kind == "contrast") & (rows.metric == "abs_rel") & (rows.experiment == "baseline")]
+def test_curves_are_means_the_bars_span_the_seeds_and_pixel_shares_add_up():
+    upper, lower = figures.error_vs_contrast(ROWS).axes
+    chosen = ROWS[(ROWS.stratum_kind == "contrast") & (ROWS.metric == "abs_rel") & (ROWS.experiment == "baseline")]
     table = chosen.pivot_table(index="stratum", columns="seed", values="value").loc[["<0.01", "0.01-0.04", ">=0.04"]]
     np.testing.assert_allclose(upper.lines[0].get_ydata(), table.mean(axis=1))
     ends = [path.vertices[:, 1] for path in upper.collections[0].get_paths()]
     np.testing.assert_allclose(ends, table.agg(["min", "max"], axis=1))
     np.testing.assert_allclose([bar.get_height() for bar in lower.patches], np.array([1, 2, 3]) / 6)
-    assert "one seed, so no spread is known" in texts(figures.error_vs_contrast(rows[rows["seed"] == 0]))
+    assert "one seed, so no spread is known" in texts(figures.error_vs_contrast(ROWS[ROWS["seed"] == 0]))
 
 
 def mixed(**changes):
@@ -113,18 +107,6 @@ def test_named_methods_keep_their_colour_whoever_else_is_there():
     assert styles["ours"] == METHODS["ours"] and styles["zncc"].color != styles["census"].color
 
 
-def test_many_data_sets_are_counted_and_their_labels_do_not_touch():
-    names = ["clone", "15-deg-left", "30-deg-right", "fog", "morning", "rain"]
-    rows = pd.concat([make_rows().assign(eval_data=f"vkitti2 {name}") for name in names])
-    figure = figures.metric_bars(rows, "abs_rel", by="eval_data")
-    assert "6 data sets, eigen_like/test" in texts(figure)
-    figure.draw_without_rendering()
-    boxes = sorted((t.get_window_extent() for t in figure.axes[0].get_xticklabels()), key=lambda box: box.x0)
-    assert len(boxes) == 6 and all(a.x1 < b.x0 for a, b in zip(boxes, boxes[1:], strict=False))
-    few = rows[rows["eval_data"].isin(["vkitti2 fog", "vkitti2 rain"])]
-    assert "vkitti2 fog eigen_like/test + vkitti2 rain eigen_like/test" in tidy.caption(few)
-
-
 def test_a_legend_of_two_rows_stays_clear_of_the_title():
     rows = make_rows(methods=[f"a method of a long name, number {n}" for n in range(7)])
     figure = figures.metric_bars(rows, "abs_rel", kind="known", title="A title")
@@ -160,17 +142,13 @@ def test_intervals_and_seeds_are_told_once():
     assert "1 to 5 seeds" in words and "· 5 seeds" not in words, "never two numbers of seeds"
 
 
-def test_crossed_strata_and_given_panels():
+def test_crossed_strata_get_a_panel_each():
     tall = make_errors(CROSSED)
     tall.loc[tall["stratum"].str.startswith("high"), ["error", "low", "high"]] += 1
     figure = figures.errors_over_bins(tall, RATIOS.assign(stratum=list(CROSSED[:3])), axis="true distance in m")
     assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["low texture", "high texture"]
     assert "true distance in m" in texts(figure)
     assert figure.axes[0].get_ylim()[1] > 1.2, "a later panel's curve is not cut off"
-    swept = make_errors().rename(columns={"stratum": "bin"})
-    swept = swept[swept["bin"] != "all"].assign(panel="all", stratum="all")
-    figure = figures.errors_over_bins(swept, pixels=False)
-    assert len(figure.axes) == 1 and figure.axes[0].get_title(loc="left") == "all pixels"
 
 
 @pytest.mark.parametrize(
@@ -185,10 +163,3 @@ def test_crossed_strata_and_given_panels():
 def test_curves_refuse(errors, told):
     with pytest.raises(DataError, match=told):
         figures.errors_over_bins(errors)
-
-
-def test_the_caption_names_every_scaling():
-    rows = make_rows(kinds=("none",))
-    assert "no scaling)" in tidy.caption(rows)
-    both = pd.concat([rows, rows.assign(scaling="median"), rows.assign(scaling="x5.4")])
-    assert "no scaling and median-scaled and scaled x5.4)" in tidy.caption(both)

@@ -18,7 +18,7 @@ from lowtex_lab.plots.run_figures import comparable_groups, texture_kind, timeli
 from lowtex_lab.plots.saving import PLOTS, plot, redraw_card
 
 KINDS = ("none", "known")
-TASK = pd.DataFrame({"name": ["costs $5 and $"], "seconds": [1.0], "training_s": [0.0]})
+TASK = pd.DataFrame({"name": ["costs $5 and $x_"], "seconds": [1.0], "training_s": [0.0]})
 
 
 def contents(folder):
@@ -136,8 +136,8 @@ def test_arguments_come_back_as_they_were(tmp_path, monkeypatch):
         assert found["rig"] == given["rig"] and found["number"] == 0.5 and np.isnan(found["missing"])
         assert found["names"] == ["a", "b"] and found["nothing"] is None
         assert found["table"].to_dict() == {"x": {0: "a"}, "y": {0: 1 / 3}} and found["second"]["z"][0] == 0.1 + 0.2
-    with pytest.raises(TypeError, match="argument title is of type object, which cannot be kept"):
-        figures.timeline(TASK, title=object())
+    with pytest.raises(TypeError, match="argument run is of type object, which cannot be kept"):
+        figures.timeline(object())
 
 
 def _record(folder, name, seconds, **more):
@@ -150,7 +150,7 @@ def test_all_figures_come_back_after_their_pictures_are_lost(tmp_path):
     run = tmp_path / "quick"
     write_rows(run / "rows" / "12_virtual_kitti2.csv", make_rows(kinds=(*KINDS, "contrast")))
     # dollar signs are text
-    figures.save_figure(figures.timeline(TASK, title="$x_"), run / "figures" / "01_pair")
+    figures.save_figure(figures.timeline(TASK), run / "figures" / "01_pair")
     path = figures.save_figure(own_figure(), run / "figures" / "03_own.png", data=pd.DataFrame({"x": [0, 1]}))
     assert path.name == "03_own.png" and (run / "figures" / "03_own.csv").read_text() == "x\n0\n1\n"
     _record(run / "notebooks", "01_data", 20.0)

@@ -85,6 +85,11 @@ def text(checked, topic: str) -> str:
     return checked.findings.set_index("topic").text[topic]
 
 
+def asked(checked) -> float:
+    """Times the rig's focal x baseline that ground truth asks for."""
+    return float(re.search(r"asks for ([\d.]+) times", text(checked, "scale"))[1])
+
+
 def test_a_right_rig_passes_and_says_what_a_pair_cannot_show(tmp_path):
     checked = check(write_folder(tmp_path, [pair(0), pair(1)]))
     unknown = dict.fromkeys(("scale", "principal points"), "cannot judge")
@@ -176,8 +181,10 @@ def test_every_fault_is_found_and_named(tmp_path, name):
 def test_depth_measured_otherwise_shows_scale_and_principal_points(tmp_path, changes, scale, points):
     checked = check(write_folder(tmp_path, [pair(0), pair(1)], truth=depth_map(), **changes))
     assert (verdicts(checked)["scale"], verdicts(checked)["principal points"]) == (scale, points)
-    assert checked.fitted[0] == pytest.approx(FOCAL * BASELINE, rel=0.02)
-    assert checked.fitted[1] == pytest.approx(0, abs=0.3)
+    rig = checked.native_rig
+    assert asked(checked) * rig.focal_px * rig.baseline_m == pytest.approx(FOCAL * BASELINE, rel=0.02)
+    wanted = re.search(r"cx - cx_right = (-?[\d.]+) px", text(checked, "principal points"))
+    assert float(wanted[1]) == pytest.approx(0, abs=0.3)
     assert checked.verdict == ("wrong" if "wrong" in (scale, points) else "right")
 
 
@@ -189,7 +196,7 @@ def test_sparse_depth_falls_back_on_dense_matches(tmp_path):
     assert verdicts(checked)["scale"] == "right" and verdicts(checked)["principal points"] == "right"
     sparse[:, np.arange(WIDTH) % 180 != 0] = 0
     checked = check(write_folder(tmp_path / "sparser", [pair()], truth=sparse))
-    assert verdicts(checked)["scale"] == "cannot judge" and checked.fitted is None
+    assert verdicts(checked)["scale"] == "cannot judge"
 
 
 def test_given_disparities_are_compared_but_do_not_prove_the_scale(tmp_path):
@@ -327,4 +334,5 @@ def test_kitti_with_its_depth_maps_shows_the_scale(tmp_path, real_data):
         root = real_folder(place, real_data, views, numbers, (1242, 375), depth)
         checked = check_rig(StereoFolder(root, size=None), 2 if verdict == "right" else 1)
         assert checked.findings.set_index("topic").verdict["scale"] == verdict == checked.verdict
-        assert checked.fitted[0] == pytest.approx(721.5377 * 0.5327, rel=0.03)
+        used = checked.native_rig
+        assert asked(checked) * used.focal_px * used.baseline_m == pytest.approx(721.5377 * 0.5327, rel=0.03)

@@ -62,11 +62,11 @@ def rerender(
     """
     factor, painted = LEVELS[level]
     world = world_at(scene, scene.pose(frame, variation)[0][2], variation)
-    table = world.lit.table.clone()
+    table = world.table.clone()
     table[COLUMNS["contrast"]] *= factor
     if not painted:
         table[COLUMNS["pattern"]] = 0
-    world = replace(world, lit=replace(world.lit, table=table))
+    world = replace(world, table=table)
     made = photographs(world, scene, frame, variation, VKITTI2_RIG.resized(size[1], size[0]), cameras=1 + views)
     return [(image, depth) for image, depth, _, _ in made]
 
