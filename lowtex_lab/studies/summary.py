@@ -187,10 +187,13 @@ def readme_blocks(
         where = setting(evidence, names)
         return f"{as_markdown(table)}\n\n{where[0].upper()}{where[1:]}."
 
-    first, main, effects = evidence_of(FIRST), evidence_of([*ROWS]), effects_table(cells)
+    first, effects = evidence_of(FIRST), effects_table(cells)
     told = {"answers": "\n".join(f"{n}. {told}" for n, told in enumerate(answers(first, cells), 1))}
     rows = {
-        "main table": below(main_table(main), main, [*ROWS]),
+        # rows that have not been trained as long as the first ones are named and not mixed in
+        "main table": "\n\n".join(
+            filter(None, [missing_line(first, [*ROWS]), below(main_table(first), first, first.present(ROWS))])
+        ),
         "main effects": below(effects, cells) if len(effects) else missing_line(cells, design().experiments, "cells"),
         "claims": claims_list(claims),
     }

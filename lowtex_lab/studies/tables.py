@@ -84,13 +84,14 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     absent = evidence.missing(names)
     if not absent:
         return ""
+    command = ablate_command(absent) + (f" --profile {evidence.profile}" if evidence.profile != "quick" else "")
     if len(names) == 1:
-        return f"No rows yet of {absent[0]}, so it is left out; `lowtex ablate {absent[0]}` trains and scores it."
+        return f"No rows yet of {absent[0]}, so it is left out; `{command}` trains and scores it."
     number = f"all {len(names)}" if len(absent) == len(names) else f"{len(absent)} of {len(names)}"
     more = f" and {len(absent) - MOST_NAMED} more" if len(absent) > MOST_NAMED else ""
     return (
         f"No rows yet of {number} {what}: {', '.join(absent[:MOST_NAMED])}{more}. They are left out below; "
-        f"`{ablate_command(absent)}` trains and scores them."
+        f"`{command}` trains and scores them."
     )
 
 

@@ -44,7 +44,7 @@ def test_means_and_deviations_over_seeds():
 class MadeFactorial:
     """Evidence of the sixteen cells: one change takes a share of the error away, and one seed lacks a cell."""
 
-    gain = {"data term": 0.7}
+    gain, profile = {"data term": 0.7}, "study"
 
     def __init__(self, lacking: str = ""):
         self.lacking = lacking
@@ -119,6 +119,7 @@ def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
     assert "is 1.10 (" in loss and loss.endswith("a loss.")
     made.lacking = "iresnet-features-both-nested"
     assert summary.answers(made, made)[1].startswith("No rows yet of 1 of 16 cells")
+    assert "nested --profile study` trains" in summary.answers(made, made)[1]
     assert summary.answers(made, made)[2] == loss
 
 
