@@ -90,6 +90,11 @@ def write_own(root: Path, truth: str | None = ".npy", **tree) -> None:
     trees.write_stereo(root, truth=truth, **tree)
 
 
+_RIG = StereoRig(
+    trees.FOCAL, trees.BASELINE, focal_y_px=trees.FOCAL, cx=trees.CX, cy=trees.CY, width=WIDTH, height=HEIGHT
+)
+
+
 class Layout(NamedTuple):
     """How a data set is written and read.
 
@@ -97,22 +102,19 @@ class Layout(NamedTuple):
         write: takes the root, and how the tree is arranged.
         known: what a sample holds, by its name.
         names: of all samples, without the side.
-        rig: of the left camera.
         options: that give all samples at native size, uncropped.
         trees: ways to arrange the tree.
+        rig: of the left camera.
     """
 
     write: Callable
     known: Callable[[str], Known]
     names: list[str]
-    rig: StereoRig
     options: dict
     trees: list[dict]
+    rig: StereoRig = _RIG
 
 
-_RIG = StereoRig(
-    trees.FOCAL, trees.BASELINE, focal_y_px=trees.FOCAL, cx=trees.CX, cy=trees.CY, width=WIDTH, height=HEIGHT
-)
 _BOTH = {"split": "available", "size": None, "camera": "both"}
 _TOGETHER_OR_APART = [{}, {"apart": True}]
 
@@ -121,7 +123,6 @@ LAYOUTS = {
         trees.write_kitti,
         kitti,
         [f"{DRIVE}/{frame:010d}" for frame in FRAMES],
-        _RIG,
         {**_BOTH, "depth": "velodyne_z"},
         [{"arrangement": name} for name in ("date", "archives", "drive")],
     ),
@@ -129,7 +130,6 @@ LAYOUTS = {
         write_improved,
         kitti_improved,
         [f"{DRIVE}/{frame:010d}" for frame in FRAMES[1:]],
-        _RIG,
         _BOTH,
         [
             {"above": above, "frames": FRAMES[1:]}
@@ -140,7 +140,6 @@ LAYOUTS = {
         trees.write_kitti_pairs,
         kitti_pairs,
         list(trees.PAIRS),
-        _RIG,
         {**_BOTH, "split": "all"},
         [{"above": above} for above in ("training", "")],
     ),
@@ -148,7 +147,6 @@ LAYOUTS = {
         trees.write_kitti_2015,
         kitti_2015,
         ["000000", "000007"],
-        _RIG,
         {**_BOTH, "split": "test"},
         [{"above": above} for above in ("training", "")],
     ),
@@ -156,14 +154,16 @@ LAYOUTS = {
         trees.write_vkitti2,
         vkitti2,
         [f"Scene01/clone/{frame:05d}" for frame in range(2)] + ["Scene20/clone/00000"],
-        replace(_RIG, baseline_m=0.6, cx=trees.CX - 0.5, cy=trees.CY - 0.5),
         {**_BOTH, "split": "test"},
         _TOGETHER_OR_APART,
+        replace(_RIG, baseline_m=0.6, cx=trees.CX - 0.5, cy=trees.CY - 0.5),
     ),
     "cityscapes": Layout(
         trees.write_cityscapes,
         cityscapes,
         ["train/aachen_000003_000001", "train/aachen_000003_000019", "train/bad-honnef_000003_000007"],
+        {**_BOTH, "split": "train", "crop": None},
+        _TOGETHER_OR_APART,
         StereoRig(
             trees.CITY_FX,
             trees.CITY_BASELINE,
@@ -173,26 +173,24 @@ LAYOUTS = {
             width=trees.CITY_WIDTH,
             height=trees.CITY_HEIGHT,
         ),
-        {**_BOTH, "split": "train", "crop": None},
-        _TOGETHER_OR_APART,
     ),
     "make3d": Layout(
         trees.write_make3d,
         make3d,
         sorted(IDS),
-        NOMINAL_RIG,
         {"split": "test", "size": (8, 16), "crop": None},
         [
             {"grids": grids}
             for grids in ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
         ],
+        NOMINAL_RIG,
     ),
     "stereo": Layout(
         write_own,
         stereo,
         list(trees.STEMS),
-        StereoRig(**{**trees.RIG, "focal_y_px": 31.0, "cx_offset_px": 2.5}),
         {**_BOTH, "split": "all"},
         [{"focal_y_px": 31.0, "cx_right": 18.0}],
+        StereoRig(**{**trees.RIG, "focal_y_px": 31.0, "cx_offset_px": 2.5}),
     ),
 }

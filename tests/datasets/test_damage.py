@@ -10,7 +10,7 @@ from pathlib import Path
 import dataset_trees as trees
 import pytest
 from dataset_damages import LISTS, TABLES, check, forbid
-from dataset_trees import a_list, frames, write_kitti, write_make3d, write_stereo
+from dataset_trees import a_list, frames, write_kitti, write_make3d
 from layouts import LAYOUTS, write_improved, write_own
 
 from lowtex.datasets import (
@@ -106,11 +106,7 @@ def test_unreadable_files_and_folders(tmp_path, monkeypatch, name):
         DATA[name][1](tmp_path)
 
 
-WAYS_OUT = {
-    "kitti": "https://www.cvlibs",
-    "kitti_improved": "https://www.cvlibs",
-    "kitti_pairs": "https://www.cvlibs",
-    "kitti_2015": "https://www.cvlibs",
+WAYS_OUT = dict.fromkeys(LAYOUTS, "https://www.cvlibs") | {
     "vkitti2": "https://europe.naverlabs",
     "cityscapes": "https://www.cityscapes",
     "make3d": "http://make3d",
@@ -131,23 +127,12 @@ def test_wrong_root(tmp_path, data, kind):
             READERS[data](root, split)
 
 
-@pytest.mark.parametrize(
-    ("write", "reader", "too_low"),
-    [
-        (write_kitti, KittiRaw, None),
-        (partial(trees.write_kitti_pairs, above=""), KittiPairs, "image_2"),
-        (trees.write_kitti_2015, Kitti2015, None),
-        (vkitti2_tree, VirtualKitti2, None),
-        (city_tree, Cityscapes, "leftImg8bit"),
-        (write_make3d, Make3D, "Test134"),
-        (write_stereo, StereoFolder, None),
-    ],
-)
-def test_a_root_too_high_or_too_low_names_the_right_folder(tmp_path, write, reader, too_low):
-    write(tmp_path / "outer" / "data")
-    if reader is not Cityscapes:
+@pytest.mark.parametrize("data", [data for data in LAYOUTS if data != "kitti_improved"])
+def test_a_root_too_high_or_too_low_names_the_right_folder(tmp_path, data):
+    LAYOUTS[data].write(tmp_path / "outer" / "data", **({"above": ""} if data == "kitti_pairs" else {}))
+    if data != "cityscapes":
         with pytest.raises(DataError, match="outer/data seems to: give that folder"):
-            reader(tmp_path / "outer", "available")
-    if too_low:
+            READERS[data](tmp_path / "outer", "available")
+    if too_low := {"kitti_pairs": "image_2", "cityscapes": "leftImg8bit", "make3d": "Test134"}.get(data):
         with pytest.raises(DataError, match=r"give the folder above it, .*outer/data\)"):
-            reader(tmp_path / "outer" / "data" / too_low, "available")
+            READERS[data](tmp_path / "outer" / "data" / too_low, "available")

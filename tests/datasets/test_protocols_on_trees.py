@@ -1,10 +1,12 @@
-"""True depth fed as a prediction is perfect under every protocol, read from tiny trees in each data set's layout."""
+"""True depth fed as a prediction is perfect under every protocol: of tiny trees in each layout, and of real frames."""
 
 import shutil
 
 import pytest
 import torch
 from dataset_trees import write_cityscapes, write_kitti, write_kitti_depth, write_vkitti2
+from known_depth import KnownDepth
+from torch.utils.data import Subset
 
 from lowtex.catalog import (
     PAIRS,
@@ -20,7 +22,7 @@ from lowtex.catalog import (
 from lowtex.data_paths import DATASETS, Roots, fingerprint
 from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import evaluate, ground_truth_of
+from lowtex.evaluation.evaluate import Evaluation, evaluate, ground_truth_of
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
 from lowtex.experiments import get_profile
@@ -28,25 +30,22 @@ from lowtex.experiments import get_profile
 SIZE = (32, 64)
 
 
-def usual_split(root):
-    return "train" if root in ("cityscapes", "stereo") else "available"
-
-
 def split_of(protocol):
     kind = PROTOCOLS[protocol].ground_truth
     return "available" if kind in ("velodyne_x", "velodyne_z", "improved", "vkitti2") else None
 
 
-class Knows:
-    """A network that looks the true depth up; where there is none it says something else that is finite."""
+def evaluate_truth(dataset, protocol) -> Evaluation:
+    """Of a network that looks the true depth up; where there is none it says something else that is finite."""
+    depths = [torch.zeros(1, 1, 1) if sample.depth is None else sample.depth for sample in dataset]
+    known = [(sample.image, torch.where(d > 0, d, 33.0)) for sample, d in zip(dataset, depths, strict=True)]
+    return evaluate(KnownDepth(known), dataset, protocol, batch_size=1)
 
-    def __init__(self, dataset):
-        self.images = [(sample.image, sample.depth) for sample in dataset]
 
-    def depth(self, image, rig):
-        assert len(image) == 1
-        depth = next(depth for seen, depth in self.images if torch.equal(seen, image[0]))
-        return torch.where(depth > 0, depth, 33.0)[None]
+def require_perfect(result: Evaluation) -> None:
+    want = {metric: float(metric in HIGHER_IS_BETTER) for metric in result.metrics} | {"scale": 1.0}
+    for row in result.per_image.to_dict("records"):
+        assert {metric: row[metric] for metric in want} == pytest.approx(want, abs=1e-7), row["image"]
 
 
 @pytest.mark.filterwarnings("ignore:not every image could be scored")
@@ -55,12 +54,48 @@ def test_true_depth_is_perfect(roots, name):
     dataset = open_test_set(name, roots, split_of(name), SIZE)
     assert ground_truth_of(dataset) == PROTOCOLS[name].ground_truth
     assert all(sample.other is None for sample in dataset), "a test set needs one view"
-    result = evaluate(Knows(dataset), dataset, name, batch_size=1)
-    want = {metric: float(metric in HIGHER_IS_BETTER) for metric in result.metrics} | {"scale": 1.0}
-    for row in result.per_image.to_dict("records"):
-        assert {metric: row[metric] for metric in want} == pytest.approx(want, abs=1e-7), row["image"]
+    result = evaluate_truth(dataset, name)
+    require_perfect(result)
     # this tree's few laser points lie outside of the crops of some
     assert result.images == len(dataset) or PROTOCOLS[name].crop
+
+
+REAL = {
+    "eigen_raw": (4, (14_000, 19_500)),
+    "eigen_raw_z": (4, (14_000, 19_500)),
+    "improved": (3, (87_000, 92_000)),
+    "improved_garg": (3, (60_000, 90_000)),
+    "make3d_c1": (4, (1000, 21 * 305)),
+    "make3d_c1_centred": (4, (1000, 21 * 305)),
+    "cityscapes": (1, (0.5 * 512 * 1664, 512 * 1664)),
+    "cityscapes_full": (1, (512 * 1664, 1024 * 2048)),
+}
+"""Real images with ground truth, and least and most pixels that count in one of them."""
+
+
+@pytest.mark.filterwarnings("ignore:not every image could be scored")
+@pytest.mark.parametrize("name", REAL)
+def test_the_truth_of_real_images_is_perfect(name, real_data):
+    count, pixels = REAL[name]
+    roots = Roots({root: real_data / {"kitti": "kitti_raw"}.get(root, root) for root in DATASETS}, frozenset(DATASETS))
+    city = {"split": "train", "typical_camera": True} if name.startswith("cityscapes") else {"split": "available"}
+    images = open_test_set(name, roots, size=(96, 320), **city)
+    result = evaluate_truth(images, name)
+    assert result.images == count == len(images) - len(result.unscored)
+    assert result.per_image["pixels"].between(*pixels).all()
+    if name == "improved":
+        # it counts the few pixels beyond its own clamp, where no prediction can be right
+        assert result.per_image["abs_rel"].between(0, 1e-4).all()
+    else:
+        require_perfect(result)
+
+
+def test_a_reader_says_its_ground_truth(roots):
+    dataset = open_test_set("vkitti2_dense", roots, "test", SIZE)
+    assert ground_truth_of(dataset) == ground_truth_of(Subset(dataset, [0])) == "vkitti2"
+    assert ground_truth_of([dataset[0]]) is None
+    with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_garg"):
+        evaluate_truth(dataset, "eigen_raw")
 
 
 def test_the_table_knows_every_kind_and_every_root():
@@ -81,9 +116,9 @@ def test_the_reader_makes_the_crops_that_the_protocol_requires(roots):
     assert city.split == "val" and city[0].depth.shape == (1, 15, 40)
     whole = open_test_set("cityscapes_full", roots, None, SIZE)
     assert whole[0].depth.shape == (1, 20, 40)
-    assert evaluate(Knows(whole), whole, "cityscapes_full", batch_size=1).images == 1
+    assert evaluate_truth(whole, "cityscapes_full").images == 1
     with pytest.raises(OptionError, match="needs images cropped to 'bottom_quarter'.*Cityscapes has crop=None"):
-        evaluate(Knows(whole), whole, "cityscapes")
+        evaluate_truth(whole, "cityscapes")
 
 
 def test_rows_say_which_images_they_are(roots):
@@ -106,29 +141,34 @@ def test_rows_say_which_images_they_are(roots):
     assert name_of("eigen_raw", "available", camera="both") == "kitti both cameras"
 
 
-@pytest.mark.parametrize(("root", "split"), [(root, usual_split(root)) for root in PAIRS])
-def test_each_thing_that_changes_the_samples_changes_what_they_are(tmp_path, roots, root, split):
+@pytest.mark.parametrize("root", PAIRS)
+def test_each_thing_that_changes_the_samples_changes_what_they_are(tmp_path, roots, root):
     """Each file a sample needs, in turn, then options; a copy of all is the same."""
+    split = "train" if root in ("cityscapes", "stereo") else "available"
 
-    def key(place, **options):
-        pairs = open_pairs(root, place, split, SIZE, **options)
-        return training_settings(pairs, root, place)["data__source"], pairs
+    def source(place, **options):
+        return training_settings(open_pairs(root, place, split, SIZE, **options), root, place)["data__source"]
 
     folder = shutil.copytree(roots[root], tmp_path / root)
-    usual, pairs = key(folder)
-    assert key(roots[root])[0] == usual
+    pairs = open_pairs(root, folder, split, SIZE)
+    settings = training_settings(pairs, root, folder)
+    assert len(pairs) >= 2 and pairs[0].other is not None and pairs[0].depth is None
+    assert tuple(pairs[0].image.shape) == (3, *SIZE) and settings["data__dataset"] == root
+    assert settings.get("data__variation") == ("clone+fog" if root == "vkitti2" else None)
+    usual = settings["data__source"]
+    assert usual.startswith("real:") and source(roots[root]) == usual
     found, needed = {usual}, dict.fromkeys(path for i in range(len(pairs)) for path in pairs.needed(i))
     assert any(path.suffix in (".txt", ".yaml", ".json") for path in needed)
     for path in needed:
         kept = path.read_bytes()
         # a comment, or what decoders pass over: of the same length, so that the content alone tells
         path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]) if path.suffix in (".png", ".jpg") else kept + b" ")
-        found.add(key(folder)[0])
+        found.add(source(folder))
         path.write_bytes(kept)
     assert len(found) == 1 + len(needed)
     more = [{"camera": "both"}] + ([{"crop": None}] if root == "cityscapes" else [])
-    assert not {key(folder, **options)[0] for options in more} & found
-    assert key(folder)[0] == usual
+    assert not {source(folder, **options) for options in more} & found
+    assert source(folder) == usual
 
 
 def test_prepared_samples_are_what_they_hold(roots, tmp_path):
@@ -186,16 +226,6 @@ def test_improved_truth_never_takes_the_images_of_a_miniature(roots, tmp_path):
     assert dataset.raw_root == tmp_path / "kitti_raw"
     with pytest.raises(DataError, match="miniature"):
         open_test_set("improved", Roots(paths, frozenset()), "available", SIZE)
-
-
-@pytest.mark.parametrize("root", list(PAIRS))
-def test_pairs_have_both_views_and_no_truth(roots, root):
-    pairs = open_pairs(root, roots[root], usual_split(root), SIZE)
-    assert len(pairs) >= 2 and pairs[0].other is not None and pairs[0].depth is None
-    assert tuple(pairs[0].image.shape) == (3, *SIZE)
-    settings = training_settings(pairs, root, roots[root])
-    assert settings["data__dataset"] == root and settings["data__source"].startswith("real:")
-    assert settings.get("data__variation") == ("clone+fog" if root == "vkitti2" else None)
 
 
 @pytest.mark.parametrize("root", ["make3d", "kitti_depth", "kitti_2015", "sintel"])

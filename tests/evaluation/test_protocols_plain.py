@@ -6,6 +6,7 @@ import statistics
 import numpy as np
 import pytest
 import torch
+from known_depth import KnownDepth
 
 from lowtex.datasets.sample import StereoSample
 from lowtex.evaluation.evaluate import evaluate
@@ -133,16 +134,6 @@ def plain(name, depth, mirrored, truth, scaling=None):
     return found
 
 
-class Two:
-    """A network of two known answers: for the image and for its mirror image, metres."""
-
-    def __init__(self, image, direct, mirrored):
-        self.image, self.maps = image, (direct, mirrored)
-
-    def depth(self, image, rig):
-        return torch.from_numpy(self.maps[0 if torch.equal(image[0], self.image) else 1])[None, None]
-
-
 SIZES = [((24, 40), (37, 61)), ((32, 96), (12, 50))]
 
 
@@ -157,7 +148,8 @@ def test_against_plain_loops(name, size, truth_size):
     image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
     rig = StereoRig(focal_px=50.0, baseline_m=0.5, width=size[1], height=size[0])
     sample = StereoSample(image, rig, "one", depth=torch.from_numpy(truth)[None])
-    network = Two(image, direct, mirrored)
+    maps = (torch.from_numpy(depth)[None] for depth in (direct, mirrored))
+    network = KnownDepth(zip((image, image.flip(-1)), maps, strict=True))
     for flip in (False, True):
         for scaling in (None, "none", "median", "x5.4"):
             row = evaluate(network, [sample], name, flip=flip, scaling=scaling).per_image.iloc[0]

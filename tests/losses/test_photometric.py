@@ -1,16 +1,20 @@
 """The pixel error: hand-made values, the fast forms against the one to read, flat patches, gradients, messages."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from lowtex.geometry import StereoRig
 from lowtex.losses import (
     StereoObjective,
+    census_error,
     fast_photometric,
     fast_photometric_error,
     photometric_error,
     structural_dissimilarity,
+    zncc_error,
 )
 from lowtex.losses.fast_photometric import PixelPair
 from lowtex.losses.objective import StereoStep
@@ -98,18 +102,21 @@ def test_charbonnier_by_hand_plain_and_with_gradients():
     assert torch.autograd.gradcheck(lambda a, b: photometric_error(a, b, eps=0.1), (a, b))
 
 
-@pytest.mark.parametrize("photometric_error", [photometric_error, fast_photometric_error])
-def test_bfloat16_is_computed_in_float32(photometric_error):
+PIXEL_ERRORS = [photometric_error, fast_photometric_error, census_error, zncc_error]
+
+
+@pytest.mark.parametrize("pixel_error", PIXEL_ERRORS)
+def test_bfloat16_is_computed_in_float32(pixel_error):
     a, b = images(1, 3, 6, 8, dtype=torch.bfloat16)
-    error = photometric_error(a, b)
+    error = pixel_error(a, b)
     assert error.dtype == torch.float32
-    assert torch.equal(error, photometric_error(a.float(), b.float()))
+    assert torch.equal(error, pixel_error(a.float(), b.float()))
     leaf = b.clone().requires_grad_()
-    photometric_error(a, leaf).sum().backward()
+    pixel_error(a, leaf).sum().backward()
     assert leaf.grad.dtype == torch.bfloat16 and leaf.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("function", [photometric_error, fast_photometric_error, structural_dissimilarity])
+@pytest.mark.parametrize("function", [*PIXEL_ERRORS, structural_dissimilarity])
 def test_errors_name_the_shapes(function):
     with pytest.raises(ValueError, match=r"\(1, 3, 4, 4\) and \(1, 3, 4, 5\)"):
         function(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5))
@@ -120,18 +127,9 @@ def test_errors_name_the_shapes(function):
 
 
 LOSS = LossSettings(data_term="pixels")
-
-
-class ShiftNetwork:
-    """Its output is the shift itself."""
-
-    def shift_px(self, sigmoid, rig):
-        return sigmoid
-
-
-class AnyRig:
-    def resized(self, width, height):
-        return self
+RIG = StereoRig(focal_px=10.0, baseline_m=0.5, width=17, height=11)
+SHIFT_NETWORK = SimpleNamespace(shift_px=lambda sigmoid, rig: sigmoid)
+"""Its output is the shift itself."""
 
 
 def both_forms(loss, a, b, shift):
@@ -141,7 +139,7 @@ def both_forms(loss, a, b, shift):
         leaf = shift.clone().requires_grad_()
         outputs = [leaf, leaf[..., ::2, ::2] * 0.5]
         noise = {"pixels": torch.Generator().manual_seed(0)}
-        step = StereoStep(ShiftNetwork(), outputs, a, b, AnyRig(), torch.tensor([1.0, -1.0, 1.0]), noise=noise)
+        step = StereoStep(SHIFT_NETWORK, outputs, a, b, RIG, torch.tensor([1.0, -1.0, 1.0]), noise=noise)
         value, kept = StereoObjective(loss).pixel_term(step, fast)
         value.backward()
         results.append((value.detach(), kept, leaf.grad))

@@ -13,12 +13,12 @@ import pytest
 from lowtex.data_paths import MINIATURE_FOLDERS, is_miniature
 from lowtex.datasets import VirtualKitti2
 from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
-from lowtex.errors import OptionError
 from lowtex.files import read_json
 from lowtex.profiles import PROFILES
 from lowtex_lab.miniature import store as miniature_store
 from lowtex_lab.miniature import writing
 from lowtex_lab.miniature.store import ensure_miniature, is_written, manifest_of
+from lowtex_lab.miniature.writing import MANIFEST, UNFINISHED
 
 TINY = replace(
     PROFILES["smoke"],
@@ -35,17 +35,22 @@ FRAMES = Path(__file__).with_name("world_frames.json")
 """Thumbnails of the tiny world's files and the versions they are of; written anew where it is missing."""
 
 
+def use_profile(patch, **changes):
+    """Let the smoke profile be the tiny one."""
+    patch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, **changes))
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(miniature_store, "get_profile", lambda name: TINY)
+        use_profile(patch)
         return ensure_miniature("smoke", tmp_path_factory.mktemp("written"), progress=False)
 
 
 @pytest.fixture
 def world(written, tmp_path, monkeypatch):
     """A copy of its own for each test."""
-    monkeypatch.setattr(miniature_store, "get_profile", lambda name: TINY if name == "smoke" else PROFILES[name])
+    use_profile(monkeypatch)
     return shutil.copytree(written, tmp_path / "world")
 
 
@@ -101,39 +106,31 @@ def test_the_versions_are_of_these_frames(world):
         assert np.abs(np.subtract(frame, kept["frames"][name])).max() < tolerance, f"{name} looks different"
 
 
-REWRITTEN = {
-    "nothing": set(),
-    "another version of a layout": {"stereo"},
-    "another number": {"make3d"},
-    "root gone": {"cityscapes"},
-    "root unfinished": {"cityscapes"},
-    "manifest cut": set(),
+CHANGES = {
+    "nothing": (lambda city, patch: None, set()),
+    "another version of a layout": (lambda city, patch: patch.setitem(writing.LAYOUTS, "stereo", 99), {"stereo"}),
+    "another number": (lambda city, patch: use_profile(patch, miniature_make3d=2), {"make3d"}),
+    "root gone": (lambda city, patch: city.rename(city.parents[1] / "away"), {"cityscapes"}),
+    "root unfinished": (lambda city, patch: (city / MANIFEST).rename(city / UNFINISHED), {"cityscapes"}),
+    "manifest cut": (lambda city, patch: (city.parent / "manifest.json").write_text('{"profile"'), set()),
 }
+"""What is done to Cityscapes' root or by a patch, and the roots that are then written anew."""
 
 
-@pytest.mark.parametrize("change", REWRITTEN)
+@pytest.mark.parametrize("change", CHANGES)
 def test_only_what_has_changed_or_is_not_complete_is_written_anew(world, monkeypatch, change):
-    before, city = stamps(world), world / "cityscapes"
-    if change == "another version of a layout":
-        monkeypatch.setitem(writing.LAYOUTS, "stereo", 99)
-    elif change == "another number":
-        monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_make3d=2))
-    elif change == "root gone":
-        city.rename(world.parent / "away")
-    elif change == "root unfinished":
-        (city / "miniature.json").rename(city / "miniature.unfinished.json")
-    elif change == "manifest cut":
-        (world / "manifest.json").write_text('{"profile"')
+    before, city, (do, rewritten) = stamps(world), world / "cityscapes", CHANGES[change]
+    do(city, monkeypatch)
     assert is_written(world, manifest_of("smoke")) == (change == "nothing")
     ensure_miniature("smoke", world, progress=False)
-    assert is_written(world, manifest_of("smoke")) and changed(world, before) == REWRITTEN[change]
+    assert is_written(world, manifest_of("smoke")) and changed(world, before) == rewritten
     assert len(list((world / "make3d" / "Test134").iterdir())) == (2 if change == "another number" else 1)
     assert list((city / "leftImg8bit").rglob("*.png"))
 
 
 def test_held_out_streets_are_a_root_of_their_own_that_changes_no_other(world, monkeypatch):
     before, manifest = stamps(world), manifest_of("smoke")
-    monkeypatch.setattr(miniature_store, "get_profile", lambda name: replace(TINY, miniature_streets=2))
+    use_profile(monkeypatch, miniature_streets=2)
     assert not is_written(world, manifest_of("smoke"))
     ensure_miniature("smoke", world, progress=False)
     roots = manifest_of("smoke")["roots"]
@@ -146,12 +143,6 @@ def test_held_out_streets_are_a_root_of_their_own_that_changes_no_other(world, m
     others = {scene for scenes in VKITTI2_SPLITS.values() for scene in scenes}
     assert {part: len(names) for part, names in streets.items()} == {"val": 4, "test": 12}
     assert not streets["val"] & streets["test"] and not others & (streets["val"] | streets["test"])
-
-
-def test_a_profile_of_real_data_has_none(tmp_path):
-    assert manifest_of("paper")["roots"] == {}
-    with pytest.raises(OptionError, match="profile=paper has no miniatures"):
-        ensure_miniature("paper", tmp_path)
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick", "standard"])

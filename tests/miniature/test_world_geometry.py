@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from view_errors import errors_beside
 
+from lowtex.datasets.sample import StereoSample
 from lowtex.geometry import backproject, depth_to_disparity, warp_horizontal
 from lowtex_lab.miniature import Scene, render
 from lowtex_lab.miniature.raycast import NEAREST, cast
@@ -64,17 +66,11 @@ def test_cast_equals_a_plain_loop_over_half_spaces():
     assert agree.mean() > 0.998  # the rest pass within rounding of an edge
 
 
-def errors(pair, offsets):
-    """Mean photometric error of the right view warped by the true disparity plus each offset, pixels seen by both."""
-    disparity = depth_to_disparity(pair.depth_left[None], pair.rig)
-    inner = pair.visible_left[0] & (pair.depth_left[0] > 0)
-    warped = [warp_horizontal(pair.right[None], disparity + offset)[0] for offset in offsets]
-    return np.array([float((image - pair.left).abs().mean(0)[inner].mean()) for image in warped])
-
-
 def test_true_disparity_is_the_best_and_has_no_bias(clean_pairs):
     offsets = np.array([-2.0, -1.0, -0.25, 0.0, 0.25, 1.0, 2.0])
-    table = np.array([errors(pair, offsets) for pair in clean_pairs])
+    samples = [StereoSample(p.left, p.rig, "street", p.right, depth=p.depth_left) for p in clean_pairs]
+    seen = [pair.visible_left[0] & (pair.depth_left[0] > 0) for pair in clean_pairs]
+    table = np.array([errors_beside(*sample_and_seen, offsets) for sample_and_seen in zip(samples, seen, strict=True)])
     assert (table.argmin(1) == 3).all()
     assert (table[:, 3] < 0.45 * np.minimum(table[:, 1], table[:, 5])).all()
     assert (table[:, 3] < 0.02).all()

@@ -11,10 +11,6 @@ BASE = 8
 WIDTH = BASE / 64
 
 
-def draw(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 def put_conv(weights, name, out, inputs, size, random, bias=False):
     weights[f"{name}.weight"] = torch.randn(out, inputs, size, size, generator=random) * (2 / (inputs * size**2)) ** 0.5
     if bias:
@@ -29,12 +25,12 @@ def put_norm(weights, name, channels, random):
     weights[f"{name}.num_batches_tracked"] = torch.tensor(7)
 
 
-def encoder_weights(depth, seed, iresnet):
+def resnet_weights(depth, iresnet=False):
     """Names and shapes of torchvision's ResNet or of iduta's iResNet, narrow.
 
     iResNet has bn0 from a stage's third block on, a last norm in first and last block, and pools in its shortcut.
     """
-    random, weights, bottleneck = draw(seed), {}, depth >= 50
+    random, weights, bottleneck = torch.Generator().manual_seed(0), {}, depth >= 50
     put_conv(weights, "conv1", BASE, 3, 7, random)
     put_norm(weights, "bn1", BASE, random)
     inputs = BASE
@@ -61,17 +57,9 @@ def encoder_weights(depth, seed, iresnet):
     return weights
 
 
-def resnet_weights(depth, seed=0):
-    return encoder_weights(depth, seed, iresnet=False)
-
-
-def iresnet_weights(depth, seed=0):
-    return encoder_weights(depth, seed, iresnet=True)
-
-
-def monodepth2_weights(encoder_channels, own, seed=0):
+def monodepth2_weights(encoder_channels, own):
     """Monodepth2's decoder: blocks numbered from deep to fine, two a size, then four heads from fine to coarse."""
-    random, weights, number = draw(seed), {}, 0
+    random, weights, number = torch.Generator().manual_seed(1), {}, 0
     for i in range(4, -1, -1):
         above = encoder_channels[4] if i == 4 else own[i + 1]
         put_conv(weights, f"decoder.{number}.conv.conv", own[i], above, 3, random, bias=True)
@@ -97,17 +85,15 @@ def conv(weights, name, x, stride=1):
 def resnet_maps(weights, image, depth):
     """Five maps of a ResNet for an image normalised as Monodepth2 does."""
     x = torch.relu(norm(weights, "bn1", conv(weights, "conv1", (image - 0.45) / 0.225, 2)))
-    maps, x = [x], F.max_pool2d(x, 3, 2, 1)
+    maps, x, last = [x], F.max_pool2d(x, 3, 2, 1), 3 if depth >= 50 else 2
     for stage, count in enumerate(BLOCKS[depth]):
         for block in range(count):
-            name, stride = f"layer{stage + 1}.{block}", 2 if stage > 0 and block == 0 else 1
-            if depth >= 50:
-                y = torch.relu(norm(weights, f"{name}.bn1", conv(weights, f"{name}.conv1", x)))
-                y = torch.relu(norm(weights, f"{name}.bn2", conv(weights, f"{name}.conv2", y, stride)))
-                y = norm(weights, f"{name}.bn3", conv(weights, f"{name}.conv3", y))
-            else:
-                y = torch.relu(norm(weights, f"{name}.bn1", conv(weights, f"{name}.conv1", x, stride)))
-                y = norm(weights, f"{name}.bn2", conv(weights, f"{name}.conv2", y))
+            name, y = f"layer{stage + 1}.{block}", x
+            stride = 2 if stage > 0 and block == 0 else 1
+            for k in range(1, last + 1):
+                y = torch.relu(y) if k > 1 else y
+                # the first 3x3 convolution of a block is the one that strides
+                y = norm(weights, f"{name}.bn{k}", conv(weights, f"{name}.conv{k}", y, stride if k == last - 1 else 1))
             if f"{name}.downsample.0.weight" in weights:
                 x = norm(weights, f"{name}.downsample.1", conv(weights, f"{name}.downsample.0", x, stride))
             x = torch.relu(y + x)

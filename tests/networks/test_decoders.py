@@ -14,10 +14,9 @@ DECODERS = {
 }
 
 
-def maps_for(height, width, batch=2, dtype=torch.float32, seed=0):
-    random = torch.Generator().manual_seed(seed)
-    sizes = [(height >> (i + 1), width >> (i + 1)) for i in range(5)]
-    return [torch.rand(batch, c, h, w, generator=random).to(dtype) for c, (h, w) in zip(CHANNELS, sizes, strict=True)]
+def maps_for(height, width):
+    random = torch.Generator().manual_seed(0)
+    return [torch.rand(2, c, height >> i, width >> i, generator=random) for i, c in enumerate(CHANNELS, start=1)]
 
 
 @pytest.mark.parametrize("kind", DECODERS)

@@ -11,7 +11,6 @@ from lowtex.settings import FeatureNetSettings
 
 
 def network(**options):
-    torch.manual_seed(0)
     return FeatureNet(depth=18, width=0.125, **options)
 
 

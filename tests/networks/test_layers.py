@@ -28,20 +28,16 @@ def plain_joined(small, skip, weight, bias, mode, skip_first=False):
     return F.conv2d(pad_border(x, 1, mode), weight, bias)
 
 
-def leaves(*tensors):
-    return [None if t is None else t.clone(memory_format=torch.preserve_format).requires_grad_() for t in tensors]
-
-
-def assert_same(fast, plain, tensors, **tolerance):
+def assert_same(fast, plain, tensors):
     """Both functions give the same output, and the same gradient of each tensor under a random weight."""
     results = []
     for function in (fast, plain):
-        own = leaves(*tensors)
+        own = [None if t is None else t.clone(memory_format=torch.preserve_format).requires_grad_() for t in tensors]
         out = function(*own)
         (out * draw(*out.shape, seed=9).to(out)).sum().backward()
         results.append([out.detach(), *(t.grad for t in own if t is not None)])
     for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, **tolerance)
+        torch.testing.assert_close(a, b, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -53,13 +49,7 @@ def test_join_equals_doubling_and_convolving(size, mode, skips, first, layout):
     small = draw(2, 4, height, width).contiguous(memory_format=layout)
     skip = draw(2, skips, 2 * height, 2 * width, seed=1).contiguous(memory_format=layout) if skips else None
     tensors = small, skip, draw(5, 4 + skips, 3, 3, seed=2), draw(5, seed=3)
-    assert_same(
-        lambda *t: convolve_joined(*t, mode, first),
-        lambda *t: plain_joined(*t, mode, first),
-        tensors,
-        atol=1e-12,
-        rtol=0,
-    )
+    assert_same(lambda *t: convolve_joined(*t, mode, first), lambda *t: plain_joined(*t, mode, first), tensors)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -67,13 +57,7 @@ def test_join_equals_doubling_and_convolving(size, mode, skips, first, layout):
 @pytest.mark.parametrize("size", SIZES)
 def test_one_channel_equals_the_convolution(size, mode, layout):
     tensors = draw(2, 4, *size).contiguous(memory_format=layout), draw(1, 4, 3, 3, seed=1), draw(1, seed=2)
-    assert_same(
-        lambda *t: convolve_to_one(*t, mode),
-        lambda x, w, b: F.conv2d(pad_border(x, 1, mode), w, b),
-        tensors,
-        atol=1e-12,
-        rtol=0,
-    )
+    assert_same(lambda *t: convolve_to_one(*t, mode), lambda x, w, b: F.conv2d(pad_border(x, 1, mode), w, b), tensors)
 
 
 @pytest.mark.parametrize("dtype, tolerance", ((torch.float32, 1e-5), (torch.bfloat16, 0.05)))

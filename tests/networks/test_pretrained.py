@@ -5,7 +5,6 @@ import torch
 from published_reference import (
     WIDTH,
     iresnet_maps,
-    iresnet_weights,
     monodepth2_disparities,
     monodepth2_weights,
     resnet_maps,
@@ -49,7 +48,7 @@ def write_folder(folder, depth=18, **told):
     told = {"height": SIZE[0], "width": SIZE[1], "use_stereo": True} | told
     encoder = {f"encoder.{name}": value for name, value in resnet_weights(depth).items()}
     torch.save({**encoder, **{k: v for k, v in told.items() if v is not None}}, folder / "encoder.pth")
-    decoder = monodepth2_weights(CHANNELS[depth], OWN, seed=1)
+    decoder = monodepth2_weights(CHANNELS[depth], OWN)
     torch.save(decoder, folder / "depth.pth")
     return decoder
 
@@ -86,7 +85,7 @@ def test_torchvision_resnet_gives_its_maps(tmp_path, depth, suffix, counters):
 
 @pytest.mark.parametrize("depth", (18, 34, 50))
 def test_iduta_iresnet_gives_its_maps_in_the_released_reading_only(tmp_path, depth):
-    weights = iresnet_weights(depth)
+    weights = resnet_weights(depth, iresnet=True)
     path = saved(tmp_path, {"epoch": 90, "state_dict": {f"module.{k}": v for k, v in weights.items()}})
     encoder = IResNetEncoder(depth, WIDTH, rectify_after_start=True).eval()
     load_published(encoder, path)
@@ -172,7 +171,7 @@ CUT = "is not a readable file of weights"
 FILES = {
     "resnet": lambda: resnet_weights(18),
     "resnet34": lambda: resnet_weights(34),
-    "iresnet": lambda: iresnet_weights(34),
+    "iresnet": lambda: resnet_weights(34, iresnet=True),
     "decoder": lambda: monodepth2_weights(CHANNELS[18], OWN),
     "module": lambda: {"network": nn_module()},
     "epoch": lambda: {"epoch": 3},

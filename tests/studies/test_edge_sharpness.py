@@ -61,10 +61,6 @@ SLANT = np.linspace(NEAR - FAR, 0, WIDTH)
 """Inverse depth that falls to the right by as much as the step: a flat prediction's chance to look steep."""
 
 
-def blurred(inverse, sigma):
-    return ndimage.gaussian_filter1d(inverse, sigma, axis=1)
-
-
 @pytest.mark.parametrize("truth", [scene(), scene(slope=0.01), scene() + SLANT])
 def test_the_truth_itself_is_perfect(truth):
     perfect = dict.fromkeys(edges.QUANTITIES, 0) | {"width_px": 1}
@@ -93,7 +89,7 @@ def test_a_ramp_has_its_width(width_px):
 
 @pytest.mark.parametrize("truth, sigma", [(scene(), 1.0), (scene(), 2.0), (scene() + SLANT, 2.0)])
 def test_a_gaussian_blur_has_the_width_of_its_slope(truth, sigma):
-    soft = blurred(truth, sigma)
+    soft = ndimage.gaussian_filter1d(truth, sigma, axis=1)
     assert errors(truth, soft)["width_px"] == pytest.approx(np.sqrt(2 * np.pi) * sigma, rel=0.04)
     noisy = soft + 1e-4 * np.random.default_rng(0).random(soft.shape)
     assert errors(truth, noisy) == pytest.approx(errors(truth, 7.3 * noisy)), "nothing depends on the scale"

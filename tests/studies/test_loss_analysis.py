@@ -1,5 +1,7 @@
 """Data terms as functions of disparity, their basins and gradients, on pairs whose disparity is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -67,17 +69,14 @@ def shift():
     return 1 + 6 * torch.rand(2, 1, *SIZE, generator=generator(0, "shift"))
 
 
-class Fractions(torch.nn.Module):
-    """A depth network's geometry whose outputs are fractions of the width."""
-
-    def shift_px(self, sigmoid, rig):
-        return sigmoid * rig.width
+FRACTIONS = SimpleNamespace(shift_px=lambda sigmoid, rig: sigmoid * rig.width)
+"""A depth network's geometry whose outputs are fractions of the width."""
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_mean_is_the_objectives_own_term(name, nets, views, shift):
     rig = StereoRig(focal_px=60.0, baseline_m=1.0, width=SIZE[1], height=SIZE[0])
-    step = StereoStep(Fractions(), [shift / SIZE[1]], *views, rig, torch.ones(2))
+    step = StereoStep(FRACTIONS, [shift / SIZE[1]], *views, rig, torch.ones(2))
     loss, net = SETTINGS[name], nets[name == "random features"]
     objective, expected = StereoObjective(loss, net), 0.0
     if loss.uses_pixels:

@@ -1,5 +1,7 @@
 """The README's tables and verdicts: from rows, with their spread, and the same as the committed rows say."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,64 +14,61 @@ from lowtex_lab.studies.real_frames import NO_PICTURE, START
 from lowtex_lab.studies.tables import design
 from tools.readme_table import blocks
 
+STRATA = {("none", "all"): 1, ("known", "low"): 2, ("known", "middle"): 1, ("known", "high"): 0.5}
+"""How many times the whole image's error each has."""
+
 
 class Made:
-    """Evidence of two rows; errors of each image by seed."""
+    """Evidence with these errors, experiment -> one a seed; noise by image; RMSE falls as AbsRel rises."""
 
-    errors = {"baseline": (0.2, 0.3), "ours": (0.1,)}
+    budget, profile = "200 steps", "study"
+
+    def __init__(self, errors, noise=0.01, steps=200):
+        self.errors, self.noise, self.steps = errors, noise, steps
+
+    def seeds(self, name):
+        return tuple(range(len(self.errors.get(name, ()))))
 
     def present(self, names):
         return [name for name in names if name in self.errors]
 
+    def missing(self, names):
+        return [name for name in names if name not in self.errors]
+
+    def records(self):
+        return pd.DataFrame({"experiment": ["ours"], "steps": [self.steps]})
+
     def scores(self, names, split="test"):
-        parts = []
-        for seed, error in enumerate(self.errors[names[0]]):
-            for stratum, times in (("all", 1), ("low", 2), ("middle", 1), ("high", 0.5)):
-                kind = "none" if stratum == "all" else "known"
-                scores = rows_of({names[0]: np.full((1, 4), times * error)}, stratum, kind)
-                parts.append(scores.assign(seed=seed))
+        random, parts = np.random.default_rng(0), []
+        for name, ((kind, stratum), times) in product(names, STRATA.items()):
+            for seed, error in enumerate(self.errors[name]):
+                noisy = times * error * random.normal(1, self.noise, (1, 12))
+                one = rows_of({name: noisy}, stratum, kind).assign(seed=seed)
+                parts.append(one.assign(rmse=2 / one["abs_rel"] ** 0.1))
         return pd.concat(parts)
 
 
+TWO = {"baseline": [0.2, 0.3], "ours": [0.1]}
+
+
+def sixteen_cells(lacking: str = "") -> dict[str, list[float]]:
+    """Errors of the factorial's cells: features have 0.7 of those of pixels, and some cells a seed more than others."""
+    errors = {name: [0.14 if "-features-" in name else 0.2] * 3 for name in design().experiments if name != lacking}
+    return errors | {name: [0.2] * 4 for name in errors if name.startswith("resnet-pixels")}
+
+
 def test_means_and_deviations_over_seeds():
-    table = summary.main_table(Made())
+    table = summary.main_table(Made(TWO, noise=0))
     assert list(table.columns) == ["row", "all", "low texture", "middle", "high texture", "seeds", "images"]
     first, second = table.to_dict("records")
     assert first["row"].startswith("`baseline`") and second["row"].startswith("`ours`")
     assert first["all"] == "0.250 ± 0.071" and first["low texture"] == "0.500 ± 0.141"
     assert second["all"] == "0.100 (one seed)" and second["high texture"] == "0.050 (one seed)"
-    assert (first["seeds"], second["seeds"], first["images"]) == (2, 1, "4")
-
-
-class MadeFactorial:
-    """Evidence of the sixteen cells: one change takes a share of the error away, and one seed lacks a cell."""
-
-    gain, profile = {"data term": 0.7}, "study"
-
-    def __init__(self, lacking: str = ""):
-        self.lacking = lacking
-
-    def seeds(self, name):
-        return () if name == self.lacking else (0, 1, 2, 3) if name.startswith("resnet-pixels") else (0, 1, 2)
-
-    def missing(self, names):
-        return [name for name in names if not self.seeds(name)]
-
-    def scores(self, names):
-        random, parts, cells = np.random.default_rng(0), [], design()
-        for name in names:
-            new = {factor: level == cells.factors[factor][1] for factor, level in cells.cells[name].items()}
-            error = 0.2 * np.prod([share for factor, share in self.gain.items() if new[factor]])
-            for seed in self.seeds(name):
-                for kind, stratum in (("none", "all"), ("known", "low")):
-                    noisy = error * random.normal(1, 0.01, (1, 12))
-                    one = rows_of({name: noisy}, stratum, kind).assign(seed=seed)
-                    parts.append(one.assign(rmse=2 / one["abs_rel"] ** 0.1))
-        return pd.concat(parts)
+    assert (first["seeds"], second["seeds"], first["images"]) == (2, 1, "12")
 
 
 def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
-    table = summary.effects_table(MadeFactorial())
+    table = summary.effects_table(Made(sixteen_cells()))
     assert list(table.columns) == ["change", *summary.EFFECTS, "seeds", "images"] and set(table["seeds"]) == {3}
     by_change = table.set_index("change")
     mine = by_change.loc[summary.CHANGES["data term"]]
@@ -77,7 +76,7 @@ def test_effects_are_ratios_with_verdicts_over_the_seeds_that_every_cell_has():
     assert mine["RMSE, all pixels"].startswith("1.03"), "an error that weighs other pixels may go the other way"
     other = by_change.loc[summary.CHANGES["skips"], "AbsRel, low texture"]
     assert other.startswith(("1.0", "0.99")) and other.endswith("no difference seen")
-    assert summary.effects_table(MadeFactorial(lacking="iresnet-features-both-nested")).empty
+    assert summary.effects_table(Made(sixteen_cells(lacking="iresnet-features-both-nested"))).empty
 
 
 def test_claims_are_listed_by_verdict_and_told_below():
@@ -99,52 +98,32 @@ def test_blocks_take_the_old_ones_places():
 
 
 def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
-    made = MadeFactorial()
-    made.budget, usual = "200 steps", made.scores
-    made.scores = lambda names: usual(names) if len(names) == 16 else both
-    random, parts = np.random.default_rng(1), []
-    for seed in range(3):
-        for name, error, far in (("ours", 0.14, 5.5), ("baseline", 0.2, 5.0)):
-            for kind, stratum in (("none", "all"), ("known", "low")):
-                one = rows_of({name: error * random.normal(1, 0.01, (1, 12))}, stratum, kind)
-                parts.append(one.assign(seed=seed, rmse=far * random.normal(1, 0.01, 12)))
-    both = pd.concat(parts)
-    made.records = lambda: pd.DataFrame({"experiment": ["ours"], "steps": [200]})
-    made.missing = lambda names: [name for name in names if name.endswith("-steps") or name == made.lacking]
+    made = Made(sixteen_cells() | {"ours": [0.14] * 3, "baseline": [0.2] * 3})
     gain, changes, loss = summary.answers(made, made)
     assert "makes 0.70 (" in gain and gain.endswith("a gain (3 seeds, 12 images of the miniature, 200 steps).")
-    assert "feature maps instead of pixels (0.7" in changes and changes.count("instead of") == 4
+    assert "feature maps instead of pixels (0.699 times)" in changes and changes.count("instead of") == 4
     assert changes.endswith(" (3 seeds, 12 images, 200 steps).")
     assert changes.index("no gain can be shown") < changes.index("iResNet instead of ResNet")
-    assert "is 1.10 (" in loss and loss.endswith("a loss.")
-    made.lacking = "iresnet-features-both-nested"
+    assert "is 1.04 (" in loss and loss.endswith("a loss.")
+    made.errors.pop("iresnet-features-both-nested")
     assert summary.answers(made, made)[1].startswith("No rows yet of 1 of 16 cells")
     assert "nested --profile study` trains" in summary.answers(made, made)[1]
     assert summary.answers(made, made)[2] == loss
 
 
 def test_rows_of_several_lengths_are_one_sentence():
-    made = MadeFactorial()
-    made.records = lambda: pd.DataFrame({"experiment": ["ours"], "steps": [800]})
-    made.missing = lambda names: [name for name in names if "-1600-" in name or "-3200-" in name]
-    share = {"ours": 0.9, "ours-200-steps": 0.7, "ours-400-steps": 0.8}
-
-    def scores(names):
-        parts = [rows_of({name: np.full((1, 12), share.get(name, 1) / 5)}, "low", "known") for name in names]
-        return pd.concat(one.assign(seed=seed) for one in parts for seed in (0, 1))
-
-    made.scores = scores
+    lengths = {"": 0.18, "-200-steps": 0.14, "-400-steps": 0.16}
+    made = Made({f"ours{length}": [error] * 2 for length, error in lengths.items()}, noise=0, steps=800)
+    made.errors |= {f"baseline{length}": [0.2] * 2 for length in lengths}
     [told] = summary.by_length(made)
     assert "0.70 after 200 steps, 0.80 after 400 steps and 0.90 after 800 steps (2 seeds, 12 images)." in told
-    made.missing = lambda names: [name for name in names if "-steps" in name]
-    assert summary.by_length(made) == []
+    assert summary.by_length(Made(dict.fromkeys(["ours", "baseline"], [0.2]), steps=800)) == []
 
 
 def test_the_one_table_has_the_miniature_and_real_frames():
-    made = Made()
-    made.scores = lambda names, split="test": Made.scores(made, names, split).assign(rmse=5.0)
+    made = Made(TWO, noise=0)
     alone = summary.one_table(made, None)
-    assert alone["row"].tolist() == ["`baseline`", "`ours`"] and alone["RMSE, m"].str.startswith("5.000").all()
+    assert alone["row"].tolist() == ["`baseline`", "`ours`"] and alone["RMSE, m"].tolist()[1].startswith("2.518")
     lines = [("baseline", "none", "all", "abs_rel", 0.19), ("baseline", "gradient", "low", "abs_rel", 0.18)]
     lines += [("reference: mean map", "none", "all", "abs_rel", 0.183), ("baseline", "none", "all", "d1_all", 0.4)]
     real = pd.DataFrame(lines, columns=["experiment", "stratum_kind", "stratum", "metric", "value"])

@@ -13,22 +13,10 @@ from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.protocols import get_protocol
 from lowtex.files import write_json
-from lowtex_lab.miniature import write_cityscapes, write_kitti, write_make3d
 from lowtex_lab.studies.diagnostics import transfer
 from lowtex_lab.studies.rows import ADDED, MEASURES
 
 SIZE = (64, 192)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A few pictures of each data set, beside an empty root of Virtual KITTI 2."""
-    folder, few = tmp_path_factory.mktemp("miniature"), {"train": 1, "val": 2, "test": 3}
-    write_kitti(folder, few, SIZE, progress=False)
-    write_make3d(folder / "make3d", 2, (284, 213), progress=False)
-    write_cityscapes(folder / "cityscapes", {"train": 1, "val": 2}, (172, 344), progress=False)
-    write_json(folder / "vkitti2" / "miniature.json", {"layout": "vkitti2"})
-    return folder
 
 
 def near_below(image, rig):
@@ -38,8 +26,9 @@ def near_below(image, rig):
 
 
 @pytest.fixture(scope="module")
-def measured(world):
-    return transfer.measure(SimpleNamespace(depth=near_below), world / "vkitti2", SIZE)
+def measured(smoke_world):
+    """Scores of the road on the smoke profile's miniatures."""
+    return transfer.measure(SimpleNamespace(depth=near_below), smoke_world / "vkitti2", SIZE)
 
 
 def test_every_protocol_has_scores_of_the_network_and_its_rivals(measured):
@@ -53,15 +42,15 @@ def test_every_protocol_has_scores_of_the_network_and_its_rivals(measured):
     assert MEASURES["transfer"] == "lowtex_lab.studies.diagnostics.transfer"
 
 
-def test_scores_are_those_of_the_evaluation(world, measured):
-    dataset = open_test_set("eigen_raw", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
+def test_scores_are_those_of_the_evaluation(smoke_world, measured):
+    dataset = open_test_set("eigen_raw", transfer.sibling_roots(smoke_world / "vkitti2"), None, SIZE)
     expected = evaluate(SimpleNamespace(depth=near_below), dataset, "eigen_raw").means().iloc[0]
     own = measured[(measured["protocol"] == "eigen_raw") & (measured["predictor"] == transfer.NETWORK)]
     assert own.loc[own["stratum_kind"] == "none", "abs_rel"].mean() == pytest.approx(expected["abs_rel"], rel=1e-9)
 
 
-def test_one_depth_is_the_median_of_all_depths(world, measured):
-    dataset = open_test_set("cityscapes", transfer.sibling_roots(world / "vkitti2"), None, SIZE)
+def test_one_depth_is_the_median_of_all_depths(smoke_world, measured):
+    dataset = open_test_set("cityscapes", transfer.sibling_roots(smoke_world / "vkitti2"), None, SIZE)
     samples = [dataset[index] for index in range(len(dataset))]
     depth = np.median(np.concatenate([1 / near_below(s.image[None], None).double().numpy().ravel() for s in samples]))
     truth = samples[0].depth[0].numpy()
@@ -72,14 +61,14 @@ def test_one_depth_is_the_median_of_all_depths(world, measured):
     assert first["abs_rel"].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_network_that_gives_one_map_is_as_good_as_its_own_rival(world, monkeypatch):
+def test_a_network_that_gives_one_map_is_as_good_as_its_own_rival(smoke_world, monkeypatch):
     monkeypatch.setattr(transfer, "MOST_IMAGES", 2)
 
     def layout(image, rig):
         halves = torch.tensor([50.0, 5.0])[None, None, :, None]
         return F.interpolate(halves, image.shape[-2:], mode="nearest").expand(len(image), -1, -1, -1)
 
-    found = transfer.measure(SimpleNamespace(depth=layout), world / "vkitti2", SIZE)
+    found = transfer.measure(SimpleNamespace(depth=layout), smoke_world / "vkitti2", SIZE)
     whole = found[found["stratum_kind"] == "none"]
     whole = whole.pivot(index=["protocol", "image"], columns="predictor", values="abs_rel")
     assert whole.index.get_level_values("protocol").value_counts()["eigen_raw"] == 2, "of three"
