@@ -20,7 +20,7 @@ from lowtex.catalog import (
 from lowtex.data_paths import DATASETS, Roots, fingerprint
 from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import evaluate, ground_truth_of
+from lowtex.evaluation.evaluate import evaluate
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
 from lowtex.experiments import get_profile
@@ -53,7 +53,7 @@ class Knows:
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_true_depth_is_perfect(roots, name):
     dataset = open_test_set(name, roots, split_of(name), SIZE)
-    assert ground_truth_of(dataset) == PROTOCOLS[name].ground_truth
+    assert dataset.ground_truth == PROTOCOLS[name].ground_truth
     assert all(sample.other is None for sample in dataset), "a test set needs one view"
     result = evaluate(Knows(dataset), dataset, name, batch_size=1)
     want = {metric: float(metric in HIGHER_IS_BETTER) for metric in result.metrics} | {"scale": 1.0}

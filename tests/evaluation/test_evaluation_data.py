@@ -6,7 +6,7 @@ from torch.utils.data import Subset
 
 from lowtex.datasets import Cityscapes, KittiImproved, KittiRaw, Make3D, VirtualKitti2
 from lowtex.errors import OptionError
-from lowtex.evaluation.evaluate import evaluate, ground_truth_of, score
+from lowtex.evaluation.evaluate import evaluate, score
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER, METRICS
 from lowtex.evaluation.protocols import PROTOCOLS
 from lowtex_lab.miniature.vkitti2 import write_vkitti2
@@ -45,10 +45,10 @@ def test_true_depth_of_the_miniature_is_perfect_in_every_stratum(miniature):
 
 
 def test_a_reader_says_its_ground_truth(miniature):
-    assert ground_truth_of(miniature) == ground_truth_of(Subset(miniature, [0])) == "vkitti2"
-    assert ground_truth_of([miniature[0]]) is None
-    with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_garg"):
-        evaluate(Constant(), miniature, "eigen_raw")
+    for images in (miniature, Subset(miniature, [0])):
+        with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_g"):
+            evaluate(Constant(), images, "eigen_raw")
+    assert evaluate(Constant(), [miniature[0]], "eigen_raw").images == 1, "a list says nothing"
 
 
 REAL_SIZE = {"split": "available", "size": (96, 320)}
