@@ -261,7 +261,8 @@ def evaluate(
 
     Args:
         network: has ``depth(image, rig)``; put into evaluation mode meanwhile, if it has one.
-        dataset: ``len`` and ``[i] -> StereoSample``; its ground truth must be the protocol's (`ground_truth_of`).
+        dataset: ``len`` and ``[i] -> StereoSample``; its attribute ``ground_truth``, where it has one, must be
+            the protocol's (`evaluation.protocols.GROUND_TRUTHS`).
         protocol: name or value.
         flip, scaling: instead of the protocol's own; stated in the rows. ``scaling="x5.4"`` is for checkpoints that
             were trained with a pretended baseline of 0.1 (Monodepth2's and its kin): one unit of the network is then
@@ -282,7 +283,7 @@ def evaluate(
     protocol = get_protocol(protocol).changed(flip=flip, scaling=scaling)
     reader = _reader_of(dataset)
     crop = getattr(reader, "crop", "any")
-    protocol.require(ground_truth_of(dataset), type(reader).__name__, crop)
+    protocol.require(getattr(reader, "ground_truth", None), type(reader).__name__, crop)
     if protocol.image_crop is None and crop in IMAGE_CROPS:
         # rows must not say that nothing was cut off
         protocol = replace(protocol, image_crop=crop)
@@ -315,17 +316,8 @@ def evaluate(
     return result
 
 
-def ground_truth_of(dataset) -> str | None:
-    """The kind of ground truth a data set gives, a name of `evaluation.protocols.GROUND_TRUTHS`, or None if it can't
-    say.
-
-    A data set of one's own says it in an attribute ``ground_truth``; a `torch.utils.data.Subset` has its parent's.
-    """
-    return getattr(_reader_of(dataset), "ground_truth", None)
-
-
 def _reader_of(dataset):
-    """What a subset or another wrapper is made of."""
+    """What a `torch.utils.data.Subset` or another wrapper is made of: it says the ground truth and the crop."""
     while not hasattr(dataset, "ground_truth") and isinstance(getattr(dataset, "dataset", None), Dataset):
         dataset = dataset.dataset
     return dataset

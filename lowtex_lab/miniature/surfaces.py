@@ -74,9 +74,8 @@ def _full(layer: int) -> Tensor:
     if layer == GRAIN:
         out = 0.75 * _noise(rng, 6, 200, 0.8) + 0.65 * _noise(rng, 50, 250, 0.3)
     elif layer == BRICK:
-        out = _masonry(rng, rows=64, columns=20, joint=0.14, tone=0.9, dark_joint=-0.9) + 0.4 * _noise(
-            rng, 40, 250, 0.5
-        )
+        out = _masonry(rng, rows=64, columns=20, joint=0.14, tone=0.9, dark_joint=-0.9)
+        out = out + 0.4 * _noise(rng, 40, 250, 0.5)
     elif layer == SLABS:
         out = _masonry(rng, rows=12, columns=12, joint=0.06, tone=0.7, dark_joint=-2.2, bond=0.0)
         out = out + 0.5 * _noise(rng, 20, 250, 0.7)

@@ -66,11 +66,8 @@ def sun_direction(seed: int, name: str, variation: str) -> tuple[float, float, f
     low, high = weather(variation).elevation_deg
     elevation = math.radians(low + (high - low) * height)
     forward = math.cos(azimuth) * (1.0 if rng.random() < 0.4 else -1.0)
-    return (
-        float(side * math.sin(azimuth) * math.cos(elevation)),
-        math.sin(elevation),
-        float(forward * math.cos(elevation)),
-    )
+    level = math.cos(elevation)
+    return float(side * math.sin(azimuth) * level), math.sin(elevation), float(forward * level)
 
 
 def sky(w: Weather, direction: Tensor, sun: tuple[float, float, float], shift: tuple[float, float]) -> Tensor:

@@ -1,14 +1,15 @@
 """A stereo sample: whether files, calibration and ground truth agree, and both views at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 
 from lowtex.datasets.sample import StereoSample
-from lowtex.geometry import depth_to_disparity, in_view, warp_horizontal
+from lowtex.geometry import warp_horizontal
 from lowtex_lab.plots.images import as_map, as_picture, image_grid, thicken
+from lowtex_lab.studies.loss_analysis import seen_by_both, true_disparity_px
 
 
 def warped_by_truth(
@@ -27,23 +28,13 @@ def warped_by_truth(
     Raises:
         ValueError: the sample has no ground truth or no second view.
     """
-    if sample.depth is None or sample.other is None:
-        missing = "ground-truth depth" if sample.depth is None else "second view"
-        raise ValueError(f"sample {sample.name} has no {missing}, which this figure needs")
-    depth, size = sample.depth[None].float(), tuple(sample.image.shape[-2:])
-    if spread:
-        known = np.where(as_map(depth) > 0, as_map(depth), np.nan)
-        depth = torch.from_numpy(np.nan_to_num(thicken(known))).float()[None, None]
-    if tuple(depth.shape[-2:]) != size:
-        # nearest, never linear: a depth between wall and sky belongs to neither
-        depth = functional.interpolate(depth, size=size, mode="nearest-exact")
-    known = depth > 0
-    shift = sample.direction * torch.where(known, depth_to_disparity(depth, sample.rig) + offset_px, offset_px)
-    judged = (known & in_view(shift))[0, 0]
-    if sample.visible is not None:
-        seen = sample.visible[None].float()
-        judged &= functional.interpolate(seen, size=size, mode="nearest-exact")[0, 0] > 0.5
-    return as_picture(warp_horizontal(sample.other[None].float(), shift)[0]), judged.numpy()
+    if spread and sample.depth is not None:
+        known = np.where(as_map(sample.depth) > 0, as_map(sample.depth), np.nan)
+        sample = replace(sample, depth=torch.from_numpy(np.nan_to_num(thicken(known)))[None])
+    shift = sample.direction * (true_disparity_px(sample).nan_to_num(0.0) + offset_px)[None, None]
+    if sample.other is None:
+        raise ValueError(f"sample {sample.name} has no second view, which this figure needs")
+    return as_picture(warp_horizontal(sample.other[None].float(), shift)[0]), seen_by_both(sample, offset_px)
 
 
 def warp_differences(sample: StereoSample, added_px: Sequence[float]) -> np.ndarray:

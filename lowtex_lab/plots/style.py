@@ -258,12 +258,8 @@ def log_axis(axis, values, ticks: int = 8) -> None:
 def place_image(axes, array, title: str = "", **options):
     """Show an array without ticks, with a thin frame and a title; returns the matplotlib image."""
     image = axes.imshow(array, interpolation=options.pop("interpolation", "nearest"), **options)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(True)
-        spine.set_linewidth(0.6)
-        spine.set_edgecolor("#888888")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, linewidth=0.6, edgecolor="#888888")
     if title:
         axes.set_title(title, fontsize=9.5)
     return image

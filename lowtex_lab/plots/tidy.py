@@ -54,6 +54,22 @@ def require_columns(rows: pd.DataFrame, columns: Iterable[str], what: str) -> No
         raise DataError(f"{what} got no rows; evaluate something first, or widen the selection")
 
 
+def refuse_mixture(rows: pd.DataFrame, columns: Iterable[str], what: str) -> None:
+    """Raise `DataError` where rows can't be compared: they differ in one of the columns that they have, or one
+    experiment and seed stands for several settings."""
+    for column in columns:
+        if column in rows and rows[column].nunique(dropna=False) > 1:
+            raise DataError(
+                f"{what}: the rows differ in {column} ({_listed(rows[column])}) and cannot be compared; "
+                f"keep one, e.g. rows[rows.{column} == {rows[column].iloc[0]!r}]"
+            )
+    if "experiment_key" in rows:
+        keys = rows.groupby(["experiment", "seed"], dropna=False)["experiment_key"].nunique()
+        if (keys > 1).any():
+            name, seed = keys.index[keys > 1][0]
+            raise DataError(f"{what}: experiment {name!r}, seed {seed} stands for several settings (experiment_key)")
+
+
 def comparable_values(rows: pd.DataFrame, metric: str, kind: str | None, what: str) -> pd.DataFrame:
     """The rows of one metric and one kind of strata, one for each experiment, seed and stratum; checked.
 
@@ -72,16 +88,7 @@ def comparable_values(rows: pd.DataFrame, metric: str, kind: str | None, what: s
     if chosen.empty:
         raise DataError(f"{what}: no row has metric {metric!r}; there are: {_listed(rows['metric'])}")
     chosen = select_kind(chosen, kind, what).astype({"stratum": str})
-    for column in PROTOCOL:
-        if chosen[column].nunique(dropna=False) > 1:
-            raise DataError(
-                f"{what}: the rows differ in {column} ({_listed(chosen[column])}) and cannot share an axis; "
-                f"keep one, e.g. rows[rows.{column} == {chosen[column].iloc[0]!r}]"
-            )
-    settings = chosen.groupby(["experiment", "seed"], dropna=False)["experiment_key"].nunique()
-    if (settings > 1).any():
-        name, seed = settings[settings > 1].index[0]
-        raise DataError(f"{what}: experiment {name!r}, seed {seed} stands for several settings (experiment_key)")
+    refuse_mixture(chosen, PROTOCOL, what)
     keys = ["experiment", "seed", "stratum"]
     once = chosen.drop_duplicates([*keys, "value"])
     twice = once[once.duplicated(keys, keep=False)]

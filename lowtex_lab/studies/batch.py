@@ -35,17 +35,7 @@ from lowtex.progress import duration, reporter, say, track
 from lowtex.provenance import provenance
 from lowtex.training import LoopOptions, experiment_folder, is_finished, train_experiment, train_feature_net
 from lowtex_lab.studies import rows as files
-from lowtex_lab.studies.rows import (
-    FOLDER,
-    IMAGE_DIGITS,
-    MEASURES,
-    PROTOCOL,
-    SPLITS,
-    Entry,
-    read_all_records,
-    read_csv_gz,
-    read_record,
-)
+from lowtex_lab.studies.rows import FOLDER, IMAGE_DIGITS, MEASURES, PROTOCOL, SPLITS, Entry
 
 BY_STREET = ("edges", "mask", "smoothness")
 """Measures of images, which are taken on the streets that are scored; the others choose their own."""
@@ -137,7 +127,7 @@ class Place:
         if self.start is None:
             return experiment, None
         label = f"{experiment.name}-s{experiment.seed}"
-        record = read_record(self.start, label)
+        record = files.read_record(self.start, label)
         folder = record and experiment_folder(self.start / "experiments", Experiment.from_dict(record["experiment"]))
         if not record or not is_finished(folder):
             raise DataError(
@@ -483,12 +473,12 @@ def take_measures(place: Place, measures: Sequence[str], names: Iterable[str], s
     for measure in measures:
         require_choice("--measure", measure, MEASURES)
     labels = [f"{name}-s{seed}" for name in names for seed in seeds]
-    records = read_all_records(place.run_dir)
+    records = files.read_all_records(place.run_dir)
     finished = [label for label in labels if label in records]
     todo = []
     for label, measure in product(finished, measures):
         path = place.run_dir / FOLDER / measure / f"{label}.csv.gz"
-        if not path.is_file() or set(read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
+        if not path.is_file() or set(files.read_csv_gz(path)["experiment_key"]) != {records[label]["key"]}:
             todo.append((label, measure, path))
     say(
         f"{len(labels)} rows, {len(labels) - len(finished)} of them not trained yet; "

@@ -232,12 +232,15 @@ CLAIMS = tuple(Claim(**{**one, "tests": tuple(map(_comparison, one.get("tests", 
 """What can be put to a test, and what cannot, in the order of the table."""
 
 
-def rule_text(rule: Rule | None = None) -> str:
+RULE = Rule()
+"""When a comparison counts."""
+
+
+def rule_text() -> str:
     """The rule in words, with its numbers, as Markdown."""
-    rule = rule or Rule()
     constants = {"stuck": STUCK, "small": SMALL, "power": POWER}
-    numbers = {"false": 1 - rule.level, "gain": 1 - rule.margin, "least": rule.least} | constants
-    return _STORED["rule"].rstrip().format(rule=rule.describe(), **numbers)
+    numbers = {"false": 1 - RULE.level, "gain": 1 - RULE.margin, "least": RULE.least} | constants
+    return _STORED["rule"].rstrip().format(rule=RULE.describe(), **numbers)
 
 
 @dataclass
@@ -341,13 +344,12 @@ class NumberSet:
         )
 
 
-def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[NumberSet], tuple[str, ...]]:
+def number_sets(numbers: Numbers, test: Comparison) -> tuple[list[NumberSet], tuple[str, ...]]:
     """All sets of numbers that fit a comparison, the one to take first; and the experiments that have none at all.
 
     Args:
         numbers: all there is.
         test: the comparison.
-        least: seeds that a verdict needs.
 
     Raises:
         DataError: a measure without a column that is asked for.
@@ -377,7 +379,8 @@ def number_sets(numbers: Numbers, test: Comparison, least: int) -> tuple[list[Nu
         images, seeds = int(one.context["images"]), len(one.seeds)
         last = (str(one.context[name]) for name in PLACES)
         place, steps = kinds.index(one.kind), float(np.nan_to_num(pd.to_numeric(one.context["steps"], errors="coerce")))
-        return seeds < least, bool(one.context["miniature"]), place, not one.of_images, -steps, -seeds, -images, *last
+        first = seeds < RULE.least, bool(one.context["miniature"]), place, not one.of_images
+        return *first, -steps, -seeds, -images, *last
 
     return sorted(found, key=rank), tuple(name for name in test.experiments if name not in seen)
 
@@ -514,23 +517,21 @@ class Outcome:
         return ratio_text(self.effect, 3) + asked
 
 
-def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times: int = TIMES) -> Outcome:
+def look_up(numbers: Numbers, test: Comparison, times: int = TIMES) -> Outcome:
     """The effect of one comparison; its verdict stands alone until `settle` has seen the whole table.
 
     Of two experiments, seeds of which one did not learn are left out; of a main effect, the pairs of cells of which one
-    did not. Where fewer than ``rule.least`` seeds would remain, everything is counted.
+    did not. Where fewer than ``RULE.least`` seeds would remain, everything is counted.
 
     Args:
         numbers: all there is.
         test: the comparison.
-        rule: when an effect counts.
         times: draws of the bootstrap.
 
     Raises:
         DataError: scores that do not fit together; a measure without the column that is asked for.
     """
-    rule = rule or Rule()
-    found, missing = number_sets(numbers, test, rule.least)
+    found, missing = number_sets(numbers, test)
     if not found:
         return Outcome(test, missing=missing)
     taken, *others = found
@@ -538,7 +539,7 @@ def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times:
     if taken.partial:
         left.append(f"seed {', '.join(map(str, taken.partial))} left out: not all experiments have it")
     whole = taken.scores[taken.scores["seed"].isin(taken.seeds)]
-    effect = _effect(taken, test, whole, test.weights, rule, times)
+    effect = _effect(taken, test, whole, test.weights, times)
     failed = {(name, seed) for name, seed, steps in numbers.failed if steps == taken.context["steps"]}
     bad = sorted((name, seed) for name, seed in failed if name in test.trained and seed in taken.seeds)
     if bad and taken.of_images:
@@ -549,21 +550,21 @@ def look_up(numbers: Numbers, test: Comparison, rule: Rule | None = None, times:
         else:
             kept, what = whole[~whole["seed"].isin([seed for _, seed in bad])], "these seeds are left out"
             weights = test.weights
-        if kept["seed"].nunique() < rule.least:
+        if kept["seed"].nunique() < RULE.least:
             left.append(f"{names}; counted all the same, as too few other seeds are left")
         else:
             left.append(f"{names}; {what}, with them the ratio is {effect['ratio']:.3f}")
-            effect = _effect(taken, test, kept, weights, rule, times)
+            effect = _effect(taken, test, kept, weights, times)
     left += [f"not taken: {other.told}" for other in others]
     over = "seeds and images" if taken.of_images else "seeds"
     return Outcome(test, effect, str(effect["verdict"]), over, taken.kind, tuple(left))
 
 
-def _effect(taken: NumberSet, test: Comparison, scores: pd.DataFrame, weights: dict, rule: Rule, times: int) -> dict:
+def _effect(taken: NumberSet, test: Comparison, scores: pd.DataFrame, weights: dict, times: int) -> dict:
     """One effect of some of a set's scores, with what the set has in common."""
     place = {"stratum_kind": taken.kind, "strata": (test.stratum,), "clusters": None if taken.of_images else "fixed"}
     effects = contrast_effects(
-        scores, {test.label: weights}, test.metric, rule=rule, times=times, common_seeds=True, **place
+        scores, {test.label: weights}, test.metric, rule=RULE, times=times, common_seeds=True, **place
     )
     [effect] = effects.to_dict("records")
     images = {} if not taken.of_images else {"images": effect["images"]}
@@ -584,67 +585,66 @@ def _learnt_pairs(taken: NumberSet, test: Comparison, failed: set) -> tuple[pd.D
     return levels, f"the {lost} of {len(couples)} pairs of cells with one of them are left out"
 
 
-def settle(outcomes: Sequence[Outcome], rule: Rule | None = None) -> None:
+def settle(outcomes: Sequence[Outcome]) -> None:
     """Judge the outcomes of a table as one family (`effect_rules.corrected`): sets each one's verdict, alone, firm,
     family and needed.
 
     What is left undecided may still be `SMALL`: that is a second family, corrected in the same way. Each distinct
     comparison must be there once.
     """
-    rule = rule or Rule()
     known = [outcome for outcome in outcomes if outcome.says != NOTHING]
     for outcome in known:
-        outcome.alone = _alone(outcome, rule)
+        outcome.alone = _alone(outcome)
     # what cannot be judged is no comparison
     judged = np.array([not outcome.alone.startswith(UNKNOWN) for outcome in known], bool)
-    p, small = (np.where(judged, [of(one, rule) for one in known], np.nan) for of in (_p_value, _p_small))
-    false, family = 1 - rule.level, int(judged.sum())
+    p, small = (np.where(judged, [of(one) for one in known], np.nan) for of in (_p_value, _p_small))
+    false, family = 1 - RULE.level, int(judged.sum())
     shares = [adjust(values, how) < false for values, how in ((p, "fdr"), (p, "holm"), (small, "fdr"))]
     for outcome, called, sure, little in zip(known, *shares, strict=True):
         outcome.firm, outcome.family = bool(sure and outcome.alone != OPEN), family
         outcome.verdict = outcome.alone if called or outcome.alone.startswith(UNKNOWN) else SMALL if little else OPEN
     # one more must have a p-value below this to be called
     called = sum(outcome.says in (YES, NO) for outcome in known)
-    surer = replace(rule, level=1 - false * (called + 1) / max(family, called + 1))
+    surer = replace(RULE, level=1 - false * (called + 1) / max(family, called + 1))
     for outcome in known:
         if outcome.says in OPEN_ONES:
-            outcome.needed = surer.needed(outcome.effect, _room(outcome, rule))
+            outcome.needed = surer.needed(outcome.effect, _room(outcome))
 
 
-def _room(outcome: Outcome, rule: Rule) -> float:
+def _room(outcome: Outcome) -> float:
     """How far a comparison's interval may reach to say anything of its claim (`Rule.room`)."""
     test, log_ratio = outcome.test, float(np.log(outcome.effect["ratio"] / outcome.test.times))
-    room = abs(log_ratio - np.log1p(-rule.margin)) if test.expects == LESS else rule.room(log_ratio)
+    room = abs(log_ratio - np.log1p(-RULE.margin)) if test.expects == LESS else RULE.room(log_ratio)
     return max(room, min(np.log1p(EITHER_WAY) - log_ratio, log_ratio - np.log1p(-EITHER_WAY)) if test.times == 1 else 0)
 
 
-def _p_small(outcome: Outcome, rule: Rule) -> float:
+def _p_small(outcome: Outcome) -> float:
     """Of an effect of at most `EITHER_WAY`; 1 where its middle lies outside, or a share of the other is asked for."""
-    wide, effect = replace(rule, margin=EITHER_WAY), outcome.effect
+    wide, effect = replace(RULE, margin=EITHER_WAY), outcome.effect
     if outcome.test.times != 1 or abs(effect["ratio"] - 1) > EITHER_WAY:
         return 1.0
     return float(wide.p_value(np.log(effect["ratio"]), np.hypot(effect["se_seeds"], effect["se_images"]), effect["df"]))
 
 
-def _alone(outcome: Outcome, rule: Rule) -> str:
+def _alone(outcome: Outcome) -> str:
     """The verdict on one comparison for itself, against the share that is asked for."""
     given = str(outcome.effect["verdict"])
     if given.startswith(UNKNOWN):
         return given
     low, high = (outcome.effect[end] / outcome.test.times for end in ("low", "high"))
-    said = rule.verdict(low, high)
-    ruled_out = outcome.test.expects == LESS and said == OPEN and low > 1 - rule.margin
+    said = RULE.verdict(low, high)
+    ruled_out = outcome.test.expects == LESS and said == OPEN and low > 1 - RULE.margin
     return NO_GAIN if ruled_out else said
 
 
-def _p_value(outcome: Outcome, rule: Rule) -> float:
+def _p_value(outcome: Outcome) -> float:
     """Of what a comparison says: for a smaller error the two-sided test that the ratio is just a gain worth naming."""
     effect, test = outcome.effect, outcome.test
     log_ratio, df = np.log(effect["ratio"] / test.times), float(effect["df"])
     se = float(np.hypot(effect["se_seeds"], effect["se_images"]))
     if test.expects == EQUAL:
-        return float(rule.p_value(log_ratio, se, df))
-    beyond = log_ratio - np.log1p(-rule.margin)
+        return float(RULE.p_value(log_ratio, se, df))
+    beyond = log_ratio - np.log1p(-RULE.margin)
     if se == 0:
         return 0.0 if beyond else 1.0
     return float(2 * stats.t.sf(abs(beyond) / se, df))
@@ -877,15 +877,12 @@ class Judged:
         return {name: said.count(name) for name in dict.fromkeys([*VERDICTS, *said])}
 
 
-def judge(
-    numbers: Numbers, claims: Sequence[Claim] = CLAIMS, rule: Rule | None = None, times: int = TIMES, title: str = ""
-) -> Judged:
-    """Look up every comparison once, judge all of them as one family, and keep what each claim is told.
+def judge(numbers: Numbers, claims: Sequence[Claim] = CLAIMS, times: int = TIMES, title: str = "") -> Judged:
+    """Look up every comparison once, judge all of them as one family by `RULE`, and keep what each claim is told.
 
     Args:
         numbers: of `gather`; may be empty.
         claims: what to judge.
-        rule: when an effect counts; None = a margin of 2 %, 95 % intervals, three seeds.
         times: draws of the bootstrap.
         title: of a bar that shows how far it is; empty shows none.
 
@@ -894,8 +891,8 @@ def judge(
     """
     tests = dict.fromkeys(test for claim in claims for test in claim.tests)
     asked = track(tests, title, unit="comparison") if title else tests
-    outcomes = {test: look_up(numbers, test, rule, times) for test in asked}
-    settle(list(outcomes.values()), rule)
+    outcomes = {test: look_up(numbers, test, times) for test in asked}
+    settle(list(outcomes.values()))
     return Judged(tuple(claims), outcomes)
 
 

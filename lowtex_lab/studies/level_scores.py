@@ -19,7 +19,7 @@ from lowtex.errors import OptionError
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex_lab.studies.learnt import learnt_only
 from lowtex_lab.studies.stats.effects import estimate
-from lowtex_lab.studies.stats.image_scores import CONTEXT, error_name, paired_scores, require, strata_of
+from lowtex_lab.studies.stats.image_scores import CONTEXT, paired_scores, require, strata_of
 from lowtex_lab.studies.stats.resampling import TIMES, cluster_images
 
 
@@ -69,10 +69,8 @@ def level_scores(
     ).reset_index()
 
 
-def errors_by_stratum(
-    scores: pd.DataFrame, experiments: Sequence[str], metric: str = "abs_rel", *, stratum_kind: str = "contrast"
-) -> pd.DataFrame:
-    """Mean error of each experiment in each stratum, with its interval over seeds and images.
+def errors_by_stratum(scores: pd.DataFrame, experiments: Sequence[str], stratum_kind: str = "contrast") -> pd.DataFrame:
+    """Mean AbsRel of each experiment in each stratum, with its interval over seeds and images.
 
     The interval is of the error itself, so it holds what all methods have in common: some streets are harder. Whether
     one method is better than another is what `studies.stats.effects.compare` tells, not whether two such intervals
@@ -81,7 +79,6 @@ def errors_by_stratum(
     Args:
         scores: scores of images (`lowtex_lab.studies.evidence.Evidence.scores`).
         experiments: names.
-        metric: a column; shares of good pixels are turned into shares of bad ones.
         stratum_kind: its strata, and the whole image.
 
     Returns:
@@ -94,9 +91,9 @@ def errors_by_stratum(
     scores, lines = scores[scores["experiment"].isin(experiments)], []
     grouping = cluster_images(scores["image"].astype(str))
     for kind, stratum in strata_of(scores, stratum_kind):
-        place = {"stratum_kind": kind, "stratum": stratum, "metric": error_name(metric)}
+        place = {"stratum_kind": kind, "stratum": stratum, "metric": "abs_rel"}
         for name in experiments:
-            paired = paired_scores(scores, [name], metric, kind, stratum)
+            paired = paired_scores(scores, [name], "abs_rel", kind, stratum)
             spread = estimate(paired, grouping, np.eye(1), log=False, times=TIMES, seed=0)
             (low,), (high,) = spread.interval(0.95)
             # an error is never negative, which Student's interval does not know

@@ -104,7 +104,8 @@ def error_between(name: str, net: nn.Module | None, image: Tensor, other: Tensor
             parts.append((loss.feature_weight, moving, error))
 
     def error_of(shift_px: Tensor | float) -> Tensor:
-        errors = [weight * _full_size(error(_moved(moving, shift_px, size)), size) for weight, moving, error in parts]
+        errors = [weight * error(_moved(moving, shift_px, size)) for weight, moving, error in parts]
+        errors = [F.interpolate(error, size, mode="nearest-exact") for error in errors]
         return torch.stack(errors).sum(0) if len(errors) > 1 else errors[0]
 
     return error_of
@@ -127,10 +128,6 @@ def _moved(maps: Tensor, shift_px: Tensor | float, size: tuple[int, int]) -> Ten
     return torch.lerp(left, maps.index_select(-1, (low.long() + 1).clamp(max=last)), weight)
 
 
-def _full_size(error: Tensor, size: tuple[int, int]) -> Tensor:
-    return error if tuple(error.shape[2:]) == size else F.interpolate(error, size, mode="nearest-exact")
-
-
 def true_disparity_px(sample: StereoSample) -> Tensor:
     """Ground-truth disparity ``(H, W)`` in pixels of the image, >= 0; NaN where there is none.
 
@@ -144,10 +141,14 @@ def true_disparity_px(sample: StereoSample) -> Tensor:
     return torch.where(depth > 0, depth_to_disparity(depth, sample.rig), torch.nan)[0, 0]
 
 
-def seen_by_both(sample: StereoSample) -> np.ndarray:
-    """Pixels ``(H, W)`` whose match exists: with ground truth, inside the other image, and, where known, not hidden."""
+def seen_by_both(sample: StereoSample, offset_px: float = 0.0) -> np.ndarray:
+    """Pixels ``(H, W)`` whose match exists: with ground truth, inside the other image, and, where known, not hidden.
+
+    ``offset_px`` is added to every disparity.
+    """
     truth = true_disparity_px(sample)
-    seen = torch.isfinite(truth) & in_view(sample.direction * truth.nan_to_num(0.0)[None, None])[0, 0]
+    shift = sample.direction * (truth.nan_to_num(0.0) + offset_px)
+    seen = torch.isfinite(truth) & in_view(shift[None, None])[0, 0]
     if sample.visible is not None:
         visible = F.interpolate(sample.visible[None].float(), size=truth.shape, mode="nearest-exact")
         seen &= visible[0, 0] > 0.5

@@ -26,7 +26,6 @@ from lowtex.data_paths import fingerprint, is_miniature
 from lowtex.datasets import READERS, CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepare, prepared_for
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import ground_truth_of
 from lowtex_lab import cli
 
 SIZE = (12, 20)
@@ -112,7 +111,7 @@ def test_equals_the_readers_own_samples(every, name, split, size, options):
     reader = READERS[name](every / name, split, size, **options)
     kept = PreparedPairs(quiet(reader))
     assert kept.names == reader.names and kept.split == reader.split and kept.size == reader.size
-    assert ground_truth_of(kept) == ground_truth_of(reader)
+    assert kept.ground_truth == getattr(reader, "ground_truth", None)
     assert_all_same(kept, reader)
     assert_same(kept[-1], reader[-1])
     with pytest.raises(IndexError):

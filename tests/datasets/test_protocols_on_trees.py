@@ -22,7 +22,7 @@ from lowtex.catalog import (
 from lowtex.data_paths import DATASETS, Roots, fingerprint
 from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import Evaluation, evaluate, ground_truth_of
+from lowtex.evaluation.evaluate import Evaluation, evaluate
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
 from lowtex.experiments import get_profile
@@ -52,7 +52,7 @@ def require_perfect(result: Evaluation) -> None:
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_true_depth_is_perfect(roots, name):
     dataset = open_test_set(name, roots, split_of(name), SIZE)
-    assert ground_truth_of(dataset) == PROTOCOLS[name].ground_truth
+    assert dataset.ground_truth == PROTOCOLS[name].ground_truth
     assert all(sample.other is None for sample in dataset), "a test set needs one view"
     result = evaluate_truth(dataset, name)
     require_perfect(result)
@@ -92,10 +92,11 @@ def test_the_truth_of_real_images_is_perfect(name, real_data):
 
 def test_a_reader_says_its_ground_truth(roots):
     dataset = open_test_set("vkitti2_dense", roots, "test", SIZE)
-    assert ground_truth_of(dataset) == ground_truth_of(Subset(dataset, [0])) == "vkitti2"
-    assert ground_truth_of([dataset[0]]) is None
-    with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_garg"):
-        evaluate_truth(dataset, "eigen_raw")
+    known = KnownDepth((sample.image, sample.depth.clamp(min=1)) for sample in dataset)
+    for images in (dataset, Subset(dataset, [0])):
+        with pytest.raises(OptionError, match="eigen_raw.*VirtualKitti2 has 'vkitti2'; use vkitti2_dense or vkitti2_g"):
+            evaluate(known, images, "eigen_raw")
+    assert evaluate(known, [dataset[0]], "eigen_raw").images == 1, "a list says nothing"
 
 
 def test_the_table_knows_every_kind_and_every_root():

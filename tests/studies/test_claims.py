@@ -243,7 +243,7 @@ def test_a_gain_that_is_ruled_out_says_no_even_where_harm_is_not_shown():
     # by hand: the two-sided t test of the mean log ratio against log 0.98
     logs = np.log(ratios) - np.log(0.98)
     p = 2 * stats.t.sf(logs.mean() / (logs.std(ddof=1) / 5**0.5), 4)
-    assert claims._p_value(outcome, Rule()) == pytest.approx(p) and p < 0.05
+    assert claims._p_value(outcome) == pytest.approx(p) and p < 0.05
     [same] = settled((Comparison(**PAIR, expects=claims.EQUAL), ratios))
     assert same.says == "undecided", "a claim of no difference is not helped by it"
 
@@ -508,8 +508,9 @@ def test_measures_are_judged_by_image_where_they_have_images_and_by_training_els
         look(test, measured={"edges": [edges.drop(columns="quantity")]})
 
 
-def test_the_rule_is_told_with_its_numbers_and_every_verdict():
-    told = claims.rule_text(Rule(margin=0.05, level=0.9, least=4))
+def test_the_rule_is_told_with_its_numbers_and_every_verdict(monkeypatch):
+    monkeypatch.setattr(claims, "RULE", Rule(margin=0.05, level=0.9, least=4))
+    told = claims.rule_text()
     numbers = ("0.95", "1.05", "90%", "below 10%", "fewer than 4 seeds", "AbsRel of 1 or more", "in 80% of studies")
     for part in (*numbers, "Holm", "Benjamini", claims.NO_GAIN, *claims.VERDICTS, *claims.ANSWERS.values()):
         assert part in told

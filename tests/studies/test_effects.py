@@ -163,7 +163,7 @@ def test_false_discovery_rate_by_hand_and_rows_without_interval_are_no_compariso
     assert frame["comparisons"].iloc[0] == 4 and np.isnan(frame["p_corrected"].iloc[4])
     with pytest.raises(OptionError, match="method='bonferroni'.*holm, fdr"):
         corrected(effects, "bonferroni")
-    with pytest.raises(DataError, match="lack df"):
+    with pytest.raises(DataError, match="needs the column df"):
         corrected(effects.drop(columns="df"))
 
 

@@ -52,5 +52,5 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(DataError, match="no seed has both 'encoder' and 'baseline'.*baseline, ours"):
         ratio_table(ROWS, "encoder")
     for column, other in (("protocol", "vkitti2_garg"), ("flip", True), ("profile", "standard")):
-        with pytest.raises(DataError, match=f"rows of one {column}"):
+        with pytest.raises(DataError, match=f"differ in {column}"):
             ratio_table(pd.concat([ROWS, pd.DataFrame([row("ours", 0, 0.1, **{column: other})])]))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.errors import OptionError, require_choice
+from lowtex_lab.plots.tidy import require_columns
 
 HELPS, HARMS, SAME, OPEN = "helps", "harms", "no difference seen", "undecided"
 """The four verdicts. Whatever is known too little to be judged begins with `CANNOT` and says why."""
@@ -184,9 +185,8 @@ def corrected(effects: pd.DataFrame, method: str = "holm", rule: Rule | None = N
     if effects.empty:
         return effects.copy()
     rule = rule or Rule()
-    missing = [name for name in ("ratio", "se_seeds", "se_images", "df", "verdict") if name not in effects]
-    if missing:
-        raise DataError(f"effects to correct lack {', '.join(missing)}; take those of lowtex_lab.studies.stats.effects")
+    needed = ("ratio", "se_seeds", "se_images", "df", "verdict")
+    require_columns(effects, needed, "a correction (of effects of lowtex_lab.studies.stats.effects)")
     frame = effects.copy()
     se = np.sqrt(frame["se_seeds"].to_numpy(float) ** 2 + frame["se_images"].to_numpy(float) ** 2)
     p = rule.p_value(np.log(frame["ratio"].to_numpy(float)), se, frame["df"].to_numpy(float))

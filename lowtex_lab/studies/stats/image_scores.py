@@ -10,7 +10,7 @@ import pandas as pd
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.metrics import ALL_METRICS, HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import PROTOCOL_COLUMNS
-from lowtex_lab.plots.tidy import in_order, require_columns
+from lowtex_lab.plots.tidy import in_order, refuse_mixture, require_columns
 
 CONTEXT = ("train_data", "eval_data", "split", *PROTOCOL_COLUMNS, "profile", "miniature")
 """Columns that a frame may have and that must then be the same throughout; what effects are computed of keeps them."""
@@ -101,7 +101,11 @@ def paired_scores(
     if absent := [name for name in experiments if name not in had]:
         there = ", ".join(map(str, inside["experiment"].unique())) or "none"
         raise DataError(f"no scores of {', '.join(absent)} in {where}; there are scores of: {there}")
-    _refuse_mixture(chosen, where)
+    refuse_mixture(chosen, CONTEXT, f"scores in {where}")
+    twice = chosen[chosen.duplicated(["experiment", "seed", "image"])]
+    if len(twice):
+        name, seed, image = twice[["experiment", "seed", "image"]].iloc[0]
+        raise DataError(f"{where}: experiment {name}, seed {seed} has two scores of image {image}")
     every = set.union(*had.values())
     seeds = sorted(set.intersection(*had.values()) if common_seeds else every)
     if not seeds:
@@ -139,21 +143,3 @@ def paired_scores(
 def require(scores: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise `DataError` where columns or rows are missing."""
     require_columns(scores, columns, "a comparison of scores of images (lowtex.evaluation.results.per_image_rows)")
-
-
-def _refuse_mixture(chosen: pd.DataFrame, where: str) -> None:
-    for name in CONTEXT:
-        if name in chosen and chosen[name].nunique(dropna=False) > 1:
-            there = ", ".join(map(str, chosen[name].unique()))
-            raise DataError(f"scores in {where} differ in {name} ({there}) and cannot be compared; keep one")
-    if "experiment_key" in chosen:
-        keys = chosen.groupby(["experiment", "seed"])["experiment_key"].nunique()
-        if (keys > 1).any():
-            name, seed = keys[keys > 1].index[0]
-            raise DataError(f"experiment {name}, seed {seed} stands for several settings (experiment_key); keep one")
-    twice = chosen.duplicated(["experiment", "seed", "image"])
-    if twice.any():
-        first = chosen[twice].iloc[0]
-        raise DataError(
-            f"{where}: experiment {first['experiment']}, seed {first['seed']} has two scores of image {first['image']}"
-        )

@@ -3,23 +3,17 @@
 import pandas as pd
 
 from lowtex.errors import DataError
-from lowtex.evaluation.metrics import METRICS
-from lowtex_lab.plots.tidy import in_order
+from lowtex_lab.plots.tidy import in_order, refuse_mixture
 
 
 def ratio_table(
-    rows: pd.DataFrame,
-    method: str = "ours",
-    reference: str = "baseline",
-    metric: str = "abs_rel",
-    stratum_kind: str = "none",
+    rows: pd.DataFrame, method: str = "ours", reference: str = "baseline", stratum_kind: str = "none"
 ) -> pd.DataFrame:
-    """A metric of two methods and their ratio, a line a stratum; ratios are taken within a seed and then averaged.
+    """AbsRel of two methods and their ratio, a line a stratum; ratios are taken within a seed and then averaged.
 
     Args:
         rows: tidy rows of one data set and protocol.
         method, reference: experiments.
-        metric: an error; below 1 the method is the better one.
         stratum_kind: ``none`` for whole images only; another kind adds its strata below ``all``.
 
     Returns:
@@ -29,18 +23,15 @@ def ratio_table(
     Raises:
         DataError: no rows of one of the methods, no seed that both have, or rows of several protocols or data sets.
     """
-    kept = rows[(rows["metric"] == metric) & rows["stratum_kind"].isin(["none", stratum_kind])]
+    kept = rows[(rows["metric"] == "abs_rel") & rows["stratum_kind"].isin(["none", stratum_kind])]
     kept = kept[(kept["stratum_kind"] == "none") | (kept["stratum"] != "all")]
-    for column in ("eval_data", "split", "protocol", "scaling", "flip", "profile"):
-        if kept[column].nunique() > 1:
-            there = ", ".join(map(str, kept[column].unique()))
-            raise DataError(f"a ratio needs rows of one {column}, these have {there}; keep one of them")
+    refuse_mixture(kept, ("eval_data", "split", "protocol", "scaling", "flip", "profile"), "ratio_table")
     pairs = kept[kept["experiment"] == method].merge(
         kept[kept["experiment"] == reference], on=["stratum", "seed"], suffixes=("", "_reference")
     )
     if pairs.empty:
         raise DataError(
-            f"no seed has both {method!r} and {reference!r} with metric {metric!r} ({', '.join(METRICS)}); "
+            f"no seed has both {method!r} and {reference!r} with metric 'abs_rel'; "
             f"the rows hold: {', '.join(sorted(set(rows['experiment'])))}"
         )
     pairs["ratio"] = pairs["value"] / pairs["value_reference"]
