@@ -111,12 +111,15 @@ def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
     if effects.empty:
         return [*told, missing_line(factorial, design().experiments, "cells"), rmse, *by_length(evidence)]
     cells = effects.set_index("change")["AbsRel, low texture"]
-    gains = [f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items() if cell.endswith(HELPS)]
-    others = [change for change, cell in cells.items() if not cell.endswith(HELPS)]
+    size = {change: f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items()}
+    gains, others = [], []
+    for change, cell in cells.items():
+        (gains if cell.endswith(HELPS) else others).append(size[change])
+    shown = [f"{_and(gains)} {'lowers' if len(gains) == 1 else 'lower'} the error in low texture"] if gains else []
+    shown += [f"no gain in low texture can be shown for {_and(others)}"] if others else []
     told.append(
-        f"Of the four changes, averaged over all settings of the other three, {_and(gains) or 'none'} lowers the error "
-        f"in low texture; no gain can be shown for {_and(others) or 'none'} ({effects['seeds'].min()} seeds, "
-        f"{effects['images'].max()} images, {factorial.budget})."
+        f"Of the four changes, averaged over all settings of the other three, {'; '.join(shown)}; "
+        f"{effects['seeds'].min()} seeds, {effects['images'].max()} images, {factorial.budget}."
     )
     return [*told, rmse, *by_length(evidence)]
 
