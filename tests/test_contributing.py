@@ -61,14 +61,8 @@ def checkout(tmp_path_factory) -> Path:
 
 def run(checkout: Path, *words: str) -> str:
     path = os.pathsep.join([str(checkout / "bin"), os.environ["PATH"]])
-    known = {
-        **os.environ,
-        "PATH": path,
-        "PYTHONPATH": str(checkout),
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(words, cwd=checkout, env=known, capture_output=True, text=True, timeout=500)
+    own = {"PATH": path, "PYTHONPATH": str(checkout), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=checkout, env=os.environ | own, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -90,9 +84,8 @@ def test_the_data_set_is_read_and_scored(checkout, pairs):
     for path in pairs.glob("left/*.png"):
         torch.save(torch.full((1, 24, 40), 5.0), pairs / f"{path.stem}.pt")
     [code] = blocks("A data set", "python")
-    assert "3 (3, 24, 40) 3 scored" in run(
-        checkout, sys.executable, "-c", code + READ_AND_SCORE.format(root=str(pairs))
-    )
+    program = code + READ_AND_SCORE.format(root=str(pairs))
+    assert "3 (3, 24, 40) 3 scored" in run(checkout, sys.executable, "-c", program)
 
 
 def test_the_row_is_in_the_plan(checkout):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock, call
 
 import pytest
 import torch
@@ -91,16 +92,11 @@ def test_a_device_that_the_launcher_does_not_give_is_refused(monkeypatch):
 
 
 def test_the_c_library_is_told_where_it_can_be(monkeypatch):
-    told = []
-
-    def mallopt(parameter: int, value: int) -> int:
-        told.append((parameter, value))
-        return 1
-
+    mallopt = Mock(return_value=1)
     monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     assert keep_freed_memory.__wrapped__()
     # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h
-    assert told == [(-3, 32 * 1024 * 1024), (-1, 2**31 - 1)]
+    assert mallopt.mock_calls == [call(-3, 32 * 1024 * 1024), call(-1, 2**31 - 1)]
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert not keep_freed_memory.__wrapped__(), "a C library without mallopt is left alone"
 

@@ -91,10 +91,7 @@ def test_other_weights_to_start_from_are_another_experiment(tmp_path):
     assert change(started, network__pretrained=None).key == named_experiment("baseline").key
 
 
-def test_feature_network_is_shared_by_experiments_that_can_share_it():
-    ours, other = named_experiment("ours"), named_experiment("encoder_features")
-    assert ours.feature_net_key == other.feature_net_key
-    assert ours.feature_net_key != replace(ours, seed=1).feature_net_key
+def test_an_experiment_without_a_feature_network_has_no_key_of_one():
     with pytest.raises(OptionError, match="no feature network"):
         _ = named_experiment("baseline").feature_net_key
 

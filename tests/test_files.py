@@ -2,6 +2,7 @@
 
 import errno
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -66,10 +67,7 @@ def test_roots_are_read_and_named(tmp_path: Path):
 
 
 def test_a_file_system_without_modes_is_written_to(tmp_path: Path, monkeypatch):
-    def refuse(path, mode):
-        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
-
-    monkeypatch.setattr("os.chmod", refuse)
+    monkeypatch.setattr("os.chmod", Mock(side_effect=PermissionError(errno.EPERM, "Operation not permitted")))
     write_text(tmp_path / "rows.csv", "good")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 

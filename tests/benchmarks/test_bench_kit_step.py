@@ -1,9 +1,10 @@
 """The benchmark's kit step is the training's own."""
 
-import csv
 from dataclasses import replace
 
+import pandas as pd
 import pytest
+from test_training import SIZE, Pairs
 
 from benchmarks.subjects.steps import (
     EXPERIMENTS,
@@ -13,30 +14,15 @@ from benchmarks.subjects.steps import (
     contests,
     experiment_of,
     make_step,
-    pairs,
     step_subjects,
 )
 from lowtex.checkpoints import load_feature_net
-from lowtex.datasets.sample import StereoSample, collate
+from lowtex.datasets.sample import collate
 from lowtex.experiments import DataSettings
-from lowtex.geometry import StereoRig
 from lowtex.networks import build_depth_net
 from lowtex.seeding import seed_everything
 from lowtex.settings import ScheduleSettings
 from lowtex.training import pairs_of_steps, train_experiment
-
-SIZE = (64, 96)
-
-
-def samples(count=4):
-    batch, (height, width) = pairs(count, *SIZE), SIZE
-    rig = StereoRig(0.58 * width, 0.5327, (width - 1) / 2, (height - 1) / 2, 1.92 * height, width, height)
-    parts = zip(batch.image, batch.other, batch.direction.tolist(), strict=True)
-    # training takes bytes
-    return [
-        StereoSample((i * 255).round() / 255, rig, f"pair {n}", (o * 255).round() / 255, d)
-        for n, (i, o, d) in enumerate(parts)
-    ]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -51,11 +37,9 @@ def test_it_is_what_train_experiment_does(conditions, tmp_path, name, precision)
         schedule=ScheduleSettings(steps=2, batch_size=2, precision=precision, **plain),
         data=DataSettings("kitti", "available", *SIZE, source="benchmark"),
     )
-    dataset = samples()
+    dataset = Pairs(4)
     folder = train_experiment(experiment, dataset, tmp_path)
-    with (folder / "log.csv").open() as file:
-        logged = [float(row["total"]) for row in csv.DictReader(file)]
-
+    logged = pd.read_csv(folder / "log.csv")["total"].tolist()
     features = features and load_feature_net(next(tmp_path.glob("feature_net-*")))
     seed_everything(experiment.seed, "weights")
     step = KitStep(build_depth_net(experiment.network), experiment, features)

@@ -33,10 +33,6 @@ def double(batch):
     return replace(batch, rig=batch.rig.to(dtype=torch.float64), **tensors)
 
 
-def leaves_of(outputs):
-    return [output.detach().double().requires_grad_() for output in outputs]
-
-
 def networks(name):
     torch.manual_seed(0)
     settings = replace(EXPERIMENTS[name].network, width=0.125)
@@ -46,11 +42,21 @@ def networks(name):
     return kit, plain
 
 
-def require_same_gradients(ours, theirs, relative=1e-5):
-    for a, b in zip(ours, theirs, strict=True):
-        scale = float(b.grad.abs().max())
-        assert scale > 0
-        assert float((a.grad - b.grad).abs().max()) < relative * scale
+def leaves(count):
+    """Disparities of so many pairs, in float64, that take gradients."""
+    return [output.detach().double().requires_grad_() for output in disparities(count, HEIGHT, WIDTH, "cpu")]
+
+
+def require_same_objective(count, kit, plain, relative):
+    """Both are functions of disparities of so many pairs; value and gradients have to agree."""
+    ours, theirs = leaves(count), leaves(count)
+    a, b = kit(ours), plain(theirs)
+    assert a.item() == pytest.approx(b.item(), rel=1e-6) and b.item() > 1e-3
+    a.backward()
+    b.backward()
+    for one, other in zip(ours, theirs, strict=True):
+        scale = float(other.grad.abs().max())
+        assert scale > 0 and float((one.grad - other.grad).abs().max()) < relative * scale
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -76,21 +82,16 @@ def test_pixel_objective(flat):
         # nothing but two plain halves: no gradient but smoothness beyond their edge
         batch.image[:], batch.other[:] = 0.4, 0.4
         batch.image[..., WIDTH // 2 :], batch.other[..., WIDTH // 2 - 3 :] = 0.6, 0.6
-    outputs = disparities(3, HEIGHT, WIDTH, "cpu")
-    ours, theirs = leaves_of(outputs), leaves_of(outputs)
-    a = StereoObjective(PIXELS)(kit, ours, batch)[0]
-    b = PixelObjective(plain, batch, noise=False)(theirs)
-    assert a.item() == pytest.approx(b.item(), rel=1e-6) and b.item() > 1e-3
-    a.backward()
-    b.backward()
-    require_same_gradients(ours, theirs)
+    objective = StereoObjective(PIXELS)
+    own = PixelObjective(plain, batch, noise=False)
+    require_same_objective(3, lambda outputs: objective(kit, outputs, batch)[0], own, relative=1e-5)
 
 
 def test_the_mask_of_the_yardstick_is_at_work_and_its_noise_small():
     _, plain = networks(RESNET)
     batch = double(pairs(2, HEIGHT, WIDTH))
     batch.other = batch.image.clone()
-    outputs = leaves_of(disparities(2, HEIGHT, WIDTH, "cpu"))
+    outputs = leaves(2)
     assert PixelObjective(plain, batch, noise=False).data(outputs).item() == pytest.approx(0.0, abs=1e-7)
     assert 0 < abs(PixelObjective(plain, batch).data(outputs).item()) < 1e-4
 
@@ -101,14 +102,9 @@ def test_feature_objective_and_extractor(conditions):
     features = feature_net(conditions).double()
     extractor = Extractor.like(experiment_of(IRESNET, conditions).feature_net, features)
     torch.testing.assert_close(extractor(batch.image), features.lowest(batch.image), rtol=1e-9, atol=1e-9)
-    outputs = disparities(2, HEIGHT, WIDTH, "cpu")
-    ours, theirs = leaves_of(outputs), leaves_of(outputs)
-    a = StereoObjective(FEATURES, features)(kit, ours, batch)[0]
-    b = FeatureObjective(plain, batch, extractor)(theirs)
-    assert a.item() == pytest.approx(b.item(), rel=1e-6)
-    a.backward()
-    b.backward()
-    require_same_gradients(ours, theirs, relative=1e-4)
+    objective = StereoObjective(FEATURES, features)
+    own = FeatureObjective(plain, batch, extractor)
+    require_same_objective(2, lambda outputs: objective(kit, outputs, batch)[0], own, relative=1e-4)
 
 
 def test_projection_of_a_scan_is_the_kits():

@@ -35,27 +35,26 @@ class ServedFile:
     faults: list = field(default_factory=list)
 
 
-class DownloadServer:
+class DownloadServer(ThreadingHTTPServer):
     """Files by path, and a log of the requests: ``(method, path, Range or None)``."""
 
     def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, ServedFile] = {}
         self.log: list[tuple[str, str, str | None]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        # clients that go away in the middle are what these tests are about
-        self._server.handle_error = lambda *request: None
         # short polls end the server at once when a test is over
-        self._thread = threading.Thread(target=lambda: self._server.serve_forever(0.01), daemon=True)
-        self._thread.start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request, client_address) -> None:
+        """Clients that go away in the middle are what these tests are about."""
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.shutdown()
+        self.server_close()
 
     def add(self, path: str, body: bytes, **how) -> ServedFile:
         self.files[path] = ServedFile(body, **how)
@@ -94,55 +93,54 @@ def cut_after(count: int, event: threading.Event | None = None):
     return fault
 
 
-def _handler(server: DownloadServer):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(BaseHTTPRequestHandler):
+    """Serves the files of its `DownloadServer`, each in its own way."""
 
-        def log_message(self, *words) -> None:
-            pass
+    protocol_version = "HTTP/1.1"
 
-        def asked(self) -> tuple[ServedFile, int, int]:
-            """The file, the first byte asked for, and the status that answers."""
-            file = server.files[self.path]
-            match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            condition = self.headers.get("If-Range")
-            same = condition is None or not file.if_range or condition in (file.etag, file.modified)
-            if match and file.ranges and same:
-                return file, int(match[1]), 206
-            return file, 0, 200
+    def log_message(self, *words) -> None:
+        pass
 
-        def start(self, status: int, file: ServedFile, first: int, length: int) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(length))
-            if status == 206:
-                self.send_header("Content-Range", f"bytes {first}-{len(file.body) - 1}/{len(file.body)}")
-            if file.etag:
-                self.send_header("ETag", file.etag)
-            if file.modified:
-                self.send_header("Last-Modified", file.modified)
-            self.end_headers()
+    def asked(self) -> tuple[ServedFile, int, int]:
+        """The file, the first byte asked for, and the status that answers."""
+        file = self.server.files[self.path]
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        condition = self.headers.get("If-Range")
+        same = condition is None or not file.if_range or condition in (file.etag, file.modified)
+        if match and file.ranges and same:
+            return file, int(match[1]), 206
+        return file, 0, 200
 
-        def do_GET(self) -> None:
-            server.log.append((self.command, self.path, self.headers.get("Range")))
-            if self.path not in server.files:
-                answer(404)(self)
-                return
-            file = server.files[self.path]
-            if self.command == "HEAD":
-                self.start(200, file, 0, len(file.body))
-                return
-            if file.faults and file.faults.pop(0)(self) is not False:
-                return
-            file, first, status = self.asked()
-            if status == 206 and first >= len(file.body):
-                answer(416, {"Content-Range": f"bytes */{len(file.body)}"})(self)
-                return
-            self.start(status, file, first, len(file.body) - first)
-            self.wfile.write(file.body[first:])
+    def start(self, status: int, file: ServedFile, first: int, length: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {first}-{len(file.body) - 1}/{len(file.body)}")
+        if file.etag:
+            self.send_header("ETag", file.etag)
+        if file.modified:
+            self.send_header("Last-Modified", file.modified)
+        self.end_headers()
 
-        do_HEAD = do_GET
+    def do_GET(self) -> None:
+        self.server.log.append((self.command, self.path, self.headers.get("Range")))
+        if self.path not in self.server.files:
+            answer(404)(self)
+            return
+        file = self.server.files[self.path]
+        if self.command == "HEAD":
+            self.start(200, file, 0, len(file.body))
+            return
+        if file.faults and file.faults.pop(0)(self) is not False:
+            return
+        file, first, status = self.asked()
+        if status == 206 and first >= len(file.body):
+            answer(416, {"Content-Range": f"bytes */{len(file.body)}"})(self)
+            return
+        self.start(status, file, first, len(file.body) - first)
+        self.wfile.write(file.body[first:])
 
-    return Handler
+    do_HEAD = do_GET
 
 
 OTHER = "2011_09_26_drive_0002_sync"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -54,27 +55,17 @@ def test_a_core_only_install_says_what_the_command_needs(words, missing, monkeyp
 
 
 def test_errors_are_one_line_interrupts_130_and_others_are_not_hidden(monkeypatch, capsys, refused):
-    def fail(error):
-        def action(options):
-            raise error
-
-        return action
-
-    class Parser:
-        def parse_args(self, words):
-            return Namespace(run=self.action)
-
-    parser = Parser()
+    action = Mock(return_value=None, side_effect=DataError("a.png is\n  truncated"))
+    parser = Namespace(parse_args=lambda words: Namespace(run=action))
     monkeypatch.setattr(cli, "build_parser", lambda only: parser)
-    parser.action = fail(DataError("a.png is\n  truncated"))
     assert refused() == "lowtex: a.png is truncated"
-    parser.action = fail(KeyboardInterrupt())
+    action.side_effect = KeyboardInterrupt
     assert cli.main([]) == 130
     assert "what was finished is kept" in capsys.readouterr().err
-    parser.action = fail(ZeroDivisionError("a defect"))
+    action.side_effect = ZeroDivisionError("a defect")
     with pytest.raises(ZeroDivisionError):
         cli.main([])
-    parser.action = lambda options: None
+    action.side_effect = None
     assert cli.main([]) == 0
 
 
@@ -238,12 +229,10 @@ def test_doctor_looks_at_everything_and_changes_nothing(world, tmp_path, capsys)
 
 
 def test_what_the_file_system_refuses_is_one_line(world, tmp_path, capsys, monkeypatch):
-    def refused(*arguments, **options):
-        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "x" / "log.csv"))
-
+    refused = OSError(errno.EROFS, "Read-only file system", str(tmp_path / "x" / "log.csv"))
     words = ["train", "baseline", "--profile", "smoke", "--data", f"vkitti2={world / 'vkitti2'}"]
     # what no look beforehand can see
-    monkeypatch.setattr("lowtex.training.train_experiment", refused)
+    monkeypatch.setattr("lowtex.training.train_experiment", Mock(side_effect=refused))
     assert cli.main([*words, "--out", str(tmp_path / "x")]) == 1
     assert re.fullmatch(r"lowtex: \S+/x/log.csv: Read-only .*; make sure .* folder\n", capsys.readouterr().err)
 

@@ -11,22 +11,14 @@ import sys
 from pathlib import Path
 
 import cv2
+import dataset_trees
 import pandas as pd
 import pytest
 import torch
 import yaml
-from dataset_trees import (
-    write_cityscapes,
-    write_kitti_2015,
-    write_kitti_pairs,
-    write_make3d,
-    write_stereo,
-    write_vkitti2,
-)
 
 from lowtex import training
 from lowtex.checkpoints import load_network
-from lowtex.datasets import cache
 from lowtex.evaluation.results import PROVENANCE_COLUMNS, read_rows
 from lowtex.experiments import NAMED
 from lowtex.files import read_json
@@ -41,12 +33,12 @@ CASES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory):
     top = tmp_path_factory.mktemp("trees")
-    write_cityscapes(top / "cityscapes")
-    write_kitti_pairs(top / "kitti_pairs")
-    write_kitti_2015(top / "kitti_2015")
-    write_make3d(top / "make3d")
-    write_vkitti2(top / "vkitti2", {"Scene01": 1, "Scene02": 1, "Scene18": 1, "Scene20": 1}, ("clone", "fog"))
-    write_stereo(top / "stereo", ("0", "1"), truth=".npy", baseline_m=0.1)
+    dataset_trees.write_cityscapes(top / "cityscapes")
+    dataset_trees.write_kitti_pairs(top / "kitti_pairs")
+    dataset_trees.write_kitti_2015(top / "kitti_2015")
+    dataset_trees.write_make3d(top / "make3d")
+    dataset_trees.write_vkitti2(top / "vkitti2", variations=("clone", "fog"))
+    dataset_trees.write_stereo(top / "stereo", ("0", "1"), truth=".npy", baseline_m=0.1)
     return top
 
 
@@ -192,7 +184,7 @@ def kitti(tmp_path_factory) -> list[str]:
 def test_the_paper_profile_starts_anywhere(kitti, tmp_path, repository, monkeypatch, capsys):
     """Trained and scored by the commands, from files and from what was prepared; then KITTI's notebooks go on."""
     # KITTI's 45,200 pairs do not fit into memory: processes read ahead of the training
-    monkeypatch.setattr(cache, "free_memory", lambda: 0)
+    monkeypatch.setattr("lowtex.datasets.cache.free_memory", lambda: 0)
     monkeypatch.setenv("LOWTEX_PREPARED", str(tmp_path / "prepared"))
     workers, loader = [], training.training_loader
 

@@ -11,15 +11,17 @@ import sys
 import threading
 import time
 import zipfile
-from collections import namedtuple
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import download_server as site
 import numpy as np
 import pytest
 import requests
+from dataset_trees import put
 from download_server import DATE, DRIVE, OTHER, answer, cut_after, drive_files, drive_path, tree, zip_bytes
 
 from lowtex.datasets import KittiImproved, KittiRaw
@@ -45,8 +47,7 @@ def the_drive(server, *names):
 def write(root: Path, files: dict[str, bytes]) -> None:
     """Write files by name."""
     for name, content in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
+        put(root / name, content)
 
 
 def set_aside(root: Path, name: str) -> list[bytes]:
@@ -435,10 +436,8 @@ def test_what_is_in_the_way_is_one_error(get, server, root, tmp_path, place):
 
 def disk(monkeypatch, *free: int) -> None:
     """Pretend how much is left, at each time it's asked."""
-    left = list(free)
-    usage = namedtuple("usage", "total used free")
-    ask = lambda path: usage(0, 0, left.pop(0) if len(left) > 1 else left[0])  # noqa: E731
-    monkeypatch.setattr("lowtex.files.shutil.disk_usage", ask)
+    left = chain(free, repeat(free[-1]))
+    monkeypatch.setattr("lowtex.files.shutil.disk_usage", lambda path: SimpleNamespace(free=next(left)))
 
 
 def test_too_small_a_disk_is_refused_before_anything_is_fetched(get, server, monkeypatch):

@@ -2,11 +2,13 @@
 
 import errno
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from dataset_trees import put, rig_text, write_map
 
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import predict_photo
@@ -119,11 +121,8 @@ def test_a_network_trained_on_12_bits_predicts_12_bits(tmp_path):
     rng = np.random.default_rng(0)
     rig = tmp_path / "rig"
     for folder in ("left", "right"):
-        (rig / folder).mkdir(parents=True)
-        cv2.imwrite(str(rig / folder / "a.png"), rng.integers(0, 4096, (64, 192, 3)).astype(np.uint16))
-    (rig / "rig.yaml").write_text(
-        "focal_px: 120\nbaseline_m: 0.2\ncx: 95\ncy: 31\nwidth: 192\nheight: 64\nimage_bits: 12\n"
-    )
+        write_map(rig / folder / "a.png", rng.integers(0, 4096, (64, 192, 3)).astype(np.uint16))
+    put(rig / "rig.yaml", rig_text(focal_px=120, cx=95, cy=31, width=192, height=64, image_bits=12))
     words = ["train", "baseline", "--profile", "smoke", "--data", f"stereo={rig}", "--steps", "1"]
     assert cli.main([*words, "--set", "schedule.batch_size=1", "--out", str(tmp_path / "trained")]) == 0
     [folder] = (tmp_path / "trained").glob("baseline*")
@@ -174,9 +173,6 @@ def test_a_photo_is_never_overwritten_nor_two_written_as_one(predict, tmp_path):
 
 
 def test_earlier_depth_is_replaced_only_where_that_is_asked_for(predict, trained, tmp_path, capsys, monkeypatch):
-    def interrupted(*given):
-        raise KeyboardInterrupt
-
     photos, out = [photo(tmp_path / f"{name}.png") for name in "ab"], tmp_path / "out"
     predict(photos[0], focal_px=80.0)
     with pytest.raises(OptionError, match=r"depth of 1 of 2 photos \(such as a.npy\); add --overwrite"):
@@ -185,7 +181,7 @@ def test_earlier_depth_is_replaced_only_where_that_is_asked_for(predict, trained
     assert len(predict(*photos, existing="skip")[1]) == 1 and np.load(out / "a.npy").max() == pytest.approx(8.0)
     assert predict(*photos, existing="skip")[1] == []
     assert len(predict(*photos, existing="overwrite")[1]) == 2 and np.load(out / "a.npy").max() == pytest.approx(5.0)
-    monkeypatch.setattr("lowtex.evaluation.evaluate.predict_photo", interrupted)
+    monkeypatch.setattr("lowtex.evaluation.evaluate.predict_photo", Mock(side_effect=KeyboardInterrupt))
     words = ["predict", str(photos[0]), "--checkpoint", str(trained), "--out", str(out), "--overwrite"]
     assert cli.main(words) == 130
     told = "what was finished is kept, and the same command with --skip-existing goes on from there\n"

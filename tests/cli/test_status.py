@@ -3,25 +3,13 @@
 from pathlib import Path
 
 import dataset_damages as damages
+import dataset_trees as trees
 import pytest
-from dataset_trees import (
-    ALL_SCENES,
-    FOLDER,
-    a_list,
-    everything_in,
-    frames,
-    image,
-    write_cityscapes,
-    write_kitti,
-    write_kitti_depth,
-    write_vkitti2,
-)
+from dataset_trees import a_list, everything_in, frames, image
 
-from lowtex import data_paths as roots
 from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
 from lowtex_lab import cli
-from lowtex_lab.cli import status as data_status
 from lowtex_lab.cli.status import SplitCount, prepared_folders, status
 
 
@@ -30,8 +18,8 @@ def checkout(tmp_path, monkeypatch):
     """An empty checkout, so that no data of this one show up."""
     folder = tmp_path / "checkout"
     (folder / "data").mkdir(parents=True)
-    monkeypatch.setattr(roots, "REPOSITORY", folder)
-    monkeypatch.setattr(data_status, "REPOSITORY", folder)
+    monkeypatch.setattr("lowtex.data_paths.REPOSITORY", folder)
+    monkeypatch.setattr("lowtex_lab.cli.status.REPOSITORY", folder)
     monkeypatch.setenv("LOWTEX_PREPARED", str(folder / "data" / "prepared"))
     return folder
 
@@ -54,12 +42,12 @@ def test_nothing_anywhere(checkout, capsys):
 
 def test_counts_by_split_without_opening_a_file(checkout, tmp_path, monkeypatch):
     raw, depth, city = tmp_path / "raw", tmp_path / "depth", tmp_path / "city"
-    write_kitti(raw, scans=(0, 1))
+    trees.write_kitti(raw, scans=(0, 1))
     a_list(raw, frames(0, 1, 7, 8), "mine")
-    write_kitti_depth(depth, frames=(0, 1))
-    write_vkitti2(tmp_path / "virtual", ALL_SCENES, ("clone", "fog"))
-    write_cityscapes(city)
-    damages.delete(raw / FOLDER / "image_03/data/0000000007.png")
+    trees.write_kitti_depth(depth, frames=(0, 1))
+    trees.write_vkitti2(tmp_path / "virtual", trees.ALL_SCENES, ("clone", "fog"))
+    trees.write_cityscapes(city)
+    damages.delete(raw / trees.FOLDER / "image_03/data/0000000007.png")
     damages.empty(image(raw, 0))
     opened = []
     read = images.read_bytes
@@ -79,7 +67,7 @@ def test_counts_by_split_without_opening_a_file(checkout, tmp_path, monkeypatch)
 
 
 def test_what_is_found_is_told_how_to_name(checkout, capsys):
-    write_kitti(checkout / "data" / "kitti")
+    trees.write_kitti(checkout / "data" / "kitti")
     assert cli.main(["data", "status"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert f"--data kitti={checkout / 'data' / 'kitti'}" in text and "it is read only where it is named" in text
@@ -88,7 +76,7 @@ def test_what_is_found_is_told_how_to_name(checkout, capsys):
 
 def test_a_miniature_is_called_one(checkout, capsys):
     folder = checkout / "data" / "miniature" / "quick"
-    write_kitti(folder / "kitti_raw")
+    trees.write_kitti(folder / "kitti_raw")
     a_list(folder / "kitti_raw", frames(0, 7), "test")
     (folder / "manifest.json").write_text("{}")
     found = of(status({}, "quick"), "kitti")
@@ -100,15 +88,15 @@ def test_a_miniature_is_called_one(checkout, capsys):
 
 def test_a_named_folder_that_is_something_else(checkout, tmp_path, capsys):
     wrong = tmp_path / "wrong"
-    write_kitti(wrong / "raw")
+    trees.write_kitti(wrong / "raw")
     assert cli.main(["data", "status", "--data", f"kitti={wrong}"]) == 1
     text = capsys.readouterr().out
     assert "NOT USABLE" in text and f"{wrong / 'raw'} seems to: give that folder" in text
 
 
 def test_left_images_alone_are_usable_but_no_pairs(checkout, tmp_path):
-    write_kitti(tmp_path / "raw")
-    damages.delete(tmp_path / "raw" / FOLDER / "image_03")
+    trees.write_kitti(tmp_path / "raw")
+    damages.delete(tmp_path / "raw" / trees.FOLDER / "image_03")
     a_list(tmp_path / "raw", frames(0, 1), "mine")
     found = of(status({"kitti": tmp_path / "raw"}), "kitti")
     assert found.failure == "" and found.splits[0] == SplitCount("mine", 2, 2, 0, 2)
@@ -117,7 +105,7 @@ def test_left_images_alone_are_usable_but_no_pairs(checkout, tmp_path):
 
 def test_prepared_folders_are_listed(checkout, tmp_path, capsys):
     root = tmp_path / "own"
-    write_vkitti2(root, {"Scene01": 2})
+    trees.write_vkitti2(root, {"Scene01": 2})
     words = ["data", "prepare", "--data", f"vkitti2={root}", "--split", "available", "--size", "12x20"]
     assert cli.main(words) == 0
     [(folder, text)] = prepared_folders()

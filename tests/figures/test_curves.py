@@ -14,10 +14,6 @@ CURVES = pd.DataFrame({"x": [0, 1, 2] * 2, "y": [1.0, 2.0, 3.0, 3.0, 2.0, 1.0], 
 RUN = pd.DataFrame({"name": ["a", "b"], "seconds": [5.0, 20.0], "training_s": [0.0, 12.0]})
 
 
-def in_panels(figure, of):
-    return {" ".join(axes.get_title(loc="left").split()): of(axes) for axes in figure.axes}
-
-
 @pytest.mark.parametrize(
     ("draw", "told"),
     [
@@ -49,7 +45,8 @@ def test_lines_are_the_rows_given_and_the_truth_is_marked():
 def test_each_panel_holds_its_own_rows_and_a_higher_curve_in_a_later_one_is_not_cut_off(from_zero):
     split = CURVES.assign(panel=["A"] * 3 + ["B"] * 3, y=CURVES["y"] + np.repeat([0, 100], 3))
     figure = figures.line_panels(split, "shift", "error", from_zero=from_zero)
-    assert in_panels(figure, lambda axes: [line.get_label() for line in axes.lines]) == {"A": ["rises"], "B": ["falls"]}
+    names = {axes.get_title(loc="left"): [line.get_label() for line in axes.lines] for axes in figure.axes}
+    assert names == {"A": ["rises"], "B": ["falls"]}
     for axes in figure.axes:
         assert axes.get_ylim()[1] >= split["y"].max() and (not from_zero or axes.get_ylim()[0] == 0)
 

@@ -53,10 +53,6 @@ def spoilt() -> pd.DataFrame:
     return cells().assign(error=cells()["error"].where(~broken, 9.0), learnt=~broken)
 
 
-def one_seed() -> pd.DataFrame:
-    return factorial_effects(factorial_scores({("skips",): np.log(0.5)}, seeds=1), design())
-
-
 def comparisons() -> pd.DataFrame:
     return compare(scores(), [("++++", "----")], clusters="fixed", times=100)
 
@@ -104,7 +100,7 @@ SAYS = {
         "cannot be judged",
     ),
     "forest of one seed": (
-        lambda: figures.effect_forest(one_seed()),
+        lambda: figures.effect_forest(factorial_effects(factorial_scores({}, seeds=1), design())),
         "cannot be judged|1 seed",
         "helps|miniature",
     ),

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lowtex.errors import DataError
 from lowtex.evaluation.results import write_rows
+from lowtex.files import write_json
 from lowtex.geometry import StereoRig
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.run_figures import comparable_groups, texture_kind, timeline_rows
@@ -141,9 +142,7 @@ def test_arguments_come_back_as_they_were(tmp_path, monkeypatch):
 
 
 def _record(folder, name, seconds, **more):
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"wall_s": seconds - 2.0, "runner_wall_s": seconds, **more}
-    (folder / f"{name}.result.json").write_text(json.dumps(content))
+    write_json(folder / f"{name}.result.json", {"wall_s": seconds - 2.0, "runner_wall_s": seconds, **more})
 
 
 def test_all_figures_come_back_after_their_pictures_are_lost(tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from lowtex.files import write_text
+
 PARAMETERS = 'profile = "paper"\nseed = 0\nrun_dir = ""\ndata_root = ""\ndevice = "auto"'
 
 RECORD = """\
@@ -28,6 +30,5 @@ def write_notebook(path: Path, *cells: str, parameters: str = "answer = 1", fini
         ],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
+    write_text(path, nbformat.writes(notebook))
     return path

@@ -16,7 +16,7 @@ from notebook_files import write_notebook
 
 from lowtex.data_paths import DATASETS
 from lowtex.errors import OptionError
-from lowtex.files import read_json
+from lowtex.files import read_json, write_text
 from lowtex.paths import default_run_dir
 from lowtex.profiles import PROFILES
 from lowtex.progress import duration
@@ -145,8 +145,7 @@ def test_rows_of_two_kinds_never_share_a_folder(notebooks, tmp_path):
     folder = tmp_path / "run"
     Settings.from_config({"run_dir": folder}).claim()
     Settings.from_config({"run_dir": folder, "only": "10"}).claim()
-    (folder / "rows").mkdir()
-    (folder / "rows" / "10.csv").write_text("")
+    write_text(folder / "rows" / "10.csv", "")
     for other in ({"seed": 1}, {"profile": "standard"}, {"data_root": f"kitti={tmp_path}"}):
         with pytest.raises(OptionError, match="rows must not mix, so choose another folder; .* add: --run-dir"):
             Settings.from_config({"run_dir": folder, **other}).claim()
@@ -163,8 +162,7 @@ def test_a_run_that_failed_leaves_its_folder_to_the_next(notebooks, tmp_path):
     first.claim()
     second.claim()
     assert read_json(tmp_path / "on" / "run.json")["data_root"] == f"stereo={b}"
-    (tmp_path / "on" / "notebooks").mkdir()
-    (tmp_path / "on" / "notebooks" / "17_own_stereo_rig.result.json").write_text("{}")
+    write_text(tmp_path / "on" / "notebooks" / "17_own_stereo_rig.result.json", "{}")
     with pytest.raises(OptionError) as error:
         first.claim()
     # with these it starts no training again
@@ -174,7 +172,7 @@ def test_a_run_that_failed_leaves_its_folder_to_the_next(notebooks, tmp_path):
 
 def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):
     data = tmp_path / "rig"
-    (data / "left").mkdir(parents=True)
+    data.mkdir()
 
     def held(number, root="stereo"):
         settings = Settings.from_config({"data_root": f"{root}={data}", "run_dir": tmp_path / "run"})
@@ -182,7 +180,7 @@ def test_changed_data_are_a_reason_to_run_again(notebooks, tmp_path):
 
     seen = [held("17")]
     for name, content in (("rig.yaml", "baseline_m: 0.2"), ("left/1.png", "a"), ("left/1.png", "b")):
-        (data / name).write_text(content)
+        write_text(data / name, content)
         seen.append(held("17"))
     (data / ".DS_Store").write_bytes(b"b")
     (data / "left" / "up").symlink_to(data)
@@ -269,8 +267,7 @@ def test_failure_resume_and_change(notebooks, tmp_path, capfd):
 
 def test_a_dry_run_claims_nothing_and_an_edited_rig_runs_again(notebooks, tmp_path, capfd):
     run_dir, data = tmp_path / "run", tmp_path / "rig"
-    data.mkdir()
-    (data / "rig.yaml").write_text("baseline_m: 0.1\n")
+    write_text(data / "rig.yaml", "baseline_m: 0.1\n")
     words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "01", "--data", f"stereo={data}"]
     planned = "would run: 01_data, report"
     assert cli.main([*words, "--dry-run"]) == 0
@@ -319,14 +316,9 @@ def profile(repository) -> dict:
 
 def snakemake(repository: Path, run_dir: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
     start = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "notebooks" / "Snakefile")]
-    return subprocess.run(
-        [*start, "--directory", str(run_dir), *words],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])}
-        | environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    call = [*start, "--directory", str(run_dir), *words]
+    environment = os.environ | {"PYTHONPATH": str(repository)} | environment
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=200)
 
 
 def planned(output: str) -> dict[str, dict[str, str]]:
@@ -345,8 +337,7 @@ def planned(output: str) -> dict[str, dict[str, str]]:
 def test_a_dry_run_with_the_profile_asks_for_what_each_notebook_needs(notebooks, repository, profile, tmp_path):
     # without the plugin, which is installed on a cluster alone, Snakemake does not know this one word
     assert profile.pop("executor") == "slurm"
-    (tmp_path / "profile").mkdir()
-    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(profile))
+    write_text(tmp_path / "profile" / "config.yaml", yaml.safe_dump(profile))
     run_dir = tmp_path / "run"
     config = ["--config", "profile=standard", f"run_dir={run_dir}", "timeout_min=90"]
     done = snakemake(repository, run_dir, "--profile", str(tmp_path / "profile"), "--dry-run", *config)

@@ -11,6 +11,7 @@ from lowtex.datasets.sample import StereoSample
 from lowtex.datasets.splits import read_list
 from lowtex.errors import DataError, OptionError
 from lowtex.evaluation.evaluate import evaluate
+from lowtex.files import write_text
 from lowtex.geometry import StereoRig
 from lowtex_lab.miniature import write_kitti
 from lowtex_lab.notebook import helpers
@@ -161,8 +162,7 @@ def test_too_few_own_pairs(tmp_path, stems, truths):
 def test_own_lists_go_before(tmp_path):
     reader = own(tmp_path / "own", "abc")
     splits = reader.root / "splits"
-    splits.mkdir()
-    (splits / "train.txt").write_text("c\n")
+    write_text(splits / "train.txt", "c\n")
     assert helpers.own_parts(tmp_path / "lists", reader)[0].name == "learn.txt", "one list alone does not part"
     (splits / "test.txt").write_text("a\nb\n")
     assert helpers.own_parts(tmp_path / "lists", reader) == ("train", "test")

@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from dataset_trees import put
 from PIL import Image
 
 from lowtex.errors import DataError
@@ -32,24 +33,23 @@ def png(width=1200, height=400, seed=0) -> bytes:
 @pytest.fixture
 def run_dir(tmp_path):
     folder = tmp_path / "quick"
-    for name in ("rows", "tables", "figures", "notebooks", "experiments/ours-s0"):
-        (folder / name).mkdir(parents=True)
-    (folder / "run.json").write_text('{"profile": "quick"}')
-    (folder / "rows" / "12.csv").write_text("experiment,value\nours,0.1\n")
+    put(folder / "run.json", '{"profile": "quick"}')
+    put(folder / "rows" / "12.csv", "experiment,value\nours,0.1\n")
     for name in ("12_overall", "16_claims"):
-        (folder / "tables" / f"{name}.md").write_text("| a |\n")
-        (folder / "tables" / f"{name}.csv").write_text("a\n1\n")
+        put(folder / "tables" / f"{name}.md", "| a |\n")
+        put(folder / "tables" / f"{name}.csv", "a\n1\n")
     for ending in ("png", "pdf", "json"):
-        (folder / "figures" / f"12.{ending}").write_bytes(png())
-    (folder / "figures" / "01_scenes.png").write_bytes(png(60, 20))
-    (folder / "experiments" / "ours-s0" / "network.safetensors").write_bytes(bytes(1000))
+        put(folder / "figures" / f"12.{ending}", png())
+    put(folder / "figures" / "01_scenes.png", png(60, 20))
+    put(folder / "experiments" / "ours-s0" / "network.safetensors", bytes(1000))
     output = nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png()).decode(), "text/plain": "x"})
     said = nbformat.v4.new_output("stream", text="AbsRel 0.123\n")
     cell = nbformat.v4.new_code_cell("draw()", outputs=[said, output], metadata={"papermill": {"duration": 1}})
     metadata = {"papermill": {"input_path": "somewhere"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), folder / "notebooks" / "12_x.ipynb")
-    (folder / "notebooks" / "12_x.html").write_text("page")
-    (folder / "notebooks" / "12_x.result.json").write_text('{"status": "done"}')
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=metadata)
+    put(folder / "notebooks" / "12_x.ipynb", nbformat.writes(notebook))
+    put(folder / "notebooks" / "12_x.html", "page")
+    put(folder / "notebooks" / "12_x.result.json", '{"status": "done"}')
     return folder
 
 

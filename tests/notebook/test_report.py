@@ -2,9 +2,7 @@
 
 import base64
 import io
-import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,13 +11,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
-from figure_samples import make_rows, make_sample
-
 from lowtex.errors import DataError
-from lowtex.evaluation.results import write_rows
+from lowtex.evaluation.results import write_csv, write_rows
+from lowtex.files import read_json, write_json, write_text
 from lowtex_lab import plots as figures
 from lowtex_lab.notebook import report
+from tests.figures.figure_samples import make_rows, make_sample
 
 NASTY = '<script>alert("x")</script> & "quotes"'
 
@@ -51,20 +48,13 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _picture(width=40):
-    stream = io.BytesIO()
-    Image.effect_noise((width, 20), 90).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
-
-
 def _notebook(path, first="# 01 · A title\n\n**Question.** Is it *so*?\n"):
-    outputs = [
-        nbformat.v4.new_output("stream", name="stdout", text="1\n"),
-        nbformat.v4.new_output("display_data", data={"image/png": _picture()}),
-    ]
+    stream = io.BytesIO()
+    Image.effect_noise((40, 20), 90).save(stream, "PNG")
+    picture = {"image/png": base64.b64encode(stream.getvalue()).decode()}
+    outputs = [nbformat.v4.new_output("stream", text="1\n"), nbformat.v4.new_output("display_data", picture)]
     cells = [nbformat.v4.new_markdown_cell(first), nbformat.v4.new_code_cell("print(1)", outputs=outputs)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    write_text(path, nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
 
 
 RECORD = {
@@ -95,9 +85,8 @@ def run(tmp_path_factory):
     street = figures.one_street(sample.image, sample.depth, depths, sample.depth[0] > 9, miniature=True)
     figures.save_figure(street, folder / "figures" / report.STREET)
     figures.save_figure(figures.stereo_anaglyph(sample), folder / "figures" / "12_pair")
-    (folder / "tables").mkdir()
     lines = pd.DataFrame(VERDICTS, columns=["claim", "mark", "verdict", "sentence"])
-    lines.to_csv(folder / "tables" / report.SENTENCES, index=False)
+    write_csv(folder / "tables" / report.SENTENCES, lines)
     told = {
         "00_start": {"figure": f"figures/{report.STREET}.png"},
         "01_data": {},
@@ -105,9 +94,8 @@ def run(tmp_path_factory):
     }
     for name, more in told.items():
         _notebook(folder / "notebooks" / f"{name}.ipynb")
-        record = {"notebook": name, **RECORD, **more}
-        (folder / "notebooks" / f"{name}.result.json").write_text(json.dumps(record))
-    (folder / "run.json").write_text(json.dumps({"profile": "quick"}))
+        write_json(folder / "notebooks" / f"{name}.result.json", {"notebook": name, **RECORD, **more})
+    write_json(folder / "run.json", {"profile": "quick"})
     report.write_report(folder)
     return folder
 
@@ -128,7 +116,7 @@ def test_the_answer_is_the_sentences_of_three_claims_with_the_street_beside(run,
     places = [answer.index(text) for text in (asked[0], "0.71 times the error", asked[1], "<code>features</code>")]
     assert places == sorted(places) and asked[2] not in page.text, "a claim without a sentence asks nothing"
     assert answer.index('aria-label="holds"') < places[1] and f'href="figures/{report.STREET}.png"' in answer
-    card = json.loads((run / "figures" / f"{report.STREET}.json").read_text())
+    card = read_json(run / "figures" / f"{report.STREET}.json")
     assert page.all("img")[0]["alt"] == ". ".join(" ".join(card[name].split()) for name in ("title", "caption"))
 
 
@@ -211,8 +199,7 @@ def test_failures_are_shown_first(tmp_path):
 
 
 def test_damaged_files_leave_a_page_that_says_so_and_an_error(tmp_path):
-    (tmp_path / "rows").mkdir()
-    (tmp_path / "rows" / "10.csv").write_text("not,rows\n1,2\n")
+    write_text(tmp_path / "rows" / "10.csv", "not,rows\n1,2\n")
     _notebook(tmp_path / "notebooks" / "01_data.ipynb")
     (tmp_path / "notebooks" / "02_networks.ipynb").write_text("{broken")
     said = r"index.html is written, but: .*10\.csv is not a table of rows.*02_networks.ipynb cannot be shown as a page"
@@ -228,7 +215,7 @@ def test_the_banner_says_what_is_miniature(tmp_path):
     for folder in (real, mixed):
         write_rows(folder / "rows" / "10.csv", make_rows(miniature=False, kinds=("none",)))
     write_rows(mixed / "rows" / "12.csv", make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini"))
-    figures.save_figure(figures.stereo_anaglyph(make_sample()), pictures / "figures" / "01_pair")
+    figures.save_figure(figures.stereo_anaglyph(make_sample(), miniature=True), pictures / "figures" / "01_pair")
     texts = [Page(report.write_index(folder)).text for folder in (real, mixed, pictures)]
     assert "Measured on REAL DATA" in texts[0] and "MINIATURE" not in texts[0]
     assert "Measured on THE MINIATURE AND REAL DATA" in texts[1] and "The numbers marked so come" in texts[1]
@@ -244,17 +231,15 @@ def test_nothing_to_show(tmp_path):
 
 def test_the_records_of_a_kept_run_and_a_table_of_another_shape(tmp_path):
     _notebook(tmp_path / "notebooks" / "15_x.ipynb")
-    (tmp_path / "records.json").write_text(json.dumps({"15_x": {"answer": "A kept answer."}}))
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / report.SENTENCES).write_text("claim,verdict\na,holds\n")
+    write_json(tmp_path / "records.json", {"15_x": {"answer": "A kept answer."}})
+    write_text(tmp_path / "tables" / report.SENTENCES, "claim,verdict\na,holds\n")
     page = Page(report.write_index(tmp_path))
     assert "A kept answer." in page.text
     assert "16_sentences.csv has no column mark, sentence; run notebook 16 again" in page.text
 
 
 def test_a_damaged_picture_is_said(tmp_path):
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / f"{report.CELLS}.png").write_bytes(b"no picture")
+    write_text(tmp_path / "figures" / f"{report.CELLS}.png", "no picture")
     page = Page(report.write_index(tmp_path))
     assert "09_cells.png is no picture" in page.text and not page.all("img")
 

@@ -68,16 +68,9 @@ def test_figure_is_saved_with_its_data_and_shown_once(run, shows, pyplot):
     assert not pyplot or figure.number not in plt.get_fignums()
 
 
-@pytest.mark.parametrize("kind", ["no axes", "empty axes", "white picture"])
-def test_a_blank_figure_is_refused_and_nothing_written(run, shows, kind):
-    figure = Figure()
-    if kind != "no axes":
-        axes = figure.subplots()
-        if kind == "white picture":
-            axes.imshow(np.ones((8, 8, 3)))
-            axes.set_axis_off()
-    with pytest.raises(DataError, match="10_blank: the p(icture is nearly one colour|anel .* is empty)"):
-        run.figure(figure, "10_blank", pd.DataFrame({"x": [1]}))
+def test_a_blank_figure_is_refused_and_nothing_written(run, shows):
+    with pytest.raises(DataError, match="10_blank: the picture is nearly one colour"):
+        run.figure(Figure(), "10_blank", pd.DataFrame({"x": [1]}))
     assert not (run.run_dir / "figures").exists() and not shows and not run.files
 
 

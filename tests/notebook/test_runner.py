@@ -12,6 +12,7 @@ from notebook_files import write_notebook
 
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError, OptionError
+from lowtex.files import write_text
 from lowtex.paths import shown
 from lowtex_lab.notebook import runner
 
@@ -55,9 +56,8 @@ def test_success_leaves_notebook_and_record_and_streams_progress(tmp_path):
 
 def test_failing_cell_is_named_and_an_earlier_good_copy_is_kept(tmp_path):
     folder = tmp_path / "run" / "notebooks"
-    folder.mkdir(parents=True)
     for name in ("04_training.ipynb", "04_training.result.json"):
-        (folder / name).write_text("earlier")
+        write_text(folder / name, "earlier")
     source = write_notebook(tmp_path / "04_training.ipynb", "fine = 1", "raise ValueError('the reason')")
     with pytest.raises(runner.NotebookError, match="04_training: cell 4 raised ValueError: the reason.*FAILED.ipynb"):
         run(source, tmp_path)

@@ -1,11 +1,13 @@
 """The check of one's own rig: what it measures with, every fault found and named, `lowtex data rig`, and real pairs."""
 
 import re
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from rig_pairs import BASELINE, DEPTHS, FOCAL, HEIGHT, WIDTH, depth_map, lowered, pair, turned, write_folder
+from dataset_trees import put, rig_text, write_picture, write_truth
 
 from lowtex.datasets import StereoFolder
 from lowtex.datasets.stereo_folder import EXAMPLE_RIG
@@ -14,6 +16,65 @@ from lowtex_lab.cli import main
 from lowtex_lab.plots import draw_rig_check
 from lowtex_lab.plots.saving import redraw_card, refuse_blank
 from lowtex_lab.rig import check_rig, fit_robustly, fit_rows, match_densely, match_points
+
+# folders whose every fault is known: three flat boards at 2, 4 and 8 metres, full of texture
+HEIGHT, WIDTH = 240, 360
+FOCAL, BASELINE = 320.0, 0.1
+DEPTHS = (8.0, 4.0, 2.0)
+RIG = {"focal_px": FOCAL, "baseline_m": BASELINE, "cx": 179.5, "cy": 119.5, "width": WIDTH, "height": HEIGHT}
+
+
+def texture(seed: int) -> np.ndarray:
+    """``(H, 2 W, 3)`` uint8 with structure of several sizes, so that points can be found and told apart."""
+    generator = np.random.default_rng(seed)
+    total = np.zeros((HEIGHT, 2 * WIDTH, 3), np.float32)
+    for size in (3, 7, 15):
+        rough = generator.normal(size=total.shape).astype(np.float32)
+        smooth = cv2.GaussianBlur(rough, (0, 0), size / 2)
+        total += smooth / smooth.std()
+    return np.clip(128 + 30 * total, 0, 255).astype(np.uint8)
+
+
+def boards() -> np.ndarray:
+    """Depth of each row, metres: the upper third is farthest."""
+    return np.repeat(DEPTHS, HEIGHT // 3)
+
+
+def pair(seed: int = 0, offset: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right view, ``(H, W, 3)`` RGB; ``offset`` is added to every disparity (cx - cx_right)."""
+    wide = texture(seed)
+    shift = np.round(FOCAL * BASELINE / boards()).astype(int) + offset
+    left = wide[:, WIDTH // 2 : WIDTH // 2 + WIDTH]
+    right = np.stack([wide[row, WIDTH // 2 + d : WIDTH // 2 + d + WIDTH] for row, d in enumerate(shift)])
+    return left, right
+
+
+def depth_map() -> np.ndarray:
+    return np.repeat(boards()[:, None], WIDTH, 1).astype(np.float32)
+
+
+def write_folder(root: Path, pairs: list, truth: np.ndarray | None = None, kind: str = "depth", **changes) -> Path:
+    """Write pairs, and ``rig.yaml`` with ``changes``; ``truth`` is every pair's."""
+    for index, views in enumerate(pairs):
+        for name, view in zip(("left", "right"), views, strict=True):
+            write_picture(root / name / f"{index}.png", view)
+        if truth is not None:
+            write_truth(root / kind / f"{index}.npy", truth)
+    put(root / "rig.yaml", rig_text(**{**RIG, **changes}))
+    return root
+
+
+def lowered(view: np.ndarray, pixels: float) -> np.ndarray:
+    """A view whose content lies ``pixels`` lower."""
+    return moved(view, np.float32([[1, 0, 0], [0, 1, pixels]]))
+
+
+def turned(view: np.ndarray, degrees: float, zoom: float = 1.0) -> np.ndarray:
+    return moved(view, cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), degrees, zoom))
+
+
+def moved(view: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return cv2.warpAffine(view, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
 
 
 def test_points_lie_at_the_disparity_of_their_board():
