@@ -126,11 +126,12 @@ def short_name(name: str) -> str:
     return " ".join(str(int(part)) if part.isdecimal() else part for part in parts)
 
 
-def matched_depth(sample: StereoSample) -> Tensor:
+def matched_depth(sample: StereoSample, reach: float = REACH) -> Tensor:
     """Depth of a left view by semi-global matching, ``(1, H, W)`` float32 metres at the views' size, 0 = no match.
 
     Args:
         sample: a pair, best at native size; its own ground truth is not looked at.
+        reach: largest disparity looked for, as a share of the width.
 
     Raises:
         DataError: a sample without a second view, or whose target is the right one.
@@ -139,7 +140,7 @@ def matched_depth(sample: StereoSample) -> Tensor:
         raise DataError(f"{sample.name}: matching needs both views and the left one as the target")
     left, right = ((view * 255).round().byte().permute(1, 2, 0).numpy() for view in (sample.image, sample.other))
     infinity = float(sample.rig.cx_offset_px)
-    found = match_densely(left, right, REACH * left.shape[1] + infinity, infinity)
+    found = match_densely(left, right, reach * left.shape[1] + infinity, infinity)
     # no disparity gives depth 0
     disparity = torch.from_numpy(np.where(np.isfinite(found), found, infinity).astype(np.float32))[None]
     return disparity_to_depth(disparity, sample.rig)

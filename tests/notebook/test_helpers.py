@@ -119,9 +119,10 @@ def test_two_views_of_different_things_have_no_depth():
 
 
 def test_nearer_than_the_reach_is_not_found():
-    # 16 px of 256 are asked for, and the matcher takes steps of 16
-    near = pair(other=pair().image.roll(-40, dims=-1))
-    assert not torch.isclose(helpers.matched_depth(near), torch.tensor(200.0 * 0.2 / 40), rtol=0.01).any()
+    near = pair(other=pair().image.roll(-24, dims=-1))
+    depth = torch.tensor(200.0 * 0.2 / 24)
+    assert torch.isclose(helpers.matched_depth(near, reach=0.1), depth, rtol=0.01).float().mean() > 0.8
+    assert not torch.isclose(helpers.matched_depth(near, reach=1 / 256), depth, rtol=0.01).any()
 
 
 def test_what_cannot_be_matched():
