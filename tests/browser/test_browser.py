@@ -84,6 +84,8 @@ def browser(tmp_path):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
     driver.set_script_timeout(400)
+    # the client would give up after 120 s, which two notebooks on a busy machine can take
+    driver.command_executor.client_config.timeout = 420
     yield driver
     driver.quit()
 
