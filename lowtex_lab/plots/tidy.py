@@ -119,14 +119,19 @@ def select_kind(rows: pd.DataFrame, kind: str | None, what: str) -> pd.DataFrame
 
 
 def in_order(strata: Iterable[str]) -> list[str]:
-    """Strata in reading order: the whole, then known names, then bins by their lower end, then as they came."""
+    """Strata in reading order: the whole, then known names, then bins by their lower end, then as they came; crossed
+    ones (``low/<10 m``) by their first part, then by the next."""
     names = list(dict.fromkeys(map(str, strata)))
 
-    def place(name: str) -> tuple:
-        if name in STRATUM_ORDER:
-            return 0, STRATUM_ORDER.index(name), 0
-        ends = interval(name)
-        return (1, ends[0], 0) if ends else (2, names.index(name), 0)
+    def place(name: str) -> list[tuple]:
+        places = []
+        for part in name.split("/"):
+            ends = interval(part)
+            if part in STRATUM_ORDER:
+                places.append((0, STRATUM_ORDER.index(part)))
+            else:
+                places.append((1, ends[0]) if ends else (2, names.index(name)))
+        return places
 
     return sorted(names, key=place)
 

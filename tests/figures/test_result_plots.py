@@ -97,6 +97,7 @@ def test_strata_are_read_and_ordered():
     assert tidy.interval("0.005-0.01") == (0.005, 0.01) and tidy.interval("low") is None
     assert tidy.in_order([">=80 m", "10-20 m", "<10 m", "all"]) == ["all", "<10 m", "10-20 m", ">=80 m"]
     assert tidy.in_order(["high", "b", "a", "low"]) == ["low", "high", "b", "a"]
+    assert tidy.in_order(["high", "low/10-20 m", "low/<10 m"]) == ["low/<10 m", "low/10-20 m", "high"]
     with pytest.raises(DataError, match="not bins"):
         figures.error_by_distance(ROWS, kind="known")
 
