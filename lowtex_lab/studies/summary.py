@@ -111,10 +111,9 @@ def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
     if effects.empty:
         return [*told, missing_line(factorial, design().experiments, "cells"), rmse, *by_length(evidence)]
     cells = effects.set_index("change")["AbsRel, low texture"]
-    size = {change: f"{change} ({cell.partition(' ')[0]} times)" for change, cell in cells.items()}
-    gains, others = [], []
-    for change, cell in cells.items():
-        (gains if cell.endswith(HELPS) else others).append(size[change])
+    size = cells.index.to_series() + " (" + cells.str.partition(" ")[0] + " times)"
+    helps = cells.str.endswith(HELPS)
+    gains, others = list(size[helps]), list(size[~helps])
     shown = [f"{_and(gains)} {'lowers' if len(gains) == 1 else 'lower'} the error in low texture"] if gains else []
     shown += [f"no gain in low texture can be shown for {_and(others)}"] if others else []
     told.append(

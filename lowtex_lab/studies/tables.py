@@ -84,7 +84,7 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     absent = evidence.missing(names)
     if not absent:
         return ""
-    command = ablate_command(absent) + (f" --profile {evidence.profile}" if evidence.profile != "quick" else "")
+    command = ablate_command(absent, profile=evidence.profile)
     if len(names) == 1:
         return f"No rows yet of {absent[0]}, so it is left out; `{command}` trains and scores it."
     number = f"all {len(names)}" if len(absent) == len(names) else f"{len(absent)} of {len(names)}"
@@ -95,11 +95,12 @@ def missing_line(evidence: Evidence, names: Sequence[str], what: str = "rows") -
     )
 
 
-def ablate_command(names: Iterable[str], most: int = MOST_NAMED) -> str:
+def ablate_command(names: Iterable[str], most: int = MOST_NAMED, profile: str = "quick") -> str:
     """The command that trains and scores some rows, by groups where they are more than ``most``."""
     names = list(dict.fromkeys(names))
     groups = [f"--only {group}" for group, rows in GROUPS.items() if set(rows) & set(names)]
-    return " ".join(["lowtex ablate", *(names if len(names) <= most else groups)])
+    other = [] if profile == "quick" else [f"--profile {profile}"]
+    return " ".join(["lowtex ablate", *(names if len(names) <= most else groups), *other])
 
 
 def setting(evidence: Evidence, names: Iterable[str] | None = None, split: str = "test") -> str:
