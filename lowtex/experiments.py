@@ -341,6 +341,7 @@ GROUPS: dict[str, dict[str, Variant]] = {
     "tuned": _variants("tuned"),
     "budget": _courses("budget", {steps: {"steps": steps} for steps in BUDGETS}),
     "recipes": _variants("recipes"),
+    "best": _variants("best"),
     "course": _courses("course", _DATA["course"]["courses"]),
     "precision": _variants("precision"),
 }
