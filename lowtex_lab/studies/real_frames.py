@@ -88,8 +88,10 @@ def real_table(rows: pd.DataFrame, protocol: str = "kitti_2015") -> pd.DataFrame
     return lines[[*columns, "images", "seeds"]].reset_index().rename(columns={"experiment": "method"})
 
 
-def real_effects(protocol: str, metric: str = "abs_rel", folder: str | Path = REAL, **options: object) -> pd.DataFrame:
-    """The error of `ours` over that of `baseline` on real frames, a row a start (``effect``) and stratum; one family.
+def real_effects(
+    protocol: str, metric: str = "abs_rel", folder: str | Path = REAL, method: str = "ours", **options: object
+) -> pd.DataFrame:
+    """A method's error over that of `baseline` on real frames, a row a start (``effect``) and stratum; one family.
 
     Frames are drawn one by one: each stands for a place of its own.
 
@@ -97,6 +99,7 @@ def real_effects(protocol: str, metric: str = "abs_rel", folder: str | Path = RE
         protocol: ``kitti_2015`` or ``improved``.
         metric: a column of the scores of images.
         folder: that of `real_rows`.
+        method: beside `baseline`.
         options: stratum_kind, strata and more of `lowtex_lab.studies.stats.effects.compare`.
 
     Returns:
@@ -112,7 +115,7 @@ def real_effects(protocol: str, metric: str = "abs_rel", folder: str | Path = RE
             scores = scores[scores["protocol"] == protocol]
             if scores.empty:
                 raise DataError(f"no scores by {protocol} in {Path(folder) / name}")
-            pair = [("ours", "baseline")]
+            pair = [(method, "baseline")]
             effects = compare(scores, pair, metric, skip_missing=True, clusters="image", **options)
             if len(effects):
                 found.append(effects.assign(effect=start))

@@ -116,7 +116,10 @@ def test_effects_are_told_start_by_start_over_seeds_and_single_frames(folder, tm
     assert by.loc[(START["miniature"], "all"), "ratio"] == pytest.approx(1.0, rel=0.02)
     assert set(effects["cluster"]) == {"image"} and set(effects["clusters"]) == {6} and set(effects["seeds"]) == {3}
     assert set(effects["comparisons"]) == {4}, "all starts and strata are one family"
-    assert real_effects("kitti_2015", folder=tmp_path).empty
+    assert (
+        real_effects("kitti_2015", folder=tmp_path).empty
+        and real_effects("kitti_2015", folder=folder, method="x").empty
+    )
 
 
 def test_the_answer_names_the_best_network_what_sees_no_picture_and_each_start(folder):
