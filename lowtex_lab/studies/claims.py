@@ -866,9 +866,11 @@ class Judged:
                 lacking.setdefault(extra and f" --measure {extra}", []).extend(outcome.missing)
         # what has to be trained comes before what is measured of it
         commands = [_ablate(names) + extra for extra, names in sorted(lacking.items())]
-        if wide := [one for one in outcomes if one.more_seeds > one.effect["seeds"] and not one.more_streets]:
-            names = [name for outcome in wide for name in outcome.test.experiments]
-            commands.append(f"{_ablate(names)} --seeds 0-{max(outcome.more_seeds for outcome in wide) - 1}")
+        wide = [one for one in outcomes if one.more_seeds > one.effect["seeds"] and not one.more_streets]
+        for profile in dict.fromkeys(outcome.effect["profile"] for outcome in wide):
+            own = [outcome for outcome in wide if outcome.effect["profile"] == profile]
+            names = [name for outcome in own for name in outcome.test.experiments]
+            commands.append(f"{_ablate(names, profile)} --seeds 0-{max(outcome.more_seeds for outcome in own) - 1}")
         return "; ".join(dict.fromkeys([*commands, *([claim.change] if claim.change else [])]))
 
     def counts(self) -> dict[str, int]:
@@ -900,6 +902,6 @@ def _each(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-def _ablate(names: Iterable[str]) -> str:
+def _ablate(names: Iterable[str], profile: str = "quick") -> str:
     """The command that trains some experiments; a rival that never looks goes by its network's name."""
-    return ablate_command([name.partition(": ")[0] for name in names], most=4)
+    return ablate_command([name.partition(": ")[0] for name in names], most=4, profile=profile)

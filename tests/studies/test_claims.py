@@ -270,6 +270,8 @@ def test_what_to_run_is_told():
         assert line(judged([test]))["change"] == command
     told = line(judged([OURS], made_scores([0.9, 0.97, 0.93])))
     assert told["change"] == "lowtex ablate ours baseline --seeds 0-6" and "about 7 seeds would decide" in told["why"]
+    longer = line(judged([OURS], made_scores([0.9, 0.97, 0.93], profile="study")))
+    assert longer["change"] == "lowtex ablate ours baseline --profile study --seeds 0-6"
     assert line(judged([OURS], made_scores([0.5])))["change"] == "lowtex ablate ours baseline --seeds 0-9"
     assert line(judged([OURS], made_scores(NEVER)))["change"] == "-", "more seeds would not help"
     assert line(judged([OURS], made_scores([0.5] * 3), claim={"change": "real data"}))["change"] == "real data"
