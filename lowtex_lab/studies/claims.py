@@ -710,7 +710,13 @@ def clauses(known: Sequence[Outcome]) -> str:
         now["behind"] = outcome.behind() + (f", {_budget([outcome])}" if several else "")
         fresh = {name: value if value != before[name] else "" for name, value in now.items()}
         (better, than), what = now["sides"], f"{effect['ratio']:.2f} times"
-        if fresh["sides"]:
+        network, setting = better.rstrip(")").partition(" (")[::2]
+        # the same change in another setting of the other changes
+        again = bool(setting) and before["sides"] and (before["sides"][0].partition(" (")[0], before["sides"][1])
+        if fresh["sides"] and again == (network, than) and not fresh["quantity"]:
+            spoken = setting.replace("mean over", "averaged over") if setting.startswith("mean") else f"with {setting}"
+            what = f"{spoken} {what}"
+        elif fresh["sides"]:
             what = f"{better} {what} that of {than}"
             if fresh["quantity"]:
                 what = f"{better} has {effect['ratio']:.2f} times the {now['quantity']} of {than}"

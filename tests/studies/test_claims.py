@@ -300,6 +300,14 @@ def test_a_sentence_says_ratio_interval_n_data_verdict_and_budget():
     assert "of real data" in told
 
 
+def test_a_change_that_is_tried_again_in_another_setting_is_not_said_again():
+    pairs = [(f"iresnet-features-{rest}", f"iresnet-pixels-{rest}") for rest in ("first-plain", "both-nested")]
+    tests = [*(Comparison(*pair) for pair in pairs), Comparison(factor="data term")]
+    said = line(judged(tests, *(made_scores(GOOD, names=pair) for pair in pairs)))["sentence"]
+    assert "(iResNet, first-order smoothness, plain skips) has 0.80 times the error of one with a loss on pixels" in said
+    assert ", with iResNet, both orders of smoothness, nested skips 0.80 times (" in said
+
+
 def test_a_sentence_of_many_comparisons_gives_their_range():
     frames = [
         made_scores(GOOD if name == "all" else BAD, name, "none" if name == "all" else "known") for name in STRATA_4
