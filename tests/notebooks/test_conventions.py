@@ -2,6 +2,7 @@
 
 import ast
 import re
+import symtable
 from functools import cache
 from pathlib import Path
 
@@ -75,6 +76,24 @@ def test_parameters_cell(path):
     assert all(type(value) in (str, int, float, bool, list, type(None)) for value in found.values())
     tagged = [c for c in load(path).cells if "parameters" in c.metadata.get("tags", [])]
     assert [load(path).cells.index(c) for c in tagged] == [1], "right after the first cell"
+
+
+def globals_of(functions: list) -> set[str]:
+    """What functions, and those inside them, take from the notebook."""
+    return set().union(*({*one.get_globals()} | globals_of(one.get_children()) for one in functions))
+
+
+def test_no_later_cell_takes_away_what_a_slider_draws_from(path):
+    """A person moves it after the last cell has run, and an error in a move is shown nowhere."""
+    cells = code_cells(load(path))
+    tables = [symtable.symtable(python_of(cell.source), cell.id, "exec") for cell in cells]
+    for place, (cell, table) in enumerate(zip(cells, tables, strict=True)):
+        # what is gathered in passing has been read when the slider appears
+        defined = [one for one in table.get_children() if not one.get_name().endswith(("comp", "genexpr"))]
+        kept = globals_of(defined) if "explore(" in cell.source else set()
+        for later in tables[place + 1 :]:
+            assigned = {one.get_name() for one in later.get_symbols() if one.is_assigned() and not one.is_imported()}
+            assert not kept & assigned, f"the slider of cell {cell.id} reads {', '.join(sorted(kept & assigned))}"
 
 
 def test_code_teaches_and_does_not_build(path):
