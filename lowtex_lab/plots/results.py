@@ -114,7 +114,7 @@ def case_dots(
         style.log_axis(axes.xaxis, values["value"])
     else:
         axes.set_xlim(0, 1.08 * float(values["value"].max()))
-    axes.set_yticks(range(len(cases)), [textwrap.fill(case, 40, break_long_words=False) for case in cases])
+    axes.set_yticks(range(len(cases)), [textwrap.fill(case, 44, break_long_words=False) for case in cases])
     axes.set_ylim(len(cases) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelsize=11)
     axes.tick_params(axis="x", labelsize=10)
