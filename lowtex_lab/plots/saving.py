@@ -250,6 +250,8 @@ def _fix_places(figure: MatplotlibFigure) -> None:
     """
     if figure.get_layout_engine() is None:
         return
+    # at the size it is saved at: hinting makes text a little wider there, and long labels would touch the edge
+    figure.set_dpi(DPI)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
