@@ -99,6 +99,7 @@ def test_a_name_means_one_thing_and_only_known_pairs_share_a_training():
         ["census", "census-smooth-0.001"],
         ["features-smooth-0.001", "iresnet-features-both-nested", "ours"],
         ["iresnet-pixels-both-nested", "pixels-smooth-0.001"],
+        ["lowtex-best", "maps-then-zncc"],
         ["ours-400-steps", "ours-drop-1e-3"],
         ["zncc", "zncc-smooth-0.001"],
     ]
