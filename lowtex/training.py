@@ -589,8 +589,10 @@ def _death_of_a_reader() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("DataLoader"):
             raise
+        # while it waits for a batch, torch catches its own word of the signal, and says only that a process exited
+        told = error.__cause__ if str(error.__cause__).startswith("DataLoader") else error
         raise LowtexError(
-            f"the processes that read images stopped ({str(error).splitlines()[0].strip().rstrip('.')}); usually "
+            f"the processes that read images stopped ({str(told).splitlines()[0].strip().rstrip('.')}); usually "
             f"memory ran out: {shown_size(free_memory())} are free. Close other programs or give the container more "
             "memory; the training goes on from its last saved state when the same command is run again"
         ) from error
