@@ -33,7 +33,7 @@ reproduce: $(STAMP)  ## run all notebooks headless: results/quick/index.html sho
 	@$(PY) -m lowtex_lab.cli run --profile $(PROFILE) $(ARGS)
 
 test: $(STAMP)  ## run all tests
-	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-browser: $(STAMP)  ## run the notebooks and the index page in Chromium (a part of `make test`; 2 minutes)
 	@$(PY) -m pytest tests/browser $(ARGS)
