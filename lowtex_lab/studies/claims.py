@@ -156,19 +156,31 @@ class Comparison:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What is compared, and with what, as a sentence has it; cells of the factorial by what they are made of."""
+        """What is compared, and with what, as a sentence has it; cells of the factorial by what they differ in."""
         if self.factor:
             old, new = (_WORDS["levels"][level] for level in FACTORS[self.factor])
-            return f"a network with {new} (mean over all settings of the other changes)", f"one with {old}"
-        if {self.better, self.than} <= set(factorial()):
-            pairs = zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True)
-            words = [tuple(_WORDS["levels"][level] for level in pair) for pair in pairs]
-            better, than = (" and ".join(pair[side] for pair in words if pair[0] != pair[1]) for side in (0, 1))
-            shared = ", ".join(one for one, other in words if one == other)
-            return f"a network with {better} ({shared})", f"one with {than}"
+            return f"a network with {new}", f"one with {old}"
+        if pairs := self._levels:
+            better, than = (" and ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
+            return f"a network with {better}", f"one with {than}"
         names = (name.partition(": ")[::2] for name in (self.better, self.than))
         better, than = (f"`{name}` {_WORDS['pixels'].get(part, f'({part})') if part else ''}" for name, part in names)
         return better.strip(), than.strip()
+
+    @property
+    def setting(self) -> str:
+        """The other changes, as a sentence has them; empty where it compares single experiments by their names."""
+        if self.factor:
+            return "averaged over all settings of the other changes"
+        return ", ".join(one for one, other in self._levels if one == other)
+
+    @property
+    def _levels(self) -> list[tuple[str, str]]:
+        """Each change of the factorial as the two sides have it; none where one of them is no cell of it."""
+        if not {self.better, self.than} <= set(factorial()):
+            return []
+        pairs = zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True)
+        return [(_WORDS["levels"][one], _WORDS["levels"][other]) for one, other in pairs]
 
     def where(self, miniature: bool = False) -> str:
         """Data and pixels as a sentence has them; empty for a whole measure."""
@@ -702,26 +714,23 @@ def _because(outcomes: Sequence[Outcome]) -> str:
 
 def clauses(known: Sequence[Outcome]) -> str:
     """The numbers of comparisons as a part of a sentence; each says what is not as in the one before."""
-    told, before = [], dict.fromkeys(("where", "sides", "quantity", "behind"))
+    told, before = [], dict.fromkeys(("where", "sides", "setting", "quantity", "behind"))
     several = len({outcome.effect["steps"] for outcome in known}) > 1
     for outcome in known:
         test, effect = outcome.test, outcome.effect
-        now = {"where": test.where(effect["miniature"]), "sides": test.sides, "quantity": test.what}
-        now["behind"] = outcome.behind() + (f", {_budget([outcome])}" if several else "")
+        now = {"where": test.where(effect["miniature"]), "sides": test.sides, "setting": test.setting}
+        now |= {"quantity": test.what, "behind": outcome.behind() + (f", {_budget([outcome])}" if several else "")}
         fresh = {name: value if value != before[name] else "" for name, value in now.items()}
         (better, than), what = now["sides"], f"{effect['ratio']:.2f} times"
-        network, setting = better.rstrip(")").partition(" (")[::2]
-        # the same change in another setting of the other changes
-        again = bool(setting) and before["sides"] and (before["sides"][0].partition(" (")[0], before["sides"][1])
-        if fresh["sides"] and again == (network, than) and not fresh["quantity"]:
-            spoken = setting.replace("mean over", "averaged over") if setting.startswith("mean") else f"with {setting}"
-            what = f"{spoken} {what}"
+        better += f" ({test.setting})" if test.setting else ""
+        if fresh["quantity"] and (fresh["sides"] or fresh["setting"]):
+            what = f"{better} has {what} the {test.what} of {than}"
+        elif fresh["quantity"]:
+            what += f" the {test.what}"
         elif fresh["sides"]:
             what = f"{better} {what} that of {than}"
-            if fresh["quantity"]:
-                what = f"{better} has {effect['ratio']:.2f} times the {now['quantity']} of {than}"
-        elif fresh["quantity"]:
-            what += f" the {now['quantity']}"
+        elif fresh["setting"]:
+            what = f"{'' if test.factor else 'with '}{test.setting} {what}"
         interval = f"{effect['low']:.2f} to {effect['high']:.2f}" if np.isfinite(effect["low"]) else "no interval"
         asked = f"asked for below {test.times:g}" if test.times != 1 else ""
         brackets = [part for part in (interval, asked, fresh["behind"]) if part]

@@ -322,14 +322,15 @@ def test_a_sentence_of_many_comparisons_gives_their_range():
 def test_cells_are_named_by_what_they_are_made_of():
     one = Comparison("iresnet-features-both-nested", "resnet-features-both-plain")
     assert one.sides == (
-        "a network with iResNet and nested skips (a loss on feature maps, both orders of smoothness)",
+        "a network with iResNet and nested skips",
         "one with ResNet and plain skips",
     )
-    effect = Comparison(factor="data term").sides
-    assert effect[0].startswith("a network with a loss on feature maps (mean over all") and effect[1] == (
-        "one with a loss on pixels"
-    )
-    assert Comparison("features-added", "iresnet-pixels-both-nested").sides[1] == "`iresnet-pixels-both-nested`"
+    assert one.setting == "a loss on feature maps, both orders of smoothness"
+    effect = Comparison(factor="data term")
+    assert effect.sides == ("a network with a loss on feature maps", "one with a loss on pixels")
+    assert effect.setting == "averaged over all settings of the other changes"
+    named = Comparison("features-added", "iresnet-pixels-both-nested")
+    assert named.sides[1] == "`iresnet-pixels-both-nested`" and not named.setting
 
 
 class MadeEvidence:
