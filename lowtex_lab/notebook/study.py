@@ -125,7 +125,8 @@ class Study:
             return
         steps = [task.experiment.schedule.steps if task.entries else task.experiment.feature_net.steps for task in plan]
         # notebook 04 trains on the usual pairs alone
-        avoid = "run notebook 04 first, or " if self.train_on == "vkitti2" else ""
+        usual = self.train_on == "vkitti2" and not self.run.name.startswith("04")
+        avoid = "run notebook 04 first, or " if usual else ""
         told = (
             f"To be trained first: {'; '.join(spoken_label(task.label) for task in plan)}. "
             f"{self._cost(plan, sum(steps))} What is trained is kept in {shown(self.run.experiments_dir)} and found "

@@ -615,19 +615,27 @@ def settle(outcomes: Sequence[Outcome]) -> None:
     for outcome, called, sure, little in zip(known, *shares, strict=True):
         outcome.firm, outcome.family = bool(sure and outcome.alone != OPEN), family
         outcome.verdict = outcome.alone if called or outcome.alone.startswith(UNKNOWN) else SMALL if little else OPEN
-    # one more must have a p-value below this to be called
-    called = sum(outcome.says in (YES, NO) for outcome in known)
-    surer = replace(RULE, level=1 - false * (called + 1) / max(family, called + 1))
+    # one more of a family must have a p-value below this to be called
+    called = (sum(outcome.says in (YES, NO) for outcome in known), int(shares[2].sum()))
+    surer, smaller = (replace(RULE, level=1 - false * (n + 1) / max(family, n + 1)) for n in called)
     for outcome in known:
         if outcome.says in OPEN_ONES:
-            outcome.needed = surer.needed(outcome.effect, _room(outcome))
+            ways = [surer.needed(outcome.effect, _room(outcome)), smaller.needed(outcome.effect, _small_room(outcome))]
+            # streets cost more than seeds
+            outcome.needed = min(filter(None, ways), key=lambda way: way[::-1], default=None)
 
 
 def _room(outcome: Outcome) -> float:
-    """How far a comparison's interval may reach to say anything of its claim (`Rule.room`)."""
-    test, log_ratio = outcome.test, float(np.log(outcome.effect["ratio"] / outcome.test.times))
-    room = abs(log_ratio - np.log1p(-RULE.margin)) if test.expects == LESS else RULE.room(log_ratio)
-    return max(room, min(np.log1p(EITHER_WAY) - log_ratio, log_ratio - np.log1p(-EITHER_WAY)) if test.times == 1 else 0)
+    """How far a comparison's interval may reach to say yes or no (`Rule.room`), of the logarithm."""
+    log_ratio = float(np.log(outcome.effect["ratio"] / outcome.test.times))
+    return abs(log_ratio - np.log1p(-RULE.margin)) if outcome.test.expects == LESS else RULE.room(log_ratio)
+
+
+def _small_room(outcome: Outcome) -> float:
+    """How far it may reach to say `SMALL`; not above 0 where nothing will do."""
+    log_ratio = float(np.log(outcome.effect["ratio"]))
+    room = min(np.log1p(EITHER_WAY) - log_ratio, log_ratio - np.log1p(-EITHER_WAY))
+    return room if outcome.test.times == 1 else 0.0
 
 
 def _p_small(outcome: Outcome) -> float:

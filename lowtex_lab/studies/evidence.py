@@ -77,9 +77,12 @@ class Evidence:
         """The finished seeds of an experiment, rising; empty if there are none."""
         return self._finished.get(name, ())
 
-    def missing(self, names: Iterable[str]) -> list[str]:
-        """Those that have no rows."""
-        return [name for name in names if name not in self._finished]
+    def missing(self, names: Iterable[str], measure: str = "") -> list[str]:
+        """Those that have no rows; or no result of a measure, where one is asked for."""
+        there = self._finished
+        if measure:
+            there = set(self.measured(measure)["experiment"]) if self.has_measure(measure) else ()
+        return [name for name in names if name not in there]
 
     def present(self, names: Iterable[str]) -> list[str]:
         """Those that have rows, in the order given."""
@@ -185,7 +188,7 @@ def _several(what: str, values: pd.Series) -> str:
     return f"{what} {there[0]}" if len(there) == 1 else f"{len(there)} {what}s ({', '.join(there)})"
 
 
-def open_evidence(run: NotebookRun | None, names: Sequence[str] = ()) -> Evidence:
+def open_evidence(run: NotebookRun | None, names: Sequence[str] = (), measure: str = "") -> Evidence:
     """The ablation's rows that a notebook reads.
 
     Looked for in the run's own folder (``lowtex ablate --run-dir``), then where `lowtex ablate` writes by default (of
@@ -197,26 +200,33 @@ def open_evidence(run: NotebookRun | None, names: Sequence[str] = ()) -> Evidenc
         run: the notebook's run; None looks among the committed ones alone. The smoke profile, whose own numbers would
             mean nothing, reads quick's.
         names: experiments without which a place is passed over.
+        measure: of `lowtex_lab.studies.rows.MEASURES`; a place where some of ``names`` were not measured so is passed
+            over, too.
 
     Raises:
-        DataError: there are no rows anywhere.
+        DataError: there are no rows anywhere, or none with that measure; says how to make them.
     """
     passed_over, few = [], None
     for one in _found(run):
-        found, absent = replace(one, passed_over=tuple(passed_over)), one.missing(names)
+        found, absent = replace(one, passed_over=tuple(passed_over)), one.missing(names, measure)
         short = [] if one.own else [name for name in names if len(one.seeds(name)) < Rule().least]
         if not absent and not short:
             return found
         if not absent:
             few = few or found
-        what = f"no rows of {', '.join(absent)}" if absent else f"fewer than {Rule().least} seeds of {', '.join(short)}"
+        what = (
+            f"no {measure or 'rows'} of {', '.join(absent)}"
+            if absent
+            else f"fewer than {Rule().least} seeds of {', '.join(short)}"
+        )
         passed_over.append(f"{shown(one.run_dir)} was passed over: {what} yet.")
     if few:
         return few
     profile = _profile(run)
     own = f"neither in {shown(run.run_dir)} nor in {shown(ablation_dir(profile))} nor " if run else ""
     raise DataError(
-        f"no rows of the ablation: {own}in {shown(REFERENCE)}; `lowtex ablate --profile {profile}` makes them"
+        f"no rows of the ablation: {own}in {shown(REFERENCE)}; `lowtex ablate --profile {profile}"
+        + (f" --measure {measure}` measures trained networks" if measure else "` makes them")
         + "".join(f"; {p}" for p in passed_over)
     )
 

@@ -165,7 +165,8 @@ def real_answer(rows: pd.DataFrame, protocol: str, folder: str | Path = REAL) ->
     networks = table[table["start"] != NO_PICTURE]
     best = networks.loc[networks["abs_rel"].idxmin()]
     seen = f"{count(int(best['images']), 'real frame')}, {count(int(best['seeds']), 'seed')}"
-    said = f"The smallest AbsRel of {len(networks)} is {best['abs_rel']:.3f}, of `{best['method']}`, {best['start']}"
+    said = f"Of {count(len(networks), 'kind')} of training the smallest AbsRel is {best['abs_rel']:.3f}, that of "
+    said += f"`{best['method']}`, {best['start']}"
     if len(blind):
         said += f"; {blind['method'].iloc[0].replace('reference: ', 'a ')}, which sees no picture, scores "
         said += f"{blind['abs_rel'].iloc[0]:.3f}"

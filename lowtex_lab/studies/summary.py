@@ -22,7 +22,7 @@ from lowtex_lab.studies.tables import design, error_table, mean_text, missing_li
 _STORED = yaml.safe_load(Path(__file__).with_name("summary.yaml").read_text(encoding="utf-8"))
 ROWS, FIRST, STRATA, CHANGES, EFFECTS = (_STORED[name] for name in ("rows", "first", "strata", "changes", "effects"))
 
-SAYS = {HELPS: "a gain", HARMS: "a loss", SAME: "no difference", OPEN: "undecided"}
+SAYS = {HELPS: "better", HARMS: "worse", SAME: "no difference", OPEN: "undecided"}
 """Verdicts as a sentence ends in them."""
 
 
@@ -102,7 +102,8 @@ def answers(evidence: Evidence, factorial: Evidence) -> list[str]:
         for metric, stratum in (("abs_rel", "low"), ("rmse", "all"))
     )
     n = f"{low['seeds']} seeds, {low['images']} images of the miniature, {evidence.budget}"
-    rmse = f"RMSE, in which far places weigh most, is {_ratio(far)} times the baseline's: {SAYS[far['verdict']]}."
+    rmse = f"RMSE of `ours`, in which far places weigh most, is {_ratio(far)} times that of `baseline`: "
+    rmse += f"{SAYS[far['verdict']]}."
     told.append(
         f"In low texture the paper's method (`ours`) makes {_ratio(low)} times the error of the usual recipe "
         f"(`baseline`): {SAYS[low['verdict']]} ({n})."

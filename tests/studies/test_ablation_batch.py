@@ -374,6 +374,13 @@ def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
         patch.setattr(Evidence, "seeds", lambda one, name: (0, 1, 2) if one.profile == "quick" else (0, 1))
         taken = open_evidence(smoke, ["ours"])
     assert taken.profile == "quick" and "fewer than 3 seeds of ours" in taken.describe()
+    with monkeypatch.context() as patch:
+        patch.setattr(Evidence, "has_measure", lambda one, measure: one.profile == "quick")
+        patch.setattr(Evidence, "measured", lambda one, measure: pd.DataFrame({"experiment": ["ours"]}))
+        taken = open_evidence(smoke, ["ours"], "edges")
+        assert taken.profile == "quick" and "passed over: no edges of ours yet" in taken.describe()
+        with pytest.raises(DataError, match="lowtex ablate --profile quick --measure edges` measures"):
+            open_evidence(smoke, ["census"], "edges")
     (tmp_path / "reference" / "study" / "ablation").unlink()
     # another profile has rows of its own, or is told that these are quick's
     assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"

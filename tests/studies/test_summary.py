@@ -100,11 +100,11 @@ def test_blocks_take_the_old_ones_places():
 def test_three_sentences_say_what_holds_where_from_and_what_gets_worse():
     made = Made(sixteen_cells() | {"ours": [0.14] * 3, "baseline": [0.2] * 3})
     gain, changes, loss = summary.answers(made, made)
-    assert "makes 0.70 (" in gain and gain.endswith("a gain (3 seeds, 12 images of the miniature, 200 steps).")
+    assert "makes 0.70 (" in gain and gain.endswith("better (3 seeds, 12 images of the miniature, 200 steps).")
     assert "feature maps instead of pixels (0.699 times) lowers" in changes and changes.count("instead of") == 4
     assert changes.endswith("; 3 seeds, 12 images, 200 steps.")
     assert changes.index("no gain in low texture can be shown") < changes.index("iResNet instead of ResNet (")
-    assert "is 1.04 (" in loss and loss.endswith("a loss.")
+    assert "is 1.04 (" in loss and loss.endswith("worse.")
     made.errors.pop("iresnet-features-both-nested")
     assert summary.answers(made, made)[1].startswith("No rows yet of 1 of 16 cells")
     assert "nested --profile study` trains" in summary.answers(made, made)[1]

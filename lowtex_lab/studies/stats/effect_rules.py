@@ -152,8 +152,9 @@ class Rule:
             f"An effect is a ratio of errors, with the change to without it; its interval is the {self.level:.0%} one "
             f"over seeds and images. It **{HELPS}** if the whole interval lies below {1 - self.margin:g}, "
             f"**{HARMS}** if it lies above {1 + self.margin:g}; there is **{SAME}** if it lies between the two; "
-            f"otherwise the effect is **{OPEN}**. With fewer than {self.least} seeds, or scenes (or stretches), it "
-            f"**{CANNOT}**."
+            f"otherwise the effect is **{OPEN}**. Where several effects are judged together, each must be surer "
+            f"(Holm's correction), so one can be {OPEN} whose own interval lies on one side. With fewer than "
+            f"{self.least} seeds, or scenes (or stretches), it **{CANNOT}**."
         )
 
 
