@@ -160,7 +160,7 @@ class RigCheck:
 
     @property
     def verdict(self) -> str:
-        """Wrong if anything is; right if order and rows are; else it cannot be judged."""
+        """Wrong if anything is; right if order and rows could be judged, be they doubtful; else it cannot be judged."""
         if WRONG in set(self.findings.verdict):
             return WRONG
         order_and_rows = self.findings.verdict[self.findings.topic.isin(["order", "rows"])]

@@ -160,7 +160,7 @@ def rig(options: argparse.Namespace) -> int:
     """Some pairs of a folder of one's own (left/, right/, rig.yaml) are matched without looking at the calibration, and
     compared with it: are left and right the right way round, do their rows agree, do the principal points fit, and,
     where there is ground truth, is focal length x baseline right? The verdict is printed, and drawn with what it rests
-    on. The exit code is 0 where order and rows are right and nothing is wrong, else 1.
+    on. The exit code is 0 where order and rows could be judged and nothing is wrong, else 1.
 
     example:
       lowtex data rig --template > ~/my_rig/rig.yaml       then write your numbers into it

@@ -87,6 +87,8 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.references:
         scored = set(result.per_image["image"])
         indices = [index for index, name in enumerate(dataset.names) if name in scored]
+        if len(indices) < 2:
+            raise OptionError("--references needs two scored images or more; leave it out, or name a larger split")
         told |= {"experiment_key": "none", "seed": 0, "train_data": FIXED_BY}
         for name, reference in reference_evaluations(dataset, result.protocol, strata, indices).items():
             rows = pd.concat([rows, rows_from(reference, name, **origin, **told)])

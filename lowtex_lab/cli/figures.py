@@ -2,6 +2,8 @@
 
 import argparse
 
+from lowtex.errors import DataError
+
 
 def figures(options: argparse.Namespace) -> int:
     """Everything is drawn from the rows and the arrays a run left behind; nothing is trained or evaluated.
@@ -15,7 +17,12 @@ def figures(options: argparse.Namespace) -> int:
     from lowtex_lab.plots import redraw
 
     run_dir = options.run_dir or default_run_dir("quick")
-    drawn, kept = redraw(run_dir, tell=print)
+    try:
+        drawn, kept = redraw(run_dir, tell=print)
+    except DataError:
+        # one figure that cannot be drawn keeps neither the others nor the tables from the page
+        write_report(run_dir)
+        raise
     page = write_report(run_dir)
     print(f"{len(drawn)} figures drawn again, {len(kept)} kept; open {shown(page)}")
     return 0

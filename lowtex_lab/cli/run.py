@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     example:
       lowtex run
       lowtex run --only 10,11 --data kitti=~/kitti_raw --data kitti_depth=~/kitti_depth
-      lowtex run --only 04 --set 04.steps=400 --run-dir results/longer
+      lowtex run --only 11 --set 11.finetune_steps=400 --run-dir results/longer
     """
     from lowtex.data_paths import parse_roots
     from lowtex.paths import shown

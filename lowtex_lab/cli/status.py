@@ -16,6 +16,7 @@ from lowtex.datasets.virtual_kitti2 import VKITTI2_SPLITS
 from lowtex.errors import DataError, LowtexError
 from lowtex.files import shown_size
 from lowtex.paths import shown
+from lowtex.profiles import PROFILES
 from lowtex.progress import count
 from lowtex_lab.cli.checking import RULES, TRUTHS, VIEWS, official_frames, open_tolerantly, role_of, wrapped
 
@@ -101,6 +102,8 @@ def print_status(named: Mapping[str, Path], profile: str = "quick") -> list[str]
 
 def _place(data: DataStatus, profile: str) -> str:
     if data.kind == "none":
+        if not PROFILES[profile].miniature_frames:
+            return f"profile {profile} reads real data, and has no miniature"
         return f"no miniature either: lowtex data miniature --profile {profile} writes it"
     if data.kind == "miniature" or data.named:
         return shown(data.root)

@@ -183,6 +183,7 @@ def ablate(options: argparse.Namespace) -> int:
     from lowtex.paths import shown
     from lowtex_lab.studies.batch import Place, make_plan, parse_numbers, run_plan, select, take_measures
     from lowtex_lab.studies.evidence import ablation_dir
+    from lowtex_lab.studies.rows import finished_labels
 
     names, seeds = select(options.only, options.names), sorted(parse_numbers("--seeds", options.seeds))
     jobs = options.jobs or max(1, len(os.sched_getaffinity(0)) // options.threads)
@@ -194,8 +195,13 @@ def ablate(options: argparse.Namespace) -> int:
     if data != "vkitti2" and not tests:
         raise OptionError(f"--data {data} alone has nothing to score on; add a data set with ground truth by --data")
     settings = training_settings(open_pairs(data, root, options.split, profile.size), data, root)
-    on = data if options.data else ""
+    # trainings on other data, scores on other test sets and other beginnings are ablations of their own
+    on = "-".join([*named, "finetuned"] if options.init else named)
     run_dir = (options.run_dir or ablation_dir(profile.name, on)).absolute()
+    if options.finished and not finished_labels(options.finished):
+        raise OptionError(
+            f"--finished {options.finished} holds no finished ablation; name the folder above its folder 'ablation'"
+        )
     own = {"data": data, "split": options.split, "tests": tests, "start": options.init and options.init.absolute()}
     device = {"device": options.device, "threads": options.threads, "compile": options.compile}
     place = Place(run_dir, root.absolute(), profile.name, **device, **own)

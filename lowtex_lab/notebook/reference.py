@@ -111,16 +111,20 @@ def keep_ablation(run_dir: str | Path, reference: str | Path) -> int:
     source, target = Path(run_dir) / FOLDER, Path(reference) / FOLDER
     if not (labels := finished_labels(run_dir)):
         raise DataError(f"no finished experiment under {source}; `lowtex ablate` trains and scores them")
+    keys = {label: record["key"] for label, record in read_all_records(run_dir).items()}
     for kind in ("images", "rows", *MEASURES):
         paths = [path for path in (source / kind / f"{label}.csv.gz" for label in labels) if path.is_file()]
         new = [_image_scores(path) if kind == "images" else _as_text(path) for path in paths]
-        if not new:
-            continue
         place = target / f"{kind}.csv.gz"
         if place.is_file():
             old = _as_text(place)
-            replaced = {path.name.removesuffix(".csv.gz") for path in paths}
-            new.append(old[~(old["experiment"] + "-s" + old["seed"]).isin(replaced)])
+            of_label = old["experiment"] + "-s" + old["seed"]
+            replaced = of_label.isin([path.name.removesuffix(".csv.gz") for path in paths])
+            # the measure of a network that was trained anew since is that of another network
+            stale = of_label.isin(list(keys)) & (of_label.map(keys) != old["experiment_key"])
+            new.append(old[~replaced & ~stale])
+        if not new:
+            continue
         write_csv(place, pd.concat(new).sort_values(["experiment", "seed"], kind="stable"))
     records = (read_all_records(reference) if (target / PACKED_RECORDS).is_file() else {}) | read_all_records(run_dir)
     with atomic_path(target / PACKED_RECORDS) as temporary:

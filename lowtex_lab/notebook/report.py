@@ -240,7 +240,11 @@ def _verdicts(run_dir: Path, problems: list[str]) -> dict[str, dict[str, str]]:
     path = run_dir / "tables" / SENTENCES
     if not path.is_file():
         return {}
-    lines = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        lines = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError:
+        problems.append(f"{path} is damaged; run notebook 16 again")
+        return {}
     if missing := {"claim", "mark", "verdict", "sentence"} - set(lines):
         problems.append(f"{path} has no column {', '.join(sorted(missing))}; run notebook 16 again")
         return {}
@@ -252,7 +256,9 @@ def _chapter(run_dir: Path, notebook: Path, records: dict[str, dict], problems: 
     cell, the ``answer`` of its record, and the ``picture`` that this names (else the first one in it), or ``above``:
     the name of that picture, where it stands large on the page already."""
     name, cells = notebook.name.split(".")[0], _read(notebook, problems).get("cells", [])
-    record, first = records.get(name, {}), "".join(cells[0]["source"]) if cells else ""
+    # of a notebook that failed, the record is an earlier run's
+    record = {} if notebook.name.endswith(FAILED) else records.get(name, {})
+    first = "".join(cells[0]["source"]) if cells else ""
     title = re.search(r"^# +(.+)", first, re.MULTILINE) or ["", name.replace("_", " ")]
     question = re.search(r"^\*\*Question\.\*\* *(.+)", first, re.MULTILINE) or ["", ""]
     chapter = {
@@ -305,6 +311,7 @@ def _data(run_dir: Path, rows: pd.DataFrame) -> str:
     """``the miniature``, ``real data`` or both: what the run's numbers, or else its figures, were measured on."""
     if rows.empty:
         cards = (_read(path, []) for path in _files(run_dir / "figures", "*.json"))
-        return "the miniature" if any(str(card.get("title")).endswith("miniature data") for card in cards) else ""
+        titles = (" ".join(str(card.get("title")).split()) for card in cards)
+        return "the miniature" if any(title.endswith("miniature data") for title in titles) else ""
     kinds = {True: "the miniature", False: "real data"}
     return " and ".join(kinds[kind] for kind in (True, False) if (rows["miniature"].astype(bool) == kind).any())

@@ -76,8 +76,8 @@ class NotebookRun:
         return resolve_device(self.device)
 
     def root(self, name: str) -> Path:
-        """The folder of data set ``name`` (``vkitti2``, ``kitti``, ``kitti_depth``); writes the miniature if it is
-        the one wanted and not there yet."""
+        """The folder of data set ``name`` (``vkitti2``, ``kitti``, ``stereo``, …); writes the miniature if it is the
+        one wanted and not there yet."""
         folder = self.roots[name]
         if name not in self.roots.named:
             ensure_miniature(self.profile.name)
@@ -205,7 +205,7 @@ def start(
 
     Args:
         number: the notebook's number or name.
-        profile: ``quick``, ``standard`` or ``paper``.
+        profile: ``quick``, ``study``, ``standard`` or ``paper``.
         seed: of everything random.
         run_dir: where files go; a relative folder counts from the root of the checkout, and empty means
             ``results/<profile>``, or a neighbour of it named after the data sets where real ones are given.

@@ -119,8 +119,12 @@ def parameters_of(source: str | Path) -> dict[str, Any]:
         raise DataError(f"{source} is not a notebook ({error!r})") from error
     if len(tagged) != 1:
         raise DataError(f"{source} has {len(tagged)} cells tagged 'parameters'; it needs exactly one")
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError as error:
+        raise DataError(f"{source}: the parameters cell is not Python (line {error.lineno}: {error.msg})") from error
     found = {}
-    for statement in ast.parse(code).body:
+    for statement in statements:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         try:
             found[target.id] = ast.literal_eval(statement.value)

@@ -34,7 +34,7 @@ def effect_forest(
     """Ratios of errors with their intervals, a line an effect, a panel a stratum; left of 1 the error falls.
 
     Args:
-        effects: of `stats.effects.compare`, `stats.factorial.factorial_effects` or `simple_effects`: rows
+        effects: of `stats.effects.compare` or `stats.factorial.factorial_effects`: rows
             ``effect, stratum, ratio, low, high, verdict, seeds, images, clusters, cluster, metric``, at most three
             strata; ``order`` draws a line between main effects and interactions, ``verdict_corrected`` is taken where
             there.

@@ -23,7 +23,17 @@ from lowtex.paths import shown
 from lowtex.progress import duration
 from lowtex_lab.notebook.run import NotebookRun
 from lowtex_lab.plots.tidy import counted
-from lowtex_lab.studies.rows import FOLDER, MEASURES, SPLITS, finished_labels, has_table, read_records, read_table
+from lowtex_lab.studies.rows import (
+    FOLDER,
+    MEASURES,
+    PROTOCOL,
+    SPLITS,
+    finished_labels,
+    has_table,
+    read_all_records,
+    read_records,
+    read_table,
+)
 from lowtex_lab.studies.stats.effect_rules import Rule
 
 REFERENCE = REPOSITORY / "results" / "reference"
@@ -81,7 +91,10 @@ class Evidence:
         """Those that have no rows; or no result of a measure, where one is asked for."""
         there = self._finished
         if measure:
-            there = set(self.measured(measure)["experiment"]) if self.has_measure(measure) else ()
+            try:
+                there = set(self.measured(measure)["experiment"])
+            except DataError:
+                there = set()
         return [name for name in names if name not in there]
 
     def present(self, names: Iterable[str]) -> list[str]:
@@ -129,6 +142,11 @@ class Evidence:
         """
         require_choice("measure", measure, MEASURES)
         found = read_table(self.run_dir, measure, self._labels(self.names if names is None else names))
+        if len(found):
+            # the measure of a network that was trained anew since is that of another network
+            keys = {label: record["key"] for label, record in read_all_records(self.run_dir).items()}
+            labels = found["experiment"] + "-s" + found["seed"].astype(str)
+            found = found[labels.map(keys) == found["experiment_key"]]
         if found.empty:
             raise DataError(
                 f"no measurement {measure!r} in {self.folder} of these experiments; "
@@ -146,7 +164,8 @@ class Evidence:
     def budget(self) -> str:
         """How long the rows of no group of their own were trained: ``200 steps``."""
         records = self.records()
-        return counted(records.loc[records["experiment"].isin(list(NAMED)), "steps"], "step")
+        named = records["experiment"].isin(list(NAMED))
+        return counted(records.loc[named if named.any() else slice(None), "steps"], "step")
 
     def describe(self) -> str:
         """Where the rows come from and what stands behind them, in a few lines."""
@@ -245,7 +264,7 @@ def _profile(run: NotebookRun | None) -> str:
 
 
 def _found(run: NotebookRun | None) -> list[Evidence]:
-    """Every place that has rows, in the order they are looked into."""
+    """Every place that has rows of Virtual KITTI 2, in the order they are looked into."""
     profile, places = _profile(run), []
     if run and run.profile.name == profile:
         places.append((run.run_dir, profile, True))
@@ -255,4 +274,7 @@ def _found(run: NotebookRun | None) -> list[Evidence]:
         places.append((ablation_dir(profile), profile, True))
     for name in dict.fromkeys([*([] if profile == "quick" else [profile]), "study", "quick"]):
         places.append((REFERENCE if name == "quick" else REFERENCE / name, name, False))
-    return [Evidence(place, name, own) for place, name, own in places if finished_labels(place)]
+    # an ablation that was scored on real test sets alone has no test rows of the protocol that notebooks read
+    records = {place: read_all_records(place).values() for place, _, _ in places}
+    scored = {place for place in records if any(PROTOCOL in one["protocol"].split("+") for one in records[place])}
+    return [Evidence(place, name, own) for place, name, own in places if place in scored]

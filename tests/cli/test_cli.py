@@ -15,12 +15,14 @@ import pytest
 import yaml
 
 from lowtex.catalog import TRUTH_FILES
-from lowtex.data_paths import DATASETS
+from lowtex.data_paths import DATASETS, REPOSITORY
 from lowtex.errors import DataError
 from lowtex.evaluation.results import read_rows
 from lowtex_lab import cli
 from lowtex_lab.cli import download, options
 from lowtex_lab.cli.run import _environment as snakemake_environment
+from lowtex_lab.notebook import graph
+from lowtex_lab.notebook.runner import parameters_of
 
 BAD = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 LAB = "matplotlib seaborn requests papermill snakemake nbformat nbconvert IPython ipywidgets jinja2 psutil".split()
@@ -34,6 +36,8 @@ def test_help_shows_an_example(command, capsys):
     text = capsys.readouterr().out
     assert f"example:\n  lowtex {command}" in text
     assert all(len(line) <= 125 for line in text.splitlines())
+    for number, name in re.findall(r"--set (\d\d)\.(\w+)=", text):
+        assert name in parameters_of(REPOSITORY / "notebooks" / f"{graph.node(number).name}.ipynb")
 
 
 def test_help_lists_all_commands_without_importing_torch_or_any_package_of_the_lab():

@@ -38,6 +38,8 @@ def test_nothing_anywhere(checkout, capsys):
     for page in ("raw_data.php", "depth_prediction", "vkitti-2", "make3d.cs.cornell.edu", "cityscapes-dataset.com"):
         assert page in text
     assert everything_in(checkout).keys() == {checkout / "data"}, "nothing is written"
+    assert cli.main(["data", "status", "--profile", "paper"]) == 0
+    assert "profile paper reads real data" in capsys.readouterr().out
 
 
 def test_counts_by_split_without_opening_a_file(checkout, tmp_path, monkeypatch):

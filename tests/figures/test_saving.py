@@ -14,6 +14,7 @@ from lowtex.errors import DataError
 from lowtex.evaluation.results import write_rows
 from lowtex.files import write_json
 from lowtex.geometry import StereoRig
+from lowtex_lab import cli
 from lowtex_lab import plots as figures
 from lowtex_lab.plots.run_figures import comparable_groups, texture_kind, timeline_rows
 from lowtex_lab.plots.saving import PLOTS, plot, redraw_card
@@ -172,6 +173,7 @@ def test_one_figure_that_fails_stops_no_other(tmp_path):
     with pytest.raises(DataError, match=r"1 figures could not be drawn again: .*a\.csv is missing"):
         figures.redraw(tmp_path)
     assert (tmp_path / "figures" / "b.png").is_file()
+    assert cli.main(["figures", "--run-dir", str(tmp_path)]) == 2 and (tmp_path / "index.html").is_file()
 
 
 def test_rows_are_grouped_by_what_may_be_compared():

@@ -161,6 +161,11 @@ def test_entries_kept_before_stay_and_newer_ones_replace_theirs(ablation, tmp_pa
         "baseline-s0": True,
         "ours-s0": False,
     }
+    # the measure of a network that was trained anew goes
+    write_json(tmp_path / "newer" / "ablation" / "records" / "baseline-s0.json", record | {"key": "another"})
+    write_csv(tmp_path / "newer" / "ablation" / "rows" / "baseline-s0.csv.gz", newer.assign(experiment_key="another"))
+    reference.keep_ablation(tmp_path / "newer", kept)
+    assert read_table(kept, "edges", ["baseline-s0"]).empty and len(read_table(kept, "edges", ["ours-s0"]))
 
 
 def test_a_damaged_packed_file_is_named(ablation, tmp_path):

@@ -189,11 +189,12 @@ def test_the_same_files_give_the_same_page_and_those_of_notebooks_are_made_once(
 def test_failures_are_shown_first(tmp_path):
     _notebook(tmp_path / "notebooks" / "10_kitti.FAILED.ipynb")
     _notebook(tmp_path / "notebooks" / ".12_at_work.1.x" / "output.ipynb")
+    write_json(tmp_path / "notebooks" / "10_kitti.result.json", {"notebook": "10_kitti", "answer": "An old answer."})
     (tmp_path / "notebooks" / "11_x.result.json").write_text("{broken")
     page = Page(report.write_index(tmp_path))
     assert "Not everything succeeded. Failed: 01 · A title." in page.text and "A title (FAILED)" in page.text
     assert "11_x.result.json is not valid JSON" in page.text and "output.ipynb" not in page.text
-    assert "Measured on" not in page.text and "No verdicts yet" in page.text
+    assert "Measured on" not in page.text and "No verdicts yet" in page.text and "An old answer" not in page.text
     assert page.text.index("Not everything succeeded") < page.text.index("No verdicts yet")
     assert any(link["href"].endswith("10_kitti.FAILED.ipynb") for link in page.all("a"))
 
@@ -216,6 +217,8 @@ def test_the_banner_says_what_is_miniature(tmp_path):
         write_rows(folder / "rows" / "10.csv", make_rows(miniature=False, kinds=("none",)))
     write_rows(mixed / "rows" / "12.csv", make_rows(miniature=True, kinds=("none",)).assign(eval_data="mini"))
     figures.save_figure(figures.stereo_anaglyph(make_sample(), miniature=True), pictures / "figures" / "01_pair")
+    card = pictures / "figures" / "01_pair.json"
+    write_json(card, read_json(card) | {"title": "A title over two lines — miniature\ndata\n "})
     texts = [Page(report.write_index(folder)).text for folder in (real, mixed, pictures)]
     assert "Measured on REAL DATA" in texts[0] and "MINIATURE" not in texts[0]
     assert "Measured on THE MINIATURE AND REAL DATA" in texts[1] and "The numbers marked so come" in texts[1]
@@ -236,6 +239,8 @@ def test_the_records_of_a_kept_run_and_a_table_of_another_shape(tmp_path):
     page = Page(report.write_index(tmp_path))
     assert "A kept answer." in page.text
     assert "16_sentences.csv has no column mark, sentence; run notebook 16 again" in page.text
+    write_text(tmp_path / "tables" / report.SENTENCES, "")
+    assert "16_sentences.csv is damaged; run notebook 16 again" in Page(report.write_index(tmp_path)).text
 
 
 def test_a_damaged_picture_is_said(tmp_path):

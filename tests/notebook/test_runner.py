@@ -140,6 +140,10 @@ def test_parameters_take_the_type_of_their_default(tmp_path):
         ("not json", "is not a notebook"),
         ('{"cells": []}', "has 0 cells tagged 'parameters'"),
         ('{"cells": [{"metadata": {"tags": ["parameters"]}, "source": ["n = f()"]}]}', "not of the form name = lit"),
+        (
+            '{"cells": [{"metadata": {"tags": ["parameters"]}, "source": ["n ="]}]}',
+            "is not Python .line 1: inv",
+        ),
     ],
 )
 def test_a_broken_parameters_cell_is_named(tmp_path, content, message):

@@ -25,7 +25,7 @@ from lowtex_lab.miniature.store import ensure_miniature
 from lowtex_lab.notebook.reference import keep_ablation
 from lowtex_lab.studies import evidence, rows
 from lowtex_lab.studies.batch import Place, carry_out, main, take_measures, to_json
-from lowtex_lab.studies.evidence import Evidence, open_batches, open_evidence
+from lowtex_lab.studies.evidence import REFERENCE, Evidence, open_batches, open_evidence
 from lowtex_lab.studies.rows import (
     MINIATURE_STRATA,
     REAL_STRATA,
@@ -339,8 +339,23 @@ def test_measures_are_taken_once_and_follow_the_training(found, batch, mean_disp
     # a measurement of another training than the one that stands now is taken again
     path = found.folder / "edges" / "ours-s0.csv.gz"
     read_table(found.run_dir, "edges", ["ours-s0"]).assign(experiment_key="old").to_csv(path, index=False)
+    with pytest.raises(DataError, match="no measurement 'edges'"):
+        found.measured("edges", ["ours"])
+    assert found.missing(["ours"], "edges") == ["ours"]
     assert cli.main(command) == 0 and len(mean_disparity.calls) == 4
     assert "old" not in set(found.measured("edges")["experiment_key"])
+
+
+def test_other_beginnings_and_test_sets_are_other_ablations_and_a_wrong_finished_one_is_told(
+    world, batch, tmp_path, capsys
+):
+    words = ["ablate", "ours", "--seeds", "0", "--profile", "smoke", "--dry-run", "--data", f"vkitti2={world}"]
+    for more, folder in ((["--init", str(batch[0])], "vkitti2-finetuned;"), ([], "vkitti2;")):
+        assert cli.main([*words, *more]) == 0
+        out = capsys.readouterr().out
+        assert f"ablation-smoke-on-{folder}" in out.replace("\n", ";")
+    assert cli.main([*words, "--finished", str(tmp_path)]) == 2
+    assert f"--finished {tmp_path} holds no finished ablation" in capsys.readouterr().err
 
 
 def test_a_measure_that_fails_stops_no_other(found, batch, mean_disparity, capsys):
@@ -375,12 +390,16 @@ def test_places_are_looked_into_in_order(found, tmp_path, monkeypatch):
         taken = open_evidence(smoke, ["ours"])
     assert taken.profile == "quick" and "fewer than 3 seeds of ours" in taken.describe()
     with monkeypatch.context() as patch:
-        patch.setattr(Evidence, "has_measure", lambda one, measure: one.profile == "quick")
-        patch.setattr(Evidence, "measured", lambda one, measure: pd.DataFrame({"experiment": ["ours"]}))
+        patch.setattr(Evidence, "missing", lambda one, names, _: names if one.profile == "study" else names[1:])
         taken = open_evidence(smoke, ["ours"], "edges")
         assert taken.profile == "quick" and "passed over: no edges of ours yet" in taken.describe()
         with pytest.raises(DataError, match="lowtex ablate --profile quick --measure edges` measures"):
-            open_evidence(smoke, ["census"], "edges")
+            open_evidence(smoke, ["ours", "census"], "edges")
+    # rows of real test sets alone are none of the protocol that notebooks read
+    with monkeypatch.context() as patch:
+        patch.setattr(evidence, "REFERENCE", REFERENCE / "real" / "scratch")
+        with pytest.raises(DataError, match="no rows of the ablation"):
+            open_evidence(smoke)
     (tmp_path / "reference" / "study" / "ablation").unlink()
     # another profile has rows of its own, or is told that these are quick's
     assert open_evidence(_run(tmp_path / "run", "standard")).profile == "quick"

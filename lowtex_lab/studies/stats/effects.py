@@ -183,7 +183,7 @@ def seed_errors(
     stratum_kind: str = "none",
     strata: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Mean error over images of each experiment and seed, for `lowtex_lab.plots.paired_dots`.
+    """Mean error over images of each experiment and seed.
 
     Returns:
         experiment, seed, stratum_kind, stratum, metric, error, images, and what the scores have in common.
