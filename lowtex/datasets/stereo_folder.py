@@ -6,6 +6,7 @@ is depth or disparity kept as NumPy, PFM, TIFF or PNG.
 
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -504,7 +505,7 @@ def _read_numpy(path: Path) -> np.ndarray:
             if len(loaded.files) != 1:
                 raise DataError(f"{path} holds {len(loaded.files)} arrays where one is expected; {MAP_WAY_OUT}")
             loaded = loaded[loaded.files[0]]
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, SyntaxError) as error:
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, SyntaxError, zlib.error) as error:
         raise DataError(f"{path} is not a whole NumPy file ({str(error).splitlines()[0]}); {MAP_WAY_OUT}") from error
     if loaded.dtype.kind not in "fiu" or loaded.ndim != 2 or loaded.size == 0:
         raise DataError(f"{path} holds {loaded.dtype} of shape {loaded.shape}, not numbers (h, w); {MAP_WAY_OUT}")
