@@ -365,7 +365,8 @@ def read_rig_file(path: str | Path) -> RigFile:
 def _mapping(path: Path) -> dict:
     text = read_text(path, RIG_WAY_OUT)
     try:
-        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        # every value as the text it is: by YAML's own rules 0721 would be 465, and 12:30 would be 750
+        node, values = yaml.compose(text, Loader=yaml.BaseLoader), yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -391,7 +392,6 @@ def _rig_number(key: str, value: object, path: Path) -> int | float:
     way_out = f"write a number like {EXAMPLE_VALUES[key]}, without a unit"
     if isinstance(value, str):
         try:
-            # YAML takes 1e-3 for a text, because it has no point
             value = float(value)
         except ValueError:
             fraction = _FRACTION.fullmatch(value)
