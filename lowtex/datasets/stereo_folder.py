@@ -255,8 +255,10 @@ class StereoFolder(StereoReader):
 
     def _check_files(self) -> None:
         pairs = list({f.frame: f for f in self.frames if f.side == self._sides[0]}.values())
-        gone = [paths[0] for paths in map(self.missing, pairs) if paths]
-        self._report(gone, len(pairs), "pairs", PAIR_WAY_OUT)
+        # without the other view, each camera's image is a sample of its own
+        views = pairs if self.views else self.frames
+        gone = [paths[0] for paths in map(self.missing, views) if paths]
+        self._report(gone, len(views), "pairs" if self.views else "images", PAIR_WAY_OUT)
         if "l" not in self._sides:
             return
         lost = [self.file("map", f) for f in pairs if self.needs_depth and not self.has("map", f)]
