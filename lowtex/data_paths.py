@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lowtex.errors import DataError, OptionError, require_choice
+from lowtex.files import read_json
 from lowtex.profiles import PROFILES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -26,6 +27,9 @@ STREETS_FOLDER = "vkitti2_streets"
 
 MINIATURE_MANIFEST = "manifest.json"
 """Left beside a profile's miniatures, one file for all its roots."""
+
+MINIATURE_WHAT = "miniature data sets written by lowtex, not the real ones"
+"""What such a manifest says in ``what``; others' files have that name too."""
 
 ROOT_MANIFEST = "miniature.json"
 """Left in each root by the writer itself, with the parameters and the version of the world."""
@@ -175,7 +179,17 @@ def miniature_manifest(root: str | Path) -> Path | None:
     """The manifest nearest to the files, None for real data: the root's own says which world wrote them."""
     folders = (Path(root), Path(root).parent)
     places = [folder / name for folder in folders for name in (ROOT_MANIFEST, MINIATURE_MANIFEST)]
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if path.is_file() and _is_ours(path)), None)
+
+
+def _is_ours(path: Path) -> bool:
+    """The kit wrote this manifest."""
+    if path.name == ROOT_MANIFEST:
+        return True
+    with suppress(DataError, OSError):
+        manifest = read_json(path)
+        return isinstance(manifest, dict) and manifest.get("what") == MINIATURE_WHAT
+    return False
 
 
 def _content(path: str | Path, size: int) -> bytes:

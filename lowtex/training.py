@@ -234,8 +234,7 @@ def _feature_net_of_start(experiment: Experiment, start: str | Path | None, expe
     Raises:
         CheckpointError: the start had one, and it is gone.
     """
-    folder = Path(start) if start is not None else None
-    if folder is None or experiment.feature_net.kind == "joint" or not is_finished(folder):
+    if start is None or experiment.feature_net.kind == "joint" or not is_finished(folder := _folder_of(start)):
         return None
     before = Experiment.from_dict(read_json(folder / "experiment.json"))
     if before.feature_net != experiment.feature_net:
@@ -259,11 +258,16 @@ def _feature_net_of_start(experiment: Experiment, start: str | Path | None, expe
 
 def content_hash(checkpoint: str | Path) -> str:
     """The content hash of a finished experiment's settings and steps, for `Experiment.start_from`."""
-    path = Path(checkpoint)
-    folder = path if path.is_dir() else path.parent
+    folder = _folder_of(checkpoint)
     if not is_finished(folder):
         raise CheckpointError(f"{checkpoint} is not of a finished training; give the folder of one")
     return Experiment.from_dict(read_json(folder / "experiment.json")).key
+
+
+def _folder_of(checkpoint: str | Path) -> Path:
+    """The folder of a finished experiment, which may be given by its ``network.safetensors`` too."""
+    path = Path(checkpoint)
+    return path if path.is_dir() else path.parent
 
 
 def _fit_depth(experiment, dataset, folder, network: DepthNet, feature_net: FeatureNet | None, options) -> LoopState:

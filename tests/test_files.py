@@ -1,12 +1,13 @@
 """A half-written file never takes a good one's place."""
 
 import errno
+import json
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from lowtex.data_paths import fingerprint, is_miniature, parse_roots, resolve_roots
+from lowtex.data_paths import MINIATURE_WHAT, fingerprint, is_miniature, parse_roots, resolve_roots
 from lowtex.errors import DataError
 from lowtex.files import atomic_path, read_json, write_json, write_text
 from lowtex.seeding import derive_seed, generator, numpy_generator
@@ -76,13 +77,17 @@ def test_fingerprint_tells_miniatures_and_contents_apart(tmp_path: Path):
     real, mini = tmp_path / "real", tmp_path / "mini"
     real.mkdir()
     mini.mkdir()
-    (mini / "manifest.json").write_text("{}")
+    (mini / "manifest.json").write_text(json.dumps({"what": MINIATURE_WHAT}))
     assert not is_miniature(real) and is_miniature(mini)
     assert fingerprint(real, ["a"]).startswith("real:") and fingerprint(mini, ["a"]).startswith("miniature:")
     assert fingerprint(real, ["a"]) != fingerprint(real, ["b"])
     before = fingerprint(mini, ["a"])
-    (mini / "manifest.json").write_text('{"seed": 1}')
+    (mini / "manifest.json").write_text(json.dumps({"what": MINIATURE_WHAT, "seed": 1}))
     assert fingerprint(mini, ["a"]) != before
+    # others write files of that name too
+    for others in ("{}", "[1]", "not JSON"):
+        (real / "manifest.json").write_text(others)
+        assert not is_miniature(real)
     # the writer's own manifest, in the root itself, says the same
     (real / "miniature.json").write_text("{}")
     assert is_miniature(real) and fingerprint(real, ["a"]).startswith("miniature:")

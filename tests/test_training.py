@@ -166,7 +166,9 @@ def test_fine_tuning_compares_the_maps_its_start_compared(tmp_path):
     name = "feature_net.safetensors"
     assert copied.name == shared.name and (copied / name).read_bytes() == (shared / name).read_bytes()
     third = change(later, start_from=later.key)
-    training.train_experiment(third, Pairs(), tmp_path / "other", start=second, options=CPU)
+    # the folder or the file in it
+    start = second / "network.safetensors"
+    training.train_experiment(third, Pairs(), tmp_path / "other", start=start, options=CPU)
     assert [path.name for path in (tmp_path / "other").glob("feature_net-*")] == [shared.name]
 
 

@@ -179,6 +179,8 @@ class KittiRaw(StereoReader):
     known = tuple(KITTI_SPLITS)
     aliases = {"train": "eigen_full/train", "val": "eigen_full/val", "test": "eigen/test"}
     cameras = SIDES
+    # the files of ground truth in words, and how to get them, for messages
+    truths, truth_way_out = "laser scans", KITTI_RAW_WAY_OUT
     layout = {
         "image": Kind("image_{camera}/data", r"(\d+)\.(?:png|jpg|jpeg)", "{frame:010d}.png"),
         "scan": Kind("velodyne_points/data", r"(\d+)\.bin", "{frame:010d}.bin"),
@@ -263,6 +265,12 @@ class KittiRaw(StereoReader):
         told = ", ".join(f"image_{SIDES[side]}: {count(number, 'image')}" for side, number in counts.items())
         return f"complete frame ({told}{'; a pair needs both' if self.views else ''})"
 
+    def _check_files(self) -> None:
+        super()._check_files()
+        wanted = self.frames if self.truth and self.needs_depth else []
+        gone = [self.file(self.truth, f) for f in wanted if not self.has(self.truth, f)]
+        self._report(gone, len(wanted), self.truths, self.truth_way_out)
+
     def _name(self, f: Frame) -> str:
         return f"{f.folder.split('/')[1]}/{f.frame:010d}/{f.side}"
 
@@ -316,6 +324,8 @@ class KittiImproved(KittiRaw):
         "map": Kind("proj_depth/groundtruth/image_{camera}", r"(\d+)\.png", "{frame:010d}.png"),
     }
     depth, truth = "improved", "map"
+    truths = "depth maps"
+    truth_way_out = f"'eigen_benchmark/test' lists the test images that have one. {KITTI_DEPTH_WAY_OUT}"
 
     def __init__(
         self,
@@ -351,12 +361,6 @@ class KittiImproved(KittiRaw):
                 f"no depth map in {self.root} belongs to an image in {self.raw_root}; {KITTI_DEPTH_WAY_OUT}"
             )
         return frames
-
-    def _check_files(self) -> None:
-        super()._check_files()
-        gone = [self.file("map", f) for f in self.frames if self.needs_depth and not self.has("map", f)]
-        hint = f"'eigen_benchmark/test' lists the test images that have one. {KITTI_DEPTH_WAY_OUT}"
-        self._report(gone, len(self.frames), "depth maps", hint)
 
     def _truth(self, f: Frame, image: Path, rig: StereoRig) -> dict[str, np.ndarray]:
         if not self._truth_file(f):

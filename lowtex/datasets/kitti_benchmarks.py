@@ -184,5 +184,7 @@ class Kitti2015(KittiPairs):
             values = self._map(kind, f, image, rig)
             if not values.any():
                 raise DataError(f"{self.file(kind, f)} holds no disparity > 0; {self.way_out}")
-            depth["depth"] = disparity_to_depth(torch.from_numpy(values.astype(np.float32) / 256.0), rig)
+            known = torch.from_numpy(values.astype(np.float32) / 256.0)
+            # where the right principal point lies farther right, a disparity of 0 would be a depth
+            depth["depth"] = torch.where(known > 0, disparity_to_depth(known, rig), 0.0)
         return depth

@@ -29,7 +29,7 @@ from torch import Tensor
 from lowtex import __version__
 from lowtex.data_paths import REPOSITORY, ROOT_MANIFEST, miniature_manifest, values_digest
 from lowtex.datasets.images import unit_range
-from lowtex.datasets.reader import StereoReader, entries, tolerates_missing
+from lowtex.datasets.reader import CAMERAS, StereoReader, entries, tolerates_missing
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.files import disk_problem, read_json, require_space, shown_size, write_text
@@ -281,7 +281,8 @@ def open_prepared(
         split, size, options: that it would get; they must be those the folder was prepared with.
 
     Raises:
-        OptionError: it holds another data set, split or size than asked for, or lacks what an option asks for.
+        OptionError: it holds another data set, split, size, camera or variation than asked for, or lacks what an
+            option asks for.
         DataError: as `PreparedPairs`.
     """
     folder = Path(folder).expanduser()
@@ -289,6 +290,8 @@ def open_prepared(
     got = {"data set": header["dataset"], "split": header["split"], "size": header["size"] and tuple(header["size"])}
     got |= {"resize": "area", **header["options"], "views": header["views"] == 2, "depth": header["depth"]}
     asked = {name: options.get(name, value) for name, value in got.items()}
+    chosen, chosen_by_options = _chosen(header, options)
+    got, asked = got | chosen, asked | chosen | chosen_by_options
     # a root's own list goes before a packaged one of that name, and Make3D's name says how much of it there is
     is_named = header["split"].partition(", ")[0] in (split, getattr(reader, "aliases", {}).get(split, split))
     asked |= {"data set": dataset, "split": header["split"] if is_named else split, "size": size and tuple(size)}
@@ -302,6 +305,21 @@ def open_prepared(
                 "data set itself, or prepare it so"
             )
     return PreparedPairs(folder, bool(asked["views"]), bool(asked["depth"]))
+
+
+def _chosen(header: dict, options: Mapping[str, object]) -> tuple[dict[str, str | None], dict[str, object]]:
+    """Camera and variation, which names alone show: those of the samples, and those of the options that are given."""
+    letters = "".join(sorted({name[-1] for name in header["names"]}))
+    got = {"camera": next((camera for camera, sides in CAMERAS.items() if sides == letters), None)}
+    if header["dataset"] == "vkitti2":
+        got["variation"] = "+".join(sorted({name.split("/")[1] for name in header["names"]}))
+    asked = {name: options[name] for name in got if options.get(name) is not None}
+    if not isinstance(variation := asked.get("variation", ""), str):
+        asked["variation"] = "+".join(sorted(set(variation)))
+    elif variation == "all" and "+" in got["variation"]:
+        # how many the data set has is not known here
+        asked["variation"] = got["variation"]
+    return got, asked
 
 
 @cache

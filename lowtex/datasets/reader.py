@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 from lowtex.data_paths import is_miniature
 from lowtex.datasets.images import read_gray_png, read_rgb, resize_area, resize_lanczos, to_tensor
 from lowtex.datasets.sample import StereoSample
-from lowtex.datasets.splits import Frame, find_split, read_list
+from lowtex.datasets.splits import Frame, find_split, is_own_list, read_list
 from lowtex.errors import DataError, OptionError, require_choice
 from lowtex.geometry import StereoRig, implausible_baseline, implausible_focal
 
@@ -232,7 +232,7 @@ class StereoReader(Dataset):
         self.size, sides = checked_size(size), checked_camera(camera)
         self.split, listed = find_split(split, self.root, self.known, self.aliases, read)
         self.in_root = listed is None
-        self.is_listed = not self.in_root and not (self.root / "splits" / f"{split}.txt").is_file()
+        self.is_listed = not self.in_root and not is_own_list(split, self.root)
         frames = self._found(sides or "l") if listed is None else self._listed(listed, sides or "l")
         if not frames and not self.absent:
             raise DataError(f"{self.root} holds no {self.nothing}; {self.way_out}")

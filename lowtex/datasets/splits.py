@@ -115,6 +115,11 @@ def own_lists(root: Path) -> list[str]:
     return sorted(path.relative_to(inside).with_suffix("").as_posix() for path in inside.rglob("[!.]*.txt"))
 
 
+def is_own_list(split: str | Path, root: Path) -> bool:
+    """Whether ``split`` names a list inside the root; an absolute path, joined to a folder, would be itself."""
+    return not os.path.isabs(split) and (root / "splits" / f"{split}.txt").is_file()
+
+
 def find_split(
     split: str, root: Path, known: Sequence[str], aliases: Mapping[str, str], read: Callable[[Path], list] = read_list
 ) -> tuple[str, list | None]:
@@ -140,7 +145,7 @@ def find_split(
     """
     split = os.fspath(split)
     own = root / "splits" / f"{split}.txt"
-    if own.is_file():
+    if is_own_list(split, root):
         return split, read(own)
     name = aliases.get(split, split)
     if name in known or name == AVAILABLE:

@@ -6,6 +6,7 @@ is depth or disparity kept as NumPy, PFM, TIFF or PNG.
 
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -254,8 +255,10 @@ class StereoFolder(StereoReader):
 
     def _check_files(self) -> None:
         pairs = list({f.frame: f for f in self.frames if f.side == self._sides[0]}.values())
-        gone = [paths[0] for paths in map(self.missing, pairs) if paths]
-        self._report(gone, len(pairs), "pairs", PAIR_WAY_OUT)
+        # without the other view, each camera's image is a sample of its own
+        views = pairs if self.views else self.frames
+        gone = [paths[0] for paths in map(self.missing, views) if paths]
+        self._report(gone, len(views), "pairs" if self.views else "images", PAIR_WAY_OUT)
         if "l" not in self._sides:
             return
         lost = [self.file("map", f) for f in pairs if self.needs_depth and not self.has("map", f)]
@@ -364,7 +367,8 @@ def read_rig_file(path: str | Path) -> RigFile:
 def _mapping(path: Path) -> dict:
     text = read_text(path, RIG_WAY_OUT)
     try:
-        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        # every value as the text it is: by YAML's own rules 0721 would be 465, and 12:30 would be 750
+        node, values = yaml.compose(text, Loader=yaml.BaseLoader), yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -390,7 +394,6 @@ def _rig_number(key: str, value: object, path: Path) -> int | float:
     way_out = f"write a number like {EXAMPLE_VALUES[key]}, without a unit"
     if isinstance(value, str):
         try:
-            # YAML takes 1e-3 for a text, because it has no point
             value = float(value)
         except ValueError:
             fraction = _FRACTION.fullmatch(value)
@@ -504,7 +507,7 @@ def _read_numpy(path: Path) -> np.ndarray:
             if len(loaded.files) != 1:
                 raise DataError(f"{path} holds {len(loaded.files)} arrays where one is expected; {MAP_WAY_OUT}")
             loaded = loaded[loaded.files[0]]
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, SyntaxError) as error:
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, SyntaxError, zlib.error) as error:
         raise DataError(f"{path} is not a whole NumPy file ({str(error).splitlines()[0]}); {MAP_WAY_OUT}") from error
     if loaded.dtype.kind not in "fiu" or loaded.ndim != 2 or loaded.size == 0:
         raise DataError(f"{path} holds {loaded.dtype} of shape {loaded.shape}, not numbers (h, w); {MAP_WAY_OUT}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lowtex.data_paths import MINIATURE_MANIFEST, ROOT_MANIFEST, STREETS_FOLDER, miniature_folder
+from lowtex.data_paths import MINIATURE_MANIFEST, MINIATURE_WHAT, ROOT_MANIFEST, STREETS_FOLDER, miniature_folder
 from lowtex.datasets.virtual_kitti2 import STREET_SPLITS
 from lowtex.errors import DataError, OptionError
 from lowtex.experiments import get_profile
@@ -30,7 +30,7 @@ def manifest_of(profile: str) -> dict:
         layout = "vkitti2" if name == STREETS_FOLDER else name
         roots[name] = {**options, "world_version": world_version(layout)}
     return {
-        "what": "miniature data sets written by lowtex, not the real ones",
+        "what": MINIATURE_WHAT,
         "profile": profile,
         "seed": WORLD_SEED,
         "roots": roots,

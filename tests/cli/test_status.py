@@ -1,5 +1,6 @@
 """`lowtex data status`: what is there of each data set, told from names alone."""
 
+import json
 from pathlib import Path
 
 import dataset_damages as damages
@@ -7,7 +8,7 @@ import dataset_trees as trees
 import pytest
 from dataset_trees import a_list, everything_in, frames, image
 
-from lowtex.data_paths import DATASETS
+from lowtex.data_paths import DATASETS, MINIATURE_WHAT
 from lowtex.datasets import images
 from lowtex_lab import cli
 from lowtex_lab.cli.status import SplitCount, prepared_folders, status
@@ -80,7 +81,7 @@ def test_a_miniature_is_called_one(checkout, capsys):
     folder = checkout / "data" / "miniature" / "quick"
     trees.write_kitti(folder / "kitti_raw")
     a_list(folder / "kitti_raw", frames(0, 7), "test")
-    (folder / "manifest.json").write_text("{}")
+    (folder / "manifest.json").write_text(json.dumps({"what": MINIATURE_WHAT}))
     found = of(status({}, "quick"), "kitti")
     assert found.kind == "miniature" and [s.split for s in found.splits] == ["test", "available"]
     assert of(status({}, "standard"), "kitti").kind == "none"

@@ -224,6 +224,16 @@ def png_instead(path: Path) -> None:
     trees.write_truth(path.with_suffix(".png"), _truth("good"))
 
 
+def compressed_instead(path: Path) -> None:
+    """A compressed ``.npz`` of which the first byte of the deflated numbers is wrong."""
+    path.unlink()
+    np.savez_compressed(path.with_suffix(".npz"), _truth("good"))
+    data = bytearray(path.with_suffix(".npz").read_bytes())
+    # a zip's entry: 30 bytes, its name, and the extra field of that length
+    data[30 + len("arr_0.npy") + int.from_bytes(data[28:30], "little")] = 0xFF
+    path.with_suffix(".npz").write_bytes(data)
+
+
 def forbid(path: Path, monkeypatch) -> None:
     """Take the right to read a file or folder away; where that stops nobody (root), the refusal is acted out."""
     path.chmod(0)

@@ -293,3 +293,12 @@ def test_a_principal_point_of_each_camera_of_kitti(tmp_path):
             assert sample.rig.cx == (trees.CX if sample.direction > 0 else trees.CX - offset)
             disparity = float(depth_to_disparity(torch.tensor(4.0), sample.rig))
             assert disparity == pytest.approx(left - right, rel=1e-5)
+
+
+def test_no_disparity_is_no_depth_whatever_the_principal_points(tmp_path):
+    root = written(tmp_path, "kitti_2015")
+    for file in (root / "training" / "calib_cam_to_cam").iterdir():
+        file.write_text(file.read_text().replace(f"{trees.CX} {trees.P3_X}", f"{trees.CX + 2} {trees.P3_X}"))
+    sample = opened(root, "kitti_2015")[0]
+    assert sample.rig.cx_offset_px == pytest.approx(-2)
+    np.testing.assert_array_equal(sample.depth[0] > 0, trees.kitti_disparity(0) > 0)

@@ -23,7 +23,17 @@ from layouts import LAYOUTS
 from lowtex.catalog import data_name
 from lowtex.checkpoints import load_network
 from lowtex.data_paths import fingerprint, is_miniature
-from lowtex.datasets import READERS, CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepare, prepared_for
+from lowtex.datasets import (
+    READERS,
+    CachedPairs,
+    KittiRaw,
+    Make3D,
+    PreparedPairs,
+    VirtualKitti2,
+    open_dataset,
+    prepare,
+    prepared_for,
+)
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
 from lowtex_lab import cli
@@ -227,6 +237,25 @@ def test_a_prepared_folder_as_root_must_be_what_is_asked_for(kitti, every):
         open_dataset("kitti", folder, "eigen_full/train", SIZE, depth=None)
     folder = quiet(Make3D(every / "make3d", size=SIZE))
     assert open_dataset("make3d", folder, "test", SIZE, crop="c1").split == "test, 3 of 134"
+
+
+def test_a_prepared_folder_as_root_must_be_of_the_camera_and_variation_asked_for(tmp_path):
+    trees.write_vkitti2(tmp_path, variations=("clone", "fog"))
+    clone, both = (quiet(VirtualKitti2(tmp_path, "train", SIZE, variation)) for variation in (None, "all"))
+    usual = {}, {"variation": "clone"}, {"variation": ["clone"]}, {"camera": "left"}, {"camera": None}
+    whole = {}, {"variation": "all"}, {"variation": ["fog", "clone"]}
+    for folder, options in [*((clone, options) for options in usual), *((both, options) for options in whole)]:
+        assert open_dataset("vkitti2", folder, "train", SIZE, **options).folder == folder
+    for folder, option, value in (
+        (clone, "variation", "fog"),
+        (clone, "variation", "all"),
+        (clone, "variation", "nonsense"),
+        (both, "variation", ["clone"]),
+        (clone, "camera", "right"),
+        (clone, "camera", "both"),
+    ):
+        with pytest.raises(OptionError, match=f"{folder.name} was prepared with {option}='.*', but "):
+            open_dataset("vkitti2", folder, "train", SIZE, **{option: value})
 
 
 def test_prepared_miniatures_stay_miniatures(kitti):

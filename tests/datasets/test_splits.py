@@ -11,6 +11,7 @@ from lowtex.datasets.splits import (
     Frame,
     cityscapes_frames,
     find_split,
+    is_own_list,
     packaged_frames,
     read_list,
 )
@@ -103,3 +104,9 @@ def test_order_of_meanings(tmp_path, monkeypatch):
     words = r"'trian' is not known; choose test, eigen_full/train, .*, 'available' .* such as .*splits/trian\.txt"
     with pytest.raises(OptionError, match=words):
         found("trian")
+    # a path without its ending is no name of a list in the root
+    with pytest.raises(OptionError, match=r"is not known; .* such as .*/train_files\.txt"):
+        found(tmp_path / "train_files")
+    put(tmp_path / "train_files", frames(7))
+    assert found(tmp_path / "train_files") == ("train_files", [Frame(FOLDER, 7, "l")])
+    assert is_own_list("test", tmp_path) and not is_own_list(tmp_path / "train_files", tmp_path)

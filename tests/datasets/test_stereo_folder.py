@@ -170,7 +170,7 @@ def test_example_rig_holds_every_key_and_numbers_may_be_quoted(tmp_path):
     path.write_text(re.sub(r"^# (?=\w+(_px|_m|bits):)", "", EXAMPLE_RIG, flags=re.MULTILINE))
     got = read_rig_file(path)
     assert (got.image_bits, got.depth_unit_m, got.disparity_unit_px) == (16, 0.001, 1 / 256)
-    # YAML takes these for text
-    path.write_text(rig_text(baseline_m="25e-2", focal_px="'30'"))
+    # YAML takes these for text, and 040 for 32
+    path.write_text(rig_text(baseline_m="25e-2", focal_px="'30'", width="040"))
     rig = read_rig_file(path).rig
-    assert (rig.baseline_m, rig.focal_px, rig.cx) == (0.25, 30.0, RIG["cx"])
+    assert (rig.baseline_m, rig.focal_px, rig.cx, rig.width) == (0.25, 30.0, RIG["cx"], 40)
