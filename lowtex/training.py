@@ -323,9 +323,14 @@ def _walk_beginning(walk: Callable, folder: Path, experiment: Experiment, option
     state for others (`LoopOptions.share_beginning`)."""
     own, shared = folder / "state.pt", folder.parent / f"beginning-s{experiment.seed}-{experiment.beginning_key}.pt"
     steps = experiment.schedule.full_steps
-    left_at = load_state(shared)["step"] if shared.is_file() else 0
-    if left_at <= steps and shared.is_file() and not own.is_file():
-        shutil.copyfile(shared, own)
+    left_at = 0
+    if shared.is_file():
+        left = load_state(shared)
+        left_at = left["step"]
+        if left_at <= steps and not own.is_file():
+            # what was looked at, not what another length may have put there meanwhile
+            save_state(own, left)
+        del left
     if options.stop_after is not None and options.stop_after < steps:
         return
     if (load_state(own)["step"] if own.is_file() else 0) < steps:
