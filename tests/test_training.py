@@ -206,9 +206,13 @@ def test_checkpoints_of_something_else_are_refused(tmp_path):
 
 def test_a_damaged_state_names_the_file_and_the_way_out(tmp_path):
     folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
-    (folder / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(CheckpointError, match="state.pt is damaged.*delete it"):
-        training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    whole = (folder / "state.pt").read_bytes()
+    name = whole.index(b"wall_s")
+    # the second is one flipped bit in a name
+    for damaged in (b"not a state", whole[:name] + bytes([whole[name] ^ 128]) + whole[name + 1 :]):
+        (folder / "state.pt").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="state.pt is damaged.*delete it"):
+            training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
 
 
 class Spoilt(Pairs):
