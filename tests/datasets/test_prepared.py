@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import dataset_trees as trees
@@ -162,6 +163,14 @@ def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys
     data = pickle.dumps(kept)
     assert len(data) < 10_000
     assert_same(pickle.loads(data)[2], kept[2])
+
+
+def test_the_working_folder_takes_samples_and_stays(kitti, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert quiet(pairs(kitti[0]), folder=".") == here == Path.cwd()
+    assert_all_same(PreparedPairs("."), pairs(kitti[0]))
 
 
 def test_does_not_serve_readers_of_more_or_of_something_else(kitti, every):
