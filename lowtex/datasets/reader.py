@@ -5,6 +5,7 @@ truth; listing folders, splits, sizes and the search for missing files are the s
 """
 
 import math
+import operator
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -467,9 +468,13 @@ def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     """
     if size is None:
         return None
-    if isinstance(size, str) or len(size) != 2 or any(int(side) != side or side < 1 for side in size):
+    try:
+        height, width = map(operator.index, size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
         raise OptionError(f"size={size!r} must be (height, width) in pixels, or None for native size")
-    return int(size[0]), int(size[1])
+    return height, width
 
 
 def checked_camera(camera: str | None) -> str | None:
