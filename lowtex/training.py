@@ -653,7 +653,9 @@ class _Batches(Dataset):
     """The packed batch of each step. An error of the kit is handed over as it is; torch would add a traceback to it."""
 
     def __init__(self, dataset: Dataset, order: Tensor):
-        self.read, self.order = getattr(dataset, "as_bytes", dataset.__getitem__), order
+        # prepared samples are bytes already
+        source = getattr(dataset, "prepared", None) or dataset
+        self.read, self.order = getattr(source, "as_bytes", source.__getitem__), order
 
     def __len__(self) -> int:
         return len(self.order)

@@ -27,6 +27,7 @@ from lowtex.data_paths import fingerprint, is_miniature
 from lowtex.datasets import READERS, CachedPairs, KittiRaw, Make3D, PreparedPairs, open_dataset, prepare, prepared_for
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
+from lowtex.training import pairs_of_steps, training_loader
 from lowtex_lab import cli
 
 SIZE = (12, 20)
@@ -163,6 +164,17 @@ def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys
     data = pickle.dumps(kept)
     assert len(data) < 10_000
     assert_same(pickle.loads(data)[2], kept[2])
+
+
+def test_training_takes_the_bytes_as_they_are_kept(kitti, monkeypatch):
+    quiet(pairs(kitti[0]))
+    dataset = open_dataset("kitti", kitti[0], "available", SIZE, depth=None)
+    order = pairs_of_steps(3, 2, 3, seed=0)
+    expected = list(training_loader(pairs(kitti[0]), order))
+    monkeypatch.setattr(PreparedPairs, "_read", lambda *_: pytest.fail("made floats of them"))
+    for batch, same in zip(training_loader(dataset, order), expected, strict=True):
+        assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
+        assert batch.columns == same.columns and batch.names == same.names
 
 
 def test_the_working_folder_takes_samples_and_stays(kitti, tmp_path, monkeypatch):
