@@ -33,8 +33,8 @@ Value = TypeVar("Value")
 WAYS_OUT: dict[str, str] = yaml.safe_load(Path(__file__).with_name("ways_out.yaml").read_text(encoding="utf-8"))
 """How to get each data set, by data root; ends the messages about its files."""
 
-CAMERAS = {"left": "l", "right": "r", "both": "lr"}
-"""The cameras a sample's target view may come from, by option."""
+CAMERAS = {None: None, "left": "l", "right": "r", "both": "lr"}
+"""The cameras a sample's target view may come from, by option; None is what the split says."""
 
 RESIZES = ("area", "lanczos")
 """``area`` averages, as the kit's networks are trained; ``lanczos`` is Monodepth2's."""
@@ -479,8 +479,6 @@ def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
 
 def checked_camera(camera: str | None) -> str | None:
     """Sides of the option ``camera``: ``l``, ``r`` or ``lr``; None stays None (what the split says)."""
-    if camera is None:
-        return None
     require_choice("camera", camera, CAMERAS)
     return CAMERAS[camera]
 
