@@ -189,7 +189,7 @@ def append_rows(path: str | Path, frame: pd.DataFrame) -> pd.DataFrame:
     """
     old = [read_rows(path)] if Path(path).is_file() else []
     whole = merge_rows(*old, _checked(frame, str(path)))
-    write_rows(path, whole)
+    write_csv(path, whole)
     return whole
 
 
