@@ -2,8 +2,6 @@
 
 import io
 import json
-import pickle
-import zipfile
 from pathlib import Path
 
 import torch
@@ -108,8 +106,10 @@ def load_state(path: str | Path) -> dict:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        first = str(error).split("\n", 1)[0].split(". ", 1)[0]
+    except MemoryError:
+        raise
+    except Exception as error:  # every kind of damage raises something else
+        first = str(error).split("\n", 1)[0].split(". ", 1)[0] or type(error).__name__
         raise CheckpointError(f"{path} is damaged ({first}); delete it to start this training again") from error
 
 

@@ -138,6 +138,7 @@ class Experiment:
             raise OptionError(f"experiment {self.name!r} has no feature network")
         parts = {"feature_net": hashed_content(self.feature_net), "data": hashed_content(self.data)}
         parts |= {"precision": self.feature_net_precision} if self.feature_net_precision != "fp32" else {}
+        parts |= {"deterministic": True} if self.schedule.deterministic else {}
         return values_digest({"version": TRAINING_VERSION, **parts, "seed": self.seed, **self._joint})
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 from lowtex.errors import DataError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_NAME = (errno.EISDIR, errno.ENAMETOOLONG)
 _OF_THE_PLACE = (*_FULL, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -28,7 +29,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     made if it is missing.
 
     Raises:
-        DataError: the disk is full, or the folder can't be written to; names the file and the way out.
+        DataError: the disk is full, the folder can't be written to, or the name is too long or a folder's; names the
+            file and the way out.
     """
     path = Path(path)
     try:
@@ -45,7 +47,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             # not there any more where it was moved
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in _OF_THE_PLACE:
+        if error.errno in (*_OF_THE_PLACE, *_OF_THE_NAME):
             raise disk_problem(error, path) from error
         raise
 
@@ -104,7 +106,8 @@ def disk_problem(error: OSError, path: str | Path) -> DataError:
         )
     if error.errno == errno.EFBIG:
         return DataError(f"{path}: this file system takes no file of that size; choose a folder on another one")
-    return DataError(f"cannot write {path}: {error.strerror or error}; choose a folder you may write to")
+    way_out = "name another file" if error.errno in _OF_THE_NAME else "choose a folder you may write to"
+    return DataError(f"cannot write {path}: {error.strerror or error}; {way_out}")
 
 
 def file_problem(error: OSError) -> str | None:

@@ -107,11 +107,11 @@ def _meaning(text: str) -> Any:
     """A text's value: one of Python's literals, such as None and ("fog", "rain"), or of YAML's."""
     try:
         return None if text.lower() == "none" else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except Exception:  # neither parser says all that it may raise
         pass
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except Exception:
         return text
 
 

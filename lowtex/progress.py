@@ -115,7 +115,7 @@ def track(iterable: Iterable[Item], title: str, total: int | None = None, unit: 
             progress.update()
 
 
-def reporter(title: str, unit: str = "step") -> Callable[[int, int, float], None]:
+def reporter(title: str) -> Callable[[int, int, float], None]:
     """A function of (steps done, steps in all, loss), as `lowtex.training.LoopOptions.report` wants one.
 
     A training whose count starts anew (the feature network first, then the depth network) gets a new bar.
@@ -127,9 +127,9 @@ def reporter(title: str, unit: str = "step") -> Callable[[int, int, float], None
         if progress is None or progress.total != total or done <= progress.done:
             if progress is not None:
                 progress.close(finished=False)
-            progress = Progress(title, total, unit)
+            progress = Progress(title, total)
             if done > 1 and _prints_lines():
-                say(f"{title}: resumed after {done - 1} of {total} {unit}s")
+                say(f"{title}: resumed after {done - 1} of {total} steps")
         progress.update(done - progress.done, f"loss {loss:.4f}")
         if done >= total:
             progress.close()

@@ -123,7 +123,7 @@ class FeatureNetSettings(Settings):
 
 @dataclass(frozen=True)
 class LossSettings(Settings):
-    """The training objective, summed over the four disparity scales.
+    """The training objective; each term is the mean over the four disparity scales.
 
     Attributes:
         data_term: ``features`` (the paper: feature maps instead of pixels), ``pixels``, or ``both`` (FeatDepth).
@@ -131,7 +131,7 @@ class LossSettings(Settings):
         feature_distance: ``robust_l1`` (Charbonnier, FeatDepth) or ``ssim_l1``.
         feature_scales: ``lowest`` (each disparity scale, brought to the lowest map's size, against that map),
             ``levels`` (level against level at its own size), ``single`` (finest disparity only, as FeatDepth's code).
-        ssim_alpha: weight of SSIM in the pixel term; L1 has the rest.
+        ssim_alpha: weight of SSIM in ``ssim_l1``, of pixels and of feature maps; L1 has the rest.
         pixel_error: ``ssim_l1``, or pixels after local contrast normalisation: ``census`` or ``zncc``.
         pixel_window: side of the window of ``census`` and ``zncc``, pixels: 3, 5 or 7.
         pixel_l1_eps: the L1 of ``ssim_l1`` is sqrt((a - b)^2 + eps^2): 0 is |a - b|, 1e-3 FeatDepth's.

@@ -101,12 +101,19 @@ class LoopOptions:
 
 @dataclass
 class LoopState:
-    """What a loop ended with: steps done, a log row a step, seconds spent over all its parts, what was compiled."""
+    """What a loop ended with: steps done, a log row a step, seconds spent over all its parts, what was compiled; and
+    the step of the state that its folder holds, None where there is none."""
 
     step: int = 0
     log: list[dict] = field(default_factory=list)
     wall_s: float = 0.0
     compiled: list[str] = field(default_factory=list)
+    saved_at: int | None = None
+
+    @property
+    def kept(self) -> str:
+        """What an error says of the folder's state."""
+        return "nothing was saved yet" if self.saved_at is None else f"the state of step {self.saved_at} is kept"
 
 
 def experiment_folder(experiments: str | Path, experiment: Experiment) -> Path:
@@ -327,9 +334,14 @@ def _walk_beginning(walk: Callable, folder: Path, experiment: Experiment, option
     state for others (`LoopOptions.share_beginning`)."""
     own, shared = folder / "state.pt", folder.parent / f"beginning-s{experiment.seed}-{experiment.beginning_key}.pt"
     steps = experiment.schedule.full_steps
-    left_at = load_state(shared)["step"] if shared.is_file() else 0
-    if left_at <= steps and shared.is_file() and not own.is_file():
-        shutil.copyfile(shared, own)
+    left_at = 0
+    if shared.is_file():
+        left = load_state(shared)
+        left_at = left["step"]
+        if left_at <= steps and not own.is_file():
+            # what was looked at, not what another length may have put there meanwhile
+            save_state(own, left)
+        del left
     if options.stop_after is not None and options.stop_after < steps:
         return
     if (load_state(own)["step"] if own.is_file() else 0) < steps:
@@ -463,7 +475,7 @@ def run_loop(
         for name, module in modules.items():
             module.load_state_dict(saved["modules"][name])
         optimizer.load_state_dict(saved["optimizer"])
-        state = LoopState(step=saved["step"], log=saved["log"], wall_s=saved["wall_s"])
+        state = LoopState(step=saved["step"], log=saved["log"], wall_s=saved["wall_s"], saved_at=saved["step"])
     base_rates = [group.setdefault("base_lr", group["lr"]) for group in optimizer.param_groups]
 
     if accelerator.num_processes > 1:
@@ -490,8 +502,8 @@ def run_loop(
                 each = gather_objects((math.isfinite(own), samples[:4]))
                 found = [name for finite, names in each if not finite for name in names]
                 raise LowtexError(
-                    f"the loss is {loss} at step {step} (samples {', '.join(found[:4])}, …); the state of step "
-                    f"{step - step % options.checkpoint_every} is kept. Check them, or lower schedule.learning_rate"
+                    f"the loss is {loss} at step {step} (samples {', '.join(found[:4])}, …); {state.kept}. "
+                    "Check them, or lower schedule.learning_rate"
                 )
             state.log.append({"step": step, "learning_rate": rate, **dict(zip(names, terms, strict=True))})
             if options.report is not None and accelerator.is_main_process:
@@ -499,12 +511,12 @@ def run_loop(
 
     def save() -> None:
         settle()
-        state.wall_s = spent + time.perf_counter() - started
+        state.wall_s, state.saved_at = spent + time.perf_counter() - started, state.step
         if accelerator.is_main_process:
             saved = {name: accelerator.unwrap_model(module).state_dict() for name, module in prepared.items()}
             save_state(state_path, {**vars(state), "modules": saved, "optimizer": optimizer.state_dict()})
 
-    with shared_batch(), _death_of_a_reader(), _full_card(schedule, state, options, "network" in modules):
+    with shared_batch(), _death_of_a_reader(), _full_card(schedule, state, "network" in modules):
         for step, packed in enumerate(training_loader(dataset, order, options.workers), start=state.step):
             if step >= last:
                 break
@@ -603,11 +615,11 @@ def _death_of_a_reader() -> Iterator[None]:
 
 
 @contextmanager
-def _full_card(schedule: ScheduleSettings, state: LoopState, options: LoopOptions, depth: bool) -> Iterator[None]:
+def _full_card(schedule: ScheduleSettings, state: LoopState, depth: bool) -> Iterator[None]:
     """One line where the GPU's memory does not hold a step.
 
     Args:
-        schedule, state, options: of the loop.
+        schedule, state: of the loop.
         depth: the depth network is trained, whose batch can be taken in parts.
 
     Raises:
@@ -625,9 +637,9 @@ def _full_card(schedule: ScheduleSettings, state: LoopState, options: LoopOption
         if not depth:
             lower = f"feature_net.batch_size={share // 2 * world_size()}" if share > 1 else ""
         raise LowtexError(
-            f"the GPU's memory is full at step {state.step} with {share // parts} pairs at a time; the state of step "
-            f"{state.step - state.step % options.checkpoint_every} is kept. Close what else runs there and run the "
-            f"same command again, or train anew with {f'--set {lower} or ' if lower else ''}smaller images"
+            f"the GPU's memory is full at step {state.step} with {share // parts} pairs at a time; {state.kept}. "
+            "Close what else runs there and run the same command again, or train anew with "
+            f"{f'--set {lower} or ' if lower else ''}smaller images"
         ) from error
 
 
@@ -645,7 +657,9 @@ class _Batches(Dataset):
     """The packed batch of each step. An error of the kit is handed over as it is; torch would add a traceback to it."""
 
     def __init__(self, dataset: Dataset, order: Tensor):
-        self.read, self.order = getattr(dataset, "as_bytes", dataset.__getitem__), order
+        # prepared samples are bytes already
+        source = getattr(dataset, "prepared", None) or dataset
+        self.read, self.order = getattr(source, "as_bytes", source.__getitem__), order
 
     def __len__(self) -> int:
         return len(self.order)

@@ -36,6 +36,14 @@ def test_a_folder_that_is_a_file_is_one_clear_error(tmp_path: Path):
         write_text(tmp_path / "taken" / "x.txt", "")
 
 
+def test_a_name_that_no_file_can_have_is_one_clear_error(tmp_path: Path):
+    (tmp_path / "taken").mkdir()
+    for name in ("taken", "x" * 300):
+        with pytest.raises(DataError, match=f"cannot write .*{name}: .*; name another file"):
+            write_text(tmp_path / name, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_json_round_trip_and_damage(tmp_path: Path):
     target = tmp_path / "done.json"
     write_json(target, {"b": 1, "a": [1.5]})

@@ -85,11 +85,12 @@ def test_a_later_setting_counts_once_it_is_set(part, name, value):
     assert back.key == first.key == KEYS["quick", "ours", 0][0]
 
 
-def test_feature_networks_are_shared_but_for_tf32():
-    """It rounds their own training, bf16 does not; a network that others share must not depend on who trained it."""
+def test_feature_networks_are_shared_but_for_tf32_and_deterministic():
+    """They change their own training, bf16 does not; a network that others share must not depend on who trained it."""
     ours = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
     keys = {p: change(ours, schedule__precision=p).feature_net_key for p in ("fp32", "tf32", "bf16")}
     assert keys["fp32"] == keys["bf16"] == KEYS["quick", "ours", 0][1] != keys["tf32"]
+    assert change(ours, schedule__deterministic=True).feature_net_key not in keys.values()
 
 
 def test_only_joint_feature_networks_have_a_version_of_their_own(monkeypatch):

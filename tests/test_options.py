@@ -57,6 +57,12 @@ def test_a_text_means_what_it_says(kind, values):
         ("1.5", Share, "a number >= 0 and <= 1"),
         ("vgg", Literal["resnet", "iresnet"], "one of: resnet, iresnet"),
         ("x", float | None, "a number or None"),
+        ("{[1]: 2}", bool, "true or false"),
+        ("2024-13-45", float, "a number"),
+        ("0x_", int, "a whole number"),
+        ("!!int x", int, "a whole number"),
+        pytest.param("[" * 5_000, float, "a number", id="deep"),
+        pytest.param("-" * 20_000 + "1", float, "a number", id="signs"),
     ],
 )
 def test_a_text_of_another_type_is_refused_with_what_is_expected(text, kind, expected):

@@ -208,9 +208,13 @@ def test_checkpoints_of_something_else_are_refused(tmp_path):
 
 def test_a_damaged_state_names_the_file_and_the_way_out(tmp_path):
     folder = training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=replace(CPU, stop_after=2))
-    (folder / "state.pt").write_bytes(b"not a state")
-    with pytest.raises(CheckpointError, match="state.pt is damaged.*delete it"):
-        training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
+    whole = (folder / "state.pt").read_bytes()
+    name = whole.index(b"wall_s")
+    # the second is one flipped bit in a name
+    for damaged in (b"not a state", whole[:name] + bytes([whole[name] ^ 128]) + whole[name + 1 :]):
+        (folder / "state.pt").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="state.pt is damaged.*delete it"):
+            training.train_experiment(tiny("baseline"), Pairs(), tmp_path, options=CPU)
 
 
 class Spoilt(Pairs):
@@ -238,6 +242,11 @@ def test_nan_in_a_sample_is_named_and_the_last_state_stays(tmp_path):
     batches = pairs_of_steps(len(Spoilt()), 2, 30, experiment.seed).tolist()
     before = next(step for step, batch in enumerate(batches) if 3 in batch)
     assert before > 0, "the first batch is clean with this seed, so there is a state to look at"
+    # one state at a step that is no multiple of checkpoint_every, and none
+    training.train_experiment(experiment, Spoilt(), tmp_path / "parts", options=replace(CPU, stop_after=before))
+    for place, told in (("parts", f"the state of step {before} is kept"), ("none", "nothing was saved yet")):
+        with pytest.raises(LowtexError, match=told):
+            training.train_experiment(experiment, Spoilt(), tmp_path / place, options=CPU)
     state = torch.load(folder / "state.pt")
     assert state["step"] == before
     assert all(bool(torch.isfinite(value).all()) for value in state["modules"]["network"].values())

@@ -1,5 +1,6 @@
 """What every step of a training gets and does: images, order, noise, rates, precision and where the weights start."""
 
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 
@@ -181,6 +182,28 @@ def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, wa
         assert_same(weights(alone), weights(together))
     # 4 of 4; 6 from 3 on; 12 from 5 on (three quarters of 6, rounded up); 8 finds 9, which is beyond its 6
     assert taken == [4, 3, 7, 8]
+
+
+def test_a_longer_beginning_that_comes_meanwhile_is_not_taken(tmp_path, monkeypatch):
+    """As ``lowtex ablate --jobs`` trains several lengths at once."""
+    options = replace(CPU, share_beginning=True)
+    alone, short, long = (
+        training.train_experiment(tiny("baseline", steps), Pairs(), tmp_path / name, options=options)
+        for name, steps in (("alone", 6), ("together", 4), ("long", 12))
+    )
+    [shared], [later] = (folder.parent.glob("beginning-*.pt") for folder in (short, long))
+
+    def load_state(path):
+        state = load(path)
+        if path == shared:
+            shutil.copyfile(later, shared)
+        return state
+
+    load = training.load_state
+    monkeypatch.setattr(training, "load_state", load_state)
+    together = training.train_experiment(tiny("baseline", 6), Pairs(), short.parent, options=options)
+    assert (alone / "log.csv").read_text() == (together / "log.csv").read_text()
+    assert_same(weights(alone), weights(together))
 
 
 def test_a_linear_decay_ends_just_above_nothing(tmp_path):

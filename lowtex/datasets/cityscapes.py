@@ -206,7 +206,8 @@ class Cityscapes(StereoReader):
         self._report(missing, len(self.frames), self.what, way_out)
 
     def _name(self, f: Frame) -> str:
-        return f"{f.folder.partition('/')[0]}/{_stem(f)}/{f.side}"
+        split, _, city = f.folder.partition("/")
+        return "{}/{}_{:06d}_{:06d}/{}".format(split, city, *f.frame, f.side)
 
     def _kinds(self, f: Frame) -> Sequence[str]:
         """The camera file only if it is there, where a typical one serves too."""
@@ -267,11 +268,6 @@ def listed_frame(line: str) -> Frame | None:
 
 def _names_below(places: Iterable[Path]) -> list[str]:
     return sorted({folder.name for place in places if place.is_dir() for folder in subfolders(place)})
-
-
-def _stem(f: Frame) -> str:
-    """``aachen_000029_000019``"""
-    return "{}_{:06d}_{:06d}".format(f.folder.partition("/")[2], *f.frame)
 
 
 TYPICAL_RIG = StereoRig(

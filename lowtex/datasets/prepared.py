@@ -380,8 +380,9 @@ def prepare(
     """
     if isinstance(reader, PreparedPairs) or not len(reader):
         raise OptionError(f"{reader!r} has nothing to prepare; give the data set it was made of")
-    folder = default_folder(reader) if folder is None else Path(folder).expanduser()
-    lock = folder.with_name(f".{folder.name}.lock")
+    # absolute, because "." has no name for the lock beside it
+    folder = default_folder(reader) if folder is None else Path(os.path.abspath(Path(folder).expanduser()))
+    lock = folder.parent / f".{folder.name}.lock"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # another process that prepares the same is waited for
@@ -456,10 +457,10 @@ def _make(reader: StereoReader, folder: Path, workers: int, progress: bool, tell
 
 
 def _remove(folder: Path) -> None:
-    """Remove our files from a folder, and the folder if nothing else is in it."""
+    """Remove our files from a folder, and the folder if nothing else is in it and it is not the working folder."""
     for name in OUR_FILES:
         (folder / name).unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
+    if folder.is_dir() and not any(folder.iterdir()) and not folder.samefile("."):
         folder.rmdir()
 
 

@@ -5,6 +5,7 @@ truth; listing folders, splits, sizes and the search for missing files are the s
 """
 
 import math
+import operator
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -32,8 +33,8 @@ Value = TypeVar("Value")
 WAYS_OUT: dict[str, str] = yaml.safe_load(Path(__file__).with_name("ways_out.yaml").read_text(encoding="utf-8"))
 """How to get each data set, by data root; ends the messages about its files."""
 
-CAMERAS = {"left": "l", "right": "r", "both": "lr"}
-"""The cameras a sample's target view may come from, by option."""
+CAMERAS = {None: None, "left": "l", "right": "r", "both": "lr"}
+"""The cameras a sample's target view may come from, by option; None is what the split says."""
 
 RESIZES = ("area", "lanczos")
 """``area`` averages, as the kit's networks are trained; ``lanczos`` is Monodepth2's."""
@@ -467,15 +468,17 @@ def checked_size(size: Sequence[int] | None) -> tuple[int, int] | None:
     """
     if size is None:
         return None
-    if isinstance(size, str) or len(size) != 2 or any(int(side) != side or side < 1 for side in size):
+    try:
+        height, width = map(operator.index, size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
         raise OptionError(f"size={size!r} must be (height, width) in pixels, or None for native size")
-    return int(size[0]), int(size[1])
+    return height, width
 
 
 def checked_camera(camera: str | None) -> str | None:
     """Sides of the option ``camera``: ``l``, ``r`` or ``lr``; None stays None (what the split says)."""
-    if camera is None:
-        return None
     require_choice("camera", camera, CAMERAS)
     return CAMERAS[camera]
 

@@ -189,7 +189,7 @@ def append_rows(path: str | Path, frame: pd.DataFrame) -> pd.DataFrame:
     """
     old = [read_rows(path)] if Path(path).is_file() else []
     whole = merge_rows(*old, _checked(frame, str(path)))
-    write_rows(path, whole)
+    write_csv(path, whole)
     return whole
 
 
@@ -372,11 +372,11 @@ def write_csv(path: str | Path, frame: pd.DataFrame, digits: int = 10) -> Path:
     return Path(path)
 
 
-def write_table(path_without_suffix: str | Path, frame: pd.DataFrame, *, digits: int = 3) -> tuple[Path, Path]:
+def write_table(path_without_suffix: str | Path, frame: pd.DataFrame) -> tuple[Path, Path]:
     """Write a table as ``.md`` (for reading) and ``.csv`` (all columns, ten digits); returns the two paths."""
     base = Path(path_without_suffix)
     markdown = base.with_name(f"{base.name}.md")
-    write_text(markdown, to_markdown(frame, digits=digits))
+    write_text(markdown, to_markdown(frame))
     return markdown, write_csv(base.with_name(f"{base.name}.csv"), frame)
 
 

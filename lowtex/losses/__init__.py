@@ -1,4 +1,4 @@
-"""Losses: pixel and feature-map errors, smoothness, masks, and the objective that sums them over scales."""
+"""Losses: pixel and feature-map errors, smoothness, masks, and the objective that averages them over scales."""
 
 from lowtex.losses.census_zncc import census_error, zncc_error
 from lowtex.losses.fast_photometric import fast_photometric_error

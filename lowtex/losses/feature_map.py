@@ -6,13 +6,10 @@ from torch import Tensor
 from lowtex.errors import require_choice
 from lowtex.geometry import warp_horizontal
 from lowtex.losses._checks import at_least_float32, require_alike
-from lowtex.losses.fast_photometric import fast_photometric_error
+from lowtex.losses.fast_photometric import BLOCK_VALUES, fast_photometric_error
 from lowtex.losses.photometric import photometric_error
 
 DISTANCES = ("robust_l1", "ssim_l1")
-
-BLOCK_VALUES = 400_000
-"""Numbers of a map that a processor works on at a time; a handful of such blocks are in use at once."""
 
 
 def feature_map_error(

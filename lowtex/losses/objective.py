@@ -1,4 +1,4 @@
-"""The training objective: data terms and smoothness, summed over the disparity scales (dossier 2.1).
+"""The training objective: data terms and smoothness, each averaged over the disparity scales (dossier 2.1).
 
 Read it from `StereoObjective.__call__` on; every formula is one function of a file beside this one. A further way to
 compare pixels is one more line in `pixel_error`; a further data term is one more method like

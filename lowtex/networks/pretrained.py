@@ -275,12 +275,17 @@ def load_monodepth2(folder: str | Path) -> tuple[DepthNet, dict]:
 
 
 def _depth(weights: dict, path: Path) -> int:
+    """The depth of a ResNet's weights; CheckpointError where no `ResNetEncoder` has it, or the width of its stem."""
     if not {"conv1.weight", "layer1.0.conv2.weight"} <= set(weights):
         raise CheckpointError(f"{path} does not hold a ResNet; Monodepth2's encoder.pth does")
     pairs = {tuple(name.split(".")[:2]) for name in weights if name.startswith("layer")}
     stages = tuple(sum(stage == f"layer{k}" for stage, _ in pairs) for k in (1, 2, 3, 4))
     deep = "layer1.0.conv3.weight" in weights
     depth = next((d for d, blocks in BLOCKS.items() if blocks == stages and is_bottleneck(d) == deep), None)
-    if depth is None:
+    if depth in (None, 152):
         raise CheckpointError(f"{path} holds a ResNet of a depth that the kit does not have (18, 34, 50 or 101)")
+    stem = tuple(weights["conv1.weight"].shape)
+    most = 4 * STAGE_PLANES[0]
+    if len(stem) != 4 or not 1 <= stem[0] <= most:
+        raise CheckpointError(f"{path} holds a ResNet whose conv1.weight is {stem}; the kit's have 1 to {most} maps")
     return depth

@@ -247,6 +247,12 @@ def test_an_unknown_data_set(tmp_path):
         open_dataset("kiti", tmp_path)
 
 
+@pytest.mark.parametrize("size", [96, "96", ("a", "b"), (float("nan"), 9), (9, 9, 9), (0, 9), (9.5, 9)])
+def test_what_is_no_size_is_refused_with_what_is_expected(tmp_path, size):
+    with pytest.raises(OptionError, match=r"^size=.* must be \(height, width\) in pixels"):
+        opened(written(tmp_path, "stereo"), "stereo", size=size)
+
+
 def test_official_camera_of_virtual_kitti_2_without_text_files(tmp_path):
     root = written(tmp_path, "vkitti2", scenes={"Scene01": 1}, text=False)
     frames = root / "Scene01" / "clone" / "frames"

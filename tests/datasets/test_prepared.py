@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import dataset_trees as trees
@@ -36,6 +37,7 @@ from lowtex.datasets import (
 )
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
+from lowtex.training import pairs_of_steps, training_loader
 from lowtex_lab import cli
 
 SIZE = (12, 20)
@@ -172,6 +174,25 @@ def test_open_dataset_uses_it_without_being_asked_and_says_so_once(kitti, capsys
     data = pickle.dumps(kept)
     assert len(data) < 10_000
     assert_same(pickle.loads(data)[2], kept[2])
+
+
+def test_training_takes_the_bytes_as_they_are_kept(kitti, monkeypatch):
+    quiet(pairs(kitti[0]))
+    dataset = open_dataset("kitti", kitti[0], "available", SIZE, depth=None)
+    order = pairs_of_steps(3, 2, 3, seed=0)
+    expected = list(training_loader(pairs(kitti[0]), order))
+    monkeypatch.setattr(PreparedPairs, "_read", lambda *_: pytest.fail("made floats of them"))
+    for batch, same in zip(training_loader(dataset, order), expected, strict=True):
+        assert torch.equal(batch.views, same.views) and torch.equal(batch.table, same.table)
+        assert batch.columns == same.columns and batch.names == same.names
+
+
+def test_the_working_folder_takes_samples_and_stays(kitti, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert quiet(pairs(kitti[0]), folder=".") == here == Path.cwd()
+    assert_all_same(PreparedPairs("."), pairs(kitti[0]))
 
 
 def test_does_not_serve_readers_of_more_or_of_something_else(kitti, every):

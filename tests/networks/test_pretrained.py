@@ -238,6 +238,21 @@ def one_block_more(folder):
     torch.save({**weights, **more}, folder / "encoder.pth")
 
 
+def other_stem(*shape):
+    def damage(folder):
+        weights = torch.load(folder / "encoder.pth")
+        torch.save({**weights, "encoder.conv1.weight": torch.ones(shape)}, folder / "encoder.pth")
+
+    return damage
+
+
+def of_depth_152(folder):
+    blocks = [f"layer{stage + 1}.{block}" for stage, count in enumerate((3, 8, 36, 3)) for block in range(count)]
+    weights = {f"{block}.conv{number}.weight": torch.ones(1) for block in blocks for number in (1, 2, 3)}
+    size = {"height": SIZE[0], "width": SIZE[1]}
+    torch.save({"conv1.weight": torch.ones(64, 3, 7, 7), **weights, **size}, folder / "encoder.pth")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -247,6 +262,9 @@ def one_block_more(folder):
         (lambda folder: torch.save({"a": torch.ones(1)}, folder / "encoder.pth"), "does not hold a ResNet"),
         (lambda folder: torch.save({"a": torch.ones(1)}, folder / "depth.pth"), "is not Monodepth2's depth.pth"),
         (one_block_more, "of a depth that the kit does not have"),
+        (of_depth_152, "of a depth that the kit does not have"),
+        (other_stem(512, 3, 7, 7), r"conv1.weight is \(512, 3, 7, 7\); the kit's have 1 to 256"),
+        (other_stem(), r"conv1.weight is \(\);"),
     ],
 )
 def test_a_folder_of_something_else_is_refused(tmp_path, damage, message):
