@@ -67,6 +67,11 @@ def luminance(image: Tensor | np.ndarray) -> np.ndarray:
     return np.tensordot(np.asarray(LUMA, dtype=np.float32), values, axes=1)
 
 
+def default_window_px(width: int) -> int:
+    """The usual side of the window on images of that width, an odd number of pixels."""
+    return int(width * WINDOW_FRACTION) | 1
+
+
 def gradient_energy(image: Tensor | np.ndarray, window_px: int | None = None) -> np.ndarray:
     """Mean of the squared luminance gradient over a square window, ``(H, W)`` float32, (luminance / pixel)^2, >= 0.
 
@@ -74,14 +79,14 @@ def gradient_energy(image: Tensor | np.ndarray, window_px: int | None = None) ->
 
     Args:
         image: ``(3, H, W)`` RGB or ``(H, W)`` luminance, in [0, 1].
-        window_px: side of the window, pixels; None = `WINDOW_FRACTION` of the width, made odd.
+        window_px: side of the window, pixels; None = `default_window_px`.
 
     Raises:
         OptionError: the window is smaller than a pixel.
     """
     grey = luminance(image)
     if window_px is None:
-        window_px = int(grey.shape[1] * WINDOW_FRACTION) | 1
+        window_px = default_window_px(grey.shape[1])
     if window_px < 1:
         raise OptionError(f"window_px={window_px} is out of range; expected 1 pixel or more")
     padded = np.pad(grey, 1, mode="edge")

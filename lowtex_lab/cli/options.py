@@ -47,7 +47,6 @@ TYPES: dict[str, Callable[[str], Any]] = {
     "file": file_to_write,
     "folder": folder_to_write,
     "int": int,
-    "float": float,
     "whole >= 0": argument(NonNegativeInt),
     "whole >= 1": argument(PositiveInt),
     "whole 1 to 16": argument(number(int, (">=", 1), ("<=", 16))),

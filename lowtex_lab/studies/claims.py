@@ -137,9 +137,8 @@ class Comparison:
         """The comparison in a few words; of two cells of the factorial, what they differ in, then what they share."""
         if self.factor:
             return f"{self.factor}, main effect"
-        if not {self.better, self.than} <= set(factorial()):
+        if not (pairs := self._levels):
             return f"{self.better} / {self.than}"
-        pairs = list(zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True))
         better, than = (", ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
         return f"{better} / {than} ({', '.join(one for one, other in pairs if one == other)})"
 
@@ -160,7 +159,8 @@ class Comparison:
         if self.factor:
             old, new = (_WORDS["levels"][level] for level in FACTORS[self.factor])
             return f"a network with {new}", f"one with {old}"
-        if pairs := self._levels:
+        if self._levels:
+            pairs = [tuple(_WORDS["levels"][level] for level in pair) for pair in self._levels]
             better, than = (" and ".join(pair[side] for pair in pairs if pair[0] != pair[1]) for side in (0, 1))
             return f"a network with {better}", f"one with {than}"
         names = (name.partition(": ")[::2] for name in (self.better, self.than))
@@ -172,15 +172,14 @@ class Comparison:
         """The other changes, as a sentence has them; empty where it compares single experiments by their names."""
         if self.factor:
             return "averaged over all settings of the other changes"
-        return ", ".join(one for one, other in self._levels if one == other)
+        return ", ".join(_WORDS["levels"][one] for one, other in self._levels if one == other)
 
     @property
     def _levels(self) -> list[tuple[str, str]]:
-        """Each change of the factorial as the two sides have it; none where one of them is no cell of it."""
+        """The level of each change of the factorial on both sides; none where one of them is no cell of it."""
         if not {self.better, self.than} <= set(factorial()):
             return []
-        pairs = zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True)
-        return [(_WORDS["levels"][one], _WORDS["levels"][other]) for one, other in pairs]
+        return list(zip(levels_of(self.better).values(), levels_of(self.than).values(), strict=True))
 
     def where(self, miniature: bool = False) -> str:
         """Data and pixels as a sentence has them; empty for a whole measure."""

@@ -309,19 +309,13 @@ def basins_of_frames(
     return pd.DataFrame(lines, columns=["frame", "loss", "stratum", "measure", "offset_px", "value", "pixels"])
 
 
-def disparity_gradients(
-    sample: StereoSample,
-    offset_px: float,
-    feature_net: nn.Module | None = None,
-    terms: Mapping[str, ErrorTerm] | None = None,
-) -> dict[str, Tensor]:
+def disparity_gradients(sample: StereoSample, offset_px: float, terms: Mapping[str, ErrorTerm]) -> dict[str, Tensor]:
     """`error_gradient` of several data terms at the true disparity put wrong by ``offset_px``.
 
     Args:
         sample: with second view and dense ground truth.
         offset_px: added to the true disparity everywhere, pixels of the image; positive is too near.
-        feature_net: ``lowest(image) -> (B, C, H/2, W/2)``; for the terms where none are given.
-        terms: of `error_terms`; None = ``pixels`` and ``features``.
+        terms: of `error_terms`.
 
     Returns:
         each term by its name ``(H, W)``: error per pixel of disparity, positive where descent makes the disparity
@@ -329,10 +323,9 @@ def disparity_gradients(
         truth is known, the other camera sees the point and both disparities stay in view.
 
     Raises:
-        ValueError: the sample has no second view or no ground truth. OptionError: neither terms nor a network.
+        ValueError: the sample has no second view or no ground truth.
     """
     image, other = _views(sample)
-    terms = error_terms(feature_net, names=("pixels", "features")) if terms is None else terms
     # the sky has no truth; infinitely far is what it is
     wrong = true_disparity_px(sample).nan_to_num(0.0) + offset_px
     shift = sample.direction * wrong[None, None]
@@ -345,19 +338,15 @@ def disparity_gradients(
 
 
 def gradients_by_texture(
-    samples: Iterable[StereoSample],
-    feature_net: nn.Module | None = None,
-    offsets_px: Sequence[float] = (-2.0, 2.0),
-    kind: str = "contrast",
-    terms: Mapping[str, ErrorTerm] | None = None,
+    samples: Iterable[StereoSample], offsets_px: Sequence[float], kind: str, terms: Mapping[str, ErrorTerm]
 ) -> pd.DataFrame:
     """How strongly each data term pulls at surfaces of each texture, and how often in the right direction.
 
     Args:
         samples: pairs with dense ground truth.
-        feature_net, terms: as in `disparity_gradients`.
         offsets_px: errors of disparity to pull back from; averaged.
         kind: of strata, see `lowtex.evaluation.texture.STRATA`.
+        terms: of `error_terms`.
 
     Returns:
         A row a loss and stratum: loss, stratum, magnitude (mean absolute gradient over that loss's own mean, so 1 is
@@ -371,7 +360,7 @@ def gradients_by_texture(
     for sample in samples:
         masks = strata(sample, kind, tuple(sample.image.shape[-2:]))
         for offset in offsets_px:
-            found = disparity_gradients(sample, offset, feature_net, terms)
+            found = disparity_gradients(sample, offset, terms)
             kept, judged = found.pop("kept").numpy(), found.pop("judged").numpy()
             for loss, gradient in found.items():
                 for stratum, mask in masks.items():

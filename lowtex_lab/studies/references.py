@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import Evaluation, Strata, score
 from lowtex.evaluation.protocols import Protocol
-from lowtex.evaluation.texture import WINDOW_FRACTION
+from lowtex.evaluation.texture import default_window_px
 
 ONE_DEPTH, MEAN_MAP = "reference: one depth", "reference: mean map"
 
@@ -77,7 +77,7 @@ def _truth(sample, protocol: Protocol, size: tuple[int, ...]) -> tuple[np.ndarra
 
 
 def _mean(total: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    window = int(total.shape[1] * WINDOW_FRACTION) | 1
+    window = default_window_px(total.shape[1])
     # whole numbers: running sums of a box filter leave tiny rests where there is nothing
     near = np.rint(cv2.boxFilter(seen, -1, (window, window), normalize=False, borderType=cv2.BORDER_CONSTANT))
     summed = cv2.boxFilter(total, -1, (window, window), normalize=False, borderType=cv2.BORDER_CONSTANT)

@@ -37,11 +37,6 @@ KNOWN = "known contrast"
 THIRDS = ("upper_third", "middle_third", "lower_third")
 
 
-def default_window_px(width: int) -> int:
-    """The kit's own window, an odd number of pixels."""
-    return int(width * WINDOW_FRACTION) | 1
-
-
 def window_makers(width: int) -> dict[str, Callable[..., Masks]]:
     """Every definition of low texture, for ``evaluate(strata=…)`` on images of that width.
 

@@ -7,13 +7,12 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError
 from lowtex.evaluation.evaluate import score
-from lowtex.evaluation.texture import WINDOW_FRACTION, gradient_strata
+from lowtex.evaluation.texture import WINDOW_FRACTION, default_window_px, gradient_strata
 from lowtex.geometry import StereoRig
 from lowtex_lab.studies.texture_windows import (
     CLASSES,
     KNOWN,
     agreement_table,
-    default_window_px,
     texture_classes,
     where_texture_lies,
     window_makers,
