@@ -78,7 +78,10 @@ def test_a_person_gets_bars_and_is_told_what_comes_and_how_to_avoid_it(study, tm
     states = []
     monkeypatch.delenv("LOWTEX_HEADLESS", raising=False)
     monkeypatch.setattr("lowtex_lab.notebook.study.TrainingBars", lambda: lambda now: states.append(dict(now)))
-    fresh = Study(replace(study.run, run_dir=tmp_path, experiments_dir=tmp_path / "experiments"))
+    elsewhere = {"run_dir": tmp_path, "experiments_dir": tmp_path / "experiments"}
+    Study(replace(study.run, name="04_training", **elsewhere)).announce(["baseline"])
+    assert "give a run_dir where it is trained" in (said := capsys.readouterr().out) and "notebook 04" not in said
+    fresh = Study(replace(study.run, name="10_kitti", **elsewhere))
     fresh.announce(["baseline"])
     fresh.train_side_by_side(["baseline"], (0,))
     said = capsys.readouterr().out
