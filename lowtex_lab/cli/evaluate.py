@@ -57,6 +57,8 @@ def evaluate(options: argparse.Namespace) -> int:
     load = load_monodepth2 if is_monodepth2(options.checkpoint) else load_network
     network, known = load(options.checkpoint)
     protocol, dataset = _open_test_set(options, known)
+    if options.references and len(dataset) < 2:
+        raise OptionError("--references needs two images or more; leave it out, or name a larger split")
     root = source_of(protocol).root
     strata = [kind.strip() for kind in options.strata.split(",")] if options.strata else None
     with warnings.catch_warnings():
@@ -87,8 +89,6 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.references:
         scored = set(result.per_image["image"])
         indices = [index for index, name in enumerate(dataset.names) if name in scored]
-        if len(indices) < 2:
-            raise OptionError("--references needs two scored images or more; leave it out, or name a larger split")
         told |= {"experiment_key": "none", "seed": 0, "train_data": FIXED_BY}
         for name, reference in reference_evaluations(dataset, result.protocol, strata, indices).items():
             rows = pd.concat([rows, rows_from(reference, name, **origin, **told)])

@@ -25,7 +25,7 @@ from lowtex.evaluation.metrics import METRICS
 from lowtex.evaluation.results import write_csv
 from lowtex.files import atomic_path, read_json, write_json
 from lowtex.paths import RUN_FILE
-from lowtex_lab.studies.rows import FOLDER, MEASURES, PACKED_RECORDS, finished_labels, read_all_records, read_csv_gz
+from lowtex_lab.studies.rows import FOLDER, MEASURES, PACKED_RECORDS, read_all_records, read_csv_gz
 
 LIMIT_BYTES = 25_000_000
 """What everything under ``results/reference`` may take together."""
@@ -109,11 +109,11 @@ def keep_ablation(run_dir: str | Path, reference: str | Path) -> int:
         DataError: there is no finished entry, or a file is damaged.
     """
     source, target = Path(run_dir) / FOLDER, Path(reference) / FOLDER
-    if not (labels := finished_labels(run_dir)):
+    if not (made := read_all_records(run_dir)):
         raise DataError(f"no finished experiment under {source}; `lowtex ablate` trains and scores them")
-    keys = {label: record["key"] for label, record in read_all_records(run_dir).items()}
+    keys = {label: made[label]["key"] for label in sorted(made)}
     for kind in ("images", "rows", *MEASURES):
-        paths = [path for path in (source / kind / f"{label}.csv.gz" for label in labels) if path.is_file()]
+        paths = [path for path in (source / kind / f"{label}.csv.gz" for label in keys) if path.is_file()]
         new = [_image_scores(path) if kind == "images" else _as_text(path) for path in paths]
         place = target / f"{kind}.csv.gz"
         if place.is_file():
@@ -126,7 +126,7 @@ def keep_ablation(run_dir: str | Path, reference: str | Path) -> int:
         if not new:
             continue
         write_csv(place, pd.concat(new).sort_values(["experiment", "seed"], kind="stable"))
-    records = (read_all_records(reference) if (target / PACKED_RECORDS).is_file() else {}) | read_all_records(run_dir)
+    records = (read_all_records(reference) if (target / PACKED_RECORDS).is_file() else {}) | made
     with atomic_path(target / PACKED_RECORDS) as temporary:
         temporary.write_bytes(gzip.compress(json.dumps(records, sort_keys=True).encode(), mtime=0))
     return _size(target)

@@ -307,8 +307,8 @@ def _of_batch(evidence: Evidence, tests: Sequence[Comparison]) -> Numbers:
     stuck = outcomes_of(parts[0]).query("not learnt").merge(records)
     failed = frozenset(stuck[["experiment", "seed", "steps"]].itertuples(index=False, name=None))
     asked = {TRANSFER, *(test.measure for test in tests if test.measure)}
-    measured = {name: [n for n in present if n not in evidence.missing(present, name)] for name in asked}
-    found = {name: evidence.measured(name, names).merge(records) for name, names in measured.items() if names}
+    there = [name for name in asked if len(evidence.missing(present, name)) < len(present)]
+    found = {name: evidence.measured(name, present).merge(records) for name in there}
     if MASK in found:
         # its question is of strata within one network, which stand as experiments of their own
         mask = found[MASK]

@@ -29,7 +29,6 @@ from lowtex_lab.studies.rows import (
     PROTOCOL,
     SPLITS,
     finished_labels,
-    has_table,
     read_all_records,
     read_records,
     read_table,
@@ -44,7 +43,7 @@ def ablation_dir(profile: str, data: str = "") -> Path:
 
     Args:
         profile: name.
-        data: name of the real data set that the networks learn from, whose rows have a folder of their own.
+        data: what its rows need a folder of their own for: names of data sets, joined by ``-``, or other beginnings.
     """
     name = "ablation" if profile == "quick" else f"ablation-{profile}"
     return REPOSITORY / "results" / (f"{name}-on-{data}" if data else name)
@@ -87,14 +86,16 @@ class Evidence:
         """The finished seeds of an experiment, rising; empty if there are none."""
         return self._finished.get(name, ())
 
+    def short(self, names: Iterable[str]) -> list[str]:
+        """Those with fewer seeds than a verdict needs (`Rule.least`)."""
+        return [name for name in names if len(self.seeds(name)) < Rule().least]
+
     def missing(self, names: Iterable[str], measure: str = "") -> list[str]:
         """Those that have no rows; or no result of a measure, where one is asked for."""
         there = self._finished
         if measure:
-            try:
-                there = set(self.measured(measure)["experiment"])
-            except DataError:
-                there = set()
+            found = self._measured(measure, names)
+            there = set(found["experiment"]) if len(found) else ()
         return [name for name in names if name not in there]
 
     def present(self, names: Iterable[str]) -> list[str]:
@@ -125,10 +126,6 @@ class Evidence:
         """A line an experiment and seed: how it was trained, and how long (`lowtex_lab.studies.rows.read_records`)."""
         return read_records(self.run_dir)
 
-    def has_measure(self, measure: str) -> bool:
-        """Whether any network was measured so (`lowtex_lab.studies.rows.MEASURES`)."""
-        return has_table(self.run_dir, measure)
-
     def measured(self, measure: str, names: Sequence[str] | None = None) -> pd.DataFrame:
         """Results of a measure, all seeds that have it: its own columns, then experiment, experiment_key, seed,
         profile, miniature, threads (of the training).
@@ -140,19 +137,24 @@ class Evidence:
         Raises:
             DataError: none of them was measured; says how to do it.
         """
-        require_choice("measure", measure, MEASURES)
-        found = read_table(self.run_dir, measure, self._labels(self.names if names is None else names))
-        if len(found):
-            # the measure of a network that was trained anew since is that of another network
-            keys = {label: record["key"] for label, record in read_all_records(self.run_dir).items()}
-            labels = found["experiment"] + "-s" + found["seed"].astype(str)
-            found = found[labels.map(keys) == found["experiment_key"]]
+        found = self._measured(measure, self.names if names is None else names)
         if found.empty:
             raise DataError(
                 f"no measurement {measure!r} in {self.folder} of these experiments; "
                 f"`lowtex ablate --measure {measure}` takes it of the trained networks"
             )
         return found
+
+    def _measured(self, measure: str, names: Iterable[str]) -> pd.DataFrame:
+        """`measured`, empty where there is nothing."""
+        require_choice("measure", measure, MEASURES)
+        found = read_table(self.run_dir, measure, self._labels(names))
+        if found.empty:
+            return found
+        # the measure of a network that was trained anew since is that of another network
+        keys = {label: record["key"] for label, record in read_all_records(self.run_dir).items()}
+        labels = found["experiment"] + "-s" + found["seed"].astype(str)
+        return found[labels.map(keys) == found["experiment_key"]]
 
     @property
     def caption(self) -> str:
@@ -228,16 +230,14 @@ def open_evidence(run: NotebookRun | None, names: Sequence[str] = (), measure: s
     passed_over, few = [], None
     for one in _found(run):
         found, absent = replace(one, passed_over=tuple(passed_over)), one.missing(names, measure)
-        short = [] if one.own else [name for name in names if len(one.seeds(name)) < Rule().least]
+        short = [] if one.own else one.short(names)
         if not absent and not short:
             return found
         if not absent:
             few = few or found
-        what = (
-            f"no {measure or 'rows'} of {', '.join(absent)}"
-            if absent
-            else f"fewer than {Rule().least} seeds of {', '.join(short)}"
-        )
+        what = f"no {measure or 'rows'} of {', '.join(absent)}"
+        if not absent:
+            what = f"fewer than {Rule().least} seeds of {', '.join(short)}"
         passed_over.append(f"{shown(one.run_dir)} was passed over: {what} yet.")
     if few:
         return few

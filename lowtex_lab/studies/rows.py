@@ -148,12 +148,6 @@ def read_records(run_dir: str | Path) -> pd.DataFrame:
     return table.reindex(columns=columns).rename(columns=columns)
 
 
-def has_table(run_dir: str | Path, kind: str) -> bool:
-    """Whether any ``images``, ``rows``, or results of a measure are there."""
-    folder = Path(run_dir) / FOLDER
-    return (folder / f"{kind}.csv.gz").is_file() or any((folder / kind).glob("*.csv.gz"))
-
-
 def read_table(run_dir: str | Path, kind: str, labels: Iterable[str]) -> pd.DataFrame:
     """One kind of table of some entries, in the order of ``labels``; each file is read once until it changes.
 

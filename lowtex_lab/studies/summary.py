@@ -134,8 +134,6 @@ def by_length(evidence: Evidence) -> list[str]:
     pairs = {steps: (f"ours-{steps}-steps", f"baseline-{steps}-steps") for steps in BUDGETS}
     pairs[usual] = ("ours", "baseline")
     pairs = {steps: pair for steps, pair in sorted(pairs.items()) if not evidence.missing(pair)}
-    if len(pairs) < 2:
-        return []
     low = {"stratum_kind": "known", "strata": ("low",), "skip_missing": True}
     found = {steps: compare(evidence.scores(pair), [pair], **low) for steps, pair in pairs.items()}
     found = {steps: lines.iloc[0] for steps, lines in found.items() if len(lines)}

@@ -137,6 +137,10 @@ def test_references_stand_beside_the_network(trees, trained, tmp_path, capsys):
     assert guesses.groupby("experiment").size().tolist() == 2 * [(found["experiment"] == "baseline").sum()]
     assert images.read_text().count("reference: mean map") == images.read_text().count("baseline")
     assert "the ground truth of the other test images" in capsys.readouterr().out
+    (tmp_path / "one.txt").write_text("1\n")
+    one = ["evaluate", "--checkpoint", str(trained), "--device", "cpu", "--data", f"stereo={trees / 'stereo'}"]
+    assert cli.main([*one, "--split", str(tmp_path / "one.txt"), "--references"]) == 2
+    assert "--references needs two images or more" in capsys.readouterr().err
 
 
 def test_scoring_what_was_learnt_from_is_told(trees, trained, capsys):

@@ -139,7 +139,7 @@ def test_a_packed_ablation_reads_as_one_with_a_file_an_entry(ablation, tmp_path)
         assert set(reference.IMAGE_METRICS) <= set(scores.columns) and "d3" not in scores
         pd.testing.assert_frame_equal(scores, own.scores(names, split).drop(columns="d3"))
     pd.testing.assert_frame_equal(packed.measured("edges", names), own.measured("edges", names))
-    assert not packed.has_measure("sweep")
+    assert packed.missing(names, "sweep") == names
     with pytest.raises(DataError, match="lowtex ablate --measure sweep"):
         packed.measured("sweep")
 
