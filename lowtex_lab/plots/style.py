@@ -148,7 +148,8 @@ def finish(figure: Figure, title: str, *said: str, miniature: bool = False) -> F
         caption = wrap(figure, caption, CAPTION_PT)
         texts.append(figure.supxlabel(caption, x=0.01, ha="left", fontsize=CAPTION_PT, color=MUTED))
     if legend is not None:
-        figure.draw_without_rendering()
+        # where the layout will put the title, without a whole layout to find it
+        texts[0].set_y(1 - figure.get_layout_engine().get()["h_pad"] / figure.get_figheight())
         bottom = texts[0].get_window_extent().y0 / figure.bbox.height
         legend.set_loc("lower left")
         legend.set_bbox_to_anchor((0.004, bottom - 0.05 / figure.get_figheight()))
