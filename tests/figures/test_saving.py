@@ -45,9 +45,7 @@ class TremblingLayout(ConstrainedLayoutEngine):
 def test_everything_lies_beside_the_picture_and_a_redraw_gives_the_same_bytes(tmp_path):
     rows = make_rows(kinds=KINDS)
     # texts that readers of CSV take for gaps and for numbers
-    rows = rows.assign(
-        crop="None", experiment_key=rows["seed"].astype(str) + "e" + rows["experiment"].str.len().astype(str)
-    )
+    rows = rows.assign(crop="None", experiment_key=rows["seed"].astype(str) + "e4")
     for name in ("a", "b"):
         bars = figures.metric_bars(rows, kind="known")
         if name == "b":
@@ -75,13 +73,13 @@ def test_a_figure_of_arrays_redraws_to_the_same_bytes_and_damage_is_named(tmp_pa
     (tmp_path / "pair.npz").write_bytes(before["pair.npz"][:200])
     with pytest.raises(DataError, match=r"pair\.npz is missing or damaged"):
         redraw_card(tmp_path / "pair.json")
-    card = json.loads(before["pair.json"])
-    (tmp_path / "pair.json").write_text(json.dumps({**card, "function": "pie_chart"}))
-    with pytest.raises(DataError, match="no plotting function 'pie_chart' in this version"):
-        redraw_card(tmp_path / "pair.json")
-    (tmp_path / "pair.json").write_text(json.dumps({**card, "arguments": {"nonsense": 1}}))
-    with pytest.raises(DataError, match="image_grid cannot draw what is stored"):
-        redraw_card(tmp_path / "pair.json")
+    for changed, told in (
+        ({"function": "pie_chart"}, "no plotting function 'pie_chart' in this version"),
+        ({"arguments": {"nonsense": 1}}, "image_grid cannot draw what is stored"),
+    ):
+        (tmp_path / "pair.json").write_text(json.dumps(json.loads(before["pair.json"]) | changed))
+        with pytest.raises(DataError, match=told):
+            redraw_card(tmp_path / "pair.json")
 
 
 def test_blank_pictures_and_empty_panels_are_refused_and_leave_nothing(tmp_path):
@@ -132,8 +130,6 @@ def test_arguments_come_back_as_they_were(tmp_path, monkeypatch):
         assert np.array_equal(drawn[name], again[name]), name
         np.testing.assert_allclose(again[name], given[name].float(), rtol=1e-2, atol=1e-3 * float(given[name].max()))
     assert drawn["mask"].dtype == bool and np.array_equal(again["nested"]["ours"][0], drawn["nested"]["ours"][0])
-    with np.load(tmp_path / "shown.npz") as stored:
-        assert stored["0"].dtype == stored["1"].dtype == np.float16 and stored["3"].dtype == np.float32
     for found in kept:
         assert found["rig"] == given["rig"] and found["number"] == 0.5 and np.isnan(found["missing"])
         assert found["names"] == ["a", "b"] and found["nothing"] is None
@@ -165,23 +161,23 @@ def test_all_figures_come_back_after_their_pictures_are_lost(tmp_path):
     assert contents(run / "figures").items() >= before.items()
 
 
-def test_one_figure_that_fails_stops_no_other(tmp_path):
+def test_one_figure_that_fails_stops_no_other(tmp_path, capsys):
     for name in ("a", "b"):
         figures.save_figure(figures.timeline(TASK), tmp_path / "figures" / name)
     (tmp_path / "figures" / "a.csv").unlink()
     (tmp_path / "figures" / "b.png").unlink()
-    with pytest.raises(DataError, match=r"1 figures could not be drawn again: .*a\.csv is missing"):
-        figures.redraw(tmp_path)
-    assert (tmp_path / "figures" / "b.png").is_file()
-    assert cli.main(["figures", "--run-dir", str(tmp_path)]) == 2 and (tmp_path / "index.html").is_file()
+    assert cli.main(["figures", "--run-dir", str(tmp_path)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "1 figures could not be drawn again: a: " in told and "a.csv is missing" in told
+    assert (tmp_path / "figures" / "b.png").is_file() and (tmp_path / "index.html").is_file()
 
 
 def test_rows_are_grouped_by_what_may_be_compared():
     rows = make_rows(kinds=KINDS)
     flipped = rows.assign(flip=True)
-    alone = make_rows(methods=("ours",), kinds=KINDS).assign(eval_data="kitti", protocol="eigen_raw")
+    alone = make_rows(["ours"], kinds=KINDS).assign(eval_data="kitti", protocol="eigen_raw")
     longer = rows.assign(train_data="vkitti2 train, longer")
-    three = make_rows(methods=("baseline", "encoder", "ours"), kinds=KINDS)
+    three = make_rows(["baseline", "encoder", "ours"], kinds=KINDS)
     # two methods in one weather more are their notebook's, beside a table of three
     foggy, nominal = rows.assign(eval_data="vkitti2 fog"), three.assign(scaling="x5.4")
     name = "vkitti2_test_vkitti2_dense"

@@ -18,26 +18,18 @@ NEAR, FAR = 1 / 10, 1 / 40
 EDGE = 140
 
 
-def scene(width=WIDTH, slope=0.0, sky=False):
-    """A far wall on the left, a near one on the right, inverse depth ``(h, w)``; ``slope`` slants both."""
-    column, edge = np.arange(width), EDGE * width // WIDTH
-    inverse = np.where(column < edge, FAR, NEAR) + slope * (column - edge) / width
-    inverse = np.tile(inverse, (HEIGHT, 1))
-    if sky:
-        inverse[:, :edge] = 0
-    return inverse
+def scene(width=WIDTH):
+    """A far wall on the left, a near one on the right, inverse depth ``(h, w)``."""
+    return np.tile(np.where(np.arange(width) < EDGE * width // WIDTH, FAR, NEAR), (HEIGHT, 1))
 
 
 def sample_of(inverse, contrast=None):
-    depth = np.divide(1.0, inverse, out=np.zeros_like(inverse), where=inverse > 0)
     height, width = inverse.shape
-    return StereoSample(
-        image=torch.zeros(3, height, width),
-        rig=StereoRig(0.6 * width, 0.5, width=width, height=height),
-        name="Scene01/clone/00000/l",
-        depth=torch.from_numpy(depth)[None].float(),
-        texture_contrast=None if contrast is None else torch.from_numpy(contrast)[None].float(),
-    )
+    rig = StereoRig(0.6 * width, 0.5, width=width, height=height)
+    depth = torch.from_numpy(np.divide(1.0, inverse, out=np.zeros_like(inverse), where=inverse > 0))[None].float()
+    known = None if contrast is None else torch.from_numpy(contrast)[None].float()
+    name = "Scene01/clone/00000/l"
+    return StereoSample(torch.zeros(3, height, width), rig, name, depth=depth, texture_contrast=known)
 
 
 def errors(truth, predicted, stratum="all", contrast=None):
@@ -61,7 +53,7 @@ SLANT = np.linspace(NEAR - FAR, 0, WIDTH)
 """Inverse depth that falls to the right by as much as the step: a flat prediction's chance to look steep."""
 
 
-@pytest.mark.parametrize("truth", [scene(), scene(slope=0.01), scene() + SLANT])
+@pytest.mark.parametrize("truth", [scene(), scene() + SLANT])
 def test_the_truth_itself_is_perfect(truth):
     perfect = dict.fromkeys(edges.QUANTITIES, 0) | {"width_px": 1}
     assert errors(truth, truth) == pytest.approx(perfect, abs=1e-5)
@@ -140,7 +132,9 @@ def test_columns_are_rows_of_the_turned_picture():
 
 
 def test_sky_counts_as_far_and_a_slanted_plane_has_no_edges():
-    assert errors(scene(sky=True), np.maximum(scene(sky=True), 1 / 300))["far_spill_px"] == pytest.approx(0)
+    truth = scene()
+    truth[:, :EDGE] = 0
+    assert errors(truth, np.maximum(truth, 1 / 300))["far_spill_px"] == pytest.approx(0)
     plane = np.tile(np.linspace(0.02, 0.2, WIDTH), (HEIGHT, 1))
     assert not edges.edge_strength(plane)[:, 10:-10].any() and edges.edge_errors(sample_of(plane), plane) == []
 

@@ -19,13 +19,10 @@ def test_it_is_told_by_the_error_on_whole_validation_images():
     assert found.loc[~found["learnt"], ["experiment", "seed"]].values.tolist() == [["baseline", 1]]
 
 
-def test_the_others_are_left_out():
+def test_the_others_are_left_out_and_a_seed_is_sound_where_every_training_is_there_and_learnt():
     kept = learnt_only(rows_of({"a": [[0.1]] * 4, "b": [[0.2]] * 3}), FOUND)
     trainings = [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
     assert list(zip(kept["experiment"], kept["seed"], strict=True)) == trainings
-
-
-def test_a_seed_is_sound_where_every_training_is_there_and_learnt():
     assert sound_seeds(FOUND, ["a", "b"]) == [0, 1]
     assert sound_seeds(FOUND, ["b"]) == [0, 1, 2, 3]
     assert sound_seeds(FOUND, ["a", "b", "c"]) == []

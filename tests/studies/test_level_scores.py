@@ -9,7 +9,7 @@ from lowtex.errors import DataError, OptionError
 from lowtex_lab.studies.level_scores import errors_by_stratum, level_scores
 from lowtex_lab.studies.stats.effects import compare
 from lowtex_lab.studies.stats.factorial import factorial_effects
-from lowtex_lab.studies.tables import design, factor_pairs
+from lowtex_lab.studies.tables import EVERYWHERE, design, factor_effects, factor_pairs
 
 CELLS = design().experiments
 SEEDS, IMAGES = 4, 12
@@ -27,13 +27,12 @@ def made(ratio=0.9, noise=0.01, features=1.0):
 
 
 def outcomes_of(stuck=()):
-    lines = [{"experiment": name, "seed": seed} for name in CELLS for seed in range(SEEDS)]
-    return pd.DataFrame(lines).assign(learnt=[(row["experiment"], row["seed"]) not in stuck for row in lines])
+    lines = [(name, seed, (name, seed) not in stuck) for name in CELLS for seed in range(SEEDS)]
+    return pd.DataFrame(lines, columns=["experiment", "seed", "learnt"])
 
 
-def effect_of(scores, pairs=None, found=None):
-    pairs = factor_pairs("skips").values() if pairs is None else pairs
-    levels = level_scores(scores, pairs, outcomes_of() if found is None else found)
+def effect_of(scores):
+    levels = level_scores(scores, factor_pairs("skips").values(), outcomes_of())
     return levels, compare(levels, [("new", "old")], times=100)["ratio"].item()
 
 
@@ -41,28 +40,21 @@ def test_where_all_is_there_it_is_the_factorials_main_effect():
     scores = made(features=0.8)
     levels, ratio = effect_of(scores)
     whole = factorial_effects(scores, design(), times=100).set_index("effect")
+    # pixels have six times the errors: a mean of errors would say 0.89
     assert ratio == pytest.approx(whole.loc["skips", "ratio"], rel=2e-3)
+    assert ratio == pytest.approx(0.9 * 0.8**0.5, rel=0.01)
     assert len(levels) == 2 * SEEDS * IMAGES and (levels["settings"] == 8).all()
-    pairs = {
-        term: [p for where, p in factor_pairs("skips").items() if term in where] for term in ("pixels", "features")
-    }
-    assert effect_of(scores, pairs["pixels"])[1] == pytest.approx(0.9, rel=0.01)
-    assert effect_of(scores, pairs["features"])[1] == pytest.approx(0.72, rel=0.01)
 
 
-def test_a_stuck_training_takes_its_pair_with_it_and_no_other():
-    _, plain = factor_pairs("skips")["resnet, pixels, first"]
-    scores = made()
-    scores.loc[(scores["experiment"] == plain) & (scores["seed"] == 1), "abs_rel"] = 40.0
-    levels, ratio = effect_of(scores, found=outcomes_of({(plain, 1)}))
-    assert ratio == pytest.approx(0.9, rel=0.01)
-    assert levels.groupby("seed")["settings"].unique().map(list).to_dict() == {0: [8], 1: [7], 2: [8], 3: [8]}
-    assert effect_of(scores)[1] < 0.85, "else nothing was tested"
-
-
-def test_settings_weigh_alike_however_large_their_errors():
-    # pixels have six times the errors: a mean of errors would say 0.9
-    assert effect_of(made(features=0.5))[1] == pytest.approx(0.9 * np.sqrt(0.5), rel=0.01)
+def test_effects_of_a_factor_are_split_by_another_and_a_stuck_training_takes_its_pair_with_it():
+    scores, stuck = made(0.8, features=0.625), ("resnet-pixels-first-nested", 0)
+    scores.loc[(scores["experiment"] == stuck[0]) & (scores["seed"] == stuck[1]), "abs_rel"] = 40.0
+    settings = (EVERYWHERE, "features", "pixels", "both")
+    effects = factor_effects("skips", scores, outcomes_of({stuck}), settings=settings, times=100).set_index("effect")
+    assert effects["pairs"].to_dict() == {"all settings": 31, "features": 16, "pixels": 15, "both": 16}
+    assert effects.loc[["features", "pixels"], "ratio"].tolist() == pytest.approx([0.5, 0.8], rel=0.01)
+    assert effect_of(scores)[1] > 0.67, "else nothing was tested"
+    assert factor_effects("skips", scores.iloc[:0], outcomes_of()).empty
 
 
 def test_what_is_not_there_is_left_out_or_refused():
@@ -95,5 +87,5 @@ def test_errors_are_means_of_their_own_seeds_and_intervals_hold_seeds_and_images
     # streets differ by 30 %: far wider than the seeds' 5 % would make it
     first = table.iloc[0]
     assert (first["high"] - first["low"]) / first["error"] > 0.1
-    alone = errors_by_stratum(scores[scores["seed"] == 0], ["ours"], stratum_kind="known")
+    alone = errors_by_stratum(scores[scores["seed"] == 0], ["ours"])
     assert alone["low"].isna().all() and (alone["seeds"] == 1).all()

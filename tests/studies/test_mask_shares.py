@@ -28,28 +28,13 @@ def test_the_right_depth_of_a_textured_wall_is_kept_and_a_wrong_one_dropped(dire
     sample = made_pair(0.1, direction)
     assert not ignored(sample, torch.full((1, 1, *SIZE), 5.0))[:, 8:-8].any()
     assert ignored(sample, torch.full((1, 1, *SIZE), 1.7))[:, 20:-20].mean() > 0.3
-
-
-def test_a_plain_wall_is_kept_where_both_views_explain_it_alike():
     # equal errors pass the mask; any noise then decides, which is what makes plain pixels come and go
-    assert not ignored(made_pair(0.0), torch.full((1, 1, *SIZE), 5.0)).any()
-
-
-def test_noise_drops_many_plain_pixels_and_few_textured_ones():
-    def dropped(texture):
-        sample = made_pair(texture)
-        noise = 0.004 * torch.randn(sample.image.shape, generator=generator(1, "noise"))
-        sample = replace(sample, image=sample.image + noise)
-        return ignored(sample, torch.full((1, 1, *SIZE), 5.0))[:, 8:-8].mean()
-
-    assert dropped(0.1) < 0.01
-    assert dropped(0.0005) > dropped(0.1) + 0.2
+    assert not ignored(made_pair(0.0, direction), torch.full((1, 1, *SIZE), 5.0)).any()
 
 
 def test_a_single_view_is_refused():
-    sample = replace(made_pair(0.1), other=None, name="drive/00001/l")
-    with pytest.raises(ValueError, match="drive/00001/l has no second view"):
-        ignored(sample, torch.ones(1, 1, *SIZE))
+    with pytest.raises(ValueError, match="drive/00000/l has no second view"):
+        ignored(replace(made_pair(0.1), other=None), torch.ones(1, 1, *SIZE))
 
 
 def test_measure_counts_what_has_depth_and_a_match(written):

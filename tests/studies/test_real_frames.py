@@ -10,17 +10,8 @@ from made_scores import rows_of
 from lowtex.errors import DataError
 from lowtex.evaluation.results import write_csv
 from lowtex.files import write_json
-from lowtex_lab.studies.real_frames import (
-    NO_PICTURE,
-    REFERENCES,
-    START,
-    by_start,
-    real_answer,
-    real_effects,
-    real_points,
-    real_rows,
-    real_table,
-)
+from lowtex_lab.studies import real_frames
+from lowtex_lab.studies.real_frames import NO_PICTURE, START, real_effects, real_rows
 from lowtex_lab.studies.references import MEAN_MAP
 
 PLACE = {"crop": "none", "cap_m": 80.0, "scaling": "none", "flip": False, "ground_truth": "disparity_noc"}
@@ -46,26 +37,22 @@ def folder(tmp_path_factory):
     """Two starts, two methods, three seeds each, and one reference."""
     folder = tmp_path_factory.mktemp("real")
     rng = np.random.default_rng(0)
-    for start, methods in ERRORS.items():
-        for (name, error), seed in product(methods.items(), range(3)):
-            parts = []
-            for (protocol, frames), (stratum_kind, stratum) in product(
-                FRAMES.items(), (("none", "all"), ("gradient", "low"))
-            ):
-                half = 1.0 if stratum == "all" else 0.5
-                noise = np.exp(rng.normal(0, 0.01, (1, frames)))
-                own = rows_of({name: half * (error + 0.01 * seed) * noise}, stratum, stratum_kind)
-                parts.append(own.assign(seed=seed, protocol=protocol, **PLACE, **SCORES))
-            scores = pd.concat(parts, ignore_index=True)
-            rows = rows_from(scores, {"abs_rel": 1.0, "rmse": 10.0})
+    strata = (("none", "all", 1.0), ("gradient", "low", 0.5))
+    for start, name in product(ERRORS, ("baseline", "ours")):
+        errors = (ERRORS[start][name] + 0.01 * np.arange(3))[:, None]
+        parts = []
+        for (protocol, frames), (kind, stratum, times) in product(FRAMES.items(), strata):
+            noisy = times * errors * np.exp(rng.normal(0, 0.01, (3, frames)))
+            parts.append(rows_of({name: noisy}, stratum, kind, **PLACE, **SCORES).assign(protocol=protocol))
+        for seed, scores in pd.concat(parts).groupby("seed"):
             outliers = rows_from(scores[scores["protocol"] == "kitti_2015"], {"d1_all": 2.0})
-            label = f"{name}-s{seed}"
-            at = folder / start / "ablation"
+            rows = pd.concat([rows_from(scores, {"abs_rel": 1.0, "rmse": 10.0}), outliers])
+            label, at = f"{name}-s{seed}", folder / start / "ablation"
             write_csv(at / "images" / f"{label}.csv.gz", scores)
-            write_csv(at / "rows" / f"{label}.csv.gz", pd.concat([rows, outliers]))
+            write_csv(at / "rows" / f"{label}.csv.gz", rows)
             write_json(at / "records" / f"{label}.json", {"key": "k"})
     guess = rows_of({MEAN_MAP: [[0.3] * 6]}).assign(protocol="kitti_2015")
-    rows_from(guess, {"abs_rel": 1.0}).to_csv(folder / REFERENCES, index=False)
+    rows_from(guess, {"abs_rel": 1.0}).to_csv(folder / real_frames.REFERENCES, index=False)
     return folder
 
 
@@ -81,26 +68,23 @@ def test_rows_say_what_their_networks_learnt_from(folder, tmp_path):
 
 def test_a_line_a_start_and_method_with_its_spread_over_seeds(folder):
     rows = real_rows(folder)
-    table = real_table(rows).set_index(["start", "method"])
+    table = real_frames.real_table(rows).set_index(["start", "method"])
     ours = table.loc[(START["scratch"], "ours")]
     assert ours["abs_rel"] == pytest.approx(0.11, rel=0.02) and ours["rmse"] == pytest.approx(1.1, rel=0.02)
     assert ours["d1_all"] == pytest.approx(0.22, rel=0.02) and ours["low"] == pytest.approx(0.055, rel=0.02)
     assert ours["abs_rel_sd"] == pytest.approx(0.01, rel=0.1) and (ours["images"], ours["seeds"]) == (6, 3)
-    assert "d1_all" not in real_table(rows, "improved")
-    with pytest.raises(DataError, match="no rows of real frames by eigen_raw"):
-        real_table(rows, "eigen_raw")
-
-
-def test_the_table_to_read_has_a_column_a_start(folder):
-    wide = by_start(real_table(real_rows(folder))).set_index("method")
+    wide = real_frames.by_start(table.reset_index()).set_index("method")
     assert list(wide) == [START["miniature"], START["scratch"], NO_PICTURE]
     assert wide.loc["ours", START["scratch"]] == "0.110 ± 0.010"
     assert wide.loc[MEAN_MAP, NO_PICTURE] == "0.300" and wide.loc[MEAN_MAP, START["scratch"]] == "–"
+    assert "d1_all" not in real_frames.real_table(rows, "improved")
+    with pytest.raises(DataError, match="no rows of real frames by eigen_raw"):
+        real_frames.real_table(rows, "eigen_raw")
 
 
 def test_points_are_every_seeds_values_by_panel(folder):
     panels = {"AbsRel": ("abs_rel", "all"), "low texture": ("abs_rel", "low"), "D1-all": ("d1_all", "all")}
-    points = real_points(real_rows(folder), "kitti_2015", panels)
+    points = real_frames.real_points(real_rows(folder), "kitti_2015", panels)
     assert len(points) == 3 * 2 * 2 * 3 and MEAN_MAP not in set(points["name"])
     means = points[points["name"] == "ours"].groupby(["panel", "x"])["y"].mean()
     assert means["low texture", START["scratch"]] == pytest.approx(0.055, rel=0.02)
@@ -116,18 +100,13 @@ def test_effects_are_told_start_by_start_over_seeds_and_single_frames(folder, tm
     assert by.loc[(START["miniature"], "all"), "ratio"] == pytest.approx(1.0, rel=0.02)
     assert set(effects["cluster"]) == {"image"} and set(effects["clusters"]) == {6} and set(effects["seeds"]) == {3}
     assert set(effects["comparisons"]) == {4}, "all starts and strata are one family"
-    assert (
-        real_effects("kitti_2015", folder=tmp_path).empty
-        and real_effects("kitti_2015", folder=folder, method="x").empty
-    )
+    assert real_effects("kitti_2015", folder=tmp_path).empty
+    assert real_effects("kitti_2015", folder=folder, method="x").empty
 
 
 def test_the_answer_names_the_best_network_what_sees_no_picture_and_each_start(folder):
-    said = real_answer(real_rows(folder), "kitti_2015", folder)
-    assert said.startswith(
-        "Of 4 kinds of training the smallest AbsRel is 0.110, that of `ours`, real pairs alone; a mean map, which sees "
-        "no"
-    )
-    assert "scores 0.300 (6 real frames, 3 seeds)." in said
+    said = real_frames.real_answer(real_rows(folder), "kitti_2015", folder)
+    assert said.startswith("Of 4 kinds of training the smallest AbsRel is 0.110, that of `ours`, real pairs alone; ")
+    assert "a mean map, which sees no" in said and "scores 0.300 (6 real frames, 3 seeds)." in said
     assert "real pairs alone, 0.52 times" in said and "3 seeds, 6 images" in said
-    assert "mean map" not in real_answer(real_rows(folder), "improved", folder)
+    assert "mean map" not in real_frames.real_answer(real_rows(folder), "improved", folder)

@@ -18,17 +18,13 @@ def sample(number: int, depth) -> StereoSample:
     return StereoSample(image, RIG, f"{number}", depth=torch.as_tensor(depth, dtype=torch.float32)[None])
 
 
-def flat(depth: float, size=(32, 80)) -> np.ndarray:
-    return np.full(size, depth)
-
-
 def scores(samples, metric="abs_rel", protocol="kitti_2015", **options) -> dict[str, list[float]]:
     found = reference_evaluations(samples, PROTOCOLS[protocol], **options)
     return {name: evaluation.per_image.query("stratum == 'all'")[metric].tolist() for name, evaluation in found.items()}
 
 
 def test_worked_out_by_hand():
-    samples = [sample(number, flat(depth)) for number, depth in enumerate((10.0, 20.0, 40.0))]
+    samples = [sample(number, np.full((32, 80), depth)) for number, depth in enumerate((10.0, 20.0, 40.0))]
     found = scores(samples)
     # medians of the other two: 30, 25 and 15 m; means of their inverse: 1 / 26.67, 1 / 16 and 1 / 13.33 m
     assert found[ONE_DEPTH] == pytest.approx([20 / 10, 5 / 20, 25 / 40])
@@ -61,14 +57,14 @@ def test_the_map_has_the_layout_that_the_others_share_and_fills_what_they_lack()
 @pytest.mark.parametrize("name", [ONE_DEPTH, MEAN_MAP])
 def test_no_image_is_guessed_by_its_own_truth(name):
     """Its truth, ten times as far, is as wrong as one guess is, and the guess is the same."""
-    others = [sample(1, flat(20.0)), sample(2, flat(40.0))]
-    near, far = (scores([sample(0, flat(depth)), *others])[name][0] for depth in (5.0, 50.0))
+    others = [sample(1, np.full((32, 80), 20.0)), sample(2, np.full((32, 80), 40.0))]
+    near, far = (scores([sample(0, np.full((32, 80), depth)), *others])[name][0] for depth in (5.0, 50.0))
     guess = 5.0 * (1 + near)
     assert far == pytest.approx((50.0 - guess) / 50.0) and 20 < guess < 40
 
 
 def test_strata_and_pixels_that_do_not_count():
-    far = flat(20.0)
+    far = np.full((32, 80), 20.0)
     far[:16] = 500.0
     samples = [sample(0, far), sample(1, far), sample(2, np.zeros((32, 80)))]
     found = reference_evaluations(samples, PROTOCOLS["vkitti2_dense"].changed(flip=True, scaling="x5.4"), "distance")

@@ -10,16 +10,8 @@ import torch
 from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
 from lowtex.geometry import StereoRig
-from lowtex_lab.studies.diagnostics.surface_shapes import (
-    NUMBERS,
-    bends,
-    inverse_depth,
-    normals,
-    relative_slope,
-    shape_rows,
-    shape_scores,
-    surface_strata,
-)
+from lowtex_lab.studies.diagnostics import surface_shapes as shapes
+from lowtex_lab.studies.diagnostics.surface_shapes import inverse_depth, normals, surface_strata
 
 RIG = StereoRig(90.0, 0.5, cx=32.3, cy=20.7, focal_y_px=80.0, width=64, height=48)
 
@@ -42,7 +34,7 @@ def test_normals_of_planes(normal, step):
     inverse = inverse_depth(plane(normal, 4.0))
     with np.errstate(invalid="ignore"):
         found = normals(inverse, RIG, step)
-        bend = bends(inverse, step)
+        bend = shapes.bends(inverse, step)
     judged = np.isfinite(found).all(0)
     assert judged.sum() > 300
     true = (np.asarray(normal, float) / np.linalg.norm(normal))[:, None, None]
@@ -55,7 +47,7 @@ def test_bends_by_hand():
     for values, bend in ((columns**2, 2), (rows**2, 2), (rows * columns, 2), (3 * columns - rows, 0)):
         inverse = 100 + values
         for step in (1, 2):
-            assert bends(inverse, step)[4, 4] == pytest.approx(bend / inverse[4, 4], abs=1e-14)
+            assert shapes.bends(inverse, step)[4, 4] == pytest.approx(bend / inverse[4, 4], abs=1e-14)
 
 
 def test_average_over_areas_is_exact_on_planes_and_unknown_where_it_touches_nothing():
@@ -109,7 +101,7 @@ def road():
 
 
 def rows_of(inverse, sample):
-    return shape_rows(inverse, sample).set_index(["surface", "texture"])
+    return shapes.shape_rows(inverse, sample).set_index(["surface", "texture"])
 
 
 def test_the_truth_has_no_error_and_another_scale_changes_abs_rel_alone(road):
@@ -120,7 +112,7 @@ def test_the_truth_has_no_error_and_another_scale_changes_abs_rel_alone(road):
     assert ground[["abs_rel", "tilt_deg", "flat", "steep"]].abs().max() < 1e-5
     assert ground["slope"] == pytest.approx(1) and ground["bend"] < 1e-6
     assert scaled.loc["ground", "all"]["abs_rel"] == pytest.approx(0.2)
-    shape = [name for name in NUMBERS if name != "abs_rel"]
+    shape = [name for name in shapes.NUMBERS if name != "abs_rel"]
     pd.testing.assert_frame_equal(scaled[shape], right[shape], atol=1e-4)
     assert right.loc["facing", "all"][["slope", "flat", "steep"]].isna().all()
     assert right.loc["ground", "low"]["pixels"] < ground["pixels"]
@@ -136,7 +128,7 @@ def test_a_road_turned_to_the_camera_and_a_staircase(road):
     half[ground] = (truth[30, 0] + 0.5 * (truth - truth[30, 0]))[ground]
     # half the slope of inverse depth, of a value that is itself too small: the relative slope is what is compared
     expected = np.median(0.5 * truth[36] / half[36])
-    assert relative_slope(half, truth)[36, 20] == pytest.approx(expected, rel=1e-3)
+    assert shapes.relative_slope(half, truth)[36, 20] == pytest.approx(expected, rel=1e-3)
     stairs = truth[4 * (y // 4), np.indices(truth.shape)[1]]
     found = rows_of(stairs, road).loc["ground", "all"]
     # central differences see two of four rows of each tread as flat
@@ -147,13 +139,11 @@ def test_a_road_turned_to_the_camera_and_a_staircase(road):
 def test_scores_have_surfaces_as_strata():
     surfaces = {"surface": ["ground", "all", "ground"], "texture": ["all", "all", "low"], "bend": [1.0, 2.0, 3.0]}
     measured = pd.DataFrame({"experiment": "first", "seed": 0, "image": "a", "pixels": 5} | surfaces)
-    scores = shape_scores(measured, "bend")
-    assert scores[["stratum", "stratum_kind", "abs_rel"]].values.tolist() == [
-        ["ground", "surface", 1],
-        ["all", "none", 2],
-    ]
+    scores = shapes.shape_scores(measured, "bend")
+    lines = scores[["stratum", "stratum_kind", "abs_rel"]].values.tolist()
+    assert lines == [["ground", "surface", 1], ["all", "none", 2]]
     with pytest.raises(OptionError, match="'slope'"):
-        shape_scores(measured, "slope")
+        shapes.shape_scores(measured, "slope")
 
 
 def test_errors_name_what_they_got(road):
@@ -161,10 +151,9 @@ def test_errors_name_what_they_got(road):
     for told, ask in (
         ("principal point", lambda: normals(np.ones((5, 5)), StereoRig(10.0, 0.5))),
         (r"\(2, 4, 4\)", lambda: inverse_depth(torch.ones(2, 4, 4))),
-        (r"\(4,\)", lambda: shape_rows(np.ones(4), road)),
-        ("positive", lambda: shape_rows(np.zeros((48, 64)), road)),
-        ("made/0", lambda: surface_strata(without)),
-        ("made/0", lambda: shape_rows(np.ones((8, 8)), without)),
+        (r"\(4,\)", lambda: shapes.shape_rows(np.ones(4), road)),
+        ("positive", lambda: shapes.shape_rows(np.zeros((48, 64)), road)),
+        ("made/0", lambda: shapes.shape_rows(np.ones((8, 8)), without)),
     ):
         with pytest.raises((ValueError, DataError), match=told):
             ask()

@@ -55,8 +55,7 @@ def test_samples_are_the_readers(root, size=(24, 80)):
     reader = VirtualKitti2(root, split="test", size=size)
     samples = sweep.sweep_samples(root, "1", size=size, views=True)
     assert [s.name for s in samples] == list(reader.names)
-    for mine, index in zip(samples, range(len(reader)), strict=True):
-        disk = reader[index]
+    for mine, disk in zip(samples, map(reader.__getitem__, range(len(reader))), strict=True):
         assert torch.equal(mine.image, disk.image) and torch.equal(mine.other, disk.other)
         assert torch.equal(mine.depth, disk.depth) and torch.equal(mine.texture_contrast, disk.texture_contrast)
         assert mine.rig == disk.rig and mine.direction == disk.direction
@@ -79,12 +78,11 @@ def test_refusals(root):
     with pytest.raises(OptionError, match="level='0.7'.*0.25"):
         sweep.sweep_samples(root, "0.7")
     manifest = read_json(root / "miniature.json")
-    write_json(root / "miniature.json", {**manifest, "world_version": "0-other"})
-    with pytest.raises(DataError, match="version 0-other of its world"):
-        sweep.sweep_samples(root)
-    write_json(root / "miniature.json", {**manifest, "layout": "kitti_raw"})
-    with pytest.raises(DataError, match="kitti_raw"):
-        sweep.sweep_samples(root)
+    others = {"world_version": "0-other"}, {"layout": "kitti_raw"}
+    for other, told in zip(others, ("version 0-other of its world", "kitti_raw"), strict=True):
+        write_json(root / "miniature.json", manifest | other)
+        with pytest.raises(DataError, match=told):
+            sweep.sweep_samples(root)
     (root / "miniature.json").unlink()
     with pytest.raises(DataError, match="nothing to render again"):
         sweep.measure(torch.nn.Identity(), root, SIZE)
@@ -99,13 +97,10 @@ def test_another_depth_on_disk_is_found_out(root):
         sweep.sweep_samples(root, "0.5")
 
 
-def from_tone(slope):
-    """A network whose depth comes from brightness, so that every change of the picture is a change of depth."""
-    return SimpleNamespace(depth=lambda image, rig: 5 + slope * image.mean(1, keepdim=True))
-
-
 def test_measure(written, monkeypatch):
-    rows = sweep.measure(from_tone(20.0), written, SIZE)
+    # depth comes from brightness, so that every change of the picture is a change of depth
+    tone = SimpleNamespace(depth=lambda image, rig: 5 + 20 * image.mean(1, keepdim=True))
+    rows = sweep.measure(tone, written, SIZE)
     levels = rows[["factor", "painted"]].drop_duplicates().itertuples(index=False, name=None)
     assert set(levels) == set(sweep.LEVELS.values()) and rows["image"].nunique() == min(sweep.FRAMES, 3)
     by_window = rows["stratum_kind"].isin(window_makers(SIZE[1]))
@@ -113,15 +108,15 @@ def test_measure(written, monkeypatch):
     assert (rows[by_window]["factor"] == 1).all() and (rows[by_window]["moved"] == 0).all()
     # every test image, not only those that are rendered again
     monkeypatch.setattr(sweep, "FRAMES", 1)
-    fewer = sweep.measure(from_tone(0.0), written, SIZE)
+    flat = SimpleNamespace(depth=lambda image, rig: torch.full((len(image), 1, *SIZE), 5.0))
+    fewer = sweep.measure(flat, written, SIZE)
     assert (fewer["moved"] == 0).all()
     again = fewer["stratum_kind"].isin(window_makers(SIZE[1]))
     assert fewer[~again]["image"].nunique() == 1 and again.sum() == by_window.sum()
     rows = rows[~by_window]
     counted = rows.groupby(["image", "stratum_kind", "stratum"])["pixels"]
-    assert (counted.nunique() == 1).all() and (counted.size() == len(sweep.LEVELS)).all(), (
-        "the same pixels at every level"
-    )
+    # the same pixels at every level
+    assert (counted.nunique() == 1).all() and (counted.size() == len(sweep.LEVELS)).all()
     known = rows[rows["stratum_kind"] == "known"].groupby(["factor", "painted", "image"])["pixels"].sum()
     whole = rows[rows["stratum_kind"] == "none"].set_index(["factor", "painted", "image"])["pixels"]
     assert (known == whole.reindex(known.index)).all()
