@@ -21,8 +21,7 @@ def test_timeline_has_a_bar_a_task_and_its_training_within():
 def test_lines_are_the_rows_given_and_the_truth_is_marked():
     figure = figures.line_panels(CURVES, "shift", "error", "Title", mark_x=1.5, mark_label="truth", lowest=True)
     drawn = {line.get_label(): line for line in figure.axes[0].lines}
-    lowest = {line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "v"}
-    assert lowest == {0, 2}
+    assert {line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "v"} == {0, 2}
     assert list(drawn["falls"].get_ydata()) == [3.0, 2.0, 1.0] and list(drawn["truth"].get_xdata()) == [1.5, 1.5]
     assert {"shift", "error", "Title", "rises", "falls", "truth"} <= set(texts(figure).splitlines())
 

@@ -57,6 +57,7 @@ def test_curves_are_means_the_bars_span_the_seeds_and_pixel_shares_add_up():
 
 
 NOT_ALIKE = ({"protocol": "improved"}, {"scaling": "median"}, {"flip": True}, {"cap_m": 50.0}, {"profile": "x"})
+TWICE = pd.concat([ROWS, ROWS.assign(value=1.0)])
 KEYS = ROWS["experiment_key"].mask((ROWS.seed == 1) & (ROWS.stratum == "low"), "other")
 
 
@@ -65,12 +66,7 @@ KEYS = ROWS["experiment_key"].mask((ROWS.seed == 1) & (ROWS.stratum == "low"), "
     [
         (ROWS[:0], {}, DataError, "got no rows"),
         (ROWS, {"metric": "rmse"}, DataError, "no row has metric 'rmse'; there are: abs_rel, d1"),
-        (
-            pd.concat([ROWS, ROWS.assign(value=1.0)]),
-            {"kind": "known"},
-            DataError,
-            "two values for experiment 'baseline', seed 0",
-        ),
+        (TWICE, {"kind": "known"}, DataError, "two values for experiment 'baseline', seed 0"),
         (ROWS.assign(experiment_key=KEYS), {"kind": "known"}, DataError, "stands for several settings"),
         (ROWS, {}, OptionError, "choose kind= one of: known, contrast, distance"),
         (ROWS, {"kind": "gradient"}, OptionError, "no row has stratum_kind 'gradient'"),

@@ -11,7 +11,7 @@ from scipy import stats
 
 from lowtex.errors import DataError, OptionError
 from lowtex_lab.studies.stats.effect_rules import Rule, corrected
-from lowtex_lab.studies.stats.effects import compare, effect_lines
+from lowtex_lab.studies.stats.effects import compare, effect_lines, seed_errors
 
 CASES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
 PAIR = ("ours", "baseline")
@@ -44,6 +44,8 @@ def test_ratio_is_of_means_over_images_within_a_seed_and_geometric_over_seeds():
     assert (line["method_error"], line["reference_error"]) == pytest.approx((0.15, 0.375))
     assert (line["seeds"], line["images"], line["pixels"], line["effect"]) == (2, 4, 400, "ours / baseline")
     assert (line["clusters"], line["cluster"]) == (4, "stretch")
+    errors = seed_errors(hand_made(), ["baseline"], stratum_kind="known", strata=["all"])
+    assert errors["error"].tolist() == pytest.approx([0.3, 0.45]) and set(errors["images"]) == {4}
     point = lines.loc[1, ["low", "ratio", "high"]].tolist()
     assert point == pytest.approx([1.5] * 3), "no spread at all, so the interval is the point"
     assert (lines["verdict"] == "cannot be judged: 2 seeds").all()

@@ -87,5 +87,5 @@ def test_errors_are_means_of_their_own_seeds_and_intervals_hold_seeds_and_images
     # streets differ by 30 %: far wider than the seeds' 5 % would make it
     first = table.iloc[0]
     assert (first["high"] - first["low"]) / first["error"] > 0.1
-    alone = errors_by_stratum(scores[scores["seed"] == 0], ["ours"])
+    alone = errors_by_stratum(scores[scores["seed"] == 0], ["ours"], stratum_kind="known")
     assert alone["low"].isna().all() and (alone["seeds"] == 1).all()
