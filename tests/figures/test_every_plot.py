@@ -18,8 +18,7 @@ SAMPLE = make_sample()
 DEPTH, IMAGE, ROWS = SAMPLE.depth, SAMPLE.image, make_rows()
 LOW = np.arange(72) < np.full((24, 1), 18)
 MAPS = [torch.rand(1, 8, 12 // 2**i, 36 // 2**i, generator=torch.Generator().manual_seed(0)) for i in range(3)]
-RUN = {"name": ["01_data", "04_training"], "seconds": [9.0, 130.0], "training_s": [0.0, 99.0]}
-
+RUN = pd.DataFrame({"name": ["01_data", "04_training"], "seconds": [9.0, 130.0], "training_s": [0.0, 99.0]})
 STRATA = {"low": LOW, "high": ~LOW}
 STREET = {"baseline": 1.5 * DEPTH, "ours": 1.25 * DEPTH}
 GRID = {"a": IMAGE, "b": DEPTH, "nothing here": None}
@@ -44,7 +43,7 @@ CASES = {
         {"colors": {"b": "depth"}, **MARKED},
         "A grid|a|b|nothing here|here|window|depth in m|grey: no value",
     ),
-    "timeline": ([pd.DataFrame(RUN)], {}, "01_data|2 min 10 s|1 min 39 s of it training"),
+    "timeline": ([RUN], {}, "01_data|2 min 10 s|2 tasks · 2 min 19 s of work, 1 min 39 s of it training"),
     "metric_bars": (
         [ROWS, "abs_rel"],
         {"kind": "known"},

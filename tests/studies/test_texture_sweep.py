@@ -55,7 +55,7 @@ def test_samples_are_the_readers(root, size=(24, 80)):
     reader = VirtualKitti2(root, split="test", size=size)
     samples = sweep.sweep_samples(root, "1", size=size, views=True)
     assert [s.name for s in samples] == list(reader.names)
-    for mine, disk in zip(samples, map(reader.__getitem__, range(len(reader))), strict=True):
+    for mine, disk in zip(samples, (reader[index] for index in range(len(reader))), strict=True):
         assert torch.equal(mine.image, disk.image) and torch.equal(mine.other, disk.other)
         assert torch.equal(mine.depth, disk.depth) and torch.equal(mine.texture_contrast, disk.texture_contrast)
         assert mine.rig == disk.rig and mine.direction == disk.direction
