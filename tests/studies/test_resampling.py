@@ -71,6 +71,8 @@ def test_one_seed_or_one_cluster_has_no_interval_and_fixed_images_need_none():
     scores = draws().uniform(1, 2, (2, 4, 6))
     assert np.isnan(estimate_contrasts(scores, np.zeros(6, int), PAIR, draws()).interval()).all()
     fixed = estimate_contrasts(scores, np.zeros(6, int), PAIR, draws(), fixed_images=True)
+    same = estimate_contrasts(scores[[0, 0]], np.arange(6), PAIR, draws())
+    assert np.array(same.interval()).tolist() == [[0.0], [0.0]], "equal experiments differ by exactly nothing"
     assert fixed.se_images[0] == 0 and fixed.df[0] == pytest.approx(3) and np.isfinite(fixed.interval()).all()
 
 
