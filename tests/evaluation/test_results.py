@@ -162,7 +162,6 @@ def test_a_folder_is_read_whole_and_nothing_else_in_it(tmp_path):
         ("value", "", "row 3 has value='', expected a finite number"),
         ("value", "inf", "expected a finite number"),
         ("images", "0", "expected at least 1"),
-        ("images", "1.5", "images='1.5'"),
         ("seed", "one", "seed='one'"),
         ("flip", "maybe", "flip='maybe', expected True or False"),
         ("metric", "accuracy", "metric='accuracy'"),

@@ -1,11 +1,11 @@
-"""The objective: what each setting computes, that the right disparity wins, symmetry, masks, gradients, messages."""
+"""The objective: what each setting computes, masks, the compiled form with its gradients, number formats, messages."""
 
 from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
-from stereo_world import LinearNetwork, PooledFeatures, constant_outputs, make_batch, random_outputs
+from stereo_world import LinearNetwork, PooledFeatures, make_batch, random_outputs
 
 from lowtex.experiments import named_experiment
 from lowtex.geometry import warp_horizontal
@@ -23,11 +23,6 @@ from lowtex.losses import (
 from lowtex.settings import LossSettings
 
 UNSMOOTHED = {"smooth_first": 0.0, "smooth_second": 0.0}
-DATA = [{"data_term": "pixels"}] + [
-    {"data_term": "features", "feature_scales": scales, "feature_distance": distance}
-    for scales in ("lowest", "levels", "single")
-    for distance in ("robust_l1", "ssim_l1")
-]
 
 
 @pytest.fixture
@@ -104,21 +99,6 @@ def test_terms_add_up(data_term, feature_net):
     smooth = 0.1 * terms["smooth_first"] + 0.2 * terms["smooth_second"]
     torch.testing.assert_close(terms["total"], terms["data"] + smooth)
     assert terms["total"] == total.detach() and total.requires_grad
-
-
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-@pytest.mark.parametrize("settings", DATA, ids=lambda s: "-".join(s.values()))
-def test_true_disparity_beats_every_other(settings, direction, feature_net):
-    batch = make_batch([6], [direction])
-
-    def value(shift):
-        return evaluate({**settings, **UNSMOOTHED}, constant_outputs(shift), batch, feature_net)[0].item()
-
-    errors = {shift: value(shift) for shift in (0, 2, 4, 5, 6, 7, 8, 10, 12)}
-    assert min(errors, key=errors.get) == 6, errors
-    # 6 pixels are whole ones in the maps of stride 2 alone, so level against level keeps some error of interpolation
-    share = 0.75 if settings.get("feature_scales") == "levels" else 0.5
-    assert errors[6] < share * min(error for shift, error in errors.items() if abs(shift - 6) > 1)
 
 
 @pytest.mark.parametrize("term", ["features", "ssim_l1", "census", "zncc"])

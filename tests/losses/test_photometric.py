@@ -150,8 +150,6 @@ def both_forms(loss, a, b, shift):
         {"out_of_view_mask": True},
         {"auto_mask": True, "out_of_view_mask": True},
         {"pixel_l1_eps": 0.01, "ssim_alpha": 0.5},
-        {"ssim_alpha": 1.0},
-        {"ssim_alpha": 0.0},
     ),
     ids=str,
 )
