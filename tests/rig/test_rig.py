@@ -158,6 +158,7 @@ FAULTS = {
     "3 px lower": ([(LEFT, lowered(VIEW, 3.0))], {}, "wrong", "rows wrong: 3.0 px lower", "order right"),
     "3 px higher": ([(LEFT, lowered(VIEW, -3.0))], {}, "wrong", "rows wrong: 3.0 px higher"),
     "1.5 px lower": ([(LEFT, lowered(VIEW, 1.5))], {}, "right", "rows doubtful: 1.5 px lower"),
+    "0.4 px lower": ([(LEFT, lowered(VIEW, 0.4))], {}, "right", "rows right"),
     "turned": ([(LEFT, turned(VIEW, 1.0))], {}, "wrong", "rows wrong: turned against the other by about 1.0"),
     "longer lens": ([(LEFT, turned(VIEW, 0.0, 1.03))], {}, "wrong", "rows wrong: from top to bottom"),
     "flat": ([(flat(120, 1), flat(120, 1, 1))], {}, "cannot judge", *(f"{t} cannot judge" for t in ("order", "rows"))),
