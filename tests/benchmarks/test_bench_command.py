@@ -65,6 +65,7 @@ def test_a_small_run_from_options_to_files(capsys, tmp_path, monkeypatch):
         wanted |= set() if name == "yardstick" else {"times_faster", "memory_ratio", "difference"}
         assert set(step.loc[step["contestant"] == name, "metric"]) == wanted
     assert (step.loc[step["metric"] == "ms", "n"] == 3).all()
+    assert step.loc[step["metric"] == "difference", "value"].nunique() == 2, "bfloat16 is another network"
     out = capsys.readouterr().out
     assert (tmp_path / "table.md").read_text() in out and (tmp_path / "overview.png").stat().st_size > 10_000
 

@@ -6,16 +6,7 @@ import pandas as pd
 import pytest
 from test_training import SIZE, Pairs
 
-from benchmarks.subjects.steps import (
-    EXPERIMENTS,
-    QUICK,
-    TOLERANCES,
-    KitStep,
-    contests,
-    experiment_of,
-    make_step,
-    step_subjects,
-)
+from benchmarks.subjects.steps import EXPERIMENTS, QUICK, KitStep, contests, experiment_of
 from lowtex.checkpoints import load_feature_net
 from lowtex.datasets.sample import collate
 from lowtex.experiments import DataSettings
@@ -47,18 +38,6 @@ def test_it_is_what_train_experiment_does(conditions, tmp_path, name, precision)
     ours = [float(step(collate([dataset[i] for i in indices]), n)) for n, indices in enumerate(order)]
     assert len(logged) == 2 and logged[0] != logged[1]
     assert ours == pytest.approx(logged, rel=1e-5)
-
-
-def test_bf16_is_another_network_and_the_same_objective(conditions):
-    losses = {}
-    for name in ("yardstick", "kit", "kit_bf16"):
-        step, batch = make_step(conditions, step_subjects(True)[0], name)
-        losses[name] = float(step(batch))
-    assert (
-        losses["kit"] == pytest.approx(losses["yardstick"], rel=TOLERANCES["kit"])
-        and losses["kit_bf16"] != losses["kit"]
-    )
-    assert losses["kit_bf16"] == pytest.approx(losses["kit"], rel=TOLERANCES["kit_bf16"])
 
 
 def test_long_steps_are_taken_only_when_asked_for(conditions):

@@ -7,23 +7,8 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.harness import Subject
-from benchmarks.machine import ORDER, by_kind, kind_of, step_profile
+from benchmarks.machine import ORDER, by_kind, step_profile
 from benchmarks.subjects.steps import RESNET, step_subjects
-
-KINDS = {
-    "convolution": "aten::mkldnn_convolution aten::convolution_backward ConvolutionBackward0",
-    "normalisation": "aten::native_batch_norm_backward",
-    "padding, joining, resizing": "aten::reflection_pad2d aten::constant_pad_nd aten::cat "
-    "aten::upsample_nearest2d_backward aten::max_pool2d_with_indices",
-    "activations": "aten::threshold_backward aten::elu_",
-    "copies": "aten::copy_",
-    "rest": "aten::scatter_add_ aten::add_",
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_kinds(kind):
-    assert {kind_of(operation) for operation in KINDS[kind].split()} == {kind}
 
 
 def event(name, start, end, own, device="DeviceType.CPU", kernel=0.0):
@@ -64,13 +49,7 @@ def test_parts_of_a_step(cuda, parts):
 def test_profile_of_a_real_step(conditions):
     kinds = step_profile(conditions, step_subjects(True)[0], "kit")
     assert list(kinds) == list(ORDER) and all(seconds >= 0 for seconds in kinds.values())
-    assert all(kinds[kind] > 0 for kind in ("convolution", "normalisation", "activations", "loss", "optimiser"))
-
-
-def test_rates_and_the_arithmetic_of_a_step(conditions):
-    found = machine.rates(conditions)
-    assert set(found) == {(w, p) for w in ("convolution", "matmul") for p in ("fp32", "bf16")}
-    assert all(rate > 1e6 for rate in found.values())
+    assert all(kinds[kind] > 0 for kind in ORDER if kind != "copies")
 
 
 def test_arithmetic_of_monodepth2s_step(conditions):

@@ -8,21 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import rows as measured
 from benchmarks.harness import GROUPS, Result, Subject
-from benchmarks.rows import (
-    COLUMNS,
-    MISSED,
-    OPEN,
-    REACHED,
-    TEXT,
-    UNITS,
-    Rows,
-    judged,
-    merged,
-    read_rows,
-    report,
-    targets_table,
-)
 from benchmarks.subjects.steps import RESNET, STEP
 from lowtex.data_paths import REPOSITORY
 from lowtex.errors import DataError
@@ -37,8 +24,8 @@ LOOP = Subject("loader", "training loop", "quick baseline", 8, 96, 320, "miniatu
 READER = Subject("data", "KittiRaw, pair item", "", 0, 192, 640, "real")
 
 
-def made(kit=(0.5, 0.4, 0.6), device="cpu") -> Rows:
-    rows = Rows(device)
+def made(kit=(0.5, 0.4, 0.6), device="cpu") -> measured.Rows:
+    rows = measured.Rows(device)
     seconds = {"yardstick": [1.0, 1.2, 1.1], "kit": list(kit), "kit_bf16": [0.3, 0.3, 0.2]}
     rows.add_result(STEP_SUBJECT, Result(seconds, {"kit": 1e-6, "kit_bf16": 1e-3}))
     rows.add_memory(STEP_SUBJECT, {"yardstick": 2 * 10**9, "kit": 10**9, "kit_bf16": 8 * 10**8})
@@ -65,8 +52,8 @@ def value(frame, contestant, metric, subject=STEP):
 
 def test_rows_are_complete_and_typed(tmp_path):
     frame = made().frame()
-    assert tuple(frame.columns) == COLUMNS and not frame.isna().any().any()
-    assert set(frame["metric"]) <= set(UNITS) and (frame["unit"] == frame["metric"].map(UNITS)).all()
+    assert tuple(frame.columns) == measured.COLUMNS and not frame.isna().any().any()
+    assert set(frame["metric"]) <= set(measured.UNITS) and (frame["unit"] == frame["metric"].map(measured.UNITS)).all()
     assert value(frame, "kit", "ms") == 500 and value(frame, "kit", "ms_least") == 400
     assert value(frame, "kit", "times_faster") == pytest.approx(2.2) and value(frame, "kit", "per_s") == 8
     assert value(frame, "kit", "memory_ratio") == 0.5 and value(frame, "yardstick", "peak_mb") == 2000
@@ -76,54 +63,54 @@ def test_rows_are_complete_and_typed(tmp_path):
     assert (frame["created"].str.len() == 20).all() and (frame["torch_version"] != "").all()
 
     write_csv(tmp_path / "rows.csv", frame)
-    again = read_rows(tmp_path / "rows.csv")
+    again = measured.read_rows(tmp_path / "rows.csv")
     pd.testing.assert_frame_equal(again, frame)
-    assert all(isinstance(cell, str) for name in TEXT for cell in again[name])
+    assert all(isinstance(cell, str) for name in measured.TEXT for cell in again[name])
     assert frame["n"].dtype == frame["height"].dtype == np.int64 and frame["value"].dtype == np.float64
 
 
 def test_what_is_measured_again_replaces_and_the_rest_stays():
     old, new = made().frame(), made(kit=(0.1, 0.1, 0.1)).frame()
     only_step = new[new["subject"] == STEP]
-    both = merged(old, only_step)
+    both = measured.merged(old, only_step)
     assert value(both, "kit", "ms") == pytest.approx(100) and len(both) == len(old)
     assert value(both, "kit", "ms", READER.name) == pytest.approx(20)
     other = made().frame().assign(device="another card", device_kind="cuda")
-    assert len(merged(old, other)) == len(old) + len(other)
-    assert merged(read_rows(Path("nowhere.csv")), new) is new
+    assert len(measured.merged(old, other)) == len(old) + len(other)
+    assert measured.merged(measured.read_rows(Path("nowhere.csv")), new) is new
 
 
 @pytest.mark.parametrize(
-    "content", ["", "a,b\n1,2\n", "\0\0", ",".join(COLUMNS) + "\n" + ",".join("x" for _ in COLUMNS)]
+    "content", ["", "a,b\n1,2\n", "\0\0", ",".join(measured.COLUMNS) + "\n" + ",".join("x" for _ in measured.COLUMNS)]
 )
 def test_a_file_of_something_else_is_an_error(tmp_path, content):
     (tmp_path / "rows.csv").write_text(content)
     with pytest.raises(DataError, match="rows.csv holds no rows of a benchmark"):
-        read_rows(tmp_path / "rows.csv")
+        measured.read_rows(tmp_path / "rows.csv")
 
 
 def verdicts(frame, device="cpu"):
-    return dict(zip(judged(frame, device)["target"], judged(frame, device)["verdict"], strict=True))
+    return dict(zip(measured.judged(frame, device)["target"], measured.judged(frame, device)["verdict"], strict=True))
 
 
 def test_targets_are_judged(monkeypatch):
     told = verdicts(made().frame())
     assert len(told) == 7 and not verdicts(made(device="cuda").frame(), "cuda")
-    assert told["whole step in fp32, times the yardstick"] == REACHED
-    assert told["peak memory of the step, of the yardstick's"] == REACHED
-    assert told["cached item, times one from files"] == REACHED
-    assert told["loss alone, times the yardstick"] == OPEN
-    assert verdicts(made(kit=(0.59,) * 3).frame())["whole step in fp32, times the yardstick"] == MISSED
+    assert told["whole step in fp32, times the yardstick"] == measured.REACHED
+    assert told["peak memory of the step, of the yardstick's"] == measured.REACHED
+    assert told["cached item, times one from files"] == measured.REACHED
+    assert told["loss alone, times the yardstick"] == measured.OPEN
+    assert verdicts(made(kit=(0.59,) * 3).frame())["whole step in fp32, times the yardstick"] == measured.MISSED
     # of several that fit the least favourable one counts, whichever way is good
     both = pd.concat([made().frame(), made(kit=(0.9,) * 3).frame()])
-    assert verdicts(both)["whole step in fp32, times the yardstick"] == MISSED
+    assert verdicts(both)["whole step in fp32, times the yardstick"] == measured.MISSED
     slow = {"target": "ms", "subject": STEP, "contestant": "kit", "metric": "ms", "bound": 600.0, "way": "at most"}
     monkeypatch.setattr("benchmarks.rows.TARGETS", [slow])
-    assert verdicts(made().frame())["ms"] == REACHED and verdicts(both)["ms"] == MISSED
+    assert verdicts(made().frame())["ms"] == measured.REACHED and verdicts(both)["ms"] == measured.MISSED
 
 
 def test_the_table_says_it():
-    text = report(made().frame())
+    text = measured.report(made().frame())
     assert re.search(r"\| whole step in fp32, times the yardstick +\| at least 1.9 +\| +2.2 \| reached +\| +3 \|", text)
     [line] = [line for line in text.splitlines() if "whole step, ResNet-18 + U-Net, batch 4, 640x192" in line]
     assert [cell.strip() for cell in line.split("|")][2:6] == ["yardstick", "1.10 s", "-", "3"]
@@ -146,11 +133,11 @@ def test_the_figure_shows_ratios_and_parts():
 
 
 def test_its_page_shows_the_committed_benchmark():
-    rows = read_rows(REFERENCE / "bench" / "rows.csv")
+    rows = measured.read_rows(REFERENCE / "bench" / "rows.csv")
     assert (rows["commit"] != "").all() and set(rows["group"]) >= set(GROUPS)
     text = (REPOSITORY / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    assert with_blocks(text, {"speed": targets_table(rows)}) == text, "run `make readme`"
-    assert (REFERENCE / "bench" / "table.md").read_text(encoding="utf-8") == report(rows)
+    assert with_blocks(text, {"speed": measured.targets_table(rows)}) == text, "run `make readme`"
+    assert (REFERENCE / "bench" / "table.md").read_text(encoding="utf-8") == measured.report(rows)
 
 
 @pytest.mark.parametrize(

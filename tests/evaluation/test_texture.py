@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from eval_samples import make_sample
 
-from lowtex.datasets.sample import StereoSample
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.texture import STRATA, gradient_energy, gradient_strata, luminance, strata, strata_makers
+from lowtex.evaluation.texture import STRATA, gradient_energy, gradient_strata, luminance, strata
 from lowtex.geometry import StereoRig
-
-
-def make_sample(height=24, width=80, **parts):
-    rig = StereoRig(focal_px=50.0, baseline_m=0.5, width=width, height=height)
-    image = parts.pop("image", torch.rand(3, height, width, generator=torch.Generator().manual_seed(0)))
-    return StereoSample(image=image, rig=rig, name="drive/0000000001/l", **parts)
 
 
 def full_sample():
@@ -21,7 +15,7 @@ def full_sample():
     depth = torch.rand(1, 48, 160, generator=random) * 100 + 1
     contrast = torch.rand(1, 48, 160, generator=random) * 0.1
     visible = torch.rand(1, 48, 160, generator=random) > 0.3
-    return make_sample(depth=depth, texture_contrast=contrast, visible=visible)
+    return make_sample(1, (24, 80), depth=depth, texture_contrast=contrast, visible=visible)
 
 
 @pytest.mark.parametrize("kind", [*STRATA, "known*distance", "gradient*visibility*edges"])
@@ -37,8 +31,7 @@ def test_thresholds_of_the_gradient_are_where_they_are_said_to_be():
     """A ramp of equal steps along the row has that step as its gradient everywhere inside."""
     for step, expected in ((0.015, "low"), (0.03, "middle"), (0.055, "middle"), (0.07, "high")):
         ramp = (torch.arange(12) * step).expand(3, 40, 12)
-        sample = StereoSample(ramp.contiguous(), StereoRig(60.0, 0.5, width=12, height=40), "ramp")
-        masks = gradient_strata(sample, window_px=3)
+        masks = gradient_strata(make_sample(image=ramp), window_px=3)
         assert masks[expected][20, 6], f"{step} is {expected}"
 
 
@@ -50,20 +43,21 @@ def test_luminance_weights():
         luminance(np.zeros((4, 5, 3)))
 
 
-def test_gradient_energy_is_a_window_mean():
-    step = np.zeros((21, 41), dtype=np.float32)
-    step[:, 20:] = 1.0
-    # the central difference is 1/2 in the two columns beside the step
-    assert gradient_energy(step, window_px=1)[10, 18:23] == pytest.approx([0, 0.25, 0.25, 0, 0])
-    assert gradient_energy(step, window_px=5)[10, 20] == pytest.approx(2 * 0.25 / 5)
-    assert gradient_energy(step, window_px=5)[10, 10] == 0
+def test_gradient_energy_by_hand_and_as_a_window_mean():
+    # a ramp of 0.1 a pixel across and 0.2 down: 0.01 + 0.04 away from the border, where one side repeats
+    rows, columns = np.mgrid[0:5, 0:6]
+    energy = gradient_energy((0.1 * columns + 0.2 * rows).astype(np.float32), window_px=1)
+    assert energy[1:-1, 1:-1] == pytest.approx(0.05, rel=1e-5)
+    assert energy[1:-1, 0] == pytest.approx(0.05**2 + 0.04, rel=1e-5)
+    # a step: the central difference is 1/2 in the two columns beside it
+    step = (np.arange(41) >= 20).astype(np.float32) * np.ones((21, 1), np.float32)
+    assert gradient_energy(step, window_px=5)[10, [10, 20]] == pytest.approx([0, 2 * 0.25 / 5])
 
 
 def test_the_window_covers_the_same_angle_at_every_size():
     # a fortieth of the width, made odd: 3 pixels of 80, 5 of 160
     for width, side in ((80, 3), (160, 5), (1242, 31)):
-        step = np.zeros((9, width), dtype=np.float32)
-        step[:, width // 2 :] = 1.0
+        step = (np.arange(width) >= width // 2).astype(np.float32) * np.ones((9, 1), np.float32)
         assert (gradient_energy(step)[4] > 0).sum() == side + 1
 
 
@@ -73,14 +67,6 @@ def test_thresholds_belong_to_the_upper_stratum():
     assert masks["low"][0].tolist() == [True, True, False, False, False, False]
     assert masks["middle"][0].tolist() == [False, False, True, True, False, False]
     assert masks["high"][0].tolist() == [False, False, False, False, True, True]
-
-
-def test_masks_come_at_the_ground_truths_size():
-    image = torch.zeros(3, 8, 40)
-    image[:, :, 20:] = torch.rand(3, 8, 20, generator=torch.Generator().manual_seed(0))
-    masks = strata(make_sample(8, 40, image=image, depth=torch.ones(1, 32, 160)), "gradient", window_px=3)
-    assert masks["low"].shape == (32, 160)
-    assert masks["low"][:, :70].all() and not masks["low"][:, 90:].any()
 
 
 def test_masks_are_resized_about_pixel_centres():
@@ -128,7 +114,7 @@ def test_sky_without_ground_truth_makes_an_edge():
 )
 def test_what_a_sample_lacks_is_named(kind, message):
     with pytest.raises(DataError, match=message):
-        strata(make_sample(), kind)
+        strata(make_sample(1), kind)
 
 
 def test_sparse_ground_truth_has_no_edges():
@@ -143,10 +129,10 @@ def test_a_grid_of_tall_cells_has_no_edges():
     grid = torch.full((1, 21, 305), 10.0)
     rig = StereoRig(focal_px=463.0, focal_y_px=278.0, baseline_m=0.1, width=320, height=96)
     with pytest.raises(DataError, match="of square pixels, but each is 7.3 times as high as wide"):
-        strata(StereoSample(torch.rand(3, 96, 320), rig, "one", depth=grid), "edges")
-    squeezed = StereoSample(torch.rand(3, 96, 320), rig, "two", depth=torch.full((1, 200, 400), 10.0))
+        strata(make_sample(size=(96, 320), rig=rig, depth=grid), "edges")
+    squeezed = make_sample(size=(96, 320), rig=rig, depth=torch.full((1, 200, 400), 10.0))
     assert strata(squeezed, "edges")["interior"].all()
-    assert strata(StereoSample(torch.rand(3, 96, 320), rig, "one", depth=grid), "gradient")["all"].shape == (21, 305)
+    assert strata(make_sample(size=(96, 320), rig=rig, depth=grid), "gradient")["all"].shape == (21, 305)
 
 
 def test_bad_options_are_refused():
@@ -156,24 +142,6 @@ def test_bad_options_are_refused():
         strata(full_sample(), "gradient", low=0.3, high=0.1)
     with pytest.raises(OptionError, match="window_px=0"):
         strata(full_sample(), "gradient", window_px=0)
-
-
-def test_what_evaluate_takes():
-    assert strata_makers(None) == {}
-    assert list(strata_makers("known")) == ["known"]
-    both = strata_makers(["known", "visibility"])
-    assert set(both["visibility"](full_sample(), (48, 160))) == {"visible", "occluded", "all"}
-    assert set(both["known"](full_sample(), (48, 160))) == {"low", "middle", "high", "all"}
-    mine = {"mine": lambda sample, size=None: {}}
-    assert strata_makers(mine) == mine
-
-
-def test_gradient_energy_by_hand():
-    # a ramp of 0.1 a pixel across and 0.2 down: 0.01 + 0.04 away from the border, where one side repeats
-    rows, columns = np.mgrid[0:5, 0:6]
-    energy = gradient_energy((0.1 * columns + 0.2 * rows).astype(np.float32), window_px=1)
-    assert energy[1:-1, 1:-1] == pytest.approx(0.05, rel=1e-5)
-    assert energy[1:-1, 0] == pytest.approx(0.05**2 + 0.04, rel=1e-5)
 
 
 def test_visibility():

@@ -35,6 +35,12 @@ class PooledFeatures(nn.Module):
         return F.avg_pool2d(self.mix(image), 2)
 
 
+def two_images(*shape, dtype=torch.float64, seed=0):
+    """Two random ones of this shape, in [0, 1]."""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.rand(2, *shape, generator=draw, dtype=torch.float64).to(dtype).unbind()
+
+
 WIDTH, HEIGHT = 64, 32
 
 

@@ -2,15 +2,11 @@
 
 import pytest
 import torch
+from stereo_world import two_images
 
 from lowtex.errors import OptionError
 from lowtex.geometry import warp_horizontal
 from lowtex.losses import feature_map, feature_map_error, photometric_error, warped_feature_error
-
-
-def maps(*shape, dtype=torch.float64, seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(2, *shape, generator=draw, dtype=torch.float64).to(dtype).unbind()
 
 
 def shifts(batch, height, width, seed=5):
@@ -19,7 +15,7 @@ def shifts(batch, height, width, seed=5):
 
 
 def test_equals_the_formula_and_stays_near_l1():
-    a, b = maps(2, 5, 4, 6)
+    a, b = two_images(2, 5, 4, 6)
     torch.testing.assert_close(feature_map_error(a, b), ((a - b) ** 2 + 1e-6).sqrt().mean(1, keepdim=True))
     torch.testing.assert_close(feature_map_error(a, b), (a - b).abs().mean(1, keepdim=True), atol=1e-3, rtol=0)
     torch.testing.assert_close(feature_map_error(a, b, "ssim_l1"), photometric_error(a, b))
@@ -27,7 +23,7 @@ def test_equals_the_formula_and_stays_near_l1():
 
 @pytest.mark.parametrize("distance", ["robust_l1", "ssim_l1"])
 def test_gradcheck(distance):
-    a, b = (m.requires_grad_() for m in maps(2, 3, 3, 4))
+    a, b = (m.requires_grad_() for m in two_images(2, 3, 3, 4))
     assert torch.autograd.gradcheck(lambda x, y: feature_map_error(x, y, distance), (a, b))
     shift = shifts(2, 3, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda s: warped_feature_error(a.detach(), b.detach(), s, distance), (shift,))
@@ -35,7 +31,7 @@ def test_gradcheck(distance):
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_warped_form_equals_warp_then_error_with_gradient(layout):
-    a, b = maps(2, 6, 5, 9)
+    a, b = two_images(2, 6, 5, 9)
     first, second = shifts(2, 5, 9).requires_grad_(), shifts(2, 5, 9).requires_grad_()
     weight = torch.rand(2, 1, 5, 9, dtype=torch.float64)
     fused = warped_feature_error(a.contiguous(memory_format=layout), b.contiguous(memory_format=layout), first)
@@ -48,7 +44,7 @@ def test_warped_form_equals_warp_then_error_with_gradient(layout):
 
 
 def test_warped_form_keeps_gradient_from_the_maps():
-    a, b = (m.requires_grad_() for m in maps(1, 3, 4, 8))
+    a, b = (m.requires_grad_() for m in two_images(1, 3, 4, 8))
     shift = shifts(1, 4, 8).requires_grad_()
     for distance in ("robust_l1", "ssim_l1"):
         warped_feature_error(a, b, shift, distance).sum().backward()
@@ -56,7 +52,7 @@ def test_warped_form_keeps_gradient_from_the_maps():
 
 
 def test_blocks_of_pixels_change_nothing(monkeypatch):
-    target, other = maps(2, 5, 7, 9, dtype=torch.float32)
+    target, other = two_images(2, 5, 7, 9, dtype=torch.float32)
     found = []
     for block in (10**9, 5 * 20, 1):
         monkeypatch.setattr(feature_map, "BLOCK_VALUES", block)
@@ -69,7 +65,7 @@ def test_blocks_of_pixels_change_nothing(monkeypatch):
 
 
 def test_half_precision_is_computed_in_float32():
-    a, b = maps(1, 4, 3, 8, dtype=torch.bfloat16)
+    a, b = two_images(1, 4, 3, 8, dtype=torch.bfloat16)
     error = feature_map_error(a, b)
     assert error.dtype == torch.float32 and torch.equal(error, feature_map_error(a.float(), b.float()))
     shift = shifts(1, 3, 8).float()

@@ -19,13 +19,6 @@ def plain_image(height, width):
     return torch.full((1, 3, height, width), 0.5, dtype=torch.float64)
 
 
-def test_constant_costs_nothing():
-    disparity = torch.full((2, 1, 4, 5), 0.7, dtype=torch.float64)
-    image = torch.rand(2, 3, 4, 5, dtype=torch.float64)
-    assert smoothness_first_order(disparity, image).item() == 0
-    assert smoothness_second_order(disparity, image).item() == 0
-
-
 def test_plane_costs_its_slopes_in_first_order_and_nothing_in_second():
     x, y = grid(5, 7)
     plane, image = 0.1 * x + 0.2 * y + 3, plain_image(5, 7)

@@ -27,20 +27,6 @@ def test_same_seed_same_bytes_whatever_came_before():
     assert equal(first, render(Scene("Scene02"), 5))
 
 
-def test_shapes_types_and_ranges(clean_pairs):
-    pair = clean_pairs[0]
-    assert pair.left.shape == (3, 96, 320) and pair.left.dtype == torch.float32 and not pair.left.requires_grad
-    assert all(getattr(pair, name).shape == (1, 96, 320) for name in MAPS[2:])
-    assert pair.visible_left.dtype == torch.bool and pair.contrast_left.dtype == torch.float32
-    for pair in clean_pairs:
-        assert all(torch.isfinite(getattr(pair, name)).all() for name in MAPS)
-        assert 0 <= float(pair.left.min()) and float(pair.left.max()) <= 1
-        assert float(pair.depth_left[pair.depth_left > 0].min()) > 0.3
-        assert (pair.contrast_left[pair.depth_left == 0] == 0).all()
-    # results can be trained on: an inference-mode tensor could not
-    (torch.ones((), requires_grad=True) * clean_pairs[0].left).sum().backward()
-
-
 @pytest.mark.parametrize("other", [Scene("Scene18"), Scene("Scene02", seed=1)])
 def test_other_names_and_seeds_are_other_streets(other):
     mine, theirs = street.block(0, "Scene02", 1), street.block(other.seed, other.name, 1)
@@ -54,10 +40,11 @@ def test_other_names_and_seeds_are_other_streets(other):
 def test_low_texture_covers_about_a_third():
     shares = []
     for name in ("Scene01", "Scene02", "Scene06", "Scene18", "Scene20"):
-        for frame in (0, 6, 12, 18):
+        for frame in (0, 12):
             pair = render(Scene(name), frame)
             contrast = pair.contrast_left[pair.depth_left > 0]
             shares.append(float((contrast < 0.01).float().mean()))
+            assert (pair.contrast_left[pair.depth_left == 0] == 0).all(), "the sky has none"
     assert 0.27 < np.mean(shares) < 0.42
     assert 0.05 < min(shares) and max(shares) < 0.85
 
@@ -94,10 +81,6 @@ def test_textures_have_unit_deviation_and_fade_with_the_footprint():
         )
         assert abs(float(fine.mean())) < 0.1 and float(fine.std()) == pytest.approx(1.0, abs=0.25)
         assert float(flat.std()) <= float(coarse.std()) <= float(fine.std()) + 0.02
-    grain = torch.full((40000,), s.GRAIN)
-    # a road's pixel covers much more of it along than across: only the averaging along may blur it
-    along = s.sample(grain, u, v, torch.full_like(u, 1e-4), torch.full_like(u, 0.1)).std()
-    assert 0.05 < float(along) < 0.9
 
 
 def test_textures_average_exactly_over_their_footprint():

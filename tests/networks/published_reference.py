@@ -1,10 +1,13 @@
-"""Published networks written plainly from their formulas, on dictionaries with the original key names.
+"""Published networks, on dictionaries with the original key names: their weights, and the maps that they give.
 
-Narrow (8 channels in the stem, not 64) so that a whole file of weights is small. Nothing here uses lowtex.
+Narrow (8 channels in the stem, not 64) so that a whole file of weights is small. Encoders are the benchmarks' plain
+ones, which have the original names; nothing else here uses the project's code.
 """
 
 import torch
 import torch.nn.functional as F
+
+from benchmarks.yardstick.networks import Encoder
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 BASE = 8
@@ -71,62 +74,15 @@ def monodepth2_weights(encoder_channels, own):
     return weights
 
 
-def norm(weights, name, x):
-    mean, var = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
-    scale = weights[f"{name}.weight"] / torch.sqrt(var + 1e-5)
-    return (x - mean[:, None, None]) * scale[:, None, None] + weights[f"{name}.bias"][:, None, None]
-
-
-def conv(weights, name, x, stride=1):
-    kernel = weights[f"{name}.weight"]
-    return F.conv2d(x, kernel, weights.get(f"{name}.bias"), stride, kernel.shape[-1] // 2)
-
-
-def resnet_maps(weights, image, depth):
-    """Five maps of a ResNet for an image normalised as Monodepth2 does."""
-    x = torch.relu(norm(weights, "bn1", conv(weights, "conv1", (image - 0.45) / 0.225, 2)))
-    maps, x, last = [x], F.max_pool2d(x, 3, 2, 1), 3 if depth >= 50 else 2
-    for stage, count in enumerate(BLOCKS[depth]):
-        for block in range(count):
-            name, y = f"layer{stage + 1}.{block}", x
-            stride = 2 if stage > 0 and block == 0 else 1
-            for k in range(1, last + 1):
-                y = torch.relu(y) if k > 1 else y
-                # the first 3x3 convolution of a block is the one that strides
-                y = norm(weights, f"{name}.bn{k}", conv(weights, f"{name}.conv{k}", y, stride if k == last - 1 else 1))
-            if f"{name}.downsample.0.weight" in weights:
-                x = norm(weights, f"{name}.downsample.1", conv(weights, f"{name}.downsample.0", x, stride))
-            x = torch.relu(y + x)
-        maps.append(x)
-    return maps
-
-
-def iresnet_maps(weights, image, depth, rectified):
-    """Five maps of an iResNet; ``rectified`` as the released code computes, else as its paper's text says."""
-    x = torch.relu(norm(weights, "bn1", conv(weights, "conv1", (image - 0.45) / 0.225, 2)))
-    maps, last = [x], 3 if depth >= 50 else 2
-    for stage, count in enumerate(BLOCKS[depth]):
-        for block in range(count):
-            name, stride, y = f"layer{stage + 1}.{block}", 2 if block == 0 else 1, x
-            if block == 1:
-                y = torch.relu(x)
-                x = y if rectified else x
-            elif block > 1:
-                y = torch.relu(norm(weights, f"{name}.bn0", x))
-            strides = {1: stride if last == 2 else 1, 2: stride if last == 3 else 1, 3: 1}
-            for k in range(1, last):
-                y = torch.relu(norm(weights, f"{name}.bn{k}", conv(weights, f"{name}.conv{k}", y, strides[k])))
-            y = conv(weights, f"{name}.conv{last}", y)
-            if block == 0:
-                y = norm(weights, f"{name}.bn{last}", y)
-                x = F.max_pool2d(x, 3, 2, 1)
-                if f"{name}.downsample.1.weight" in weights:
-                    x = norm(weights, f"{name}.downsample.2", conv(weights, f"{name}.downsample.1", x))
-            x = y + x
-            if block == count - 1:
-                x = torch.relu(norm(weights, f"{name}.bn{last}", x))
-        maps.append(x)
-    return maps
+def encoder_maps(weights, image, depth, kind="resnet", rectified=False):
+    """Five maps of a ResNet or an iResNet; ``rectified`` as iduta's released code computes, else as the papers say."""
+    encoder = Encoder(kind, depth, WIDTH).eval()
+    encoder.load_state_dict({name: value for name, value in weights.items() if not name.startswith("fc.")})
+    if rectified:
+        # the main path after each stage's first block
+        for stage in (encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4):
+            stage[1].register_forward_pre_hook(lambda block, inputs: (torch.relu(*inputs),))
+    return encoder(image)
 
 
 def mirrored(weights, name, x):

@@ -1,29 +1,14 @@
-"""Encoders: published parameter counts, sizes, and which block of an iResNet does what to its main path."""
-
-import subprocess
-import sys
+"""Encoders: published parameter counts, sizes, start, padding; what they compute is in the benchmarks' tests."""
 
 import pytest
 import torch
 from torch import nn
 
 from lowtex.networks import IResNetEncoder, ResNetEncoder
-from lowtex.networks.iresnet import IResNetBlock
 from lowtex.networks.layers import Conv2d, pad_border, scaled_channels
 
 COUNTS = {18: 11_176_512, 34: 21_284_672, 50: 23_508_032, 101: 42_500_160, 152: 58_143_808}
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-
-
-def randomise(module):
-    """Batch norms that are not the identity, so that a missing or misplaced one shows."""
-    random = torch.Generator().manual_seed(0)
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            for name, low in {"weight": 0.5, "running_var": 0.5, "bias": -0.5, "running_mean": -0.5}.items():
-                tensor = getattr(part, name)
-                tensor.data = low + torch.rand(tensor.shape, generator=random).to(tensor)
-    return module.eval()
 
 
 @pytest.mark.parametrize(
@@ -86,18 +71,6 @@ def test_weights_start_as_kaiming_normal_fan_out():
         assert all((n.weight == 1).all() and (n.bias == 0).all() for n in norms)
 
 
-@pytest.mark.parametrize("role, follows", (("start", False), ("middle", True), ("middle", False), ("end", False)))
-def test_no_block_changes_its_input_and_gradients_are_right(role, follows):
-    deep = role == "middle" and not follows
-    block = IResNetBlock(8, 2 if deep else 8, 2 if role == "start" else 1, role, follows, deep, False, "max_pool")
-    block = randomise(block.double())
-    x = torch.randn(1, 8, 4, 4, dtype=torch.float64, requires_grad=True)
-    before = x.detach().clone()
-    block(x)
-    assert torch.equal(x.detach(), before)
-    assert torch.autograd.gradcheck(block, (x,))
-
-
 def test_a_strided_shortcut_is_the_strided_convolution():
     convolution = IResNetEncoder(34, width=0.125, projection="stride").layer1[0].downsample[0]
     x = torch.rand(2, 8, 32, 96).requires_grad_()
@@ -106,22 +79,14 @@ def test_a_strided_shortcut_is_the_strided_convolution():
     assert (x.grad[..., 1::2, :] == 0).all() and (x.grad[..., ::2, ::2] != 0).any()
 
 
-TINY_SHORTCUTS = """
-import torch
-from lowtex.networks import IResNetEncoder, ResNetEncoder
-torch.set_num_threads(1)
-for encoder in (ResNetEncoder(18, width=0.125), IResNetEncoder(18, width=0.125, projection="stride")):
-    shortcut = encoder.layer2[0].downsample.to(memory_format=torch.channels_last).train()
-    for _ in range(8):
-        image = torch.rand(4, 8, 48, 160).contiguous(memory_format=torch.channels_last).requires_grad_()
-        shortcut(image).sum().backward()
-"""
-
-
-def test_shortcuts_of_8_channels_train_in_channels_last(repository):
-    # in a process of its own: torch's strided 1x1 convolution of 8 channels ends it (torch 2.13, CPU)
-    ended = subprocess.run([sys.executable, "-c", TINY_SHORTCUTS], cwd=repository, capture_output=True, text=True)
-    assert ended.returncode == 0, f"ended with {ended.returncode}: {ended.stderr[-500:]}"
+def test_shortcuts_of_8_channels_train_in_channels_last():
+    # torch's own strided 1x1 convolution of 8 channels ends the process (torch 2.13, CPU)
+    for encoder in (ResNetEncoder(18, width=0.125), IResNetEncoder(18, width=0.125, projection="stride")):
+        shortcut = encoder.layer2[0].downsample.to(memory_format=torch.channels_last).train()
+        for _ in range(8):
+            image = torch.rand(4, 8, 48, 160).contiguous(memory_format=torch.channels_last).requires_grad_()
+            shortcut(image).sum().backward()
+            assert image.grad.isfinite().all()
 
 
 def test_padding_by_hand():

@@ -18,10 +18,9 @@ def images(count=4, seed=0, size=(64, 96)):
     return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("padding_mode", ("replicate", "reflect", "zeros"))
 @pytest.mark.parametrize("depth", (18, 50))
-def test_sizes(padding_mode, depth):
-    net = FeatureNet(depth, 0.125, padding_mode).eval()
+def test_sizes(depth):
+    net = FeatureNet(depth, 0.125).eval()
     for size in ((64, 96), (32, 32)):
         with torch.no_grad():
             lowest, reconstructions = net(images(2, size=size))
@@ -45,12 +44,6 @@ def test_lowest_is_the_stem_alone():
     with torch.no_grad():
         torch.testing.assert_close(lowest, net(batch)[0])
         torch.testing.assert_close(lowest, net.levels(batch)[0])
-        # by hand: 7x7 convolution of the bare image, its border repeated three times; batch norm; ReLU; scaling
-        stem = net.encoder
-        padded = torch.nn.functional.pad(batch, (3, 3, 3, 3), mode="replicate")
-        x = torch.relu(stem.bn1(torch.nn.functional.conv2d(padded, stem.conv1.weight, stride=2)))
-        by_hand = (x - net.mean_0[:, None, None]) / net.deviation_0[:, None, None]
-    torch.testing.assert_close(lowest, by_hand)
     assert net.lowest(torch.rand(1, 3, 50, 70)).shape == (1, 8, 25, 35)
     with pytest.raises(ValueError, match="multiples of 2, got 51x70"):
         net.lowest(torch.rand(1, 3, 51, 70))
@@ -100,11 +93,8 @@ def test_frozen_stays_in_evaluation_mode_and_learns_nothing():
     assert net.train() is net and not any(part.training for part in net.modules())
     nn.ModuleDict({"net": net}).train()
     assert not any(part.training for part in net.modules())
-    image = images(2).requires_grad_()
-    lowest, reconstructions = net(image)
-    (lowest.square().mean() + reconstructions[0].mean()).backward()
-    assert image.grad.abs().sum() > 0
-    assert all(p.grad is None and not p.requires_grad for p in net.parameters())
+    net(images(2))
+    assert not any(p.requires_grad for p in net.parameters())
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     net.unfreeze()
     assert all(part.training for part in net.modules())
@@ -149,8 +139,6 @@ def test_settings_and_wrong_settings():
     assert random.frozen and not any(p.requires_grad for p in random.parameters())
     with pytest.raises(OptionError, match="depth"):
         FeatureNet(depth=20)
-    with pytest.raises(ValueError, match="padding_mode"):
-        FeatureNet(18, 0.125, padding_mode="wrap")
 
 
 def test_a_look_at_the_maps_leaves_a_training_network_alone():

@@ -4,10 +4,9 @@ import pytest
 import torch
 from published_reference import (
     WIDTH,
-    iresnet_maps,
+    encoder_maps,
     monodepth2_disparities,
     monodepth2_weights,
-    resnet_maps,
     resnet_weights,
 )
 from safetensors.torch import save_file
@@ -53,11 +52,6 @@ def write_folder(folder, depth=18, **told):
     return decoder
 
 
-def disparities(decoder, depth=18):
-    with torch.no_grad():
-        return monodepth2_disparities(decoder, resnet_maps(resnet_weights(depth), image(), depth))
-
-
 def unet():
     return UNetDecoder(CHANNELS[18], WIDTH)
 
@@ -71,27 +65,24 @@ def same(got, expected, tolerance=1e-4):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()))
 
 
-@pytest.mark.parametrize(
-    ("depth", "suffix", "counters"), [(18, "pth", True), (50, "safetensors", True), (18, "pth", 0)]
-)
+@pytest.mark.parametrize(("depth", "suffix", "counters"), [(18, "pth", True), (50, "safetensors", False)])
 def test_torchvision_resnet_gives_its_maps(tmp_path, depth, suffix, counters):
     weights = resnet_weights(depth)
     kept = {name: value for name, value in weights.items() if counters or not name.endswith("num_batches_tracked")}
     encoder = ResNetEncoder(depth, WIDTH).eval()
     assert load_published(encoder, saved(tmp_path, kept, f"resnet.{suffix}")) == set()
     with torch.no_grad():
-        same(encoder(image()), resnet_maps(weights, image(), depth))
+        same(encoder(image()), encoder_maps(weights, image(), depth))
 
 
-@pytest.mark.parametrize("depth", (18, 34, 50))
+@pytest.mark.parametrize("depth", (34, 50))
 def test_iduta_iresnet_gives_its_maps_in_the_released_reading_only(tmp_path, depth):
     weights = resnet_weights(depth, iresnet=True)
     path = saved(tmp_path, {"epoch": 90, "state_dict": {f"module.{k}": v for k, v in weights.items()}})
     encoder = IResNetEncoder(depth, WIDTH, rectify_after_start=True).eval()
     load_published(encoder, path)
     with torch.no_grad():
-        released = iresnet_maps(weights, image(), depth, rectified=True)
-        text = iresnet_maps(weights, image(), depth, rectified=False)
+        released, text = (encoder_maps(weights, image(), depth, "iresnet", rectified) for rectified in (True, False))
         same(encoder(image()), released)
         assert not torch.allclose(released[4], text[4], rtol=1e-2)
 
@@ -121,17 +112,6 @@ def test_torchvision_resnet_starts_an_iresnet(tmp_path, depth, projection):
     # the norm after an addition, and the one before a block, keep their start
     assert (state[f"layer3.5.{last}.weight"] == 1).all()
     assert {f"layer3.5.{last}.weight", "layer3.2.bn0.weight"} <= untouched
-
-
-def test_monodepth2_files_give_its_disparities_one_by_one_too(tmp_path):
-    decoder = write_folder(tmp_path)
-    network, alone = monodepth2().eval(), unet()
-    load_published(network, tmp_path)
-    load_published(alone, tmp_path / "depth.pth")
-    load_published(ResNetEncoder(18, WIDTH), tmp_path / "encoder.pth")
-    with torch.no_grad():
-        same(network(image()), disparities(decoder))
-        same(alone(resnet_maps(resnet_weights(18), image(), 18)), disparities(decoder))
 
 
 def test_half_a_folder_names_the_missing_file_and_changes_nothing(tmp_path):
@@ -221,15 +201,20 @@ def test_what_cannot_go_in_is_named(tmp_path, module, file, as_start, message):
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50])
-def test_a_folder_is_a_network_with_its_size(tmp_path, depth):
+def test_a_folder_is_a_network_with_its_size_and_each_file_a_part_of_one(tmp_path, depth):
     decoder = write_folder(tmp_path / "stereo_640x192", depth)
     assert is_monodepth2(tmp_path / "stereo_640x192") and not is_monodepth2(tmp_path)
     network, known = load_monodepth2(tmp_path / "stereo_640x192")
     assert known["experiment"] == "stereo_640x192" and known["size"] == SIZE and known["facts"]["use_stereo"] is True
     assert len(known["row"]["experiment_key"]) == 12 and known["row"]["train_data"] == "published weights"
     assert network.metres_per_unit is None and network.reference_focal is None and not network.training
+    alone = UNetDecoder(CHANNELS[depth], WIDTH)
+    load_published(alone, tmp_path / "stereo_640x192" / "depth.pth")
+    load_published(ResNetEncoder(depth, WIDTH), tmp_path / "stereo_640x192" / "encoder.pth")
     with torch.no_grad():
-        same(network(image()), disparities(decoder, depth), 1e-3)
+        maps = encoder_maps(resnet_weights(depth), image(), depth)
+        same(network(image()), monodepth2_disparities(decoder, maps), 1e-3)
+        same(alone(maps), monodepth2_disparities(decoder, maps))
 
 
 def one_block_more(folder):
