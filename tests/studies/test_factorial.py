@@ -119,11 +119,15 @@ def test_where_nothing_is_missing_each_cells_own_seeds_are_the_common_ones():
     assert pair[["ratio", "low", "high"]].tolist() == pytest.approx(other[["ratio", "low", "high"]].tolist())
 
 
-def test_a_cells_mean_is_over_the_seeds_it_has():
-    scores = rows_of({"a": np.outer([1, 2, 4], np.ones(4)), "b": np.outer([2, 2, 99], np.ones(4))})
+def test_a_cells_mean_and_its_spread_are_over_the_seeds_it_has():
+    scores = rows_of({"a": np.outer([1, 2, 4], np.ones(4)), "b": np.outer([2, 8, 99], np.ones(4))})
     found = contrast_effects(without(scores, {("b", 2)}), pair_weights({"a / b": ("a", "b")}), times=50).iloc[0]
-    # a: geometric mean 2, b: 2 of two seeds
-    assert found["ratio"] == pytest.approx(1.0)
+    # a: geometric mean 2, b: 4 of two seeds
+    assert found["ratio"] == pytest.approx(0.5)
+    # in logarithms to the base 2 each seed pulls by its own share: a by -1/3, 0 and 1/3, b by -1/2 and 1/2
+    pulls = np.array([-1 / 3 + 1 / 2, 0 - 1 / 2, 1 / 3])
+    # corrected by n / (n - 1), the mean of both sides' 3 / 2 and 2 / 1
+    assert found["se_seeds"] == pytest.approx(np.log(2) * np.sqrt((pulls**2).sum() * 1.75))
     # harmonic mean of 3 and 2 is 2.4
     assert (found["seeds"], found["fewest"]) == (2, 2) and found["verdict"].startswith("cannot be judged: 2 seeds")
     with pytest.raises(DataError, match="no training is left of a"):
