@@ -236,13 +236,13 @@ def compressed_instead(path: Path) -> None:
 
 def forbid(path: Path, monkeypatch) -> None:
     """Refuse to read a file or to list a folder; acted out, because no right that is taken away stops root."""
-    owner, name = (os, "listdir") if path.is_dir() else (Path, "read_bytes")
+    owner, name = (os, "listdir") if path.is_dir() else (Path, "open")
     allowed = getattr(owner, name)
 
-    def refuse(asked):
+    def refuse(asked, *rest, **more):
         if Path(asked) == path:
             raise PermissionError(13, "Permission denied")
-        return allowed(asked)
+        return allowed(asked, *rest, **more)
 
     monkeypatch.setattr(owner, name, refuse)
 
