@@ -60,6 +60,18 @@ def trained(world, tmp_path_factory):
 
 
 @pytest.fixture
+def said(capsys):
+    """Runs a command line that ends with the exit code expected; returns what it printed."""
+
+    def run(*words, code: int = 0) -> str:
+        capsys.readouterr()
+        assert cli.main([str(word) for word in words]) == code
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
 def refused(capsys):
     """Runs a command line that is refused with exit code 2; returns the one line that says why."""
 

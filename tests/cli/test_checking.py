@@ -1,7 +1,7 @@
 """`lowtex data check`: what it counts, says and lists, its exit code; and that it is quick and writes nothing."""
 
 import csv
-import io
+import shutil
 
 import dataset_damages as damages
 import dataset_trees as trees
@@ -10,14 +10,8 @@ import pytest
 from dataset_damages import write_damaged_kitti
 from dataset_trees import a_list, everything_in, frames, image, write_cityscapes
 
-from lowtex.data_paths import DATASETS
 from lowtex.datasets import images
-from lowtex_lab import cli
-from lowtex_lab.cli.checking import RULES, WORDS, RootCheck, check_root, describe
-
-
-def test_every_data_set_has_rules():
-    assert set(RULES) == set(DATASETS)
+from lowtex_lab.cli.checking import WORDS, RootCheck, check_root, describe
 
 
 def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
@@ -35,6 +29,8 @@ def test_all_kinds_are_counted_and_none_hides_another(tmp_path):
     assert reasons["wrong size"] == f"is 20x12 pixels, but {calibration} says {trees.WIDTH}x{trees.HEIGHT}"
     assert reasons["wrong kind"] == "is 8-bit gray where 8-bit RGB is expected"
     assert deep.gaps == ((trees.FOLDER, 7, 9),)
+    text = " ".join(describe(RootCheck(quick, None)).split())
+    assert "--again also replaces 4 damaged files (--list FILE writes the names)" in text
 
 
 @pytest.fixture
@@ -45,33 +41,29 @@ def decoded(monkeypatch) -> list:
     return calls
 
 
-def test_nothing_is_decoded_twice(tmp_path, decoded):
-    trees.write_kitti(tmp_path)
+def test_nothing_is_decoded_twice_and_most_is_only_looked_at(tmp_path, decoded):
+    drive = trees.write_kitti(tmp_path)
     a_list(tmp_path, frames(0, 1), "test")
     found = check_root("kitti", tmp_path, thorough=True)
     assert (found.named.complete, found.there.complete) == (2, 3)
     assert len(decoded) == 2 + 3 * 2, "the test frames' one view, then all pairs"
+    decoded.clear()
+    for folder in ("image_02", "image_03", "velodyne_points"):
+        [whole, *_] = sorted((drive / folder / "data").iterdir())
+        for number in range(100, 137):
+            shutil.copy(whole, whole.with_stem(f"{number:010d}"))
+    found = check_root("kitti", tmp_path, "available").named
+    assert found.fine and found.files == 40 * 3 + 2 and len(decoded) == 2, "the first pair stands for all"
 
 
-def test_what_may_not_be_opened_is_one_problem(tmp_path, monkeypatch):
+def test_what_may_not_be_opened_and_a_file_of_many_frames_are_one_problem_each(tmp_path, monkeypatch):
     trees.write_kitti(tmp_path)
     name = a_list(tmp_path, frames(0, 1, 7))
-    opened = io.open
-
-    def refuse(path, *rest, **more):
-        if str(path) == str(image(tmp_path, 1)):
-            raise PermissionError(13, "Permission denied")
-        return opened(path, *rest, **more)
-
-    monkeypatch.setattr(io, "open", refuse)
-    [problem] = check_root("kitti", tmp_path, name).named.problems
+    with monkeypatch.context() as patch:
+        damages.forbid(image(tmp_path, 1), patch)
+        [problem] = check_root("kitti", tmp_path, name).named.problems
     assert (problem.path, problem.kind) == (image(tmp_path, 1), "unreadable")
     assert problem.reason == "can't be read (Permission denied)"
-
-
-def test_a_file_of_many_frames_is_one_problem(tmp_path):
-    trees.write_kitti(tmp_path)
-    name = a_list(tmp_path, frames(0, 1, 7))
     damages.keep(0.5)(tmp_path / trees.DATE / "calib_cam_to_cam.txt")
     damages.flip_middle(image(tmp_path, 7))
     found = check_root("kitti", tmp_path, name, thorough=True).named
@@ -79,16 +71,7 @@ def test_a_file_of_many_frames_is_one_problem(tmp_path):
     assert found.complete == 0 and len(found.problems) == 2
 
 
-def test_the_partner_may_be_left_out(tmp_path):
-    trees.write_kitti(tmp_path)
-    name = a_list(tmp_path, frames(0, 1, 7))
-    damages.delete(tmp_path / trees.FOLDER / "image_03")
-    assert check_root("kitti", tmp_path, name).named.counts["missing"] == 3
-    alone = check_root("kitti", tmp_path, name, one_view=True)
-    assert alone.named.fine and alone.there.complete == 3
-
-
-def test_a_split_that_is_scored_needs_one_view(tmp_path, capsys):
+def test_a_split_that_is_scored_needs_one_view(tmp_path, said):
     raw, city = tmp_path / "raw", tmp_path / "city"
     trees.write_kitti(raw)
     write_cityscapes(city)
@@ -99,14 +82,16 @@ def test_a_split_that_is_scored_needs_one_view(tmp_path, capsys):
         found = check_root(name, root, split)
         assert found.named.complete == 1 and found.named.counts["missing"] == 0
         assert found.there.complete == there and not found.there.failure
+    learnt = a_list(raw, frames(0, 1, 7))
+    assert check_root("kitti", raw, learnt).named.counts["missing"] == 3
+    assert check_root("kitti", raw, learnt, one_view=True).named.fine
     whole = check_root("kitti", raw, "eigen/test").named
     assert not any("image_03" in problem.path.parts for problem in whole.problems)
-    assert cli.main(["data", "check", "--data", f"kitti={raw}", "--split", "test_mine"]) == 0
-    text = " ".join(capsys.readouterr().out.split())
+    text = " ".join(said("data", "check", "--data", f"kitti={raw}", "--split", "test_mine").split())
     assert "split test_mine, one view of each frame: 1 frame, 1 with ground truth, all fine" in text
 
 
-def test_improved_with_its_images_and_without(tmp_path, capsys):
+def test_improved_with_its_images_and_without(tmp_path, said):
     raw, depth = tmp_path / "raw", tmp_path / "depth"
     trees.write_kitti(raw, scans=())
     trees.write_kitti_depth(depth)
@@ -118,16 +103,13 @@ def test_improved_with_its_images_and_without(tmp_path, capsys):
     both = check_root("kitti_depth", depth, raw_root=raw).named
     assert {p.kind for p in both.problems} == {"truncated", "empty"} and both.complete == 1
     assert f"lowtex data download --to {raw} --drive {trees.DRIVE}" in describe(RootCheck(both, None))
-    for thorough in (False, True):
-        alone = check_root("kitti_depth", depth, thorough=thorough)
-        assert (alone.named.files, alone.named.complete, alone.there.files) == (3, 2, 3)
-        assert [p.kind for p in alone.named.problems] == ["truncated"]
-        assert "only the depth maps were looked at, not the images" in alone.named.notes[0]
-    words = ["data", "check", "--data", f"kitti_depth={depth}", "--split", "available"]
-    assert cli.main([*words, "--data", f"kitti={raw}"]) == 1
-    assert f"images from {raw}" in capsys.readouterr().out
-    for path in (depth / "train" / trees.DRIVE / "proj_depth/groundtruth").rglob("*.png"):
-        path.unlink()
+    alone = check_root("kitti_depth", depth, thorough=True)
+    assert (alone.named.files, alone.named.complete, alone.there.files) == (3, 2, 3)
+    assert [p.kind for p in alone.named.problems] == ["truncated"]
+    assert "only the depth maps were looked at, not the images" in alone.named.notes[0]
+    words = ["--data", f"kitti_depth={depth}", "--data", f"kitti={raw}", "--split", "available"]
+    assert f"images from {raw}" in said("data", "check", *words, code=1)
+    damages.delete(depth / "train" / trees.DRIVE)
     assert "holds no depth map" in check_root("kitti_depth", depth).named.failure
 
 
@@ -170,20 +152,11 @@ def test_own_stereo_pairs(tmp_path):
     trees.write_picture(tmp_path / "left" / "c.png", trees.picture(0, trees.HEIGHT, trees.WIDTH - 9))
     damages.delete(tmp_path / "right" / "a.png")
     found = check_root("stereo", tmp_path).named
-    assert {(p.path.relative_to(tmp_path).as_posix(), p.kind) for p in found.problems} == {
-        ("depth/b.npy", "wrong size"),
-        ("left/c.png", "wrong size"),
-        ("right/a.png", "missing"),
-    }
+    told = {str(p.path.relative_to(tmp_path)): p.kind for p in found.problems}
+    assert told == {"depth/b.npy": "wrong size", "left/c.png": "wrong size", "right/a.png": "missing"}
     (tmp_path / "rig.yaml").write_text(trees.rig_text(focal_lenght=3))
     found = check_root("stereo", tmp_path, thorough=True).named
     assert "rig.yaml" in {p.path.name for p in found.problems} and found.complete == 0
-
-
-def test_a_mistake_that_all_have_is_found_without_decoding_all(tmp_path):
-    trees.write_stereo(tmp_path, "a", truth=".png")
-    [problem] = check_root("stereo", tmp_path).named.problems
-    assert problem.path.name == "a.png" and "unit" in problem.reason
 
 
 def test_bytes_after_the_end_are_no_damage_and_an_upright_photo_is_no_other_size(tmp_path):
@@ -200,47 +173,30 @@ def test_bytes_after_the_end_are_no_damage_and_an_upright_photo_is_no_other_size
     assert check_root("stereo", tmp_path).named.fine
 
 
-def test_many_files_are_looked_at_without_decoding_them(tmp_path, decoded):
-    drive = trees.write_kitti(tmp_path, frames=(0,), scans=(0,))
-    png, bin_ = image(tmp_path, 0).read_bytes(), trees.scan().tobytes()
-    for number in range(1, 333):
-        for camera in ("02", "03"):
-            (drive / f"image_{camera}" / "data" / f"{number:010d}.png").write_bytes(png)
-        (drive / "velodyne_points" / "data" / f"{number:010d}.bin").write_bytes(bin_)
-    found = check_root("kitti", tmp_path, "available").named
-    assert found.fine and found.files == 333 * 3 + 2 and len(decoded) == 2, "the first pair stands for all"
+REAL = {
+    # of the split that is scored: its name, complete and official frames; what is there, and with ground truth
+    "kitti": ("eigen/test", 0, 697, 8, 4),
+    "kitti_depth": ("eigen_benchmark/test", 0, 652, 3, 3),
+    "kitti_pairs": ("all", 202, 202, 202, 0),
+    "kitti_2015": ("test", 19, 200, 19, 19),
+    "make3d": ("test", 4, 134, 4, 4),
+    "cityscapes": ("val", 0, 500, 1, 1),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "folder", "named", "there", "truths"),
-    [
-        ("kitti", "kitti_raw", ("eigen/test", 0, 697), 8, 4),
-        ("kitti_depth", "kitti_depth", ("eigen_benchmark/test", 0, 652), 3, 3),
-        ("kitti_2015", "kitti_2015", ("test", 19, 200), 19, 19),
-        ("make3d", "make3d", ("test", 4, 134), 4, 4),
-        ("cityscapes", "cityscapes", ("val", 0, 500), 1, 1),
-    ],
-)
-@pytest.mark.parametrize("thorough", [False, True])
-def test_real_samples(real_data, name, folder, named, there, truths, thorough):
-    found = check_root(name, real_data / folder, thorough=thorough)
-    assert (found.named.split, found.named.complete, found.named.expected) == named
-    assert not found.named.fine
-    assert found.there.fine and (found.there.complete, found.there.with_truth) == (there, truths)
+@pytest.mark.parametrize("name", REAL)
+def test_real_samples(real_data, name):
+    """All decoded but the 202 pairs: the readers' own test decodes of those."""
+    root = real_data / {"kitti": "kitti_raw"}.get(name, name)
+    named, there = check_root(name, root, thorough=name != "kitti_pairs")
+    assert (named.split, named.complete, named.expected, there.complete, there.with_truth) == REAL[name]
+    assert there.fine and named.fine == (name == "kitti_pairs")
 
 
-def test_real_pairs_are_all_fine(real_data):
-    """A quick look: the readers' own test decodes them."""
-    found = check_root("kitti_pairs", real_data / "kitti_pairs")
-    assert found.named.fine and found.there.fine
-    assert (found.named.split, found.named.complete, found.named.files, found.named.with_truth) == ("all", 202, 606, 0)
-
-
-def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
+def test_a_partial_root_is_told_what_it_has(tmp_path, said):
     trees.write_kitti(tmp_path)
     before = everything_in(tmp_path)
-    assert cli.main(["data", "check", "--data", f"kitti={tmp_path}"]) == 1
-    text = capsys.readouterr().out
+    text = said("data", "check", "--data", f"kitti={tmp_path}", code=1)
     assert "split eigen/test, one view of each frame: 0 of 697 frames complete; " in " ".join(text.split())
     assert "what is there: 3 frames, 3 with ground truth, all fine" in text
     assert f"lowtex data download --to {tmp_path} --split eigen/test" in text
@@ -248,36 +204,30 @@ def test_a_partial_root_is_told_what_it_has(tmp_path, capsys):
     assert everything_in(tmp_path) == before, "nothing is written"
 
 
-def test_exit_codes(tmp_path, capsys, monkeypatch):
+def test_exit_codes(tmp_path, said, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "raw"
     trees.write_kitti(root)
     a_list(root, frames(0, 1))
-    words = ["data", "check", "--data", f"kitti={root}"]
-    assert cli.main([*words, "--split", "mine"]) == 0
-    assert "split mine: 2 frames, 2 with ground truth, all fine" in capsys.readouterr().out
-    assert cli.main([*words, "--split", "available", "--deep"]) == 0
-    assert "every sample decoded" in capsys.readouterr().out
+    words = ["data", "check", "--data", f"kitti={root}", "--split"]
+    assert "split mine: 2 frames, 2 with ground truth, all fine" in said(*words, "mine")
+    assert "every sample decoded" in said(*words, "available", "--deep")
     damages.keep(0.9)(image(root, 7))
-    assert cli.main([*words, "--split", "mine"]) == 0, "what is wrong outside the split is told, but it is not asked"
-    assert "truncated: 1" in capsys.readouterr().out
+    assert "truncated: 1" in said(*words, "mine"), "what is wrong outside the split is told, but it is not asked"
     damages.keep(0.9)(image(root, 1))
-    assert cli.main([*words, "--split", "mine"]) == 1
-    assert cli.main([*words, "--split", "eigen/tset"]) == 2
-    assert "split='eigen/tset' is not known; choose mine, train" in capsys.readouterr().err
+    said(*words, "mine", code=1)
+    assert "split='eigen/tset' is not known; choose mine, train" in refused(*words, "eigen/tset")
     (tmp_path / "nothing").mkdir()
-    assert cli.main(["data", "check", "--data", f"kitti={tmp_path / 'nothing'}"]) == 1
-    text = " ".join(capsys.readouterr().out.split())
+    text = " ".join(said("data", "check", "--data", f"kitti={tmp_path / 'nothing'}", code=1).split())
     assert "is empty; KITTI raw (CC BY-NC-SA 3.0" in text and "raw_data.php" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nothing", "raw"]
 
 
-def test_the_list_names_every_file_once(tmp_path, tmp_path_factory, capsys):
+def test_the_list_names_every_file_once(tmp_path, tmp_path_factory, said):
     root = write_damaged_kitti(tmp_path)
     out = tmp_path_factory.mktemp("out") / "bad.csv"
-    words = ["data", "check", "--data", f"kitti={root}", "--split", "mine", "--list", str(out)]
-    assert cli.main(words) == 1
-    assert f"6 files with a problem, in {out}" in capsys.readouterr().out
+    told = said("data", "check", "--data", f"kitti={root}", "--split", "mine", "--list", out, code=1)
+    assert f"6 files with a problem, in {out}" in told
     rows = list(csv.DictReader(out.open()))
     assert [row["kind"] for row in rows] == ["missing", "empty", "unreadable", "truncated", "wrong size", "wrong kind"]
     assert list(rows[1]) == ["data", "split", "kind", "file", "reason"]
@@ -285,20 +235,12 @@ def test_the_list_names_every_file_once(tmp_path, tmp_path_factory, capsys):
     assert [path.name for path in out.parent.iterdir()] == ["bad.csv"], "written in one move"
 
 
-def test_what_is_damaged_is_fetched_again(tmp_path):
-    root = write_damaged_kitti(tmp_path)
-    text = " ".join(describe(check_root("kitti", root, "mine")).split())
-    assert "--again also replaces 4 damaged files (--list FILE writes the names)" in text
-    trees.write_kitti(tmp_path / "good", frames=(0,), scans=())
-    a_list(tmp_path / "good", frames(0), "test")
-    assert "--again" not in describe(check_root("kitti", tmp_path / "good"))
-
-
 def test_few_lines_for_many_files_and_the_commands_that_fetch_drives(tmp_path):
     trees.write_kitti(tmp_path, frames=(0, 1), scans=())
     other = "2011_09_28/2011_09_28_drive_0002_sync"
     a_list(tmp_path, frames(0, *range(20, 60)) + f"{other} 3 l\n", "test")
     text = describe(check_root("kitti", tmp_path))
+    assert "--again" not in text, "nothing is there that would stay"
     assert "missing: 42 scans, 41 pictures, 1 KITTI camera" in " ".join(text.split())
     assert len(text.splitlines()) < 40 and "and 82 more; --list FILE writes them all" in text
     assert f"lowtex data download --to {tmp_path} --drive {trees.DRIVE} {other.split('/')[1]}" in text

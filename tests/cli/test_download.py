@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -23,6 +22,7 @@ import pytest
 import requests
 from dataset_trees import put
 from download_server import DATE, DRIVE, OTHER, answer, cut_after, drive_files, drive_path, tree, zip_bytes
+from filelock import FileLock
 
 from lowtex.datasets import KittiImproved, KittiRaw
 from lowtex.datasets.splits import KITTI_SPLITS, packaged_frames
@@ -85,15 +85,6 @@ def test_again_mends_what_only_a_comparison_shows(get, root):
     assert code == 0 and "because they differed: 1" in out and tree(root) == ALL
 
 
-def test_calibrations_alone(get, server, root):
-    assert get("--drive", DRIVE, "--calibration-only")[0] == 0 and tree(root) == CALIBRATION
-    # alone: of all five dates, of which this server has one
-    code, _, errors = get("--calibration-only")
-    assert code == cli.BAD_INPUT
-    missing = [f"{server.url}/raw_data/2011_{day}_calib.zip" for day in ("09_28", "09_29", "09_30", "10_03")]
-    assert [line.split()[1] for line in errors] == missing
-
-
 def test_a_split_asks_for_each_of_its_drives_and_each_missing_one_is_one_line(get, server, root):
     drives = split_drives("eigen/test")
     server.add(drive_path(drives[3]), zip_bytes(drive_files(drives[3])))
@@ -129,10 +120,8 @@ def test_archives_are_kept_on_demand_and_then_serve_without_a_server(get, server
 def test_a_list_with_checksums(get, server, root, tmp_path):
     server.add(f"/mirror/x/{DRIVE}.zip?key=1", DRIVE_ZIP)
     digest = hashlib.sha256(DRIVE_ZIP).hexdigest().upper()
-    lines = (
-        f"# mine\n\n{server.url}{site.calibration_path()}\n{server.url}/mirror/x/{DRIVE}.zip?key=1#part sha256:{digest}"
-    )
-    (tmp_path / "list.txt").write_text(f"{lines}  # good\n")
+    lines = f"# mine\n\n{server.url}{site.calibration_path()}\n{server.url}/mirror/x/{DRIVE}.zip?key=1#part"
+    (tmp_path / "list.txt").write_text(f"{lines} sha256:{digest}  # good\n")
     assert get("--list", str(tmp_path / "list.txt"), source=False)[0] == 0 and tree(root) == ALL
 
 
@@ -189,17 +178,12 @@ CONTINUED = {
     "date": ({"etag": None, "modified": DATE_SENT}, None, ["bytes=1000-"]),
     "weak with date": ({"etag": 'W/"v1"', "modified": DATE_SENT}, None, ["bytes=1000-"]),
     "weak": ({"etag": 'W/"v1"'}, None, [None]),
-    "neither": ({"etag": None}, None, [None]),
     "no ranges": ({"ranges": False}, None, ["bytes=1000-"]),
     "another version": ({}, served(body=SHORT, etag='"v2"'), ["bytes=1000-"]),
     "another, If-Range ignored": ({}, served(body=SHORT, etag='"v2"', if_range=False), ["bytes=1000-", None]),
     "from the start": ({}, falsely_continued("bytes 0-2999/3000"), ["bytes=1000-", None]),
-    "from elsewhere": ({}, falsely_continued("bytes 900-2999/3000"), ["bytes=1000-", None]),
-    "from nowhere": ({}, falsely_continued("nonsense"), ["bytes=1000-", None]),
     "state no JSON": ({}, state("{"), [None]),
-    "state a list": ({}, state("[]"), [None]),
     "state of another address": ({}, state('{"url": "x", "validator": "v"}'), [None]),
-    "state of a number": ({}, state('{"url": 1}'), [None]),
     "whole": ({}, part(DRIVE_ZIP), [f"bytes={len(DRIVE_ZIP)}-"]),
     "too long": ({}, part(DRIVE_ZIP + b"more"), [f"bytes={len(DRIVE_ZIP) + 4}-", None]),
 }
@@ -262,12 +246,16 @@ BROKEN = bytearray(DRIVE_ZIP)
 BROKEN[2000] ^= 0xFF
 
 
-@pytest.mark.parametrize("body", [bytes(BROKEN), DRIVE_ZIP[:-99], b"<html>"], ids=["byte", "truncated", "page"])
-def test_a_damaged_archive_is_deleted_and_nothing_of_it_used(get, server, root, body):
-    server.add(PATH, body)
+BAD = {"byte": bytes(BROKEN), "cut": DRIVE_ZIP[:-99], "page": b"<html>", "other": zip_bytes(drive_files(OTHER))}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_archive_is_deleted_and_nothing_of_it_used(get, server, root, kind):
+    server.add(PATH, BAD[kind])
     code, _, errors = get()
     assert code == cli.BAD_INPUT and len(errors) == 1
-    assert "is damaged" in errors[0] and "it was deleted, the same command fetches it anew" in errors[0]
+    assert ("holds nothing of what its name promises" if kind == "other" else "is damaged") in errors[0]
+    assert "it was deleted, the same command fetches it anew" in errors[0]
     assert tree(root) == CALIBRATION and site.kept(root) == [f"{DATE}_calib.unpacked.json"]
     server.add(PATH, DRIVE_ZIP, etag='"v2"')
     assert get()[0] == 0 and tree(root) == ALL
@@ -288,13 +276,6 @@ def test_nothing_but_the_drives_own_files_is_unpacked(get, server, root, tmp_pat
     assert get()[0] == 0 and tree(root) == ALL
     found = [path for path in tmp_path.rglob("*") if "evil" in path.name or path.is_symlink()]
     assert not found and not Path("/lowtex_evil.txt").exists()
-
-
-def test_another_drive_in_the_archive_is_an_error(get, server, root):
-    server.add(PATH, zip_bytes(drive_files(OTHER)))
-    code, _, errors = get()
-    assert code == cli.BAD_INPUT and "holds nothing of what its name promises" in errors[0]
-    assert tree(root) == CALIBRATION
 
 
 # what is in the root already
@@ -338,16 +319,13 @@ def test_what_differs_is_mended_and_set_aside(root, fetched, capsys):
     assert set_aside(root, SCAN) == [wrong[SCAN]] and tree(root) == FILES
 
 
-@pytest.mark.parametrize("content", [None, b"", FILES[PICTURE] + b"x"], ids=["missing", "empty", "longer"])
-def test_damage_after_the_download_is_noticed_and_mended(root, fetched, content):
+def test_damage_after_the_download_is_noticed_and_mended(root, fetched):
     fetched()
-    (root / PICTURE).unlink()
-    write(root, {} if content is None else {PICTURE: content})
-    assert fetched() == 1 and tree(root) == FILES and fetched() == 0
-
-
-def test_pictures_converted_to_jpeg_count_as_there(root, fetched):
-    fetched()
+    for content in (None, b"", FILES[PICTURE] + b"x"):
+        (root / PICTURE).unlink()
+        write(root, {} if content is None else {PICTURE: content})
+        assert fetched() == 1 and tree(root) == FILES and fetched() == 0
+    # many convert them: a JPEG will do
     for name in (name for name in FILES if name.endswith(".png")):
         (root / name).rename((root / name).with_suffix(".jpg"))
     assert fetched() == 0
@@ -440,16 +418,11 @@ def disk(monkeypatch, *free: int) -> None:
     monkeypatch.setattr("lowtex.files.shutil.disk_usage", lambda path: SimpleNamespace(free=next(left)))
 
 
-def test_too_small_a_disk_is_refused_before_anything_is_fetched(get, server, monkeypatch):
+def test_too_small_a_disk_is_refused_and_one_that_filled_up_meanwhile_keeps_the_archive(get, server, root, monkeypatch):
     disk(monkeypatch, len(DRIVE_ZIP))
-    code, _, errors = get()
-    assert code == cli.BAD_INPUT and len(errors) == 1
+    [error] = get()[2]
     needed = shown_size(2.1 * (len(DRIVE_ZIP) + len(CALIBRATION_ZIP)))
-    assert f"this download needs about {needed}" in errors[0]
-    assert all(method == "HEAD" for method, _, _ in server.log)
-
-
-def test_a_disk_that_filled_up_meanwhile_keeps_the_archive(get, server, root, monkeypatch):
+    assert f"this download needs about {needed}" in error and all(method == "HEAD" for method, _, _ in server.log)
     disk(monkeypatch, 10**9, 100)
     code, _, errors = get("--drive", DRIVE, "--jobs", "1")
     assert code == cli.BAD_INPUT and len(errors) == 1 and "unpacking 2011_09_26_calib needs about" in errors[0]
@@ -512,7 +485,7 @@ def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, c
     """As after a kill, which `test_a_kill_at_any_moment…` acts out; but with a word to the user."""
     hold = threading.Event()
     server.files[PATH].faults = [cut_after(5000, hold)]
-    words = ["data", "download", "--to", str(tmp_path), "--drive", DRIVE, "--source", server.url]
+    words = ["data", "download", "--to", str(tmp_path), "--drive", DRIVE, "--source", server.url, "--jobs", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "lowtex_lab.cli", *words],
         stderr=subprocess.PIPE,
@@ -531,31 +504,17 @@ def test_an_interrupted_download_ends_soon_and_goes_on_later(server, tmp_path, c
     assert process.returncode == cli.INTERRUPTED and "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("lowtex: interrupted; what was finished is kept")
     assert not (tmp_path / DATE / DRIVE).exists()
-    # the other archive may have come whole by then, and then counts unless it was unpacked too
-    whole = sum(path.stat().st_size for path in part.parent.glob("*.zip"))
     assert cli.main(words) == 0
-    said = capsys.readouterr().out
-    assert any(f"{shown_size(5000 + more)} came before" in said for more in {0, whole})
+    assert f"{shown_size(5000)} came before" in capsys.readouterr().out
     assert server.gets(PATH) == [None, "bytes=5000-"] and tree(tmp_path) == ALL
 
 
-def test_two_downloads_into_one_folder_exclude_each_other(get, server, root):
-    hold, begun = threading.Event(), threading.Event()
-
-    def wait(handler) -> bool:
-        begun.set()
-        hold.wait(10)
-        return False
-
-    server.files[PATH].faults = [wait]
-    first = threading.Thread(target=download.download, args=(the_drive(server), root))
-    first.start()
-    assert begun.wait(10)
-    code, _, errors = get()
-    hold.set()
-    first.join(10)
+def test_two_downloads_into_one_folder_exclude_each_other(get, root):
+    (root / "archives").mkdir(parents=True)
+    with FileLock(root / "archives" / ".lock"):
+        code, _, errors = get()
     assert code == cli.BAD_INPUT and "another lowtex data download is at work" in errors[0]
-    assert tree(root) == FILES
+    assert tree(root) == {} and get()[0] == 0
 
 
 def test_jobs_bounds_how_many_come_at_a_time(server, root):
@@ -579,10 +538,3 @@ def test_an_unexpected_error_is_not_swallowed(server, problems, monkeypatch):
     monkeypatch.setattr(download, "_place", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         problems()
-
-
-def test_progress_is_shown_in_megabytes(server, problems, monkeypatch, capsys):
-    monkeypatch.setenv("LOWTEX_HEADLESS", "1")
-    server.add(PATH, zip_bytes({PICTURE: bytes(3_500_000)}, zipfile.ZIP_STORED))
-    assert problems() == []
-    assert "fetching: done, 3 megabytes in" in capsys.readouterr().out

@@ -21,6 +21,8 @@ def test_addresses_are_those_of_kittis_own_server(tmp_path):
     assert calibration.url == f"{SOURCE}/raw_data/2011_09_26_calib.zip"
     assert improved.url == f"{SOURCE}/data_depth_annotated.zip"
     assert [a.kind for a in (drive, calibration, improved)] == ["drive", "calibration", "improved"]
+    assert chosen_archives(drives=[DRIVE], calibration_only=True) == [calibration]
+    assert [a.date for a in chosen_archives(calibration_only=True)] == sorted(KITTI["dates"])
     # the community's list of addresses has the line ends of Windows
     lines = [f"{SOURCE}/raw_data/{DATE}_calib.zip", f"{SOURCE}{drive_path()}", f"{SOURCE}/{IMPROVED}.zip"]
     (tmp_path / "list.txt").write_text("".join(f"{line}\r\n" for line in lines))

@@ -235,17 +235,14 @@ def compressed_instead(path: Path) -> None:
 
 
 def forbid(path: Path, monkeypatch) -> None:
-    """Take the right to read a file or folder away; where that stops nobody (root), the refusal is acted out."""
-    path.chmod(0)
-    if not os.access(path, os.R_OK):
-        return
-    owner, name = (os, "listdir") if path.is_dir() else (Path, "read_bytes")
+    """Refuse to read a file or to list a folder; acted out, because no right that is taken away stops root."""
+    owner, name = (os, "listdir") if path.is_dir() else (Path, "open")
     allowed = getattr(owner, name)
 
-    def refuse(asked):
+    def refuse(asked, *rest, **more):
         if Path(asked) == path:
             raise PermissionError(13, "Permission denied")
-        return allowed(asked)
+        return allowed(asked, *rest, **more)
 
     monkeypatch.setattr(owner, name, refuse)
 

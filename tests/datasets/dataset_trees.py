@@ -24,6 +24,8 @@ ALL_SCENES = {"Scene01": 2, "Scene02": 3, "Scene06": 1, "Scene18": 2, "Scene20":
 
 CITY_HEIGHT, CITY_WIDTH = 20, 40
 CITY_FX, CITY_FY, CITY_U0, CITY_V0, CITY_BASELINE = 44.0, 45.0, 20.5, 10.25, 0.25
+CITY_RIG = {"focal_px": CITY_FX, "focal_y_px": CITY_FY, "baseline_m": CITY_BASELINE, "cx": CITY_U0, "cy": CITY_V0}
+CITY_RIG |= {"width": CITY_WIDTH, "height": CITY_HEIGHT}
 CITY_FRAMES = {"train": {"aachen": (1, 19), "bad-honnef": (7,)}, "val": {"lindau": (0,)}}
 """Numbers of the frames, all of the drive 3, by split and city: 4 in all."""
 

@@ -131,10 +131,7 @@ LAYOUTS = {
         kitti_improved,
         [f"{DRIVE}/{frame:010d}" for frame in FRAMES[1:]],
         _BOTH,
-        [
-            {"above": above, "frames": FRAMES[1:]}
-            for above in ("train", "val", "", "2011_09_26", "data_depth_annotated/val")
-        ],
+        [{"above": above, "frames": FRAMES[1:]} for above in ("train", "val", "", "data_depth_annotated/val")],
     ),
     "kitti_pairs": Layout(
         trees.write_kitti_pairs,
@@ -164,25 +161,14 @@ LAYOUTS = {
         ["train/aachen_000003_000001", "train/aachen_000003_000019", "train/bad-honnef_000003_000007"],
         {**_BOTH, "split": "train", "crop": None},
         _TOGETHER_OR_APART,
-        StereoRig(
-            trees.CITY_FX,
-            trees.CITY_BASELINE,
-            focal_y_px=trees.CITY_FY,
-            cx=trees.CITY_U0,
-            cy=trees.CITY_V0,
-            width=trees.CITY_WIDTH,
-            height=trees.CITY_HEIGHT,
-        ),
+        StereoRig(**trees.CITY_RIG),
     ),
     "make3d": Layout(
         trees.write_make3d,
         make3d,
         sorted(IDS),
         {"split": "test", "size": (8, 16), "crop": None},
-        [
-            {"grids": grids}
-            for grids in ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134Depth", "Test134/Gridlaserdata")
-        ],
+        [{"grids": grids} for grids in ("Gridlaserdata", "Test134Depth/Gridlaserdata", "Test134/Gridlaserdata")],
         NOMINAL_RIG,
     ),
     "stereo": Layout(

@@ -29,18 +29,13 @@ def made_pair(disparity: int = 3, direction: float = 1.0, offset: float = 0.0, s
 
 @pytest.mark.parametrize("direction", [1.0, -1.0])
 def test_flipped_pair_is_a_valid_pair(direction):
-    sample = flip_pair(made_pair(3, direction))
-    assert sample.direction == direction and sample.depth is None
-    shift = torch.full((1, 1, 8, 20), 3.0 * direction)
-    inside = slice(3, None) if direction > 0 else slice(None, -3)
-    warped = warp_horizontal(sample.other[None], shift)[0]
-    assert torch.equal(warped[..., inside], sample.image[..., inside])
-
-
-@pytest.mark.parametrize("direction", [1.0, -1.0])
-def test_flip_mirrors_the_new_targets_principal_point(direction):
     sample = made_pair(3, direction, offset=2.0)
     flipped = flip_pair(sample)
+    assert flipped.direction == direction and flipped.depth is None
+    shift = torch.full((1, 1, 8, 20), 3.0 * direction)
+    inside = slice(3, None) if direction > 0 else slice(None, -3)
+    warped = warp_horizontal(flipped.other[None], shift)[0]
+    assert torch.equal(warped[..., inside], flipped.image[..., inside])
     # left principal point 9, right 7; mirrored in 20 columns 10 and 12, and the roles swapped
     assert flipped.rig.cx == (12.0 if direction > 0 else 10.0)
     assert flipped.rig.cx_offset_px == 2.0
@@ -101,14 +96,11 @@ def test_jitter_by_hand():
         torch.testing.assert_close(out, turn_hue(one[None], hue.item())[0], rtol=0, atol=1e-12)
 
 
-def test_jitter_is_deterministic_and_leaves_its_input():
+def test_jitter_changes_some_images_and_leaves_its_input():
     image = torch.rand(6, 3, 8, 12, generator=generator(0, "image"))
     before = image.clone()
-    first = jitter_colour(image, generator=generator(7, "jitter"), probability=0.5)
-    again = jitter_colour(image, generator=generator(7, "jitter"), probability=0.5)
-    other = jitter_colour(image, generator=generator(8, "jitter"), probability=0.5)
-    assert torch.equal(image, before) and torch.equal(first, again) and not torch.equal(first, other)
-    assert first.min() >= 0 and first.max() <= 1
+    first, other = (jitter_colour(image, generator=generator(seed, "jitter"), probability=0.5) for seed in (7, 8))
+    assert torch.equal(image, before) and not torch.equal(first, other)
     changed = (first != image).flatten(1).any(1)
     drawn = torch.rand(6, 5, generator=generator(7, "jitter"), dtype=torch.float64)
     assert changed.tolist() == (drawn[:, 0] < 0.5).tolist()

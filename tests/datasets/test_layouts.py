@@ -1,7 +1,7 @@
 """What all readers share, layout by layout: samples, splits, sizes, crops, cameras, and the files behind a sample."""
 
+from contextlib import nullcontext
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import cv2
@@ -19,12 +19,10 @@ from lowtex.datasets.images import resize_area
 from lowtex.datasets.reader import tolerates_missing, tolerating_missing
 from lowtex.datasets.splits import own_lists
 from lowtex.errors import DataError, OptionError
-from lowtex.geometry import depth_to_disparity, warp_horizontal
 from lowtex_lab.cli.checking import check_root
 
 TABLES = yaml.safe_load(Path(__file__).with_name("layouts.yaml").read_text())
 SITUATIONS = [(data, name) for data, situations in TABLES["splits"].items() for name in situations]
-PAIRS = [data for data in LAYOUTS if data != "make3d"]
 
 
 def written(root: Path, data: str, **tree) -> Path:
@@ -47,9 +45,8 @@ def test_samples_are_what_was_written(tmp_path, data, tree):
     layout, root = LAYOUTS[data], written(tmp_path, data, **tree)
     dataset = opened(root, data)
     assert type(dataset) is READERS[data] and len(dataset) == len(dataset.names)
-    assert dataset.names == (
-        layout.names if data == "make3d" else [f"{name}/{side}" for name in layout.names for side in "lr"]
-    )
+    sides = [""] if data == "make3d" else ["/l", "/r"]
+    assert dataset.names == [f"{name}{side}" for name in layout.names for side in sides]
     for name, sample in zip(dataset.names, dataset, strict=True):
         image, other, depth = layout.known(name)
         is_right = name.endswith("/r")
@@ -73,7 +70,7 @@ def test_samples_are_what_was_written(tmp_path, data, tree):
         dataset[len(dataset)]
 
 
-@pytest.mark.parametrize("data", PAIRS)
+@pytest.mark.parametrize("data", [data for data in LAYOUTS if data != "make3d"])
 def test_rig_follows_the_size_and_depth_keeps_its_own(tmp_path, data):
     root = written(tmp_path, data)
     native, sample = opened(root, data)[0], opened(root, data, size=(5, 8))[0]
@@ -81,11 +78,8 @@ def test_rig_follows_the_size_and_depth_keeps_its_own(tmp_path, data):
     for got, view in ((sample.image, native.image), (sample.other, native.other)):
         expected = cv2.resize(as_bytes(view), (8, 5), interpolation=cv2.INTER_AREA)
         np.testing.assert_array_equal(as_bytes(got), expected)
-    x, y, rig = 8 / width, 5 / height, native.rig
-    expected = {"focal_px": rig.focal_px * x, "focal_y_px": rig.fy * y, "width": 8, "height": 5}
-    expected |= {"cx": (rig.cx + 0.5) * x - 0.5, "cy": (rig.cy + 0.5) * y - 0.5, "cx_offset_px": rig.cx_offset_px * x}
-    expected |= {"baseline_m": rig.baseline_m}
-    assert sample.rig.as_dict() == pytest.approx(expected)
+    # what resizing does to a rig is worked out in the tests of the geometry
+    assert (native.rig.width, native.rig.height) == (width, height) and sample.rig == native.rig.resized(8, 5)
     assert torch.equal(sample.depth, native.depth) if data != "kitti_pairs" else sample.depth is native.depth is None
     batch = collate([sample, sample])
     assert batch.rig.focal_px.tolist() == pytest.approx([sample.rig.focal_px] * 2) and batch.image.shape == (2, 3, 5, 8)
@@ -95,7 +89,6 @@ def test_rig_follows_the_size_and_depth_keeps_its_own(tmp_path, data):
     ("data", "crop", "rows", "truth_rows"),
     [
         ("cityscapes", "bottom_quarter", slice(0, 15), slice(0, 15)),
-        ("cityscapes", "bottom_fifth", slice(0, 16), slice(0, 16)),
         ("make3d", "c1", slice(710, 1562), slice(17, 38)),
         ("make3d", "wide", slice(795, 1477), slice(19, 36)),
     ],
@@ -127,21 +120,8 @@ def test_usual_crops(tmp_path):
     assert reader.crop == "c1" and reader.rig_is_nominal and reader.split == "test, 1 of 134"
     rig = reader[0].rig
     assert (rig.width, rig.height, rig.baseline_m) == (320, 96, 0.1)
+    assert (rig.cx, rig.cy) == pytest.approx((868.5 * 320 / 1704 - 0.5, 381.5 * 96 / 852 - 0.5))
     assert (rig.focal_px, rig.fy) == pytest.approx((2466 * 320 / 1704, 2466 * 96 / 852))
-
-
-@pytest.mark.parametrize("data", PAIRS)
-def test_direction_and_depth_bring_the_views_onto_each_other(tmp_path, data):
-    """A plane: content of the left view lies as many pixels further left in the right one."""
-    root, shift = written(tmp_path, data), 4
-    target, partner = opened(root, data).needed(0)[:2]
-    left = cv2.imread(str(target))[:, :, ::-1]
-    write_picture(target, left)
-    write_picture(partner, np.roll(left, -shift, axis=1))
-    batch = collate(samples_of(opened(root, data))[:2])
-    warped = warp_horizontal(batch.other, batch.direction.view(2, 1, 1, 1).expand(2, 1, *left.shape[:2]) * shift)
-    inside = slice(shift, -shift)
-    torch.testing.assert_close(warped[..., inside], batch.image[..., inside], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(("data", "name"), SITUATIONS, ids=[f"{data}: {name}" for data, name in SITUATIONS])
@@ -168,10 +148,7 @@ def check_opening(data: str, root: Path, options: dict, expected: dict) -> None:
             with pytest.raises(error, match=expected[kind]):
                 samples_of(open_dataset(data, root, **options))
             return
-    if tolerant:
-        with tolerating_missing():
-            dataset = open_dataset(data, root, **options)
-    else:
+    with tolerating_missing() if tolerant else nullcontext():
         dataset = open_dataset(data, root, **options)
     assert not tolerates_missing()
     found = {
@@ -209,11 +186,8 @@ def test_every_reader_names_what_it_reads(tmp_path, monkeypatch, row):
     assert seen <= set(needed) and {path.suffix for path in set(needed) - seen} <= {".txt", ".yaml"}
 
 
-@pytest.mark.parametrize(
-    ("data", "change"),
-    [*product(LAYOUTS, [trees.in_capitals, trees.with_system_files])],
-    ids=lambda value: getattr(value, "__name__", value),
-)
+@pytest.mark.parametrize("change", [trees.in_capitals, trees.with_system_files])
+@pytest.mark.parametrize("data", LAYOUTS)
 def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, data, change):
     root = written(tmp_path, data, **({"ids": trees.IDS[:1]} if data == "make3d" else {}))
     trees.a_list(root, "a\n")
@@ -229,28 +203,9 @@ def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, 
         assert check_root(data, root, "available", thorough=True).named.fine
 
 
-@pytest.mark.parametrize("data", ["kitti", "kitti_pairs", "cityscapes"])
-def test_views_as_jpegs_and_a_png_before_them(tmp_path, data):
-    root = written(tmp_path, data, suffix="jpg")
-    target = opened(root, data).needed(0)[0]
-    decoded = cv2.imread(str(target))[:, :, ::-1]
-    assert target.suffix == ".jpg"
-    np.testing.assert_array_equal(as_bytes(opened(root, data)[0].image), decoded)
-    write_picture(target.with_suffix(".png"), 255 - decoded)
-    np.testing.assert_array_equal(as_bytes(opened(root, data)[0].image), 255 - decoded)
-
-
 def test_an_unknown_data_set(tmp_path):
-    with pytest.raises(
-        OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved, kitti_pairs, kitti_2015, vkitti2"
-    ):
+    with pytest.raises(OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved"):
         open_dataset("kiti", tmp_path)
-
-
-@pytest.mark.parametrize("size", [96, "96", ("a", "b"), (float("nan"), 9), (9, 9, 9), (0, 9), (9.5, 9)])
-def test_what_is_no_size_is_refused_with_what_is_expected(tmp_path, size):
-    with pytest.raises(OptionError, match=r"^size=.* must be \(height, width\) in pixels"):
-        opened(written(tmp_path, "stereo"), "stereo", size=size)
 
 
 def test_official_camera_of_virtual_kitti_2_without_text_files(tmp_path):
@@ -285,20 +240,15 @@ def test_typical_camera_of_cityscapes_only_where_there_is_none(tmp_path):
 
 
 def test_a_principal_point_of_each_camera_of_kitti(tmp_path):
-    """Its offset has the sign of left minus right, so that disparity is what the two cameras see apart."""
+    """Its offset has the sign of left minus right; what that does to a disparity, the tests of the geometry tell."""
     for offset in (2.5, -2.5):
         root = written(tmp_path / str(offset), "kitti")
         file = root / trees.DATE / "calib_cam_to_cam.txt"
         file.write_text(file.read_text().replace(f"{trees.CX} {trees.P3_X}", f"{trees.CX - offset} {trees.P3_X}"))
-        dataset = opened(root, "kitti")
-        projection = dataset.calibration(trees.FOLDER).projection
-        left, right = (p[0] @ [1, 0.5, 4, 1] / (p[2] @ [1, 0.5, 4, 1]) for p in (projection["l"], projection["r"]))
-        for sample in dataset:
+        for sample in opened(root, "kitti"):
             assert sample.rig.cx_offset_px == pytest.approx(offset)
             assert sample.rig.baseline_m == pytest.approx(trees.BASELINE)
             assert sample.rig.cx == (trees.CX if sample.direction > 0 else trees.CX - offset)
-            disparity = float(depth_to_disparity(torch.tensor(4.0), sample.rig))
-            assert disparity == pytest.approx(left - right, rel=1e-5)
 
 
 def test_no_disparity_is_no_depth_whatever_the_principal_points(tmp_path):

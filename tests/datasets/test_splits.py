@@ -3,18 +3,10 @@
 import pytest
 from dataset_trees import FOLDER, a_list, frames, put
 
+from lowtex.datasets import splits
 from lowtex.datasets.cityscapes import listed_frame, read_city_list
 from lowtex.datasets.make3d import read_ids
-from lowtex.datasets.splits import (
-    CITYSCAPES_SPLITS,
-    KITTI_SPLITS,
-    Frame,
-    cityscapes_frames,
-    find_split,
-    is_own_list,
-    packaged_frames,
-    read_list,
-)
+from lowtex.datasets.splits import CITYSCAPES_SPLITS, KITTI_SPLITS, Frame, find_split, packaged_frames
 from lowtex.datasets.stereo_folder import EXAMPLE_RIG, read_rig_file, read_stems
 from lowtex.errors import OptionError
 
@@ -28,7 +20,6 @@ def test_facts_of_the_eigen_lists(packaged):
     for name, frames_ in packaged.items():
         assert len(frames_) == KITTI_SPLITS[name] == len(set(frames_))
         assert {frame.side for frame in frames_} == ({"l"} if name.endswith("test") else {"l", "r"})
-        assert all(frame.folder[11:21] == frame.folder[:10] and frame.frame >= 0 for frame in frames_)
     test, train = packaged["eigen/test"], packaged["eigen_full/train"]
     drives = [frame.folder for frame in test]
     assert sorted(drives.count(drive) for drive in set(drives)) == [22] + [25] * 27
@@ -46,7 +37,7 @@ def test_line_by_line_as_published(real_data, packaged, name):
         got = [f"{folder} {frame} {side}" for folder, frame, side in packaged[name]]
     else:
         path = real_data / "splits" / "cityscapes" / f"{name.replace('/', '_')}_files.txt"
-        got = [f"{frame}_leftImg8bit.jpg {frame}_rightImg8bit.jpg" for frame in cityscapes_frames(name)]
+        got = [f"{frame}_leftImg8bit.jpg {frame}_rightImg8bit.jpg" for frame in splits.cityscapes_frames(name)]
         assert len(got) == CITYSCAPES_SPLITS[name]
     for line, published in zip(got, path.read_text().splitlines(), strict=True):
         # KITTI's numbers are padded in some lists
@@ -54,19 +45,13 @@ def test_line_by_line_as_published(real_data, packaged, name):
         assert line.split() == [folder, str(int(number)) if side else number, *side]
 
 
-@pytest.mark.parametrize(
-    ("line", "side"),
-    [
-        ("aachen/aachen_000029_000019", "l"),
-        ("aachen_000029_000019 r", "r"),
-        ("leftImg8bit/train/aachen/aachen_000029_000019_leftImg8bit.png", "l"),
-        ("aachen/aachen_000029_000019_rightImg8bit.jpg", "r"),
-        ("aachen/aachen_000029_000019_leftImg8bit.jpg aachen/aachen_000029_000019_rightImg8bit.jpg", "l"),
-        ("aachen/aachen_000029_000019_rightImg8bit.jpg aachen/aachen_000029_000019_leftImg8bit.jpg", "r"),
-    ],
-)
-def test_forms_of_a_listed_frame_of_cityscapes(line, side):
-    assert listed_frame(line) == Frame("aachen", (29, 19), side)
+def test_forms_of_a_listed_frame_of_cityscapes():
+    stem = "aachen/aachen_000029_000019"
+    left, right = f"{stem}_leftImg8bit.jpg", f"{stem}_rightImg8bit.jpg"
+    sides = {stem: "l", "aachen_000029_000019 r": "r", f"leftImg8bit/train/{stem}_leftImg8bit.png": "l", right: "r"}
+    sides |= {f"{left} {right}": "l", f"{right} {left}": "r"}
+    for line, side in sides.items():
+        assert listed_frame(line) == Frame("aachen", (29, 19), side), line
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -74,8 +59,8 @@ def test_lists_as_windows_writes_them(tmp_path, coding):
     """Notepad puts a byte order mark first, PowerShell's > writes UTF-16; both end lines with CR LF."""
     path = tmp_path / "mine.txt"
     for read, line, expected in (
-        (read_list, f"{FOLDER} 7 l", Frame(FOLDER, 7, "l")),
-        (read_list, f"  {FOLDER} 0000000007 r", Frame(FOLDER, 7, "r")),
+        (splits.read_list, f"{FOLDER} 7 l", Frame(FOLDER, 7, "l")),
+        (splits.read_list, f"  {FOLDER} 0000000007 r", Frame(FOLDER, 7, "r")),
         (read_stems, "pair_1.png", "pair_1"),
         (read_ids, "op31-p-220t000", "op31-p-220t000"),
         (read_city_list, "aachen/aachen_000029_000019 l", Frame("aachen", (29, 19))),
@@ -109,4 +94,3 @@ def test_order_of_meanings(tmp_path, monkeypatch):
         found(tmp_path / "train_files")
     put(tmp_path / "train_files", frames(7))
     assert found(tmp_path / "train_files") == ("train_files", [Frame(FOLDER, 7, "l")])
-    assert is_own_list("test", tmp_path) and not is_own_list(tmp_path / "train_files", tmp_path)
