@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 import torch
 from dataset_damages import delete, first, flip_middle, flip_start, replaced, text
-from dataset_trees import DATE, DRIVE, a_list, frames, write_kitti
+from dataset_trees import DATE, DRIVE, a_list, frames, laser_point, write_kitti
 from layouts import LAYOUTS
 
-from lowtex.catalog import data_name, open_pairs, open_test_set
-from lowtex.data_paths import Roots, fingerprint, is_miniature
+from lowtex.catalog import data_name
+from lowtex.checkpoints import load_network
+from lowtex.data_paths import fingerprint, is_miniature
 from lowtex.datasets import READERS, CachedPairs, KittiRaw, PreparedPairs, open_dataset, prepare, prepared_for
 from lowtex.datasets.prepared import SAME_SAMPLE, pack_map, unpack_map
 from lowtex.errors import DataError, OptionError
@@ -424,14 +425,33 @@ def test_the_command(kitti, base, capsys):
     assert_same(kept[0], KittiRaw(kitti[0], "available", (32, 64), depth="velodyne_z", views=False)[0])
 
 
-def test_what_was_prepared_is_learnt_from_and_scored_on_without_the_files(kitti):
-    def opened(learning, scoring):
-        test = open_test_set("eigen_raw", Roots({"kitti": scoring}), "available", SIZE)
-        return open_pairs("kitti", learning, "available", SIZE), test
+def test_what_was_prepared_is_trained_on_and_evaluated_without_the_files(tmp_path, base, capsys):
+    drive = write_kitti(tmp_path / "raw", frames=range(4), scans=range(4))
+    for scan in (drive / "velodyne_points" / "data").iterdir():
+        # inside the crop, where points are scored
+        scan.write_bytes(np.array([laser_point(15, 20, 10.0)], np.float32).tobytes())
+    smoke = ["--profile", "smoke", "--split", "available", "--data"]
+    networks, tables = [], []
 
-    readers = opened(kitti[0], kitti[0])
-    expected = [[reader[index] for index in range(3)] for reader in readers]
-    folders = [quiet(reader) for reader in readers]
-    shutil.rmtree(kitti[0])
-    for kept, samples in zip(opened(*folders), expected, strict=True):
-        assert_all_same(kept, samples)
+    def train(options, name):
+        assert cli.main(["train", "baseline", *options, "--out", str(tmp_path / name)]) == 0
+        networks.extend(path for path in (tmp_path / name).iterdir() if path.name.startswith("baseline"))
+
+    def score(options):
+        capsys.readouterr()
+        assert cli.main(["evaluate", "--checkpoint", str(networks[0]), "--protocol", "eigen_raw", *options]) == 0
+        tables.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("|")])
+
+    from_files = [*smoke, f"kitti={tmp_path / 'raw'}"]
+    train(from_files, "files")
+    score(from_files)
+    for words in ([], ["--protocol", "eigen_raw"]):
+        assert cli.main(["data", "prepare", *from_files, *words]) == 0
+    shutil.rmtree(tmp_path / "raw")
+    kept = {PreparedPairs(folder).views: folder for folder in base.iterdir()}
+    train([*smoke, f"kitti={kept[True]}"], "prepared")
+    score([*smoke, f"kitti={kept[False]}"])
+
+    assert len(tables[0]) > 1 and tables[0] == tables[1]
+    first, other = (load_network(network)[0].state_dict() for network in networks)
+    assert all(torch.equal(first[name], other[name]) for name in first)

@@ -13,7 +13,7 @@ from lowtex.catalog import PAIRS, SOURCES, data_name, identity_of, open_pairs, o
 from lowtex.data_paths import DATASETS, Roots, fingerprint
 from lowtex.datasets import prepare
 from lowtex.errors import DataError, OptionError
-from lowtex.evaluation.evaluate import evaluate
+from lowtex.evaluation.evaluate import Evaluation, evaluate
 from lowtex.evaluation.metrics import HIGHER_IS_BETTER
 from lowtex.evaluation.protocols import GROUND_TRUTHS, PROTOCOLS
 from lowtex.experiments import get_profile
@@ -21,22 +21,60 @@ from lowtex.experiments import get_profile
 SIZE = (32, 64)
 
 
+def evaluate_truth(dataset, protocol) -> Evaluation:
+    """Of a network that looks the true depth up; where there is none it says something else that is finite."""
+    depths = [torch.zeros(1, 1, 1) if sample.depth is None else sample.depth for sample in dataset]
+    known = [(sample.image, torch.where(d > 0, d, 33.0)) for sample, d in zip(dataset, depths, strict=True)]
+    return evaluate(KnownDepth(known), dataset, protocol, batch_size=1)
+
+
+def require_perfect(result: Evaluation) -> None:
+    want = {metric: float(metric in HIGHER_IS_BETTER) for metric in result.metrics} | {"scale": 1.0}
+    for row in result.per_image.to_dict("records"):
+        assert {metric: row[metric] for metric in want} == pytest.approx(want, abs=1e-7), row["image"]
+
+
 @pytest.mark.filterwarnings("ignore:not every image could be scored")
 @pytest.mark.parametrize("name", list(PROTOCOLS))
 def test_true_depth_is_perfect(roots, name):
-    """Of a network that looks the true depth up; where there is none it says something else that is finite."""
     is_partial = PROTOCOLS[name].ground_truth in ("velodyne_x", "velodyne_z", "improved", "vkitti2")
     dataset = open_test_set(name, roots, "available" if is_partial else None, SIZE)
     assert dataset.ground_truth == PROTOCOLS[name].ground_truth
     assert all(sample.other is None for sample in dataset), "a test set needs one view"
-    depths = [torch.zeros(1, 1, 1) if sample.depth is None else sample.depth for sample in dataset]
-    known = [(sample.image, torch.where(d > 0, d, 33.0)) for sample, d in zip(dataset, depths, strict=True)]
-    result = evaluate(KnownDepth(known), dataset, name, batch_size=1)
-    want = {metric: float(metric in HIGHER_IS_BETTER) for metric in result.metrics} | {"scale": 1.0}
-    for row in result.per_image.to_dict("records"):
-        assert {metric: row[metric] for metric in want} == pytest.approx(want, abs=1e-7), row["image"]
+    result = evaluate_truth(dataset, name)
+    require_perfect(result)
     # this tree's few laser points lie outside of the crops of some
     assert result.images == len(dataset) or PROTOCOLS[name].crop
+
+
+REAL = {
+    "eigen_raw": (4, (14_000, 19_500)),
+    "eigen_raw_z": (4, (14_000, 19_500)),
+    "improved": (3, (87_000, 92_000)),
+    "improved_garg": (3, (60_000, 90_000)),
+    "make3d_c1": (4, (1000, 21 * 305)),
+    "make3d_c1_centred": (4, (1000, 21 * 305)),
+    "cityscapes": (1, (0.5 * 512 * 1664, 512 * 1664)),
+    "cityscapes_full": (1, (512 * 1664, 1024 * 2048)),
+}
+"""Real images with ground truth, and least and most pixels that count in one of them."""
+
+
+@pytest.mark.filterwarnings("ignore:not every image could be scored")
+@pytest.mark.parametrize("name", REAL)
+def test_the_truth_of_real_images_is_perfect(name, real_data):
+    count, pixels = REAL[name]
+    roots = Roots({root: real_data / {"kitti": "kitti_raw"}.get(root, root) for root in DATASETS}, frozenset(DATASETS))
+    city = {"split": "train", "typical_camera": True} if name.startswith("cityscapes") else {"split": "available"}
+    images = open_test_set(name, roots, size=(96, 320), **city)
+    result = evaluate_truth(images, name)
+    assert result.images == count == len(images) - len(result.unscored)
+    assert result.per_image["pixels"].between(*pixels).all()
+    if name == "improved":
+        # it counts the few pixels beyond its own clamp, where no prediction can be right
+        assert result.per_image["abs_rel"].between(0, 1e-4).all()
+    else:
+        require_perfect(result)
 
 
 def test_a_reader_says_its_ground_truth(roots):
