@@ -13,14 +13,7 @@ from torch._functorch.aot_autograd import make_boxed_func
 from torch._inductor import config as inductor
 
 from lowtex.datasets.sample import StereoBatch, StereoSample
-from lowtex.devices import (
-    COMPILE,
-    Compiled,
-    choose_kernels,
-    keep_freed_memory,
-    parts_to_compile,
-    resolve_device,
-)
+from lowtex.devices import COMPILE, Compiled, choose_kernels, keep_freed_memory, parts_to_compile, resolve_device
 from lowtex.errors import OptionError
 from lowtex.evaluation.evaluate import predict
 from lowtex.geometry import StereoRig

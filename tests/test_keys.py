@@ -1,6 +1,6 @@
 """Keys of experiments that exist must outlive every setting that is added later: a training is found by its key."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -93,10 +93,11 @@ def test_feature_networks_are_shared_but_for_tf32_and_deterministic():
     assert change(ours, schedule__deterministic=True).feature_net_key not in keys.values()
 
 
-def test_only_joint_feature_networks_have_a_version_of_their_own(monkeypatch):
+def test_only_joint_feature_networks_and_fine_tunings_have_a_version_of_their_own(monkeypatch):
     ours = named_experiment("ours", "quick", 0, SOURCE, **FIRST)
-    joint = change(ours, feature_net__kind="joint")
-    before = joint.key, joint.feature_net_key
-    monkeypatch.setattr("lowtex.experiments.JOINT_VERSION", 99)
-    assert joint.key != before[0] and joint.feature_net_key != before[1]
+    joint, tuned = change(ours, feature_net__kind="joint"), replace(ours, start_from="0123456789ab")
+    before = joint.key, joint.feature_net_key, tuned.key
+    for name in ("JOINT_VERSION", "FINE_TUNING_VERSION"):
+        monkeypatch.setattr(f"lowtex.experiments.{name}", 99)
+    assert not {joint.key, joint.feature_net_key, tuned.key} & set(before)
     assert (ours.key, ours.feature_net_key) == KEYS["quick", "ours", 0]
