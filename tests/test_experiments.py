@@ -79,6 +79,8 @@ def test_key_follows_content_and_ignores_the_name():
     }
     assert len(keys) == 8
     assert change(first, loss__smooth_first=1).key == change(first, loss__smooth_first=1.0).key
+    plain = named_experiment("baseline")
+    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key, "it uses none"
 
 
 def test_other_weights_to_start_from_are_another_experiment(tmp_path):
@@ -135,8 +137,3 @@ def test_bad_options_are_named(make, named):
     with pytest.raises(OptionError) as error:
         make()
     assert named in str(error.value)
-
-
-def test_unused_feature_settings_do_not_split_one_experiment_in_two():
-    plain = named_experiment("baseline")
-    assert replace(plain, feature_net=FeatureNetSettings(depth=18)).key == plain.key

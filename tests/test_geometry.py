@@ -10,8 +10,7 @@ from lowtex.geometry import StereoRig, backproject, depth_to_disparity, disparit
 KITTI = StereoRig(721.5377, 0.5327, cx=609.5593, cy=172.854, width=1242, height=375)
 
 
-@pytest.mark.parametrize("width", [31, 1242])
-@pytest.mark.parametrize("shift", [-5, 0, 3])
+@pytest.mark.parametrize(("width", "shift"), [(31, -5), (1242, 0), (1242, 3)])
 def test_whole_shift_is_a_slice(width, shift):
     image = torch.randn(1, 2, 4, width)
     moved = warp_horizontal(image, torch.full((1, 1, 4, width), float(shift)))

@@ -20,11 +20,8 @@ FOG = str | Sequence[str] | None
     ("kind", "values"),
     [
         (bool, {"false": False, "False": False, "no": False, "TRUE": True}),
-        (float, {"0.01": 0.01, "1": 1.0}),
-        (PositiveFloat, {"1e-3": 0.001}),
-        (PositiveInt, {"7": 7}),
-        (float | None, {"None": None, "2.5": 2.5}),
-        (PositiveInt | None, {"none": None}),
+        (float, {"0.01": 0.01, "1": 1.0, "1e-3": 0.001}),
+        (float | None, {"None": None, "none": None, "2.5": 2.5}),
         (str | None, {"null": None}),
         (str, {"None": "None", "5": "5"}),
         (Literal[18, 34], {"34": 34}),
@@ -67,16 +64,9 @@ def test_a_text_of_another_type_is_refused_with_what_is_expected(kind, expected,
 def test_from_python_a_text_is_only_a_text():
     assert typed("x", 1, float) == 1.0 and isinstance(typed("x", 1, float), float), "one key for 1 and 1.0"
     assert type(typed("x", 0.5, PositiveFloat)) is float, "what is saved with weights must be a plain number"
-    wrong = {
-        bool: [1],
-        int: [True, 2.0],
-        float: ["0.5", [1], math.nan],
-        PositiveInt: ["3", 2.0],
-        PositiveFloat: [True, math.inf],
-        Literal[18, 34]: [34.0],
-        str: [None, 5],
-    }
-    for kind, value in [(bool, "false"), *((kind, value) for kind, values in wrong.items() for value in values)]:
+    wrong = {bool: ["false", 1], int: [True, 2.0], float: ["0.5", [1], math.nan], PositiveInt: ["3", 2.0]}
+    wrong |= {PositiveFloat: [True, math.inf], Literal[18, 34]: [34.0], str: [None, 5]}
+    for kind, value in ((kind, value) for kind, values in wrong.items() for value in values):
         with pytest.raises(OptionError, match="^x=.* must be "):
             typed("x", value, kind)
 
