@@ -57,7 +57,7 @@ def tiny(name: str = "ours", steps: int = 6, **changes) -> Experiment:
 
 
 def with_features(experiment: Experiment, **settings) -> Experiment:
-    """Other settings of its feature network."""
+    """The experiment with other settings of its feature network."""
     return replace(experiment, feature_net=replace(experiment.feature_net, **settings))
 
 
