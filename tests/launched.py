@@ -1,7 +1,4 @@
-"""What `test_processes` has several processes do: ``accelerate launch … launched.py PART FOLDER [OPTION …]``.
-
-Alone, as ``python launched.py reference FOLDER``, it trains the same experiments in one process.
-"""
+"""What `test_processes` has several processes do: ``accelerate launch … launched.py PART FOLDER [OPTION …]``."""
 
 import json
 import os
@@ -14,17 +11,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-import torch.distributed as dist
 from test_training import CPU, Pairs, Spoilt, tiny
-from torch import nn
 
 from lowtex import distributed as processes
 from lowtex import training
 from lowtex.errors import LowtexError
 from lowtex.experiments import Experiment, change
-from lowtex.losses import identity_threshold, masked_mean
-from lowtex.networks.batch_norm import SharedBatchNorm2d, share_statistics
-from lowtex.seeding import generator
 from lowtex.training import make_accelerator
 from lowtex_lab import cli
 
@@ -71,52 +63,9 @@ def train_all(folder: Path) -> None:
             training.train_experiment(experiment, DoublePairs(), folder, options=CPU)
 
 
-def parts(folder: Path) -> None:
-    """How far the parts of the processes are from what one has for the whole batch."""
-    torch.set_default_dtype(torch.float64)
-    rank, many = processes.rank(), processes.world_size()
-    mine = slice(2 * rank, 2 * rank + 2)
-    random = generator(0, "parts")
-    x, goal = torch.randn(2, 2 * many, 3, 5, 7, generator=random) * 3 + 1
-    keep = torch.rand(2 * many, 1, 5, 7, generator=random) < torch.linspace(0.1, 0.9, 2 * many).reshape(-1, 1, 1, 1)
-    reference, shared = nn.BatchNorm2d(3), share_statistics(nn.Sequential(nn.BatchNorm2d(3)))[0]
-    assert type(shared) is SharedBatchNorm2d
-    for norm in (reference, shared):
-        nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator(0, "weight"))
-    whole, part = x.clone().requires_grad_(), x[mine].clone().requires_grad_()
-    expected, got = reference(whole), shared(part)
-    (expected.pow(3) * goal).sum().backward()
-    (got.pow(3) * goal[mine]).sum().backward()
-    dist.all_reduce(shared.weight.grad)
-    dist.all_reduce(shared.bias.grad)
-    error = x[:, :1].square()
-    with processes.shared_batch():
-        value = processes.mean(masked_mean(error[mine], keep[mine]))
-        noisy = identity_threshold(error[mine], generator(0, "noise"))
-        gathered = processes.whole_batch(x[mine])
-        apart = processes.mean(error[mine][keep[mine]].mean())
-    found = {
-        "normalised": got - expected[mine],
-        "input gradient": part.grad - whole.grad[mine],
-        "weight gradient": shared.weight.grad - reference.weight.grad,
-        "bias gradient": shared.bias.grad - reference.bias.grad,
-        "running mean": shared.running_mean - reference.running_mean,
-        "running variance": shared.running_var - reference.running_var,
-        "in evaluation": shared.eval()(x) - reference.eval()(x),
-        "masked mean": value - masked_mean(error, keep),
-        "noise": noisy - identity_threshold(error, generator(0, "noise"))[mine],
-        "whole batch": gathered - x,
-        "masked mean, each process its own": apart - masked_mean(error, keep),
-    }
-    found = {name: float(difference.detach().abs().max()) for name, difference in found.items()}
-    (folder / f"parts-{rank}.json").write_text(json.dumps(found))
-    torch.set_default_dtype(torch.float32)
-
-
 def first(folder: Path) -> None:
     """All trainings, and one that dies at step 3."""
     make_accelerator("cpu")
-    parts(folder)
     train_all(folder)
 
     def die(step, steps, loss):
@@ -134,7 +83,8 @@ def first(folder: Path) -> None:
 
 
 def second(folder: Path) -> None:
-    """The training that died goes on; what is finished is found; NaN in a sample stops all; then the command line."""
+    """The training that died goes on; what is finished is found; NaN in a sample stops all; then the command line, with
+    a batch that cannot be parted and with one that can."""
     steps = []
     options = replace(CPU, report=lambda step, *_: steps.append(step))
     with float64():
@@ -146,9 +96,12 @@ def second(folder: Path) -> None:
     except LowtexError as error:
         said = str(error)
     (folder / f"second-{processes.rank()}.json").write_text(json.dumps({"steps": steps, "said": said}))
-    sys.exit(cli.main(sys.argv[3:]))
+    words = sys.argv[3:]
+    refused = ["--set", "schedule.batch_size=3", "--out", str(folder / "refused")]
+    assert cli.main([*words, *refused]) == cli.BAD_INPUT
+    sys.exit(cli.main(words))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"reference": train_all, "first": first, "second": second}[sys.argv[1]](Path(sys.argv[2]))
+    {"first": first, "second": second}[sys.argv[1]](Path(sys.argv[2]))

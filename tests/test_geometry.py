@@ -5,20 +5,12 @@ import re
 import pytest
 import torch
 
-from lowtex.geometry import (
-    StereoRig,
-    backproject,
-    depth_to_disparity,
-    disparity_to_depth,
-    in_view,
-    warp_horizontal,
-)
+from lowtex.geometry import StereoRig, backproject, depth_to_disparity, disparity_to_depth, in_view, warp_horizontal
 
 KITTI = StereoRig(721.5377, 0.5327, cx=609.5593, cy=172.854, width=1242, height=375)
 
 
-@pytest.mark.parametrize("width", [31, 64, 640, 1242])
-@pytest.mark.parametrize("shift", [-5, 0, 1, 3])
+@pytest.mark.parametrize(("width", "shift"), [(31, -5), (1242, 0), (1242, 3)])
 def test_whole_shift_is_a_slice(width, shift):
     image = torch.randn(1, 2, 4, width)
     moved = warp_horizontal(image, torch.full((1, 1, 4, width), float(shift)))
@@ -121,12 +113,9 @@ def test_stacked_rigs_scale_each_image_by_its_own():
     assert StereoRig.stack([KITTI, StereoRig(1.0, 1.0)]).cx is None
 
 
-@pytest.mark.parametrize(("focal", "baseline"), [(0.0, 0.5), (700.0, -0.5), (float("nan"), 0.5), (700.0, float("inf"))])
-def test_impossible_rigs_are_refused(focal, baseline):
-    with pytest.raises(ValueError, match="positive"):
-        StereoRig(focal, baseline)
-
-
-def test_a_rig_without_size_says_what_is_missing():
+def test_impossible_rigs_are_refused_and_one_without_size_says_what_is_missing():
+    for focal, baseline in ((0.0, 0.5), (700.0, -0.5), (float("nan"), 0.5), (700.0, float("inf"))):
+        with pytest.raises(ValueError, match="positive"):
+            StereoRig(focal, baseline)
     with pytest.raises(ValueError, match="width and height"):
         StereoRig(700.0, 0.5).resized(10, 10)

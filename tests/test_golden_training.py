@@ -1,15 +1,14 @@
 """Six smoke steps lead where they led before: the log and each tensor of the weights against ``golden_training.json``.
 
-A change that is meant to change what a training leads to writes the file anew, all of it or the recipes named:
+A change that is meant to change what a training leads to writes the file anew:
 
-    python -m tests.test_golden_training [baseline] [ours] [joint]
+    python -m tests.test_golden_training
 
 The numbers are means and norms, not hashes, so that another processor's rounding passes and a changed formula does not.
 """
 
 import json
 import re
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -131,25 +130,21 @@ def test_six_steps_lead_where_they_led_before(name, tmp_path):
                 kinds = zip(numbers[1::2], (WEIGHT, MOMENT), strict=False)
                 limits = [(size, *limit) for size, limit in kinds for _ in range(2)]
             for number, now, (size, relative, absolute) in zip(numbers, got[part][key], limits, strict=True):
-                assert now == pytest.approx(number, rel=0, abs=relative * size + absolute), (
-                    f"{part}, {key}; if meant: python -m tests.test_golden_training {name}"
-                )
+                meant = f"{part}, {key}; if meant: python -m tests.test_golden_training"
+                assert now == pytest.approx(number, rel=0, abs=relative * size + absolute), meant
 
 
-def write(names: list[str]) -> None:
-    """Train the recipes anew and put what they lead to into the file; the other recipes stay."""
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.is_file() else {}
-    for name in names:
+def write() -> None:
+    """Train the recipes anew and put what they lead to into the file."""
+    golden = {}
+    for name in RECIPES:
         with tempfile.TemporaryDirectory() as folder:
             golden[name] = trained(name, Path(folder))
-    lines = json.dumps({name: golden[name] for name in RECIPES if name in golden}, indent=1)
+    lines = json.dumps(golden, indent=1)
     # a list of numbers on one line
     lines = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", lines)
     GOLDEN.write_text(lines + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    unknown = set(sys.argv[1:]) - set(RECIPES)
-    if unknown:
-        sys.exit(f"no recipe {', '.join(sorted(unknown))}; choose of {', '.join(RECIPES)}")
-    write(sys.argv[1:] or list(RECIPES))
+    write()

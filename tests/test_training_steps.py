@@ -7,21 +7,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from test_training import CPU, Pairs, assert_same, tiny, weights
+from test_training import CPU, Pairs, assert_same, tiny, weights, with_features
 
 from lowtex import training
 from lowtex.checkpoints import load_feature_net
-from lowtex.experiments import Experiment, change
+from lowtex.experiments import change
 from lowtex.losses import StereoObjective
 from lowtex.networks import DepthNet, FeatureNet, build_depth_net, load_published
 from lowtex.networks.layers import SigmoidHead
 from tests.networks.published_reference import WIDTH, resnet_weights
-
-
-def with_features(**settings) -> Experiment:
-    """``ours`` with other settings of its feature network."""
-    experiment = tiny("ours")
-    return replace(experiment, feature_net=replace(experiment.feature_net, **settings))
 
 
 @pytest.fixture
@@ -71,11 +65,14 @@ def test_the_network_sees_the_jittered_image_and_the_loss_compares_the_clean_one
             assert float(torch.corrcoef(both)[0, 1]) > 0.8, "the same view, in other colours"
     for compared, clean in zip(watched["compared"][::2], watched["clean"], strict=True):
         assert torch.equal(compared, clean), "the maps compared are of the clean image too"
-
-
-def test_without_jitter_the_network_sees_the_image_that_the_loss_compares(tmp_path, watched):
-    training.train_experiment(tiny("baseline", 2, schedule__jitter=0.0), Pairs(), tmp_path, options=CPU)
-    assert all(torch.equal(*pair) for pair in zip(watched["seen"], watched["clean"], strict=True))
+    # by a network that is loaded, frozen and stays as it was
+    [shared] = tmp_path.glob("feature_net-*")
+    loaded, compared = load_feature_net(shared), watched["objective"][-1].feature_net
+    assert not loaded.train().training and not any(p.requires_grad for p in loaded.parameters())
+    assert not any(part.training for part in compared.modules())
+    assert_same(loaded.state_dict(), compared.state_dict())
+    training.train_experiment(tiny("baseline", 1, schedule__jitter=0.0), Pairs(), tmp_path, options=CPU)
+    assert torch.equal(watched["seen"][-1], watched["clean"][-1])
 
 
 class Plain(Pairs):
@@ -97,8 +94,8 @@ def order_and_flips(batches: list[torch.Tensor]) -> tuple[list[tuple], list[tupl
 
 def test_order_flips_jitter_noise_and_weights_differ_between_steps_and_seeds(tmp_path, watched):
     for seed in (0, 1):
-        experiment = with_features(steps=3, batch_size=8)
-        experiment = change(experiment, seed=seed, schedule__steps=3, schedule__batch_size=8, schedule__jitter=1.0)
+        experiment = with_features(tiny("ours", 3, schedule__jitter=1.0), steps=3, batch_size=8)
+        experiment = change(experiment, seed=seed, schedule__batch_size=8)
         training.train_experiment(experiment, Plain(8), tmp_path, options=CPU)
     for images in (watched["clean"], watched["feature_seen"]):
         order, flips = order_and_flips(images)
@@ -113,11 +110,9 @@ def test_order_flips_jitter_noise_and_weights_differ_between_steps_and_seeds(tmp
     assert all(len(set(met)) == len(met) for met in colours.values()), "a view meets other colours each time"
     assert max(len(met) for met in colours.values()) >= 4
     assert len({tuple(noise) for noise in watched["noise"]}) == 6, "other noise each step and for each seed"
-    for starts, name in (
-        (watched["start"], "encoder.conv1.weight"),
-        (watched["feature_start"], "encoder.conv1.weight"),
-    ):
-        assert not torch.equal(starts[0][name], starts[3][name]), "each seed begins with weights of its own"
+    for starts in (watched["start"], watched["feature_start"]):
+        first, other = (starts[step]["encoder.conv1.weight"] for step in (0, 3))
+        assert not torch.equal(first, other), "each seed begins with weights of its own"
 
 
 def rates(folder) -> list[float]:
@@ -125,7 +120,7 @@ def rates(folder) -> list[float]:
 
 
 def test_resumed_after_the_drop_of_the_learning_rate_it_does_not_drop_again(tmp_path):
-    experiment = with_features(kind="joint", learning_rate=1e-2)
+    experiment = with_features(tiny(), kind="joint", learning_rate=1e-2)
     experiment = change(experiment, schedule__learning_rate=1e-3, schedule__drop_at=0.5)
     whole = training.train_experiment(experiment, Pairs(), tmp_path / "whole", options=CPU)
     for steps in (4, 5):
@@ -140,15 +135,21 @@ def test_resumed_after_the_drop_of_the_learning_rate_it_does_not_drop_again(tmp_
     assert_same(weights(whole), weights(parted))
 
 
-def test_the_rate_warms_up_and_falls_along_a_cosine_also_when_resumed(tmp_path):
-    course = {"decay": "cosine", "warm_up_steps": 3, "learning_rate": 1e-3}
-    experiment = change(tiny("baseline"), **{f"schedule__{name}": value for name, value in course.items()})
+@pytest.mark.parametrize(
+    ("course", "expected"),
+    [
+        # cosines of 0, 30, 60, 90, 120 and 150 degrees, and thirds of the way up
+        ({"decay": "cosine", "warm_up_steps": 3}, [1 / 3, (2 + 3**0.5) / 6, 0.75, 0.5, 0.25, (2 - 3**0.5) / 4]),
+        # it ends just above nothing
+        ({"decay": "linear", "warm_up_steps": 2, "drop_at": 0.5}, [0.5, 1, 1, 1, 2 / 3, 1 / 3]),
+    ],
+)
+def test_the_rate_warms_up_and_falls_also_when_resumed(tmp_path, course, expected):
+    course = {f"schedule__{name}": value for name, value in course.items()}
+    experiment = change(tiny("baseline"), schedule__learning_rate=1e-3, **course)
     training.train_experiment(experiment, Pairs(), tmp_path, options=replace(CPU, stop_after=4))
     folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
-    # cosines of 0, 30, 60, 90, 120 and 150 degrees, and thirds of the way up
-    whole = [1.0, (1 + 3**0.5 / 2) / 2, 0.75, 0.5, 0.25, (1 - 3**0.5 / 2) / 2]
-    rise = [1 / 3, 2 / 3, 1, 1, 1, 1]
-    assert rates(folder) == pytest.approx([1e-3 * a * b for a, b in zip(rise, whole, strict=True)])
+    assert rates(folder) == pytest.approx([1e-3 * rate for rate in expected])
 
 
 @pytest.mark.parametrize("data_term", ["features", "both"])
@@ -166,22 +167,23 @@ def test_feature_maps_first_and_pixels_later(tmp_path, data_term):
     assert change(first, schedule__steps=12).beginning_key == first.beginning_key
 
 
-@pytest.mark.parametrize(("decay", "kind"), [("drop", "joint"), ("linear", "")])
-def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, watched, decay, kind):
+@pytest.mark.parametrize(
+    ("decay", "kind", "lengths"),
+    # 4 of 4; 6 from 3 on; 12 from 5 on (three quarters of 6, rounded up); 8 finds 9, which is beyond its 6
+    [("drop", "joint", {4: 4, 6: 3}), ("linear", "", {4: 4, 6: 3, 12: 7, 8: 8})],
+)
+def test_lengths_that_share_their_beginning_end_as_if_trained_alone(tmp_path, watched, decay, kind, lengths):
     settings = {"schedule__decay": decay, "schedule__warm_up_steps": 2, "schedule__learning_rate": 1e-3}
-    experiment = change(with_features(kind=kind, learning_rate=1e-2) if kind else tiny("baseline"), **settings)
-    taken = []
-    for steps in (4, 6, 12, 8):
+    experiment = change(with_features(tiny(), kind=kind, learning_rate=1e-2) if kind else tiny("baseline"), **settings)
+    for steps, taken in lengths.items():
         longer = change(experiment, schedule__steps=steps)
         alone = training.train_experiment(longer, Pairs(), tmp_path / "alone", options=CPU)
         before = len(watched["seen"])
         options = replace(CPU, share_beginning=True)
         together = training.train_experiment(longer, Pairs(), tmp_path / "together", options=options)
-        taken.append(len(watched["seen"]) - before)
+        assert len(watched["seen"]) - before == taken
         assert (alone / "log.csv").read_text() == (together / "log.csv").read_text()
         assert_same(weights(alone), weights(together))
-    # 4 of 4; 6 from 3 on; 12 from 5 on (three quarters of 6, rounded up); 8 finds 9, which is beyond its 6
-    assert taken == [4, 3, 7, 8]
 
 
 def test_a_longer_beginning_that_comes_meanwhile_is_not_taken(tmp_path, monkeypatch):
@@ -206,15 +208,8 @@ def test_a_longer_beginning_that_comes_meanwhile_is_not_taken(tmp_path, monkeypa
     assert_same(weights(alone), weights(together))
 
 
-def test_a_linear_decay_ends_just_above_nothing(tmp_path):
-    course = {"decay": "linear", "drop_at": 0.5, "warm_up_steps": 2, "learning_rate": 1e-3}
-    experiment = change(tiny("baseline"), **{f"schedule__{name}": value for name, value in course.items()})
-    folder = training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
-    assert rates(folder) == pytest.approx([5e-4, 1e-3, 1e-3, 1e-3, 2e-3 / 3, 1e-3 / 3])
-
-
 def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):
-    experiment = with_features(steps=8, learning_rate=1e-2)
+    experiment = with_features(tiny(), steps=8, learning_rate=1e-2)
 
     def die(step, steps, loss):
         if step == 8:
@@ -227,18 +222,8 @@ def test_the_feature_networks_rate_drops_once_at_three_quarters(tmp_path):
     assert rates(folder) == pytest.approx([1e-2] * 6 + [1e-3] * 2)
 
 
-def test_a_loaded_feature_network_is_frozen_and_stays_as_it_was(tmp_path, watched):
-    training.train_experiment(tiny("ours", 3), Pairs(), tmp_path, options=CPU)
-    [shared] = tmp_path.glob("feature_net-*")
-    loaded = load_feature_net(shared)
-    assert not loaded.train().training and not any(p.requires_grad for p in loaded.parameters())
-    compared = watched["objective"][-1].feature_net
-    assert not any(part.training for part in compared.modules())
-    assert_same(loaded.state_dict(), compared.state_dict())
-
-
 def test_discriminative_and_convergent_are_weights_of_their_own_regularisers(tmp_path):
-    experiment = with_features(discriminative=0.3, convergent=0.05)
+    experiment = with_features(tiny(), discriminative=0.3, convergent=0.05)
     log = pd.read_csv(training.train_feature_net(experiment, Pairs(), tmp_path, options=CPU) / "log.csv")
     total = log.reconstruction - 0.3 * log.map_first + 0.05 * log.map_second
     assert log.feature_net_total.tolist() == pytest.approx(total.tolist(), rel=1e-4)
@@ -248,7 +233,7 @@ def test_discriminative_and_convergent_are_weights_of_their_own_regularisers(tmp
 @pytest.mark.parametrize("most, chosen", [(64, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 2, 4])])
 def test_maps_are_normalised_over_all_images_chosen(most, chosen, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "NORMALISATION_IMAGES", most)
-    shared = training.train_feature_net(with_features(kind="random"), Pairs(7), tmp_path, options=CPU)
+    shared = training.train_feature_net(with_features(tiny(), kind="random"), Pairs(7), tmp_path, options=CPU)
     measured, again = load_feature_net(shared), load_feature_net(shared)
     again.fit_normalisation(Pairs(7)[index].image for index in chosen)
     for level in range(5):
@@ -286,11 +271,10 @@ def test_a_feature_network_is_trained_in_what_its_key_says(tmp_path, monkeypatch
     assert told == ["fp32", "bf16", "tf32", "tf32"]
 
 
-@pytest.mark.parametrize("encoder", ["resnet", "iresnet"])
-def test_training_starts_from_pretrained_weights(encoder, tmp_path, watched):
+def test_training_starts_from_pretrained_weights(tmp_path, watched):
     file = tmp_path / "resnet18.pth"
     torch.save(resnet_weights(18), file)
-    experiment = tiny("baseline", 1, network__encoder=encoder)
+    experiment = tiny("encoder", 1)
     training.train_experiment(experiment, Pairs(), tmp_path, options=CPU)
     pretrained = change(experiment, network__pretrained=str(file))
     assert pretrained.network.width == WIDTH

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -30,56 +29,16 @@ SWITCHES = (*QUIET, "disable-component-update", "disable-sync", "hide-scrollbars
 NOTEBOOKS = ("01_data", "02_networks")
 """Together they have both kinds of control; neither trains anything."""
 
-OPEN = """
-const [path, done] = arguments;
-(async () => {
-  await jupyterapp.restored;
-  const panel = await jupyterapp.commands.execute('docmanager:open', {path});
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-  jupyterapp.shell.activateById(panel.id);
-  window.runs = window.runs || {};
-  window.runs[path] = {panel, finished: jupyterapp.commands.execute('notebook:run-all-cells')};
-})().then(() => done(''), error => done(String(error)));
-"""
-
-OUTCOME = """
-const [path, done] = arguments;
-const {panel, finished} = window.runs[path];
-finished.then(() => {
-  jupyterapp.shell.activateById(panel.id);
-  const cells = panel.content.widgets.map(cell => cell.model).filter(model => model.type === 'code');
-  const outputs = cells.flatMap(model => model.outputs.toJSON());
-  done({
-    left: cells.filter(model => model.executionCount === null && model.sharedModel.source.trim()).length,
-    errors: outputs.filter(output => output.output_type === 'error').map(output => output.evalue),
-  });
-}, error => done({left: -1, errors: [String(error)]}));
-"""
-
-LAYOUT = """
-const box = element => element.getBoundingClientRect();
-const answers = [...document.querySelectorAll('dl.answer dd')];
-const pictures = [...document.images];
-return {
-  width: document.documentElement.scrollWidth,
-  answers_end: answers.map(answer => box(answer).bottom),
-  picture_begins: pictures.length ? box(pictures[0]).top : null,
-  empty: pictures.filter(picture => !picture.naturalWidth).length,
-  pictures: pictures.length,
-  height: document.documentElement.scrollHeight,
-  background: getComputedStyle(document.body).backgroundColor,
-  ink: getComputedStyle(document.body).color,
-};
-"""
+SCRIPTS = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.js")}
+"""What is asked of a page, by the name of its file."""
 
 
-@pytest.fixture
-def browser(tmp_path):
-    """A Chromium of its own, with an empty profile."""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Chromium with an empty profile."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"user-data-dir={tmp_path / 'profile'}"):
+    for switch in (*SWITCHES, f"user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(f"--{switch}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
@@ -88,6 +47,60 @@ def browser(tmp_path):
     driver.command_executor.client_config.timeout = 420
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, repository) -> Path:
+    """The committed run as a page, and one of its notebooks."""
+    folder = tmp_path_factory.mktemp("page") / "quick"
+    shutil.copytree(repository / "results" / "reference" / "quick", folder)
+    report.write_standing_tables(folder)
+    report.export_notebook(folder / "notebooks" / "03_losses.ipynb")
+    report.write_index(folder)
+    return folder
+
+
+def _show(browser, page: Path, width: int, height: int = 900, **media) -> dict:
+    """Lay a page out at a width in pixels; ``media``: of Chromium's ``setEmulatedMedia``."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    browser.get(page.as_uri())
+    return browser.execute_script(SCRIPTS["layout"])
+
+
+def test_the_index_page_fits_every_screen_and_begins_with_the_answer(browser, pages):
+    page = pages / "index.html"
+    for width in (1400, 420):
+        layout = _show(browser, page, width)
+        assert layout["width"] <= width, f"scrolls sideways at {width} px"
+        on_screen = [end <= 900 for end in layout["answers_end"]]
+        assert on_screen[0] and (all(on_screen) or width == 420), f"the answer is below the first screen at {width} px"
+        assert layout["pictures"] >= 18 and not layout["empty"]
+        assert width == 420 or (layout["picture_begins"] < 450 and layout["height"] < 10_000)
+        browser.execute_script("document.querySelectorAll('details').forEach(part => part.open = true)")
+        folded = browser.execute_script(SCRIPTS["layout"])
+        assert folded["width"] <= width, f"what is folded scrolls sideways at {width} px"
+        assert _show(browser, pages / "notebooks" / "03_losses.html", width)["width"] <= width
+    assert not [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+    assert page.stat().st_size < 3_000_000
+
+
+def test_the_index_page_is_dark_where_that_is_asked_for(browser, pages):
+    asked = [{"name": "prefers-color-scheme", "value": "dark"}]
+    for page in (pages / "index.html", pages / "notebooks" / "03_losses.html"):
+        layout = _show(browser, page, 1400, features=asked)
+        paper, ink = (sum(map(int, re.findall(r"\d+", layout[name])[:3])) for name in ("background", "ink"))
+        assert paper < 150 and ink > 500, page.name
+
+
+def test_the_index_page_takes_at_most_ten_sheets_of_paper(browser, pages):
+    # the width of A4 within the margins
+    assert _show(browser, pages / "index.html", 718, media="print")["width"] <= 718
+    _show(browser, pages / "index.html", 1400)
+    paper = {"paperWidth": 8.27, "paperHeight": 11.69}
+    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", paper)["data"])
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 10
 
 
 @pytest.fixture
@@ -105,10 +118,8 @@ def lab(tmp_path, repository):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     own = {name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
-    own |= {
-        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "places"),
-    }
+    places = {"SETTINGS": "settings", "WORKSPACES": "places"}
+    own |= {f"JUPYTERLAB_{name}_DIR": str(tmp_path / folder) for name, folder in places.items()}
     own |= {"PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
     flags = ["--allow-root", "--no-browser", "--expose-app-in-browser", f"--port={port}", "--ServerApp.port_retries=0"]
     flags += ["--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url="]
@@ -117,8 +128,13 @@ def lab(tmp_path, repository):
         words = [sys.executable, "-m", "jupyterlab", *flags]
         server = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
+
+    def answers(server):
+        assert server.poll() is None, (tmp_path / "lab.log").read_text()
+        return urllib.request.urlopen(f"{address}/api", timeout=5)
+
     try:
-        _wait_for(f"{address}/api", server, tmp_path / "lab.log")
+        WebDriverWait(server, 60, ignored_exceptions=[OSError]).until(answers)
         yield address
     finally:
         family = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
@@ -128,25 +144,14 @@ def lab(tmp_path, repository):
         server.wait()
 
 
-def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError(f"JupyterLab did not answer: {log.read_text()}")
-
-
 def test_notebooks_run_in_jupyterlab_and_every_control_changes_its_picture(browser, lab):
     browser.get(f"{lab}/lab")
     WebDriverWait(browser, 60).until(lambda d: d.execute_script("return Boolean(window.jupyterapp)"))
     for name in NOTEBOOKS:
-        assert browser.execute_async_script(OPEN, f"{name}.ipynb") == ""
+        assert browser.execute_async_script(SCRIPTS["open"], f"{name}.ipynb") == ""
     moved = []
     for name in NOTEBOOKS:
-        assert browser.execute_async_script(OUTCOME, f"{name}.ipynb") == {"left": 0, "errors": []}, name
+        assert browser.execute_async_script(SCRIPTS["outcome"], f"{name}.ipynb") == {"left": 0, "errors": []}, name
         panel = browser.find_element(By.CSS_SELECTOR, ".jp-NotebookPanel:not(.lm-mod-hidden)")
         boxes = [box for box in panel.find_elements(By.CSS_SELECTOR, ".jp-Cell") if _controls(box)]
         assert boxes, f"{name} has no live control"
@@ -184,56 +189,3 @@ def _move(browser, control) -> str:
     at_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
     control.send_keys(Keys.ARROW_LEFT if at_end else Keys.ARROW_RIGHT)
     return "slider"
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory, repository) -> Path:
-    """The committed run as a page, and one of its notebooks."""
-    folder = tmp_path_factory.mktemp("page") / "quick"
-    shutil.copytree(repository / "results" / "reference" / "quick", folder)
-    report.write_standing_tables(folder)
-    report.export_notebook(folder / "notebooks" / "03_losses.ipynb")
-    report.write_index(folder)
-    return folder
-
-
-def _show(browser, page: Path, width: int, height: int = 900, **media) -> dict:
-    """Lay a page out at a width in pixels; ``media``: of Chromium's ``setEmulatedMedia``."""
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-    browser.get(page.as_uri())
-    return browser.execute_script(LAYOUT)
-
-
-def test_the_index_page_fits_every_screen_and_begins_with_the_answer(browser, pages):
-    page = pages / "index.html"
-    for width in (1400, 420):
-        layout = _show(browser, page, width)
-        assert layout["width"] <= width, f"scrolls sideways at {width} px"
-        on_screen = [end <= 900 for end in layout["answers_end"]]
-        assert on_screen[0] and (all(on_screen) or width == 420), f"the answer is below the first screen at {width} px"
-        assert layout["pictures"] >= 18 and not layout["empty"]
-        assert width == 420 or (layout["picture_begins"] < 450 and layout["height"] < 10_000)
-        browser.execute_script("document.querySelectorAll('details').forEach(part => part.open = true)")
-        assert browser.execute_script(LAYOUT)["width"] <= width, f"what is folded scrolls sideways at {width} px"
-        assert _show(browser, pages / "notebooks" / "03_losses.html", width)["width"] <= width
-    assert not [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
-    assert page.stat().st_size < 3_000_000
-
-
-def test_the_index_page_is_dark_where_that_is_asked_for(browser, pages):
-    asked = [{"name": "prefers-color-scheme", "value": "dark"}]
-    for page in (pages / "index.html", pages / "notebooks" / "03_losses.html"):
-        layout = _show(browser, page, 1400, features=asked)
-        paper, ink = (sum(map(int, re.findall(r"\d+", layout[name])[:3])) for name in ("background", "ink"))
-        assert paper < 150 and ink > 500, page.name
-
-
-def test_the_index_page_takes_at_most_ten_sheets_of_paper(browser, pages):
-    # the width of A4 within the margins
-    assert _show(browser, pages / "index.html", 718, media="print")["width"] <= 718
-    _show(browser, pages / "index.html", 1400)
-    paper = {"paperWidth": 8.27, "paperHeight": 11.69}
-    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", paper)["data"])
-    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 10

@@ -1,9 +1,14 @@
 """Small notebooks for tests, written with nbformat."""
 
+import base64
+import io
+from functools import cache
 from pathlib import Path
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+import numpy as np
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from lowtex.files import write_text
 
@@ -32,3 +37,23 @@ def write_notebook(path: Path, *cells: str, parameters: str = "answer = 1", fini
     )
     write_text(path, nbformat.writes(notebook))
     return path
+
+
+@cache
+def png(width: int = 1200, height: int = 400) -> bytes:
+    """A smooth picture with many colours, as a map of depth is."""
+    x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
+    noise = np.random.default_rng(0).normal(0, 2, (height, width))
+    picture = np.stack([255 * x, 255 * y, 127 * (x + y)], -1) + noise[..., None]
+    data = io.BytesIO()
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+def write_executed(path: Path, picture: bytes) -> None:
+    """A notebook as papermill leaves it: a title, and a cell that has said a number and drawn a picture."""
+    said = new_output("stream", text="AbsRel 0.123\n")
+    drawn = new_output("display_data", {"image/png": base64.b64encode(picture).decode(), "text/plain": "x"})
+    cell = new_code_cell("draw()", outputs=[said, drawn], metadata={"papermill": {"duration": 1}})
+    title = new_markdown_cell("# 01 · A title\n\n**Question.** Is it *so*?\n")
+    write_text(path, nbformat.writes(new_notebook(cells=[title, cell], metadata={"papermill": {"input_path": "x"}})))

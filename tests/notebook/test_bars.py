@@ -12,13 +12,8 @@ def test_every_training_has_a_line_and_the_time_left_is_for_all():
         "census-s1": "FAILED after 3 s: state.pt is damaged",
     }
     *lines, last = bars.bars_text(states, 90.0).splitlines()
-    assert [line.split(" █")[0].split(" ░")[0].rstrip() for line in lines] == [
-        "feature network, seed 0",
-        "encoder, seed 0",
-        "ours, seed 0",
-        "zncc, seed 0",
-        "census, seed 1",
-    ]
+    names = ["feature network, seed 0", "encoder, seed 0", "ours, seed 0", "zncc, seed 0", "census, seed 1"]
+    assert [line.split(" █")[0].split(" ░")[0].rstrip() for line in lines] == names
     assert [line.count("█") for line in lines] == [20, 5, 0, 20, 20]
     assert lines[1].endswith("50/200 steps (25 %), about 2 min 05 s left; loss 0.1234"[:50])
     assert lines[4].endswith("state.pt is damaged")

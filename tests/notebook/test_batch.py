@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -25,22 +24,6 @@ from lowtex_lab.notebook import graph
 from lowtex_lab.notebook.batch import Settings
 from lowtex_lab.notebook.jobs import announced, write_plan
 from lowtex_lab.notebook.runner import package_digest
-
-SCHEDULER = """\
-#!{python}
-# stands for Slurm's commands: notes a submission, knows one account, says that every job has failed
-import json, os, sys
-from pathlib import Path
-name, words = Path(sys.argv[0]).name, sys.argv[1:]
-if name == "sbatch":
-    with open({log!r}, "a") as file:
-        file.write(json.dumps(words) + "\\n")
-    print(sum(1 for _ in open({log!r})))
-elif name == "sacctmgr":
-    print("CHANGE-ME")
-elif name == "sacct":
-    print("\\n".join(f"{{number}}|FAILED" for number in range(1, 9)))
-"""
 
 
 @pytest.fixture
@@ -142,29 +125,25 @@ def test_bad_settings_are_named(notebooks, message):
 
 
 def test_rows_of_two_kinds_never_share_a_folder(notebooks, tmp_path):
-    folder = tmp_path / "run"
-    Settings.from_config({"run_dir": folder}).claim()
-    Settings.from_config({"run_dir": folder, "only": "10"}).claim()
-    write_text(folder / "rows" / "10.csv", "")
-    for other in ({"seed": 1}, {"profile": "standard"}, {"data_root": f"kitti={tmp_path}"}):
-        with pytest.raises(OptionError, match="rows must not mix, so choose another folder; .* add: --run-dir"):
-            Settings.from_config({"run_dir": folder, **other}).claim()
+    first, second = tmp_path / "rig a", tmp_path / "b"
+    for data in (first, second):
+        data.mkdir()
 
+    def settings(**changes):
+        return Settings.from_config(
+            {"run_dir": tmp_path / "on", "data_root": f"stereo={first}", "only": "17"} | changes
+        )
 
-def test_a_run_that_failed_leaves_its_folder_to_the_next(notebooks, tmp_path):
-    a, b = tmp_path / "rig a", tmp_path / "b"
-    a.mkdir()
-    b.mkdir()
-    first, second = (
-        Settings.from_config({"run_dir": tmp_path / "on", "data_root": f"stereo={data}", "only": "17"})
-        for data in (a, b)
-    )
-    first.claim()
-    second.claim()
-    assert read_json(tmp_path / "on" / "run.json")["data_root"] == f"stereo={b}"
-    write_text(tmp_path / "on" / "notebooks" / "17_own_stereo_rig.result.json", "{}")
-    with pytest.raises(OptionError) as error:
-        first.claim()
+    settings().claim()
+    # a run that failed leaves its folder to the next
+    settings(data_root=f"stereo={second}").claim()
+    assert read_json(tmp_path / "on" / "run.json")["data_root"] == f"stereo={second}"
+    settings().claim()
+    write_text(tmp_path / "on" / "rows" / "17.csv", "")
+    settings(only="01").claim()
+    for other in ({"seed": 1}, {"profile": "standard"}, {"data_root": f"stereo={second}"}):
+        with pytest.raises(OptionError, match="rows must not mix, so choose another folder; .* add: ") as error:
+            settings(**other).claim()
     # with these it starts no training again
     told = shlex.split(str(error.value).partition("to the same command add: ")[2])
     assert told == ["--run-dir", str(tmp_path / "on-2"), "--checkpoints-from", str(tmp_path / "quick")]
@@ -204,81 +183,77 @@ def test_steps_say_what_is_still_to_come(notebooks, tmp_path, capsys):
     assert [duration(s) for s in (3.4, 75, 7500)] == ["3 s", "1 min 15 s", "2 h 05 min"]
 
 
-def test_failure_resume_and_change(notebooks, tmp_path, capfd):
-    """The whole of `lowtex run`: one notebook fails, the rest goes on; mended, only it runs; changed, what needs it."""
-    run_dir = tmp_path / "a run of b"
-    words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02,10,12", "--cores", "2"]
-    luck = tmp_path / "luck"
-    code = f"import os\nif not os.path.exists({str(luck)!r}):\n    raise RuntimeError('no luck')"
-    write_notebook(notebooks / "12_virtual_kitti2.ipynb", code)
+def test_a_run_is_stopped_fails_resumes_and_follows_changes(notebooks, tmp_path, capfd):
+    """The whole of `lowtex run`, call after call in one folder, whose name has spaces."""
+    run_dir, rig, luck = tmp_path / "a run of b", tmp_path / "rig", tmp_path / "luck"
+    write_text(rig / "rig.yaml", "baseline_m: 0.1\n")
+    words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--checkpoints-from", str(run_dir), "--data"]
+    words += [f"stereo={rig}", "--cores", "2", "--only"]
+    every = [*words, "01,02,09,12"]
 
     def steps(text, what):
         return sorted(line.split("] ")[1].split(":")[0] for line in text.splitlines() if f": {what}" in line)
 
-    assert cli.main(words) == 1
-    text = capfd.readouterr().out
-    assert steps(text, "done") == ["02_networks", "04_training", "10_kitti"], "those that do not need it go on"
+    def planned(*more):
+        assert cli.main([*every, "--dry-run", *more]) == 0
+        return capfd.readouterr().out.splitlines()[-1]
+
+    whole = "would run: 01_data, 02_networks, 04_training, 09_ablation_all, 12_virtual_kitti2, report"
+    assert planned() == whole and not run_dir.exists(), "a dry run claims nothing"
+
+    # SIGTERM in the middle of a notebook: its kernel ends, and no lock is held that the next call would meet
+    tell = "import os, time\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')"
+    write_notebook(notebooks / "02_networks.ipynb", tell, "time.sleep(900)")
+    call = [sys.executable, "-m", "lowtex_lab.cli", *words, "02"]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    kernel = next(int(line.split()[-1]) for line in process.stdout if "kernel" in line)
+    process.terminate()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130 and "the same command goes on from there" in said
+    assert not psutil.pid_exists(kernel)
+
+    # one notebook fails
+    write_notebook(notebooks / "02_networks.ipynb")
+    code = f"import os\nif not os.path.exists({str(luck)!r}):\n    raise RuntimeError('no luck')"
+    write_notebook(notebooks / "12_virtual_kitti2.ipynb", code)
+    assert cli.main(every) == 1
+    text, others = capfd.readouterr().out, ["01_data", "02_networks", "04_training", "09_ablation_all"]
+    assert steps(text, "done") == others, "those that do not need it go on"
     assert steps(text, "FAILED") == ["12_virtual_kitti2"]
     assert "12_virtual_kitti2: cell 3 raised RuntimeError: no luck" in text
     assert "FAILED after" in text and "not run, because they need one of those: report" in text
     assert "12_virtual_kitti2" in (run_dir / "index.html").read_text(), "the page shows what there is"
-    made = sorted(path.name for path in (run_dir / "notebooks").glob("*.ipynb"))
-    assert made == ["02_networks.ipynb", "04_training.ipynb", "10_kitti.ipynb", "12_virtual_kitti2.FAILED.ipynb"]
+    made = sorted(path.name for path in (run_dir / "notebooks").iterdir() if path.suffix not in (".json", ".html"))
+    assert made == [*(f"{name}.ipynb" for name in others), "12_virtual_kitti2.FAILED.ipynb"]
 
     # the cause was outside of the notebook, whose source stays as it was
     luck.touch()
-    assert cli.main(words) == 0
+    assert cli.main(every) == 0
     text = capfd.readouterr().out
     assert steps(text, "done") == ["12_virtual_kitti2", "report"], "what was finished is not run again"
-    assert (run_dir / "index.html").is_file()
     assert not list((run_dir / "notebooks").glob("*FAILED*"))
 
-    began = time.process_time(), os.times().children_user
-    assert cli.main(words) == 0
-    text = capfd.readouterr().out
-    assert "nothing to do: everything is up to date" in text and steps(text, "started") == []
-    spent = time.process_time() - began[0] + os.times().children_user - began[1]
-    assert spent < 10, f"{spent:.1f} s of processor time to find that there is nothing to do"
-
+    # up to date, although the package was another one when 02 ran
     record = run_dir / "notebooks" / "02_networks.result.json"
     text, times = record.read_text(), record.stat()
     assert package_digest() in text
+    record.write_text(text.replace(package_digest(), "of another time"))
+    os.utime(record, ns=(times.st_atime_ns, times.st_mtime_ns))
+    began = time.process_time(), os.times().children_user
+    assert cli.main(every) == 0
+    text = capfd.readouterr().out
+    assert "nothing to do: everything is up to date" in text and steps(text, "started") == []
+    assert "the package has changed since 02 ran; to run it anew: lowtex run --rerun 02" in text
+    spent = time.process_time() - began[0] + os.times().children_user - began[1]
+    assert spent < 10, f"{spent:.1f} s of processor time to find that there is nothing to do"
 
-    def rewrite(content):
-        record.write_text(content)
-        os.utime(record, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-    rewrite(text.replace(package_digest(), "of another time"))
-    assert cli.main(words) == 0
-    assert "the package has changed since 02 ran; to run it anew: lowtex run --rerun 02" in capfd.readouterr().out
-    rewrite(text)
-
+    # a file of the data, a source that another notebook needs, and a parameter are changes; 02 has none
+    (rig / "rig.yaml").write_text("baseline_m: 0.2\n")
     write_notebook(notebooks / "04_training.ipynb", "changed = True")
-    assert cli.main([*words, "--dry-run"]) == 0
-    planned = capfd.readouterr().out.splitlines()[-1]
-    assert planned == "would run: 04_training, 10_kitti, 12_virtual_kitti2, report"
-    write_notebook(notebooks / "04_training.ipynb")
-
-    (run_dir / ".run" / "plan.json").unlink(missing_ok=True)
-    assert cli.main([*words, "--set", "10.answer=2", "--dry-run"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1] == "would run: 10_kitti, report", "another parameter is a change"
+    assert planned("--set", "09.answer=2") == whole.replace("02_networks, ", "")
     assert read_json(run_dir / "run.json")["set"] == [], "a dry run leaves the run as it is"
-
-
-def test_a_dry_run_claims_nothing_and_an_edited_rig_runs_again(notebooks, tmp_path, capfd):
-    run_dir, data = tmp_path / "run", tmp_path / "rig"
-    write_text(data / "rig.yaml", "baseline_m: 0.1\n")
-    words = ["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "01", "--data", f"stereo={data}"]
-    planned = "would run: 01_data, report"
-    assert cli.main([*words, "--dry-run"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1] == planned and not run_dir.exists()
-    assert cli.main(words) == 0
-    (data / "rig.yaml").write_text("baseline_m: 0.2\n")
-    capfd.readouterr()
-    assert cli.main([*words, "--dry-run"]) == 0
-    assert capfd.readouterr().out.splitlines()[-1] == planned
-    assert cli.main([*words[:-1], f"stereo={tmp_path}", "--dry-run"]) == 2
-    assert f"--run-dir {run_dir}-2 --checkpoints-from {tmp_path / 'paper'}" in capfd.readouterr().err
+    assert cli.main([*every, "--data", f"stereo={tmp_path}", "--dry-run"]) == 2
+    assert f"--run-dir '{run_dir}-2'" in capfd.readouterr().err
 
 
 def test_one_run_at_a_time_in_a_folder(notebooks, tmp_path, capsys):
@@ -290,35 +265,6 @@ def test_one_run_at_a_time_in_a_folder(notebooks, tmp_path, capsys):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert cli.main(["run", "--profile", "paper", "--run-dir", str(run_dir), "--only", "02"]) == 2
     assert "another run is at work in" in capsys.readouterr().err
-
-
-def test_a_terminated_run_leaves_nothing_behind_and_goes_on(notebooks, tmp_path):
-    """SIGTERM in the middle of a notebook: its kernel ends, no lock is held, and the next call finishes the work."""
-    tell = "import os, time\nfrom lowtex.progress import say\nsay(f'kernel {os.getpid()}')"
-    write_notebook(notebooks / "02_networks.ipynb", tell, "time.sleep(900)")
-    words = [sys.executable, "-m", "lowtex_lab.cli", "run", "--profile", "paper", "--run-dir", str(tmp_path / "run")]
-    process = subprocess.Popen([*words, "--only", "02"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    kernel = next(int(line.split()[-1]) for line in process.stdout if "kernel" in line)
-    process.terminate()
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130 and "the same command goes on from there" in said
-    assert not psutil.pid_exists(kernel)
-    write_notebook(notebooks / "02_networks.ipynb", tell)
-    assert subprocess.run([*words, "--only", "02"], capture_output=True).returncode == 0
-    left = [path.name for path in (tmp_path / "run" / "notebooks").iterdir()]
-    assert not [name for name in left if name.startswith(".") or "FAILED" in name]
-
-
-@pytest.fixture
-def profile(repository) -> dict:
-    return yaml.safe_load((repository / "notebooks" / "slurm" / "config.yaml").read_text())
-
-
-def snakemake(repository: Path, run_dir: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    start = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "notebooks" / "Snakefile")]
-    call = [*start, "--directory", str(run_dir), *words]
-    environment = os.environ | {"PYTHONPATH": str(repository)} | environment
-    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=200)
 
 
 def planned(output: str) -> dict[str, dict[str, str]]:
@@ -334,13 +280,17 @@ def planned(output: str) -> dict[str, dict[str, str]]:
     return jobs
 
 
-def test_a_dry_run_with_the_profile_asks_for_what_each_notebook_needs(notebooks, repository, profile, tmp_path):
+def test_a_dry_run_with_the_profile_asks_for_what_each_notebook_needs(notebooks, repository, tmp_path):
+    profile = yaml.safe_load((repository / "notebooks" / "slurm" / "config.yaml").read_text())
     # without the plugin, which is installed on a cluster alone, Snakemake does not know this one word
     assert profile.pop("executor") == "slurm"
     write_text(tmp_path / "profile" / "config.yaml", yaml.safe_dump(profile))
     run_dir = tmp_path / "run"
-    config = ["--config", "profile=standard", f"run_dir={run_dir}", "timeout_min=90"]
-    done = snakemake(repository, run_dir, "--profile", str(tmp_path / "profile"), "--dry-run", *config)
+    call = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "notebooks" / "Snakefile")]
+    call += ["--directory", str(run_dir), "--profile", str(tmp_path / "profile"), "--dry-run"]
+    call += ["--config", "profile=standard", f"run_dir={run_dir}", "timeout_min=90"]
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    done = subprocess.run(call, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     jobs = planned(done.stdout)
     assert set(jobs) >= {node.name for node in graph.NOTEBOOKS} | {"report"}
@@ -361,24 +311,3 @@ def test_the_notebooks_that_learn_are_those_that_call_for_it(repository):
         text = (repository / "notebooks" / f"{node.name}.ipynb").read_text(encoding="utf-8")
         code = "".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "code")
         assert bool(learning.search(code)) == node.learns, node.name
-
-
-def test_jobs_are_submitted_with_what_they_ask_for(notebooks, repository, tmp_path):
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="pip install lowtex[slurm]")
-    tools, log, run_dir = tmp_path / "bin", tmp_path / "submitted", tmp_path / "run"
-    tools.mkdir()
-    for name in ("sbatch", "sacct", "sacctmgr", "sinfo", "scontrol", "squeue", "sshare", "scancel"):
-        (tools / name).write_text(SCHEDULER.format(python=sys.executable, log=str(log)))
-        (tools / name).chmod(0o755)
-    words = ["--profile", str(repository / "notebooks" / "slurm"), "--slurm-init-seconds-before-status-checks", "1"]
-    # of the paper's profile, which has no miniature that all would wait for
-    config = ["--config", "profile=paper", f"run_dir={run_dir}", "only=02,04"]
-    snakemake(repository, run_dir, *words, *config, PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    submitted = {words[words.index("--comment") + 1]: " ".join(words) for words in lines}
-    assert set(submitted) == {"rule_02_networks", "rule_04_training"}
-    for words in submitted.values():
-        assert "-A CHANGE-ME" in words and "-p CHANGE-ME" in words and "--mem 64000" in words
-        assert f"-t {graph.TIMEOUT_S['paper'] // 60 + graph.SPARE_MIN} " in words
-    assert "--cpus-per-task=1 " in submitted["rule_02_networks"] + " " and "gpu" not in submitted["rule_02_networks"]
-    assert "--gpus=1" in submitted["rule_04_training"] and "--cpus-per-task=8" in submitted["rule_04_training"]

@@ -6,9 +6,9 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
+from notebook_files import png, write_executed
 from PIL import Image
 
 from lowtex.errors import DataError
@@ -48,25 +48,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def _notebook(path, first="# 01 · A title\n\n**Question.** Is it *so*?\n"):
-    stream = io.BytesIO()
-    Image.effect_noise((40, 20), 90).save(stream, "PNG")
-    picture = {"image/png": base64.b64encode(stream.getvalue()).decode()}
-    outputs = [nbformat.v4.new_output("stream", text="1\n"), nbformat.v4.new_output("display_data", picture)]
-    cells = [nbformat.v4.new_markdown_cell(first), nbformat.v4.new_code_cell("print(1)", outputs=outputs)]
-    write_text(path, nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
-
-
-RECORD = {
-    "profile": "quick",
-    "finished": "2025-01-01T10:00:00Z",
-    "facts": {"abs_rel": 0.08123456},
-    "device": "a processor",
-    "wall_s": 61.0,
-    "threads": 2,
-    "commit": "abc123",
-    "torch_version": "2.13.0",
-}
+RECORD = {"profile": "quick", "finished": "2025-01-01T10:00:00Z", "facts": {"abs_rel": 0.08123456}, "wall_s": 61.0}
+RECORD |= {"device": "a processor", "threads": 2, "commit": "abc123", "torch_version": "2.13.0"}
 ANSWER = f"`ours` has 0.7 times the error, with $Z = f b / d$ {NASTY}."
 VERDICTS = [
     ("features in low texture", "◐", "holds in part", f"In low texture `features` {NASTY}."),
@@ -93,7 +76,7 @@ def run(tmp_path_factory):
         "12_virtual_kitti2": {"answer": ANSWER, "figure": "figures/12_pair.png"},
     }
     for name, more in told.items():
-        _notebook(folder / "notebooks" / f"{name}.ipynb")
+        write_executed(folder / "notebooks" / f"{name}.ipynb", png(40, 20))
         write_json(folder / "notebooks" / f"{name}.result.json", {"notebook": name, **RECORD, **more})
     write_json(folder / "run.json", {"profile": "quick"})
     report.write_report(folder)
@@ -187,8 +170,8 @@ def test_the_same_files_give_the_same_page_and_those_of_notebooks_are_made_once(
 
 
 def test_failures_are_shown_first(tmp_path):
-    _notebook(tmp_path / "notebooks" / "10_kitti.FAILED.ipynb")
-    _notebook(tmp_path / "notebooks" / ".12_at_work.1.x" / "output.ipynb")
+    write_executed(tmp_path / "notebooks" / "10_kitti.FAILED.ipynb", png(40, 20))
+    write_executed(tmp_path / "notebooks" / ".12_at_work.1.x" / "output.ipynb", png(40, 20))
     write_json(tmp_path / "notebooks" / "10_kitti.result.json", {"notebook": "10_kitti", "answer": "An old answer."})
     (tmp_path / "notebooks" / "11_x.result.json").write_text("{broken")
     page = Page(report.write_index(tmp_path))
@@ -201,7 +184,7 @@ def test_failures_are_shown_first(tmp_path):
 
 def test_damaged_files_leave_a_page_that_says_so_and_an_error(tmp_path):
     write_text(tmp_path / "rows" / "10.csv", "not,rows\n1,2\n")
-    _notebook(tmp_path / "notebooks" / "01_data.ipynb")
+    write_executed(tmp_path / "notebooks" / "01_data.ipynb", png(40, 20))
     (tmp_path / "notebooks" / "02_networks.ipynb").write_text("{broken")
     said = r"index.html is written, but: .*10\.csv is not a table of rows.*02_networks.ipynb cannot be shown as a page"
     with pytest.raises(DataError, match=said):
@@ -233,7 +216,7 @@ def test_nothing_to_show(tmp_path):
 
 
 def test_the_records_of_a_kept_run_and_a_table_of_another_shape(tmp_path):
-    _notebook(tmp_path / "notebooks" / "15_x.ipynb")
+    write_executed(tmp_path / "notebooks" / "15_x.ipynb", png(40, 20))
     write_json(tmp_path / "records.json", {"15_x": {"answer": "A kept answer."}})
     write_text(tmp_path / "tables" / report.SENTENCES, "claim,verdict\na,holds\n")
     page = Page(report.write_index(tmp_path))
