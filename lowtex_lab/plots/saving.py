@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from fontTools.subset import Options
 from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.patches import FancyArrowPatch
 from torch import Tensor
 
 from lowtex import files
@@ -252,8 +253,10 @@ def _fix_places(figure: MatplotlibFigure) -> None:
         return
     # at the size it is saved at: hinting makes text a little wider there, and long labels would touch the edge
     figure.set_dpi(DPI)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.get_layout_engine().execute(figure)
+    # with "none", a stand-in for an engine, matplotlib draws all twice for each file; an arrow needs that, because the
+    # box that it points to has its size only after a first time
+    figure.set_layout_engine("none" if figure.findobj(FancyArrowPatch) else None)
     for axes in figure.axes:
         axes.set_position(np.round(axes.get_position(original=True).bounds, PLACE_DIGITS))
     for text in (figure._suptitle, figure._supxlabel, figure._supylabel):
