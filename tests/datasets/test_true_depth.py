@@ -6,6 +6,7 @@ import cv2
 import dataset_trees as trees
 import numpy as np
 import pytest
+import scipy.io
 import yaml
 from dataset_trees import DRIVE, FOLDER, HEIGHT, WIDTH, laser_point, put, rig_text, write_kitti
 from layouts import laser
@@ -13,6 +14,7 @@ from view_errors import errors_beside
 
 from lowtex.datasets import READERS, Kitti2015, KittiImproved, KittiPairs, KittiRaw, StereoSample
 from lowtex.datasets.kitti import project_velodyne, read_kitti_calibration
+from lowtex.datasets.make3d import NOMINAL_RIG
 from lowtex.geometry import depth_to_disparity
 from lowtex_lab.miniature import Scene, render, write_kitti_benchmarks
 from lowtex_lab.miniature.kitti import KITTI_RIG
@@ -120,6 +122,9 @@ def test_real_pairs_of_several_dates_are_the_right_way_round(real_data):
     """A matcher finds the left view's places in the right one, and next to none the other way round."""
     train, val = (KittiPairs(real_data / "kitti_pairs", split, size=(188, 620)) for split in ("train", "val"))
     assert (len(train), len(val)) == (162, 40) and not set(train.names) & set(val.names)
+    focals = {reader.calibration(f).projection["l"][0, 0] for reader in (val,) for f in reader.frames}
+    assert {train.calibration(f).projection["l"][0, 0] for f in train.frames} == {721.5377}
+    assert focals == {707.0912, 718.3351, 718.856}
     matcher = cv2.StereoSGBM_create(0, 64, 5, P1=200, P2=800, uniquenessRatio=10)
     for reader in (train, val):
         sample = reader[0]
@@ -133,12 +138,14 @@ def test_real_calibrations_differ_from_day_to_day(real_data):
     paths = {"2011_09_26": real_data / "kitti_raw" / "2011_09_26" / "calib_cam_to_cam.txt"}
     for date in ("2011_09_28", "2011_09_29", "2011_09_30", "2011_10_03"):
         paths[date] = real_data / "kitti_calib" / f"calib_cam_to_cam_{date}.txt"
+    found = {date: read_kitti_calibration(path, "") for date, path in paths.items()}
     focals = {1242: 721.5377, 1224: 707.0493, 1226: 707.0912, 1238: 718.3351, 1241: 718.856}
-    baselines = {"2011_09_26": 0.5327, "2011_10_03": 0.5323}
-    for date, path in paths.items():
-        rig = read_kitti_calibration(path, "").rig("l")
-        assert rig.focal_px == focals[rig.width]
-        assert rig.baseline_m == pytest.approx(baselines.get(date, 0.535), abs=5e-5 if date in baselines else 5e-3)
+    for date, side in (*((date, "l") for date in found), ("2011_10_03", "r")):
+        rig = found[date].rig(side)
+        assert rig.focal_px == focals[rig.width] and 0.53 < rig.baseline_m < 0.54
+        assert (rig.width, rig.height) == found[date].size[side]
+    for date, baseline in (("2011_09_26", 0.5327), ("2011_10_03", 0.5323)):
+        assert found[date].rig("l").baseline_m == pytest.approx(baseline, abs=5e-5)
 
 
 def test_real_laser_of_kitti_against_the_improved_truth(real_data):
@@ -153,3 +160,20 @@ def test_real_laser_of_kitti_against_the_improved_truth(real_data):
             assert 18_850 <= (depth > 0).sum() <= 19_400 and 87_000 <= (truth.depth > 0).sum() <= 92_000
             both = (depth > 0) & (truth.depth > 0)
             assert least <= (depth - truth.depth)[both].median().item() <= most
+
+
+def test_real_channel_of_make3d_is_the_range_and_the_grid_covers_the_image(real_data):
+    for path in sorted((real_data / "make3d" / "Gridlaserdata").glob("*.mat")):
+        x, y, z, distance = np.moveaxis(scipy.io.loadmat(path)["Position3DGrid"], 2, 0)
+        # what the reader's docstring says about range and z, and the nominal focal length
+        ratio = distance / z
+        assert ratio.max() == pytest.approx(1.14, abs=0.01) and ratio[17:38].max() == pytest.approx(1.075, abs=0.005)
+        assert ratio[17:38].mean() == pytest.approx(1.025, abs=0.001)
+        rows, columns = np.mgrid[0:55, 0:305]
+        for places, along, pixels, focal, middle in (
+            (rows, x / z, -2272 / 55, NOMINAL_RIG.fy, NOMINAL_RIG.cy),
+            (columns, y / z, 1704 / 305, NOMINAL_RIG.focal_px, NOMINAL_RIG.cx),
+        ):
+            slope, start = np.polyfit(places.ravel(), along.ravel(), 1)
+            assert pixels / slope == pytest.approx(focal, rel=0.005)
+            assert (-start / slope + 0.5) * abs(pixels) - 0.5 == pytest.approx(middle, abs=5)

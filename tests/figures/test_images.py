@@ -1,11 +1,14 @@
 """Pictures, maps and samples: the numbers they show are right on cases made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from figure_samples import make_sample, texts
 
 from lowtex_lab import plots as figures
+from lowtex_lab.plots.images import depth_range, shorten, thicken
 from lowtex_lab.plots.samples import warp_differences, warped_by_truth
 from lowtex_lab.plots.style import depth_colormap, disparity_colormap
 
@@ -19,6 +22,8 @@ def test_warp_differences_are_those_of_a_plain_loop_and_smallest_at_the_truth(di
     sample = make_sample(direction)
     left_over = warp_differences(sample, range(-6, 7))
     assert left_over.argmin() == 6 and left_over.min() < 0.1 * left_over.max()
+    spoilt = replace(sample, rig=replace(sample.rig, focal_px=1.6 * sample.rig.focal_px))
+    assert abs(np.argmin(warp_differences(spoilt, range(-6, 7))) - 6) >= 1, "a wrong calibration shows"
     image, other = sample.image.numpy(), sample.other.numpy()
     shift = sample.rig.focal_px * sample.rig.baseline_m / sample.depth[0].clamp(min=1e-3).numpy()
     for added, found in zip((0, 2), warp_differences(sample, (0, 2)), strict=True):
@@ -153,3 +158,16 @@ def test_the_plainest_window_is_chosen_by_texture_and_told_with_its_errors():
     boxes = {axes.patches[0].get_bbox().bounds for axes in figure.axes[2:6]}
     assert boxes == {(24.5, 3.5, 10.0, 6.0)}, "the same part in every map"
     assert figure.axes[0].patches[0].get_bbox().bounds == (49.5, 7.5, 20.0, 12.0)
+
+
+def test_depth_range_sparse_points_and_long_names():
+    near, far = depth_range(np.array([[0.0, 4.0, 8.0, 200.0]]))
+    assert 0 < near <= 4.1 and far == 80.0 and depth_range(np.zeros(3), 50.0) == (1.0, 50.0)
+    sparse = np.full((40, 1000), np.nan)
+    sparse[20, 500] = 7.0
+    thick = thicken(sparse)
+    assert np.isfinite(thick).sum() == 25 and np.nanmax(thick) == 7.0
+    dense = np.ones((4, 1000))
+    assert thicken(dense) is dense
+    name = "2011_09_26/2011_09_26_drive_0001_sync/0000000005/l"
+    assert shorten(name, 4).endswith("0000000005/l") and len(shorten(name, 4)) < 30 and shorten("short", 4) == "short"

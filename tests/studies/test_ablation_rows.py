@@ -75,6 +75,10 @@ def test_each_alternative_changes_ours_in_what_it_says_and_has_its_reason():
         for path, value in row.changes.items() if row.base == "ours" else ():
             part, _, setting = path.partition("__")
             assert getattr(getattr(other, part), setting) == value != getattr(getattr(ours, part), setting), name
+    maps = {"features-levels", "features-ssim", "features-added", "features-joint", "random-features"}
+    wiring = {"features-zero-padding", "rectified-path", "squeeze-excite", "strided-shortcut"}
+    losses = {"auto-mask", "smooth-depth", "smooth-disparity", "edge-decay-1", "census", "zncc"}
+    assert maps | wiring | losses <= {*ALTERNATIVES, *RIVALS}, "every ambiguous choice has its row"
     assert named_experiment("features-added").loss.feature_weight == 1e-3
 
 
