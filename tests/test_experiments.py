@@ -102,7 +102,15 @@ def test_round_trip_through_plain_values():
 BAD_VALUES = {
     NetworkSettings: {"encoder": "vgg", "width": 0.0, "metres_per_unit": 0.0},
     FeatureNetSettings: {"padding_mode": "circular", "batch_size": 0, "width": -1.0},
-    LossSettings: {"data_term": "census", "smooth_first": -1.0, "pixel_window": 4, "ssim_alpha": 1.5, "auto_mask": 1},
+    LossSettings: {
+        "data_term": "census",
+        "pixel_error": "ncc",
+        "pixel_window": 4,
+        "pixel_l1_eps": -1.0,
+        "ssim_alpha": 1.5,
+        "smooth_first": -1.0,
+        "auto_mask": 1,
+    },
     ScheduleSettings: {"steps": 0, "flip": 2.0, "precision": "fp16", "learning_rate": float("nan")},
     DataSettings: {"height": 100, "width": "96", "dataset": "nyu"},
 }

@@ -204,7 +204,9 @@ def test_endings_in_capitals_and_files_of_the_system_change_no_sample(tmp_path, 
 
 
 def test_an_unknown_data_set(tmp_path):
-    with pytest.raises(OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved"):
+    with pytest.raises(
+        OptionError, match="'kiti' is not known; choose one of: kitti, kitti_improved, kitti_pairs, kitti_2015, vkitti2"
+    ):
         open_dataset("kiti", tmp_path)
 
 

@@ -182,6 +182,8 @@ def test_a_miniature_the_kit_keeps_is_known_by_its_manifest(tmp_path, monkeypatc
 def test_a_typical_camera_is_told(roots, tmp_path):
     write_cityscapes(tmp_path, cameras=False)
     there = Roots({**roots.paths, "cityscapes": tmp_path}, roots.named)
+    with pytest.raises(DataError, match="typical_camera"):
+        open_test_set("cityscapes", there, None, SIZE)
     typical = open_test_set("cityscapes", there, None, SIZE, typical_camera=True)
     assert data_name(typical, "cityscapes").startswith("cityscapes bottom_quarter typical camera real:")
     pairs = open_pairs("cityscapes", tmp_path, "train", SIZE, typical_camera=True)

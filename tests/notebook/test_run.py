@@ -113,7 +113,9 @@ def test_finish_leaves_the_record(run, shows, monkeypatch, tmp_path):
 
 def test_a_kernel_with_another_checkout_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("LOWTEX_PACKAGE", "/other/lowtex")
-    with pytest.raises(OptionError, match=f"from {REPOSITORY}/lowtex, but the run is of /other/lowtex"):
+    with pytest.raises(
+        OptionError, match=rf"imported lowtex from {REPOSITORY}/lowtex, but the run is of /other/lowtex"
+    ):
         notebook.start("10", run_dir=tmp_path)
     # one that is too old to notice it itself
     told = {"notebook": "10_kitti", "python": shown(sys.executable)}
